@@ -1,0 +1,66 @@
+"""The group `phyemu`: loads a command when it is asked for, and turns our errors into one line."""
+
+import importlib
+import sys
+import traceback
+from typing import Any
+
+import click
+
+from phyemu import __version__
+from phyemu.errors import PhyemuError
+
+__all__ = ["main"]
+
+# command -> the module of this package that holds it as `command`; the help line comes from there.
+_COMMANDS = {
+    "capture": "capture",
+    "devices": "devices",
+    "doctor": "doctor",
+    "emulate": "emulate",
+    "evaluate": "evaluate",
+    "fit": "fit",
+    "inspect": "inspect",
+    "loop": "loop",
+    "replay": "replay",
+    "report": "report",
+    "sound": "sound",
+    "train": "train",
+    "waveform": "waveform",
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the command names in alphabetical order."""
+        return sorted(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return the command of that name, or None."""
+        if cmd_name not in _COMMANDS:
+            return None
+        module = importlib.import_module(f".{_COMMANDS[cmd_name]}", __package__)
+        command: click.Command = module.command
+        return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; a PhyemuError becomes one line on stderr and exit code 1."""
+        try:
+            return super().invoke(ctx)
+        except PhyemuError as error:
+            if ctx.params.get("debug"):
+                traceback.print_exc()
+            click.echo(f"phyemu: {' '.join(str(error).split())}", err=True)
+            sys.exit(1)
+        except KeyboardInterrupt:
+            click.echo("phyemu: interrupted", err=True)
+            sys.exit(130)
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="phyemu")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+def main(debug: bool) -> None:
+    """Close the loop between real radios, a channel emulator and physical-layer DNNs."""

@@ -1,0 +1,147 @@
+"""Options and argument types that mean the same in every command."""
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+__all__ = [
+    "CAPTURES",
+    "FREQUENCY",
+    "channel_option",
+    "echo_json",
+    "force_option",
+    "json_option",
+    "output_option",
+    "plot_option",
+    "quiet_option",
+    "refuse_existing",
+    "seed_option",
+]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_PREFIXES = {"": 1.0, "k": 1e3, "M": 1e6, "G": 1e9}
+
+
+class Frequency(click.ParamType[float]):
+    """A frequency or sample rate in hertz: `20e6`, `20M`, `2.4G`."""
+
+    name = "HZ"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Return the value in hertz; a bad one is a usage error that shows the forms allowed."""
+        if isinstance(value, float):
+            return value
+        match = re.fullmatch(r"([0-9.]+(?:[eE][+-]?[0-9]+)?)([kMG]?)(?:Hz|sps)?", str(value))
+        try:
+            hertz = float(match[1]) * _PREFIXES[match[2]] if match else 0.0
+        except ValueError:
+            hertz = 0.0
+        if hertz <= 0:
+            self.fail(f"{value!r} is no positive frequency; write 20e6, 20M or 2.4G", param, ctx)
+        return hertz
+
+
+class LibraryFile(click.ParamType[Path]):
+    """A path, or the name of a file that phyemu ships."""
+
+    def __init__(self, shelf: Any, name: str) -> None:
+        self.shelf = shelf
+        self.name = name
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """Return the path; a name that is neither is a usage error that lists the near ones."""
+        from phyemu.errors import ConfigError
+        from phyemu.library import find_in_library
+
+        try:
+            # A base name stands for NAME.sigmf-meta or NAME.sigmf beside it.
+            for suffix in ("", ".sigmf-meta", ".sigmf"):
+                if Path(f"{value}{suffix}").is_file():
+                    return Path(f"{value}{suffix}")
+            return find_in_library(str(value), self.shelf)
+        except ConfigError as error:
+            self.fail(str(error), param, ctx)
+
+
+FREQUENCY = Frequency()
+CAPTURES = LibraryFile("captures", "RECORDING")
+
+
+def seed_option(function: F) -> F:
+    """Add `--seed`: everything random comes from it."""
+    return click.option(
+        "--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of every draw."
+    )(function)
+
+
+def output_option(required: bool = True) -> Callable[[F], F]:
+    """Add `-o/--output`."""
+    return click.option(
+        "-o",
+        "--output",
+        type=click.Path(path_type=Path),
+        required=required,
+        help="File to write.",
+    )
+
+
+def force_option(function: F) -> F:
+    """Add `--force`: without it, existing output is not overwritten."""
+    return click.option("--force", is_flag=True, help="Overwrite existing output.")(function)
+
+
+def json_option(function: F) -> F:
+    """Add `--json`: one JSON object on stdout instead of text."""
+    return click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")(function)
+
+
+def quiet_option(function: F) -> F:
+    """Add `--quiet`: no progress on stderr."""
+    return click.option("--quiet", is_flag=True, help="Show no progress.")(function)
+
+
+def plot_option(function: F) -> F:
+    """Add `--plot FILE`: the figure, in the format of the file's suffix (png, pdf, svg)."""
+    return click.option(
+        "--plot", type=click.Path(path_type=Path), help="Write a figure (.png, .pdf, .svg)."
+    )(function)
+
+
+def channel_option(required: bool = True) -> Callable[[F], F]:
+    """Add `--channel`: a spec as phyemu.channel.load_channel reads it."""
+    return click.option(
+        "--channel",
+        metavar="SPEC",
+        required=required,
+        help="Channel: a shipped name, an .h5 file, awgn:SNR_DB, tgn-a..tgn-f, tdl-a..tdl-e.",
+    )
+
+
+def refuse_existing(output: Path, force: bool) -> None:
+    """Raise ConfigError when `output` exists and `--force` was not given."""
+    from phyemu.errors import ConfigError
+
+    if output.exists() and not force:
+        raise ConfigError(f"{output}: exists already; give --force to overwrite it")
+
+
+def echo_json(result: Mapping[str, Any]) -> None:
+    """Print `result` as one JSON object; NaN and infinities become null."""
+
+    def clean(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {str(key): clean(item) for key, item in value.items()}
+        if isinstance(value, list | tuple):
+            return [clean(item) for item in value]
+        if isinstance(value, float):
+            return value if abs(value) < float("inf") else None
+        return value
+
+    click.echo(json.dumps(clean(result), allow_nan=False))

@@ -1,0 +1,16 @@
+"""How long work tells its caller how far it is: a callback, so that libraries draw no bars."""
+
+from typing import Protocol
+
+__all__ = ["ProgressCallback", "no_progress"]
+
+
+class ProgressCallback(Protocol):
+    """Called with the stage's name, steps done, steps in all, and a short note such as a loss."""
+
+    def __call__(self, stage: str, done: int, total: int, note: str = "") -> None:
+        """Take note of the progress."""
+
+
+def no_progress(stage: str, done: int, total: int, note: str = "") -> None:
+    """Ignore the progress; the default of every function that reports one."""
