@@ -1,1 +1,7 @@
-"""phyemu.sounding."""
+"""From a recording to a time series of channel responses: detect, estimate, align, extract."""
+
+from phyemu.sounding.config import Probe, SoundingConfig
+from phyemu.sounding.front_end import Estimate, FrontEnd
+from phyemu.sounding.sounding import Sounding
+
+__all__ = ["Estimate", "FrontEnd", "Probe", "Sounding", "SoundingConfig"]

@@ -1,0 +1,161 @@
+"""The result of sounding: one link as a time series of measured responses."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from phyemu.errors import SignalError
+from phyemu.sounding.front_end import FrontEnd
+
+if TYPE_CHECKING:
+    from phyemu.channel import ImpulseResponse
+
+__all__ = ["Sounding"]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class Sounding:
+    """One link over N frames: its response on F frequencies, its paths, and its offsets.
+
+    The transfer is a ratio of amplitudes, received [full scale] over transmitted, where the probe
+    is sent with unit mean power over the occupied band: the mean of |transfer|^2 over frequencies
+    is the received power of the frame. Frames are aligned in time (delay 0 is the first path), but
+    keep the carrier phase with which they were received.
+
+    Attributes:
+        probe: "sounder", "wifi" or "reference".
+        sample_rate_hz: Of the recording [Hz].
+        bandwidth_hz: Width of the band in which `transfer` was measured [Hz].
+        center_frequency_hz: Of the recording [Hz]; None where it does not say.
+        transmitter: 0 for the strongest link of the recording, 1 for the next, ...
+        sample_start: First sample of each frame in the recording, (N,), int64.
+        time_s: The same as time since the recording began, (N,), float64 [s].
+        frequencies_hz: Baseband frequencies of the columns, (F,), float64, ascending [Hz].
+        transfer: LS estimate of the response, (N, F), complex64.
+        noise_variance: Total complex variance of the error of each value of `transfer`, (N, F),
+            float64.
+        cfo_hz: Carrier frequency offset, (N,), float64 [Hz].
+        sfo_ppm: Sampling frequency offset, positive when the transmitter's clock is fast, (N,),
+            float64 [ppm]; NaN where the probe cannot tell.
+        cn0_dbhz: Received power over noise power per hertz, (N,), float64 [dB Hz].
+        received_power_dbfs: Mean power of the probe without the noise, (N,), float64 [dBFS].
+        noise_floor_dbfs: Noise power in the whole sample rate, (N,), float64 [dBFS].
+        confidence: Probability-like score that this is a frame of the probe, (N,), 0..1.
+        front_end: DC offset, IQ imbalance and phase noise with their uncertainties.
+        paths: Super-resolution paths common to all frames: gains (N, P) as (time, path), delays
+            (P,) ascending, the first path at delay 0.
+        recording_name: File name of the recording.
+        recording_sha512: Hash of its samples; None where the metadata has none.
+        provenance: What made it: command, version, settings.
+    """
+
+    probe: str
+    sample_rate_hz: float
+    bandwidth_hz: float
+    center_frequency_hz: float | None
+    transmitter: int
+    sample_start: NDArray[np.int64]
+    time_s: NDArray[np.float64]
+    frequencies_hz: NDArray[np.float64]
+    transfer: NDArray[np.complex64]
+    noise_variance: NDArray[np.float64]
+    cfo_hz: NDArray[np.float64]
+    sfo_ppm: NDArray[np.float64]
+    cn0_dbhz: NDArray[np.float64]
+    received_power_dbfs: NDArray[np.float64]
+    noise_floor_dbfs: NDArray[np.float64]
+    confidence: NDArray[np.float64]
+    paths: ImpulseResponse
+    front_end: FrontEnd = field(default_factory=FrontEnd)
+    recording_name: str = ""
+    recording_sha512: str | None = None
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Check that the arrays belong together.
+
+        Raises:
+            SignalError: No frame, or a field of another length.
+        """
+        num_frames = len(self.sample_start)
+        if num_frames == 0:
+            raise SignalError("a Sounding needs at least one frame, got none")
+        grid = (num_frames, len(self.frequencies_hz))
+        for name in ("transfer", "noise_variance"):
+            if getattr(self, name).shape != grid:
+                raise SignalError(
+                    f"Sounding.{name} must be (frames, frequencies) = {grid}, "
+                    f"got {getattr(self, name).shape}"
+                )
+        for name in (
+            "time_s",
+            "cfo_hz",
+            "sfo_ppm",
+            "cn0_dbhz",
+            "received_power_dbfs",
+            "noise_floor_dbfs",
+            "confidence",
+        ):
+            if getattr(self, name).shape != (num_frames,):
+                raise SignalError(
+                    f"Sounding.{name} must have one value for each of the {num_frames} frames, "
+                    f"got shape {getattr(self, name).shape}"
+                )
+
+    @property
+    def num_frames(self) -> int:
+        """Number of frames, N."""
+        return len(self.sample_start)
+
+    @property
+    def snr_db(self) -> NDArray[np.float64]:
+        """Received power over the noise power within the measured band, (N,) [dB]."""
+        return self.cn0_dbhz - 10.0 * math.log10(self.bandwidth_hz)
+
+    @property
+    def rms_delay_spread_s(self) -> NDArray[np.float64]:
+        """Return the RMS delay spread of each frame's paths, (N,) [s]."""
+        power = np.square(np.abs(self.paths.gains.numpy()))
+        delays_s = self.paths.delays_s.numpy()
+        total = power.sum(axis=-1)
+        total = np.where(total > 0, total, np.nan)
+        mean = power @ delays_s / total
+        spread: NDArray[np.float64] = np.sqrt(
+            np.maximum(power @ np.square(delays_s) / total - np.square(mean), 0.0)
+        )
+        return spread
+
+    def summary(self) -> dict[str, Any]:
+        """Return what `phyemu sound --json` prints of this link: plain numbers in SI units."""
+        power = np.square(np.abs(self.paths.gains.numpy())).mean(axis=0)
+        return {
+            "transmitter": self.transmitter,
+            "probe": self.probe,
+            "frames": self.num_frames,
+            "cfo_hz": _quantiles(self.cfo_hz),
+            "snr_db": _quantiles(self.snr_db),
+            "cn0_dbhz": _quantiles(self.cn0_dbhz),
+            "received_power_dbfs": _quantiles(self.received_power_dbfs),
+            "rms_delay_spread_s": _quantiles(self.rms_delay_spread_s),
+            "paths": [
+                {
+                    "delay_s": float(delay),
+                    "gain_db": 10.0 * math.log10(value) if value > 0 else -math.inf,
+                }
+                for delay, value in zip(self.paths.delays_s.tolist(), power.tolist(), strict=True)
+            ],
+        }
+
+
+def _quantiles(values: NDArray[np.float64]) -> dict[str, float]:
+    finite = values[np.isfinite(values)]
+    if finite.size == 0:
+        return {"median": math.nan, "p05": math.nan, "p95": math.nan}
+    low, middle, high = np.quantile(finite, (0.05, 0.5, 0.95)).tolist()
+    return {"median": middle, "p05": low, "p95": high}
