@@ -1,0 +1,1 @@
+"""The closed loop, from capture to report."""

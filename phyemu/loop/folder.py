@@ -1,0 +1,98 @@
+"""A run folder: the resolved settings, what every stage left, and which stages are done."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from phyemu.errors import ConfigError
+
+__all__ = ["RunFolder"]
+
+_SETTINGS = "loop.toml"
+
+
+class RunFolder:
+    """A folder in which an interrupted run can be continued.
+
+    A stage is done when its result file exists; that file is written last and in one step, so a
+    stage that was interrupted is simply run again (or continued, where it keeps checkpoints).
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @classmethod
+    def create(cls, path: Path, settings: str) -> "RunFolder":
+        """Return a new run folder that holds `settings` (TOML text).
+
+        Raises:
+            ConfigError: The folder exists and is not empty.
+        """
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise ConfigError(
+                f"{path}: exists already; name another folder with -o, or continue it with --resume"
+            )
+        folder = cls(path)
+        folder.write_text(_SETTINGS, settings)
+        return folder
+
+    @classmethod
+    def reopen(cls, path: Path) -> "RunFolder":
+        """Return the folder of an earlier run.
+
+        Raises:
+            ConfigError: `path` is no run folder.
+        """
+        if not (path / _SETTINGS).is_file():
+            raise ConfigError(
+                f"{path}: no run folder, it holds no {_SETTINGS}; start one without --resume"
+            )
+        return cls(path)
+
+    @property
+    def settings(self) -> str:
+        """The resolved settings, TOML text."""
+        return (self.path / _SETTINGS).read_text("utf-8")
+
+    def file(self, name: str) -> Path:
+        """Return the path of an artefact; its folder exists afterwards."""
+        path = self.path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def write_text(self, name: str, text: str) -> Path:
+        """Write a text file whole or not at all, and return its path."""
+        path = self.file(name)
+        partial = path.with_name(f".{path.name}.partial")
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(path)
+        return path
+
+    def is_done(self, stage: str) -> bool:
+        """Return whether the stage has left its result."""
+        return self._result_path(stage).is_file()
+
+    def finish(self, stage: str, result: Mapping[str, Any]) -> None:
+        """Record the stage's result (anything JSON can hold); the stage is done from now on."""
+        self.write_text(f"stages/{stage}.json", json.dumps(result, indent=1))
+
+    def result(self, stage: str) -> dict[str, Any]:
+        """Return what `finish` recorded.
+
+        Raises:
+            ConfigError: The stage is not done, or its result file is damaged.
+        """
+        path = self._result_path(stage)
+        try:
+            result: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        except FileNotFoundError:
+            raise ConfigError(
+                f"{self.path}: stage {stage} has not been run; continue with phyemu loop --resume"
+            ) from None
+        except ValueError as error:
+            raise ConfigError(f"{path}: damaged ({error}); delete it and use --resume") from error
+        return result
+
+    def _result_path(self, stage: str) -> Path:
+        return self.path / "stages" / f"{stage}.json"
