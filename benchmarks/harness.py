@@ -60,7 +60,7 @@ def compare(
 
 
 def markdown_table(title: str, unit: str, rows: list[Row]) -> str:
-    """Return the rows as a Markdown table under a heading; rates in millions of `unit` per second."""
+    """Return the rows as a Markdown table under a heading; rates in millions of `unit`/s."""
     lines = [
         f"## {title}",
         "",
