@@ -1,0 +1,102 @@
+"""Additive white Gaussian noise: the function, and the channel model that is nothing else."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from phyemu.channel.impairments import Impairments
+from phyemu.channel.model import ChannelDraw, ChannelRealisation, Interpolation, check_steps
+from phyemu.channel.noise_level import NoiseLevel
+from phyemu.channel.realisation import FunctionRealisation
+from phyemu.channel.response import ImpulseResponse
+from phyemu.errors import ConfigError, SignalError
+
+__all__ = ["Awgn", "add_awgn"]
+
+
+def add_awgn(iq: Tensor, *, variance: Tensor | float, generator: torch.Generator) -> Tensor:
+    """Return the samples with circularly-symmetric Gaussian noise added.
+
+    y = x + n,  n ~ CN(0, variance): the variance is total, each real dimension carries half.
+
+    Args:
+        iq: Samples, (..., num_samples), complex, full scale 1.
+        variance: Total variance per complex sample, >= 0: a number, or a tensor (...) of one per
+            row of `iq`. `noise_variance` gives it for an SNR.
+        generator: Source of the noise, on the device of `iq`; it is advanced.
+
+    Returns:
+        y, with the shape, dtype and device of `iq`; its gradient to `iq` is the identity.
+
+    Raises:
+        SignalError: `iq` is not complex.
+        ConfigError: The variance is negative or not finite.
+    """
+    if not iq.is_complex():
+        raise SignalError(f"iq must be complex, got {iq.dtype}; see torch.view_as_complex")
+    sigma = torch.as_tensor(variance, dtype=torch.float64, device=iq.device).sqrt()
+    if not bool(torch.isfinite(sigma).all()):
+        raise ConfigError(f"noise variance must be finite and not negative, got {variance}")
+    # torch draws complex normals with total variance 1, i.e. 1/2 per real dimension.
+    noise = torch.empty_like(iq).normal_(generator=generator)
+    return iq + sigma.to(iq.real.dtype)[..., None] * noise
+
+
+@dataclass(frozen=True, slots=True)
+class Awgn:
+    """The channel model of one path of gain 1 and white noise.
+
+    Attributes:
+        snr_db: Peak symbol power over total complex noise variance at the matched filter [dB];
+            infinity: no noise.
+    """
+
+    snr_db: float
+
+    def __post_init__(self) -> None:
+        """Refuse NaN."""
+        if math.isnan(self.snr_db) or self.snr_db == -math.inf:
+            raise ConfigError(f"snr_db must be a number or infinity, got {self.snr_db}")
+
+    @property
+    def name(self) -> str:
+        """Return "awgn:SNR"."""
+        return f"awgn:{self.snr_db:g}"
+
+    @property
+    def noise(self) -> NoiseLevel:
+        """Return the noise level."""
+        return NoiseLevel.of_snr_db(self.snr_db)
+
+    def draw(
+        self,
+        batch_size: int,
+        *,
+        num_steps: int,
+        interval_s: float,
+        symbol_rate_hz: float,
+        generator: torch.Generator,
+    ) -> ChannelDraw:
+        """Return `batch_size` times the gain 1."""
+        check_steps(batch_size, num_steps, interval_s)
+        device = generator.device
+        gains = torch.ones((batch_size, num_steps, 1), dtype=torch.complex64, device=device)
+        response = ImpulseResponse(
+            gains, torch.zeros(1, dtype=torch.float64, device=device), interval_s
+        )
+        snr_db = self.noise.draw_snr_db(
+            batch_size, symbol_rate_hz=symbol_rate_hz, generator=generator
+        )
+        return ChannelDraw(response, snr_db, Impairments.none(batch_size, device=device))
+
+    def realise(self, *, symbol_rate_hz: float, generator: torch.Generator) -> ChannelRealisation:
+        """Return the gain 1 forever."""
+        return FunctionRealisation(
+            delays_s=torch.zeros(1, dtype=torch.float64),
+            snr_db=self.snr_db,
+            impairments=Impairments.none(),
+            function=lambda times_s: torch.ones((len(times_s), 1), dtype=torch.complex64),
+            interpolation=Interpolation.HOLD,
+        )
