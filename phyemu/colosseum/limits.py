@@ -1,0 +1,124 @@
+"""What Colosseum's channel emulator (MCHEM) can represent, and the check of a scenario against it.
+
+Source: Colosseum's user documentation (scenario exchange format, MCHEM), and the CaST paper
+(arXiv 2208.03993).
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+
+from phyemu.channel import ImpulseResponse
+from phyemu.colosseum.scenario import Scenario
+from phyemu.units import power_to_db
+
+__all__ = [
+    "MAX_DELAY_S",
+    "MAX_NODES",
+    "MAX_TAPS",
+    "MIN_GAIN_DB",
+    "TAP_GRID_S",
+    "UPDATE_S",
+    "Violation",
+    "check_scenario",
+]
+
+TAP_GRID_S = 10e-9
+"""Spacing of the taps [s]: the emulator filters at 100 Msps."""
+MAX_DELAY_S = 5.11e-6
+"""Largest delay [s]: 512 taps."""
+MAX_TAPS = 4
+"""Non-zero taps of a link at any instant."""
+MIN_GAIN_DB = -43.0
+"""Weakest tap that can be represented [dB]; the strongest is 0 dB."""
+UPDATE_S = 1e-3
+"""Step at which taps may change [s]."""
+MAX_NODES = 52
+"""Nodes tested together in one scenario."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Violation:
+    """One thing that the emulator cannot represent.
+
+    Attributes:
+        link: (transmitter, receiver), from 1; None where the whole scenario is meant.
+        time_s: First time at which it happens [s]; None where time plays no part.
+        tap: Index of the tap within the link's response; None where no single tap is meant.
+        message: What is wrong, what is allowed, what was found.
+    """
+
+    link: tuple[int, int] | None
+    time_s: float | None
+    tap: int | None
+    message: str
+
+    def __str__(self) -> str:
+        """Return one line that names link, time and tap."""
+        where = [f"link {self.link[0]}>{self.link[1]}"] if self.link else ["scenario"]
+        if self.time_s is not None:
+            where.append(f"t = {1e3 * self.time_s:g} ms")
+        if self.tap is not None:
+            where.append(f"tap {self.tap}")
+        return f"{', '.join(where)}: {self.message}"
+
+
+def check_scenario(scenario: Scenario) -> list[Violation]:
+    """Return everything in the scenario that the emulator cannot represent; empty when all fits."""
+    found = []
+    if scenario.num_nodes > MAX_NODES:
+        found.append(
+            _whole(f"{scenario.num_nodes} nodes, at most {MAX_NODES} were tested in one scenario")
+        )
+    steps = scenario.interval_s / UPDATE_S
+    if not math.isclose(steps, round(steps), abs_tol=1e-9) or round(steps) < 1:
+        found.append(
+            _whole(
+                f"taps change every {1e3 * scenario.interval_s:g} ms, allowed are multiples of 1 ms"
+            )
+        )
+    for link, response in sorted(scenario.links.items()):
+        found += _check_link(link, response)
+    return found
+
+
+def _whole(message: str) -> Violation:
+    return Violation(link=None, time_s=None, tap=None, message=message)
+
+
+def _check_link(link: tuple[int, int], response: ImpulseResponse) -> list[Violation]:
+    found = []
+    power = response.gains.abs().double().square()
+    for tap, delay_s in enumerate(response.delays_s.tolist()):
+        if not bool((power[:, tap] > 0).any()):
+            continue
+        if not 0 <= delay_s <= MAX_DELAY_S + 1e-15:
+            message = f"delay {1e9 * delay_s:g} ns, allowed are 0 to {1e9 * MAX_DELAY_S:g} ns"
+            found.append(Violation(link=link, time_s=None, tap=tap, message=message))
+        grid = delay_s / TAP_GRID_S
+        if not math.isclose(grid, round(grid), abs_tol=1e-6):
+            message = (
+                f"delay {1e9 * delay_s:g} ns is off the 10 ns grid, "
+                f"the emulator would use {10 * round(grid)} ns"
+            )
+            found.append(Violation(link=link, time_s=None, tap=tap, message=message))
+    # A component of I or Q must stay within [-1, 1]; a gain above 0 dB can break that.
+    too_strong = power > 1 + 1e-6
+    too_weak = (power > 0) & (power < 10 ** (MIN_GAIN_DB / 10) * (1 - 1e-9))
+    for mask, allowed in ((too_strong, "at most 0 dB"), (too_weak, f"at least {MIN_GAIN_DB:g} dB")):
+        for tap in torch.nonzero(mask.any(dim=0)).flatten().tolist():
+            step = int(torch.nonzero(mask[:, tap])[0])
+            gain_db = power_to_db(float(power[step, tap]))
+            message = f"gain {gain_db:.2f} dB, allowed is {allowed}"
+            time_s = step * response.interval_s
+            found.append(Violation(link=link, time_s=time_s, tap=tap, message=message))
+    count = (power > 0).sum(dim=1)
+    crowded = torch.nonzero(count > MAX_TAPS).flatten()
+    if crowded.numel():
+        step = int(crowded[0])
+        message = f"{int(count[step])} taps at once, at most {MAX_TAPS} are possible"
+        found.append(
+            Violation(link=link, time_s=step * response.interval_s, tap=None, message=message)
+        )
+    return found
