@@ -15,6 +15,7 @@ __all__ = ["main"]
 # command -> the module of this package that holds it as `command`; the help line comes from there.
 _COMMANDS = {
     "capture": "capture",
+    "colosseum": "colosseum",
     "devices": "devices",
     "doctor": "doctor",
     "emulate": "emulate",

@@ -37,8 +37,15 @@ def export_mat(scenario: Scenario, path: Path) -> Path:
         more = f" (and {len(violations) - 1} more)" if len(violations) > 1 else ""
         raise ScenarioError(
             f"scenario {scenario.name}: {violations[0]}{more}; "
-            "fit it to the emulator first (Scenario.on_grid, or make it again)"
+            "move delays to the grid with --on-grid (Scenario.on_grid), or make the scenario again"
         )
+    for (tx, rx), response in sorted(scenario.links.items()):
+        strongest = float(response.gains.abs().max())
+        if strongest > 1 + 1e-6:
+            raise ScenarioError(
+                f"scenario {scenario.name}: link {tx}>{rx}: gain {20 * math.log10(strongest):.2f} dB, "
+                "the exchange file allows at most 0 dB; scale all links down"
+            )
     simple = _simple_matrix(scenario)
     contents: dict[str, Any] = {"chMatrix": simple} if simple is not None else _with_time(scenario)
     if scenario.origin is not None:

@@ -155,7 +155,7 @@ def _read_header(path: Path) -> dict[str, Any]:
         raise ScenarioError(f'{path}: is no scenario; it needs "format": "{_FORMAT}"')
     if header.get("version") != _VERSION:
         raise ScenarioError(
-            f"{path}: version {header.get('version')} is not known here; this phyemu reads {_VERSION}"
+            f"{path}: version {header.get('version')} is not known; this phyemu reads {_VERSION}"
         )
     missing = [key for key in _REQUIRED if key not in header]
     if missing:

@@ -103,10 +103,13 @@ def _check_link(link: tuple[int, int], response: ImpulseResponse) -> list[Violat
                 f"the emulator would use {10 * round(grid)} ns"
             )
             found.append(Violation(link=link, time_s=None, tap=tap, message=message))
-    # A component of I or Q must stay within [-1, 1]; a gain above 0 dB can break that.
-    too_strong = power > 1 + 1e-6
+    # The emulator holds I and Q of a tap in [-1, 1] each, so 1+1j (3 dB) is the strongest.
+    too_strong = torch.view_as_real(response.gains).abs().amax(dim=-1) > 1 + 1e-6
     too_weak = (power > 0) & (power < 10 ** (MIN_GAIN_DB / 10) * (1 - 1e-9))
-    for mask, allowed in ((too_strong, "at most 0 dB"), (too_weak, f"at least {MIN_GAIN_DB:g} dB")):
+    for mask, allowed in (
+        (too_strong, "I and Q within [-1, 1]"),
+        (too_weak, f"at least {MIN_GAIN_DB:g} dB"),
+    ):
         for tap in torch.nonzero(mask.any(dim=0)).flatten().tolist():
             step = int(torch.nonzero(mask[:, tap])[0])
             gain_db = power_to_db(float(power[step, tap]))

@@ -71,6 +71,12 @@ def test_what_the_emulator_cannot_play_is_not_written(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_gain_above_0_db_is_refused_with_the_link_named(tmp_path: Path) -> None:
+    scenario = load_scenario(find_in_library("90002", "colosseum")).on_grid()
+    with pytest.raises(ScenarioError, match=r"link 2>4: gain 3\.01 dB"):
+        export_mat(scenario, tmp_path / "x.mat")
+
+
 @pytest.mark.skipif(shutil.which("octave-cli") is None, reason="GNU Octave is not installed")
 def test_octave_opens_the_file_as_specified(tmp_path: Path, moving: Scenario) -> None:
     path = export_mat(moving, tmp_path / "x.mat")
