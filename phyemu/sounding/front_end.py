@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-__all__ = ["Estimate", "FrontEnd"]
+__all__ = ["Estimate", "FrontEndEstimate"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,13 +30,13 @@ class Estimate:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class FrontEnd:
+class FrontEndEstimate:
     """Receiver-side hardware impairments of one link, as the probe saw them.
 
     Attributes:
         dc_offset_i: Real part of the mean of the samples between the frames [full scale].
         dc_offset_q: Imaginary part of it [full scale].
-        iq_gain_db: Gain of the I branch over that of the Q branch [dB].
+        iq_gain_db: Gain of the Q branch over the I branch [dB].
         iq_phase_rad: Departure of the two branches from quadrature [rad].
         linewidth_hz: Two-sided 3 dB linewidth of a Wiener phase-noise model [Hz].
     """

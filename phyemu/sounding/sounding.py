@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from phyemu.errors import SignalError
-from phyemu.sounding.front_end import FrontEnd
+from phyemu.sounding.front_end import FrontEndEstimate
 
 if TYPE_CHECKING:
     from phyemu.channel import ImpulseResponse
@@ -72,7 +72,7 @@ class Sounding:
     noise_floor_dbfs: NDArray[np.float64]
     confidence: NDArray[np.float64]
     paths: ImpulseResponse
-    front_end: FrontEnd = field(default_factory=FrontEnd)
+    front_end: FrontEndEstimate = field(default_factory=FrontEndEstimate)
     recording_name: str = ""
     recording_sha512: str | None = None
     provenance: Mapping[str, Any] = field(default_factory=dict)

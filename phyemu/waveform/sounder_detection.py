@@ -1,0 +1,239 @@
+"""Detection of sounder bursts in a sample stream, at carrier offsets of up to +-100 kHz.
+
+Any stretch of one period taken from the inside of a burst is a cyclic shift of the period,
+convolved with the channel. So consecutive blocks of one period are correlated cyclically with the
+sequence by FFT, with no search over their alignment, and a burst shows as the same delay standing
+out in consecutive blocks. In white noise, the part of a block's energy that falls on one delay
+exceeds t with probability (1 - t)^(N - 1); t is set so that two consecutive blocks of noise agree
+less than once in 10^12 blocks.
+
+The phase from block to block gives the carrier offset modulo one bin. An offset of whole bins moves
+the delay by a known shift (see `phyemu.waveform.sounder`), so the candidates (whole bins, start)
+form a known set; that whose start fits the edges of the burst wins: the sum of the received samples
+times the conjugate sequence over one burst length is largest where the burst really lies.
+"""
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from phyemu.errors import ConfigError
+from phyemu.waveform.sounder import (
+    SounderFormat,
+    sounder_bins,
+    sounder_period,
+    sounder_spectrum,
+)
+from phyemu.waveform.windows import OverlappingWindows
+
+__all__ = ["SounderBurst", "SounderDetector", "agree_on_offset"]
+
+_BLOCKS_PER_WINDOW = 256
+_FALSE_PAIRS_PER_BLOCK = 1e-12
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class SounderBurst:
+    """A burst that was found, with its rivals.
+
+    Attributes:
+        sample_start: First sample of the burst's strongest path in the stream.
+        cfo_hz: Carrier frequency offset; finer estimates need the whole burst [Hz].
+        confidence: Coherence of consecutive periods, about S / (S + N), 0..1.
+        offsets: Carrier offsets that were weighed, in whole bins, ascending, (K,), int64.
+        starts: The first sample that each of them implies, (K,), int64.
+        scores: How well each fits the edges, energy relative to the whole burst, (K,), float64.
+    """
+
+    sample_start: int
+    cfo_hz: float
+    confidence: float
+    offsets: NDArray[np.int64]
+    starts: NDArray[np.int64]
+    scores: NDArray[np.float64]
+
+
+def agree_on_offset(bursts: list[SounderBurst], *, bin_spacing_hz: float) -> list[SounderBurst]:
+    """Return the bursts of one transmitter with the whole-bin offset that suits them all best.
+
+    A single burst close to the noise may mistake its offset by whole bins. All bursts of a
+    transmitter share it, up to a part of a bin, so their scores are added.
+
+    Args:
+        bursts: Bursts of one transmitter, of one format and one detector.
+        bin_spacing_hz: Sample rate over length of that format [Hz].
+    """
+    if len(bursts) < 2:
+        return bursts
+    # Offset = (whole + part) bins; the parts may lie on both sides of the half-bin border, e.g.
+    # 3 + 0.49 and 4 - 0.48. Around their circular mean, 0.505, these are 3 - 0.015 and 3 + 0.015.
+    whole = np.array([_best_offset(burst) for burst in bursts])
+    part = np.array([burst.cfo_hz for burst in bursts]) / bin_spacing_hz - whole
+    centre = float(np.angle(np.mean(np.exp(2j * np.pi * part)))) / (2.0 * np.pi)
+    carry = np.round(part - centre).astype(int)
+    size = len(bursts[0].offsets)
+    total = np.zeros(size + 2)
+    for burst, step in zip(bursts, carry.tolist(), strict=True):
+        total[1 + step : 1 + step + size] += burst.scores
+    common = int(total.argmax()) - 1
+    agreed: list[SounderBurst] = []
+    for burst, step, fraction in zip(bursts, carry.tolist(), part.tolist(), strict=True):
+        index = min(max(common - step, 0), size - 1)
+        agreed.append(
+            replace(
+                burst,
+                sample_start=int(burst.starts[index]),
+                cfo_hz=(float(burst.offsets[index]) + fraction) * bin_spacing_hz,
+            )
+        )
+    return agreed
+
+
+def _best_offset(burst: SounderBurst) -> int:
+    return int(burst.offsets[int(burst.scores.argmax())])
+
+
+class SounderDetector:
+    """Finds the bursts of one sounder format in a stream; give it the samples in any blocks."""
+
+    def __init__(self, sounder_format: SounderFormat, *, max_cfo_hz: float = 100e3) -> None:
+        """Prepare the correlators.
+
+        Args:
+            sounder_format: What was transmitted.
+            max_cfo_hz: Largest carrier offset that is considered [Hz], >= 0.
+
+        Raises:
+            ConfigError: `max_cfo_hz` is negative, or too large for the sounded band.
+        """
+        length = sounder_format.length
+        reach = math.ceil(max_cfo_hz / sounder_format.bin_spacing_hz) if max_cfo_hz >= 0 else -1
+        if not 0 <= reach < sounder_format.num_bins // 4:
+            raise ConfigError(
+                f"max_cfo_hz must be 0 or more and below a quarter of the sounded band, got "
+                f"{max_cfo_hz:g}"
+            )
+        self._format = sounder_format
+        self._length = length
+        self._burst = sounder_format.burst_samples
+        spectrum = np.zeros(length, np.complex128)
+        bins = sounder_bins(sounder_format).numpy()
+        spectrum[bins % length] = sounder_spectrum(sounder_format).numpy()
+        self._conjugate = spectrum.conj().astype(np.complex64)
+        self._period = sounder_period(sounder_format).numpy().astype(np.complex128)
+        self._offsets = np.arange(-reach, reach + 1)
+        # Where the correlation peak moves when the sequence arrives k bins too high.
+        moved = np.stack([np.roll(spectrum, k) for k in self._offsets.tolist()])
+        self._shifts = np.abs(np.fft.ifft(moved * spectrum.conj())).argmax(axis=1)
+        # Two consecutive blocks must exceed t at one of N delays: N p^2 <= rate, p = (1-t)^(N-1).
+        exponent = 0.5 * math.log(_FALSE_PAIRS_PER_BLOCK / length) / (sounder_format.num_bins - 1)
+        self._threshold = 1.0 - math.exp(exponent)
+        self._hop = _BLOCKS_PER_WINDOW * length
+        # A window owns the bursts that begin after its lead, so that it sees each from before its
+        # beginning until behind its end.
+        self._lead = (sounder_format.repetitions + 4) * length
+        self._windows = OverlappingWindows(hop=self._hop, overlap=2 * self._lead)
+
+    @property
+    def num_samples(self) -> int:
+        """Number of samples received so far."""
+        return self._windows.num_samples
+
+    def process(self, iq: NDArray[np.complex64]) -> list[SounderBurst]:
+        """Return the bursts that the next samples complete, in order.
+
+        Args:
+            iq: The next samples, (num_samples,), complex64.
+
+        Raises:
+            SignalError: Wrong shape or type, NaN or infinite samples.
+        """
+        return [
+            burst
+            for start, window in self._windows.push(iq)
+            for burst in self._bursts(start, window, last=False)
+        ]
+
+    def finish(self) -> list[SounderBurst]:
+        """Return the bursts in what is left at the end of the stream."""
+        return [
+            burst
+            for start, window in self._windows.finish()
+            for burst in self._bursts(start, window, last=True)
+        ]
+
+    def _bursts(
+        self, start: int, window: NDArray[np.complex64], *, last: bool
+    ) -> list[SounderBurst]:
+        """Return the bursts that begin in this window's own part of the stream."""
+        length = self._length
+        num_blocks = len(window) // length
+        if num_blocks < 2:
+            return []
+        blocks = window[: num_blocks * length].reshape(num_blocks, length)
+        delays = np.fft.ifft(np.fft.fft(blocks) * self._conjugate)
+        energy = np.square(np.abs(blocks)).sum(axis=1)
+        # |correlation|^2 is at most N times the energy of the block.
+        share = np.square(np.abs(delays)) / np.maximum(energy[:, None] * length, 1e-30)
+        pairs = np.minimum(share[:-1], share[1:]).max(axis=1)
+        (hits,) = np.nonzero(pairs > self._threshold)
+        found: list[SounderBurst] = []
+        if len(hits) == 0:
+            return found
+        for run in np.split(hits, np.flatnonzero(np.diff(hits) > 1) + 1):
+            first, stop = int(run[0]), int(run[-1]) + 2
+            burst = self._burst_of_run(window, first, stop)
+            if burst is not None:
+                found.append(burst)
+        own_start = 0 if start == 0 else self._lead
+        own_stop = len(window) if last else self._lead + self._hop
+        return [
+            replace(burst, sample_start=burst.sample_start + start, starts=burst.starts + start)
+            for burst in found
+            if own_start <= burst.sample_start < own_stop
+        ]
+
+    def _burst_of_run(
+        self, window: NDArray[np.complex64], first: int, stop: int
+    ) -> SounderBurst | None:
+        """Return the burst in blocks first..stop - 1, which agree; None if it is incomplete."""
+        length, size = self._length, self._burst
+        # Silence stands for what lies outside the stream.
+        begin, end = (first - 2) * length - size, (stop + 2) * length + size
+        inside = window[max(begin, 0) : min(end, len(window))].astype(np.complex128)
+        region = np.zeros(end - begin, np.complex128)
+        region[max(-begin, 0) : max(-begin, 0) + len(inside)] = inside
+        blocks = region.reshape(-1, length)[first - begin // length :][: stop - first]
+        turns = np.angle(np.vdot(blocks[:-1], blocks[1:])) / (2.0 * math.pi)
+        derotated = region * np.exp(-2j * math.pi * turns / length * np.arange(len(region)))
+        aligned = derotated.reshape(-1, length)[first - begin // length :][: stop - first]
+        response = np.fft.ifft(np.fft.fft(aligned.mean(axis=0)) * self._conjugate)
+        delay = int(np.abs(response).argmax())
+        # Constant inside the burst, zero mean outside: its sum over one burst length peaks there.
+        despread = derotated * np.tile(np.roll(self._period, delay).conj(), len(region) // length)
+        running = np.concatenate([[0.0], np.cumsum(despread)])
+        sums = np.square(np.abs(running[size:] - running[:-size]))
+        total = float(np.square(np.abs(inside)).sum())
+        starts = np.empty(len(self._offsets), np.int64)
+        scores = np.empty(len(self._offsets))
+        for index, shift in enumerate(self._shifts.tolist()):
+            lattice = np.arange((delay - shift) % length, len(sums), length)
+            best = int(lattice[sums[lattice].argmax()])
+            starts[index], scores[index] = best, sums[best] / (size * total)
+        best_index = int(scores.argmax())
+        start = int(starts[best_index]) + begin
+        if start < 0 or start + size > len(window):
+            return None
+        burst = window[start : start + size]
+        early, late = burst[:-length], burst[length:]
+        scale = math.sqrt(float(np.vdot(early, early).real * np.vdot(late, late).real))
+        return SounderBurst(
+            sample_start=start,
+            cfo_hz=(float(self._offsets[best_index]) + turns) * self._format.bin_spacing_hz,
+            confidence=abs(complex(np.vdot(early, late))) / scale if scale > 0 else 0.0,
+            offsets=self._offsets,
+            starts=starts + begin,
+            scores=scores,
+        )
