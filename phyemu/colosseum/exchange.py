@@ -43,8 +43,8 @@ def export_mat(scenario: Scenario, path: Path) -> Path:
         strongest = float(response.gains.abs().max())
         if strongest > 1 + 1e-6:
             raise ScenarioError(
-                f"scenario {scenario.name}: link {tx}>{rx}: gain {20 * math.log10(strongest):.2f} dB, "
-                "the exchange file allows at most 0 dB; scale all links down"
+                f"scenario {scenario.name}: link {tx}>{rx}: gain {20 * math.log10(strongest):.2f} "
+                "dB, the exchange file allows at most 0 dB; scale all links down"
             )
     simple = _simple_matrix(scenario)
     contents: dict[str, Any] = {"chMatrix": simple} if simple is not None else _with_time(scenario)
