@@ -48,7 +48,8 @@ def doppler_autocorrelation(spectrum: DopplerSpectrum, doppler_hz: float, lags_s
     (about exp(-2 pi fd |tau| / 3)) for BELL.
     """
     if spectrum is DopplerSpectrum.JAKES:
-        return torch.special.bessel_j0(2 * torch.pi * doppler_hz * lags_s.double())
+        correlation: Tensor = torch.special.bessel_j0(2 * torch.pi * doppler_hz * lags_s.double())
+        return correlation
     if spectrum is DopplerSpectrum.FLAT:
         return torch.sinc(2 * doppler_hz * lags_s.double())
     levels = (torch.arange(8192, dtype=torch.float64) + 0.5) / 8192
