@@ -185,8 +185,14 @@ class SounderDetector:
         for run in np.split(hits, np.flatnonzero(np.diff(hits) > 1) + 1):
             first, stop = int(run[0]), int(run[-1]) + 2
             burst = self._burst_of_run(window, first, stop)
-            if burst is not None:
-                found.append(burst)
+            if burst is None:
+                continue
+            # Close to the noise a burst may break into two runs, which then both find it.
+            if found and burst.sample_start - found[-1].sample_start < self._burst:
+                if burst.scores.max() <= found[-1].scores.max():
+                    continue
+                found.pop()
+            found.append(burst)
         own_start = 0 if start == 0 else self._lead
         own_stop = len(window) if last else self._lead + self._hop
         return [

@@ -57,7 +57,10 @@ class WifiFrame:
         transfer: LS estimate on `L_LTF_CARRIERS`, (52,), complex64: received [full scale] over
             sent at unit mean power; its delays count from `ltf_start`, its phase is that of the
             carrier at `ltf_start`.
-        noise_variance: Total complex variance of the error of each value of `transfer`.
+        noise_variance: Total complex variance of the error of a value of `transfer`, mean over
+            the carriers.
+        carrier_noise: The same for each carrier, (52,), float64: one draw of the noise each, so
+            only a mean over many frames tells the noise of a carrier.
         snr_db: Mean power of a carrier over that of the noise on it, from the difference of the
             two L-LTF symbols [dB].
         confidence: The smaller of the coherences of L-STF and L-LTF, about S / (S + N), 0..1.
@@ -68,6 +71,7 @@ class WifiFrame:
     cfo_hz: float
     transfer: NDArray[np.complex64]
     noise_variance: float
+    carrier_noise: NDArray[np.float64]
     snr_db: float
     confidence: float
 
@@ -249,8 +253,9 @@ def _measure(
     values = spectra / sent * np.exp(2j * math.pi * carriers * _BACKOFF / 64)
     transfer = values.mean(axis=0)
     # The fine CFO has fitted one real number out of 2 x 52: a correction of 1 %, left out.
-    carrier_noise = float(np.mean(np.square(np.abs(values[0] - values[1])))) / 2.0
-    noise_variance = max(carrier_noise, 1e-30) / 2.0
+    # |v0 - v1|^2 has mean 2 s^2, the mean of the two has variance s^2 / 2.
+    carrier_noise = np.maximum(np.square(np.abs(values[0] - values[1])) / 4.0, 1e-30)
+    noise_variance = float(carrier_noise.mean())
     power = max(float(np.mean(np.square(np.abs(transfer)))) - noise_variance, 1e-30)
     return WifiFrame(
         sample_start=max(0, stream_start + position - _LTF_OFFSET),
@@ -258,6 +263,7 @@ def _measure(
         cfo_hz=float(cfo_hz),
         transfer=transfer.astype(np.complex64),
         noise_variance=noise_variance,
+        carrier_noise=carrier_noise,
         snr_db=10.0 * math.log10(power / (2.0 * noise_variance)),
         confidence=min(abs(fine), abs(short)),
     )

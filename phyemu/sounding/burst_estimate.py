@@ -1,0 +1,117 @@
+"""Least-squares responses of sounder bursts: all repetitions of a batch of bursts in one FFT."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft
+
+from phyemu.errors import SignalError
+from phyemu.waveform.sounder import SounderFormat, sounder_bins, sounder_spectrum
+
+__all__ = ["BurstEstimates", "estimate_bursts", "window_backoff"]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class BurstEstimates:
+    """What M bursts of R - 1 measuring repetitions say about the link.
+
+    Attributes:
+        transfer: LS response on the sounded bins, (M, K), complex64; delay 0 is the given first
+            sample of the burst, the phase is that of the carrier there.
+        noise_variance: Total complex variance of the error of a value of `transfer`, (M,).
+        cfo_hz: Refined over the repetitions, (M,) [Hz].
+        cfo_std_hz: Its standard error from the noise alone, (M,) [Hz].
+        phase_rad: Phase of each repetition after the CFO, (M, R - 1), float64 [rad].
+        phase_variance: Variance of `phase_rad` from the noise alone, (M,) [rad^2].
+    """
+
+    transfer: NDArray[np.complex64]
+    noise_variance: NDArray[np.float64]
+    cfo_hz: NDArray[np.float64]
+    cfo_std_hz: NDArray[np.float64]
+    phase_rad: NDArray[np.float64]
+    phase_variance: NDArray[np.float64]
+
+
+def window_backoff(sounder_format: SounderFormat) -> int:
+    """Return how many samples before a burst's strongest path may have arrived: N / 4."""
+    return sounder_format.length // 4
+
+
+def estimate_bursts(
+    iq: NDArray[np.complex64],
+    sounder_format: SounderFormat,
+    *,
+    cfo_hz: NDArray[np.float64],
+    sfo_ppm: float = 0.0,
+) -> BurstEstimates:
+    """Return the LS responses of bursts whose first sample and rough CFO are known.
+
+    H_r[k] = Y_r[k] / X[k] for each repetition r behind the guard; X is flat, so LS is also the
+    maximum likelihood estimate in white noise. The phase slope over the repetitions refines the
+    CFO, their mean is the response, their scatter around it the noise. A common phase per
+    repetition (phase noise) is taken out first: it belongs to the oscillators, not to the noise.
+
+    Args:
+        iq: Bursts from their first sample, (M, burst_samples), complex64.
+        sounder_format: What was sent.
+        cfo_hz: Rough carrier offset, (M,), within a quarter of a bin of the truth [Hz].
+        sfo_ppm: Sampling offset that drifts the delay within the burst [ppm].
+
+    Raises:
+        SignalError: `iq` has another shape than the format's bursts.
+    """
+    length, repetitions = sounder_format.length, sounder_format.repetitions
+    if iq.ndim != 2 or iq.shape[1] != sounder_format.burst_samples:
+        raise SignalError(
+            f"bursts must be (bursts, {sounder_format.burst_samples}), got {iq.shape}"
+        )
+    backoff = window_backoff(sounder_format)
+    bins = sounder_bins(sounder_format).numpy()
+    sent = sounder_spectrum(sounder_format).numpy()
+    rate = sounder_format.sample_rate_hz
+    n = np.arange(iq.shape[1])
+    turns = (cfo_hz / rate)[:, None] * n
+    derotated = (iq * np.exp(-2j * np.pi * (turns % 1.0))).astype(np.complex64)
+    first = length - backoff
+    count = repetitions - 1
+    useful = derotated[:, first : first + count * length].reshape(-1, count, length)
+    # The window begins `backoff` samples early: undone on each bin together with X.
+    factor = np.exp(2j * np.pi * bins * backoff / length) / sent
+    spectra = fft.fft(useful, axis=-1)[..., bins % length] * factor.astype(np.complex64)
+    # The middle of each window, in periods after the first sample of the burst.
+    middle = (first + length * (np.arange(count) + 0.5)) / length
+    if sfo_ppm:
+        # A fast transmitter arrives earlier and earlier: delay -sfo x time, undone here.
+        drift = -sfo_ppm * 1e-6 * middle * length
+        spectra = spectra * np.exp(2j * np.pi * drift[:, None] * bins / length)
+    steps = np.einsum("mrk,mrk->m", spectra[:, 1:], spectra[:, :-1].conj())
+    per_period = np.angle(steps) / (2.0 * np.pi)
+    spectra = spectra * np.exp(-2j * np.pi * per_period[:, None] * middle)[..., None]
+    for _ in range(2):
+        mean = spectra.mean(axis=1, keepdims=True)
+        phase = np.angle((spectra * mean.conj()).sum(axis=-1))
+        centred = middle - middle.mean()
+        slope = (phase @ centred) / np.square(centred).sum() / (2.0 * np.pi)
+        spectra = spectra * np.exp(-2j * np.pi * slope[:, None] * middle)[..., None]
+        per_period = per_period + slope
+    mean = spectra.mean(axis=1, keepdims=True)
+    phase = np.angle((spectra * mean.conj()).sum(axis=-1))
+    steadied = spectra * np.exp(-1j * phase)[..., None]
+    transfer = steadied.mean(axis=1)
+    scatter = np.square(np.abs(steadied - transfer[:, None]), dtype=np.float64).sum(axis=(1, 2))
+    # (count - 1) K complex degrees of freedom, less half a one for each phase taken out.
+    freedom = (count - 1) * len(bins) - count / 2.0
+    each = np.maximum(scatter / freedom, 1e-30)
+    power = np.maximum(np.square(np.abs(transfer), dtype=np.float64).sum(axis=1), 1e-30)
+    phase_variance = each / (2.0 * power)
+    slope_variance = phase_variance / np.square(middle - middle.mean()).sum()
+    return BurstEstimates(
+        transfer=transfer.astype(np.complex64),
+        noise_variance=each / count,
+        cfo_hz=cfo_hz + per_period * rate / length,
+        cfo_std_hz=np.sqrt(slope_variance) / (2.0 * np.pi) * rate / length,
+        phase_rad=phase,
+        phase_variance=phase_variance,
+    )
