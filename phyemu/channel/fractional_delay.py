@@ -29,7 +29,8 @@ def interpolator(offsets: Tensor) -> Tensor:
     window = torch.special.i0(_BETA * inside.sqrt()) / torch.special.i0(
         torch.tensor(_BETA, dtype=torch.float64, device=t.device)
     )
-    return torch.sinc(t) * window * (t.abs() < half)
+    values: Tensor = torch.sinc(t) * window * (t.abs() < half)
+    return values
 
 
 def delay_filters(delays_samples: Tensor) -> tuple[Tensor, Tensor]:

@@ -8,7 +8,7 @@ it. Every lane is computed alike, so results do not depend on where a vector beg
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
-from llvmlite import ir
+from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, models, register_model
@@ -22,16 +22,16 @@ LANES = 16
 _IR = ir.VectorType(ir.FloatType(), LANES)
 
 
-class _VectorType(types.Type):  # type: ignore[misc]
+class _VectorType(types.Type):
     def __init__(self) -> None:
-        super().__init__(name="Float32x16")
+        cast(Any, super()).__init__(name="Float32x16")
 
 
-_VECTOR = _VectorType()
+_VECTOR: Any = cast(Any, _VectorType)()
 
 
-@register_model(_VectorType)  # type: ignore[untyped-decorator]
-class _VectorModel(models.PrimitiveModel):  # type: ignore[misc]
+@register_model(_VectorType)
+class _VectorModel(models.PrimitiveModel):
     def __init__(self, manager: Any, kind: Any) -> None:
         super().__init__(manager, kind, _IR)
 
@@ -103,7 +103,7 @@ def multiply_add(typing: Any, a: Any, b: Any, c: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         name = f"llvm.fma.v{LANES}f32"
         kind = ir.FunctionType(_IR, [_IR, _IR, _IR])
-        function = cgutils.get_or_insert_function(builder.module, kind, name)
+        function = cast(Any, cgutils).get_or_insert_function(builder.module, kind, name)
         return builder.call(function, arguments)
 
     return _VECTOR(_VECTOR, _VECTOR, _VECTOR), generate

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -262,6 +263,23 @@ class ChannelStream:
         """Return the `latency_samples` output samples that are still due, by feeding silence."""
         return self.process(np.zeros(self.latency_samples, np.complex64))
 
+    def skip(self, num_samples: int) -> None:
+        """Let `num_samples` samples of silence pass without computing the output.
+
+        The channel is then as far in time as after processing that silence, at a fraction of the
+        cost: what a capture of short bursts far apart needs.
+        """
+        if num_samples < 0:
+            raise ConfigError(f"num_samples must not be negative, got {num_samples}")
+        done = 0
+        while done < num_samples:
+            count = min(self._piece, num_samples - done)
+            self._phases(self.num_samples - self.latency_samples, count)
+            for plane in (self._input, self._resampled) if self._drifting else (self._input,):
+                plane[:] = 0
+            self.num_samples += count
+            done += count
+
     def _process_piece(self, flat: NDArray[np.float32], out: NDArray[np.float32]) -> None:
         count = len(flat) // 2
         history = self._input_history
@@ -355,7 +373,7 @@ class ChannelStream:
             self._walk_knot = knot
         begin = np.empty(end - knot + 1, np.uint32)
         slope = np.empty_like(begin)
-        arguments = (self._turns_per_sample, self._sigma_turns, *self._phase_keys)
+        arguments: tuple[Any, ...] = (self._turns_per_sample, self._sigma_turns, *self._phase_keys)
         # The walk is summed knot by knot, so that its rounding does not depend on the blocks. The
         # last knot of this piece may be the first of the next: the walk is kept there.
         walk = phase_knots(begin[:-1], slope[:-1], knot, self._walk, *arguments)

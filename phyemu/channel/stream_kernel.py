@@ -18,9 +18,9 @@ _CHUNK = 1024
 
 
 @kernel
-def split(iq: Any, xr: Any, xi: Any, position: int) -> int:
+def split(iq: Any, xr: Any, xi: Any, position: int) -> Any:
     """Write interleaved float32 to planes; return how many values are not finite."""
-    bad = 0
+    bad: Any = 0
     for i in range(len(iq) // 2):
         r = iq[2 * i]
         s = iq[2 * i + 1]

@@ -1,0 +1,63 @@
+"""What an imperfect receiver does after the mixer, in torch: IQ, DC, clipping, quantiser."""
+
+import torch
+from torch import Tensor
+
+from phyemu.channel.impairments import Impairments
+from phyemu.errors import SignalError
+
+__all__ = ["apply_converter"]
+
+
+def apply_converter(iq: Tensor, impairments: Impairments) -> Tensor:
+    """Return the samples behind IQ imbalance, DC offset, clipping and quantisation, in that order.
+
+    I' = I,  Q' = g (Q cos phi - I sin phi),  g = 10^(iq_gain_db / 20), phi = iq_phase_rad;
+    then + dc_offset; then I and Q limited to +-clip_level; then rounded to steps of
+    2 clip_level / 2^bits.
+
+    Args:
+        iq: Samples, (batch, num_samples), complex.
+        impairments: Of the batch.
+
+    Returns:
+        Samples like `iq`; differentiable to it: clipping passes no gradient where it clips, the
+        quantiser passes it unchanged (straight through).
+    """
+    if not iq.is_complex() or iq.ndim != 2 or iq.shape[0] != impairments.cfo_hz.numel():
+        raise SignalError(
+            f"iq must be complex ({impairments.cfo_hz.numel()}, num_samples) like the batch of "
+            f"impairments, got {iq.dtype} {tuple(iq.shape)}"
+        )
+    real = iq.real.dtype
+
+    def column(value: Tensor) -> Tensor:
+        return value.to(iq.device)[:, None]
+
+    ratio = 10 ** (column(impairments.iq_gain_db) / 20)
+    phase = column(impairments.iq_phase_rad)
+    in_phase, quadrature = iq.real, iq.imag
+    if bool(impairments.iq_gain_db.any()) or bool(impairments.iq_phase_rad.any()):
+        straight = (ratio * torch.cos(phase)).to(real)
+        crossed = (ratio * torch.sin(phase)).to(real)
+        quadrature = straight * quadrature - crossed * in_phase
+    dc_offset = column(impairments.dc_offset)
+    in_phase, quadrature = in_phase + dc_offset.real, quadrature + dc_offset.imag
+    level = column(impairments.clip_level)
+    bits = column(impairments.bits)
+    full_scale = torch.where(torch.isfinite(level), level, torch.ones_like(level)).to(real)
+    limited = torch.isfinite(level) | (bits > 0)
+    if bool(limited.any()):
+        in_phase = torch.where(limited, in_phase.clamp(-full_scale, full_scale), in_phase)
+        quadrature = torch.where(limited, quadrature.clamp(-full_scale, full_scale), quadrature)
+    if bool(bits.any()):
+        steps = torch.where(bits > 0, 2.0 ** (bits - 1) / full_scale, 0).to(real)
+        in_phase = _quantised(in_phase, steps)
+        quadrature = _quantised(quadrature, steps)
+    return torch.complex(in_phase, quadrature)
+
+
+def _quantised(values: Tensor, steps: Tensor) -> Tensor:
+    """Return values rounded to 1 / steps (where steps > 0), with the gradient of the identity."""
+    rounded = torch.where(steps > 0, torch.round(values * steps) / steps.clamp(min=1e-30), values)
+    return values + (rounded - values).detach()

@@ -1,0 +1,115 @@
+"""Channels by what a user types: a spec, a file, a shipped name."""
+
+import dataclasses
+import math
+from pathlib import Path
+
+from phyemu.channel.awgn import Awgn
+from phyemu.channel.distribution import Distribution
+from phyemu.channel.empirical import EmpiricalChannel
+from phyemu.channel.measured import MeasuredChannel
+from phyemu.channel.mixture import Mixture
+from phyemu.channel.model import ChannelModel
+from phyemu.channel.noise_level import NoiseLevel
+from phyemu.channel.store import load_model
+from phyemu.channel.tapped_delay_line import TappedDelayLine, tdl, tgn
+from phyemu.channel.worlds import world
+from phyemu.errors import ConfigError
+from phyemu.library import find_in_library
+
+__all__ = ["load_channel", "with_snr"]
+
+_FORMS = (
+    "awgn:SNR_DB, tgn-a[-los] ... tgn-f[-los]:SNR_DB[:DOPPLER_HZ], "
+    "tdl-a ... tdl-e:SNR_DB[:RMS_DELAY_SPREAD_NS[:DOPPLER_HZ]], world:NAME, "
+    "mixture:SPEC,SPEC..., an .h5 file, or the name of a shipped channel"
+)
+
+
+def load_channel(spec: str) -> ChannelModel:
+    """Return the channel model of a spec.
+
+    Args:
+        spec: "awgn:SNR_DB" ("awgn:inf" is no noise); "tgn-a" to "tgn-f", with "-los" for the line
+            of sight, as "tgn-b:SNR_DB[:DOPPLER_HZ]"; "tdl-a" to "tdl-e" as
+            "tdl-a:SNR_DB[:RMS_DELAY_SPREAD_NS[:DOPPLER_HZ]]" (100 ns, 5 Hz where left out);
+            "world:NAME"; "mixture:SPEC,SPEC"; the path of an .h5 file; a name on the library's
+            channel shelf.
+
+    Raises:
+        ConfigError: No such form or name; the message says which there are.
+        StoreError: The file is not what it should be.
+
+    >>> load_channel("awgn:12").name
+    'awgn:12'
+    """
+    kind, _, rest = spec.strip().partition(":")
+    word = kind.lower()
+    if Path(spec).is_file():
+        return load_model(spec)
+    if word == "awgn":
+        return Awgn(*_numbers(spec, rest, 1, 1))
+    if word == "mixture":
+        parts = [part for part in rest.split(",") if part.strip()]
+        if not parts:
+            raise ConfigError(f"{spec}: a mixture needs channels, as in mixture:awgn:12,tgn-b:15")
+        return Mixture(tuple(load_channel(part) for part in parts))
+    if word == "world":
+        return world(rest).model
+    if word.startswith("tgn-"):
+        letter = word.removeprefix("tgn-").removesuffix("-los")
+        snr_db, *doppler = _numbers(spec, rest, 1, 2)
+        line_of_sight = word.endswith("-los")
+        if doppler:
+            return tgn(letter, snr_db=snr_db, line_of_sight=line_of_sight, doppler_hz=doppler[0])
+        return tgn(letter, snr_db=snr_db, line_of_sight=line_of_sight)
+    if word.startswith("tdl-"):
+        values = _numbers(spec, rest, 1, 3)
+        spread_ns = values[1] if len(values) > 1 else 100.0
+        doppler_hz = values[2] if len(values) > 2 else 5.0
+        return tdl(
+            word.removeprefix("tdl-"),
+            rms_delay_spread_s=spread_ns * 1e-9,
+            snr_db=values[0],
+            doppler_hz=doppler_hz,
+        )
+    try:
+        return load_model(find_in_library(spec, "channels"))
+    except ConfigError as exc:
+        raise ConfigError(f"{exc}; a channel is {_FORMS}") from exc
+
+
+def _numbers(spec: str, text: str, least: int, most: int) -> list[float]:
+    words = text.split(":") if text else []
+    try:
+        values = [float(word) for word in words]
+    except ValueError as exc:
+        raise ConfigError(f"{spec}: {text!r} is no list of numbers; a channel is {_FORMS}") from exc
+    if not least <= len(values) <= most or any(math.isnan(value) for value in values):
+        raise ConfigError(
+            f"{spec}: needs {least} to {most} numbers, the SNR in dB first; a channel is {_FORMS}"
+        )
+    return values
+
+
+def with_snr(model: ChannelModel, snr_db: float) -> ChannelModel:
+    """Return the model at another SNR [dB], everything else as it was.
+
+    The SNR is the link's, peak symbol power over noise variance when the response has power one;
+    fading then moves around it.
+
+    Raises:
+        ConfigError: The model is of a foreign type.
+    """
+    noise = NoiseLevel.of_snr_db(snr_db)
+    match model:
+        case Awgn():
+            return Awgn(snr_db)
+        case TappedDelayLine() | MeasuredChannel():
+            return dataclasses.replace(model, noise=noise)
+        case EmpiricalChannel():
+            return dataclasses.replace(model, snr_db=Distribution.constant(snr_db), cn0_dbhz=None)
+        case Mixture():
+            return Mixture(tuple(with_snr(part, snr_db) for part in model.models), model.weights)
+        case _:
+            raise ConfigError(f"a {type(model).__name__} has no SNR to set")
