@@ -24,7 +24,7 @@ _IR = ir.VectorType(ir.FloatType(), LANES)
 
 class _VectorType(types.Type):
     def __init__(self) -> None:
-        cast(Any, super()).__init__(name="Float32x16")
+        super().__init__(name="Float32x16")  # type: ignore[no-untyped-call]
 
 
 _VECTOR: Any = cast(Any, _VectorType)()

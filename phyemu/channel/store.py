@@ -299,7 +299,9 @@ def _read_empirical(store: StoreReader) -> EmpiricalChannel:
         sample_rate_hz=_finite(store, "/", "sample_rate_hz"),
         bandwidth_hz=_finite(store, "/", "bandwidth_hz"),
         provenance=store.provenance,
-        **paths,
+        delays_s=paths["delays_s"],
+        powers=paths["powers"],
+        k_factor=paths["k_factor"],
     )
     changes: dict[str, Any] = {}
     if store.has("paths/specular_phase_rad"):
