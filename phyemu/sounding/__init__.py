@@ -2,6 +2,21 @@
 
 from phyemu.sounding.config import Probe, SoundingConfig
 from phyemu.sounding.front_end import Estimate, FrontEndEstimate
+from phyemu.sounding.paths import PathModel, extract_paths, fit_gains
+from phyemu.sounding.sound import sound_recording
 from phyemu.sounding.sounding import Sounding
+from phyemu.sounding.store import load_soundings, save_soundings
 
-__all__ = ["Estimate", "FrontEndEstimate", "Probe", "Sounding", "SoundingConfig"]
+__all__ = [
+    "Estimate",
+    "FrontEndEstimate",
+    "PathModel",
+    "Probe",
+    "Sounding",
+    "SoundingConfig",
+    "extract_paths",
+    "fit_gains",
+    "load_soundings",
+    "save_soundings",
+    "sound_recording",
+]

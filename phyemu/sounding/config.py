@@ -42,7 +42,7 @@ class SoundingConfig:
     dynamic_range_db: float = 35.0
     false_path_rate: float = 1e-3
     min_frames: int = 1
-    band_edge_fraction: float = 0.0
+    band_edge_fraction: float = 0.05
     channel: int = 0
 
     def __post_init__(self) -> None:

@@ -1,20 +1,16 @@
 """The result of sounding: one link as a time series of measured responses."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from phyemu.channel import ImpulseResponse
 from phyemu.errors import SignalError
 from phyemu.sounding.front_end import FrontEndEstimate
-
-if TYPE_CHECKING:
-    from phyemu.channel import ImpulseResponse
 
 __all__ = ["Sounding"]
 

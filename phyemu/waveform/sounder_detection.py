@@ -206,8 +206,12 @@ class SounderDetector:
     ) -> SounderBurst | None:
         """Return the burst in blocks first..stop - 1, which agree; None if it is incomplete."""
         length, size = self._length, self._burst
-        # Silence stands for what lies outside the stream.
-        begin, end = (first - 2) * length - size, (stop + 2) * length + size
+        # The burst holds all but the edges of these blocks: it begins between `begin` and
+        # `latest`. Silence stands for what lies outside the stream.
+        begin, latest = min(stop - 2, first) * length - size, (first + 1) * length
+        if latest - begin > 3 * size:
+            return None  # a run that no burst explains
+        end = latest + size
         inside = window[max(begin, 0) : min(end, len(window))].astype(np.complex128)
         region = np.zeros(end - begin, np.complex128)
         region[max(-begin, 0) : max(-begin, 0) + len(inside)] = inside
@@ -225,7 +229,7 @@ class SounderDetector:
         starts = np.empty(len(self._offsets), np.int64)
         scores = np.empty(len(self._offsets))
         for index, shift in enumerate(self._shifts.tolist()):
-            lattice = np.arange((delay - shift) % length, len(sums), length)
+            lattice = np.arange((delay - shift) % length, latest - begin + 1, length)
             best = int(lattice[sums[lattice].argmax()])
             starts[index], scores[index] = best, sums[best] / (size * total)
         best_index = int(scores.argmax())
