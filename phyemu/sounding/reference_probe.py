@@ -1,18 +1,23 @@
 """Any waveform as a probe: known samples, or each annotated frame of a reference recording."""
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from phyemu.errors import SignalError, SyncError
-from phyemu.iq import Recording
 from phyemu.progress import ProgressCallback
 from phyemu.sounding.probe_frames import ProbeFrames
 from phyemu.sounding.recording_time import blocks_with_progress, radio_samples
 from phyemu.sounding.reference_estimate import ReferenceEstimator, ReferenceResponse
 from phyemu.waveform.reference_detection import ReferenceDetector, ReferenceHit
+
+if TYPE_CHECKING:
+    from phyemu.iq import Recording
 
 __all__ = ["find_reference_frames"]
 
