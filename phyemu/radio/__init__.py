@@ -1,1 +1,42 @@
-"""phyemu.radio."""
+"""Radios: a small protocol, a real one, an emulated one, and recordings that play one."""
+
+from phyemu.radio.capture import CaptureSummary, capture_to_recording
+from phyemu.radio.emulated import EmulatedRadio
+from phyemu.radio.radio import Radio
+from phyemu.radio.recorded import RecordedRadio
+from phyemu.radio.stream import (
+    ReceivedBlock,
+    StreamEvent,
+    Transmission,
+    TransmitReport,
+    TransmitSource,
+)
+from phyemu.radio.transmission import (
+    TransmitLevels,
+    measure_levels,
+    transmit_recording,
+)
+from phyemu.radio.usrp import UsrpRadio
+from phyemu.radio.usrp_config import UsrpConfig, UsrpPort
+from phyemu.radio.usrp_driver import UsrpDevice, find_usrps
+
+__all__ = [
+    "CaptureSummary",
+    "EmulatedRadio",
+    "Radio",
+    "ReceivedBlock",
+    "RecordedRadio",
+    "StreamEvent",
+    "Transmission",
+    "TransmitLevels",
+    "TransmitReport",
+    "TransmitSource",
+    "UsrpConfig",
+    "UsrpDevice",
+    "UsrpPort",
+    "UsrpRadio",
+    "capture_to_recording",
+    "find_usrps",
+    "measure_levels",
+    "transmit_recording",
+]

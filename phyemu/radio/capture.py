@@ -1,0 +1,352 @@
+"""From a radio into a recording: one thread receives, one writes, a bounded ring lies between.
+
+The receiving thread never waits for the disk until the ring is full; then a real device reports an
+overflow, which is recorded as the gap that it is, and an emulated or recorded radio just waits.
+"""
+
+import math
+import queue
+import threading
+import time
+from collections import Counter
+from collections.abc import Mapping
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from phyemu.errors import ConfigError, RadioError, RecordingError
+from phyemu.iq import RecordingWriter
+from phyemu.progress import ProgressCallback, no_progress
+from phyemu.radio.radio import Radio
+from phyemu.radio.stream import ReceivedBlock, StreamEvent
+
+__all__ = ["CaptureEnd", "CaptureSummary", "capture_to_recording"]
+
+# Threads look this often whether they should end [s].
+_POLL_S = 0.1
+
+
+class CaptureEnd(StrEnum):
+    """Why a capture ended."""
+
+    COMPLETE = "complete"
+    """All samples that were asked for."""
+    STREAM_END = "end"
+    """The radio has no more samples: a recording that was played to its end."""
+    INTERRUPTED = "interrupted"
+    """Ctrl-C, or the caller's `stop`."""
+    DISCONNECTED = "disconnected"
+    """The device is gone."""
+    STALLED = "stalled"
+    """No sample came for too long."""
+    FAILED = "failed"
+    """The radio or the disk failed."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CaptureSummary:
+    """What a capture recorded; the recording is valid whatever ended it.
+
+    Attributes:
+        path: The recording.
+        num_samples: Samples per channel in it.
+        sample_rate_hz: As the device reported it [Hz].
+        center_frequency_hz: As the device reported it [Hz].
+        num_channels: Channels in it.
+        num_segments: Stretches without a gap, one capture segment each.
+        lost_samples: Samples missing between them; None: not known for one of the gaps.
+        events: How often each `StreamEvent` occurred.
+        num_clipped: Samples at or beyond full scale.
+        ended_by: Why it ended.
+        detail: The driver's or the system's own words, where it ended early.
+    """
+
+    path: Path
+    num_samples: int
+    sample_rate_hz: float
+    center_frequency_hz: float | None
+    num_channels: int
+    num_segments: int
+    lost_samples: int | None
+    events: Mapping[str, int]
+    num_clipped: int
+    ended_by: CaptureEnd
+    detail: str
+
+    @property
+    def duration_s(self) -> float:
+        """Return the length of what was recorded, without the gaps [s]."""
+        return self.num_samples / self.sample_rate_hz
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the summary with JSON types only."""
+        values = asdict(self) | {"duration_s": self.duration_s}
+        return values | {"path": str(self.path), "ended_by": str(self.ended_by)}
+
+
+@dataclass(slots=True)
+class _State:
+    """What the threads tell each other."""
+
+    stop: threading.Event
+    target: int | None
+    started: datetime | None = None
+    num_samples: int = 0
+    num_segments: int = 0
+    lost_samples: int | None = 0
+    events: Counter[str] = field(default_factory=Counter)
+    ended_by: CaptureEnd = CaptureEnd.COMPLETE
+    detail: str = ""
+
+
+_Slot = NDArray[np.complex64]
+_Item = tuple[_Slot | None, ReceivedBlock] | None
+
+
+def capture_to_recording(
+    radio: Radio,
+    path: Path | str,
+    *,
+    num_samples: int | None = None,
+    duration_s: float | None = None,
+    datatype: str = "ci16_le",
+    description: str | None = None,
+    global_fields: Mapping[str, Any] | None = None,
+    force: bool = False,
+    block_samples: int = 1 << 17,
+    ring_samples: int = 1 << 25,
+    stall_s: float = 5.0,
+    stop: threading.Event | None = None,
+    progress: ProgressCallback = no_progress,
+) -> CaptureSummary:
+    """Record what a radio receives, and return what became of it.
+
+    A gap starts a new capture segment: its `core:global_index` is the position on the radio's
+    timeline, `phyemu:gap` names the cause, `phyemu:lost_samples` its length where it is known.
+    Ctrl-C, a vanished device, a stalled stream and a failing radio end the recording early;
+    everything up to that sample is in it and the summary says why.
+
+    Args:
+        radio: The radio; it stays the caller's to close.
+        path: The recording to write (.sigmf, or the base name of a pair).
+        num_samples: Samples per channel to record, gaps not counted, >= 1.
+        duration_s: The same as a time [s]; without either it records until it is stopped.
+        datatype: SigMF datatype of the samples.
+        description: `core:description` of the recording.
+        global_fields: SigMF global fields on top of the radio's own, such as `phyemu:*` of what
+            was transmitted.
+        force: Overwrite an existing recording.
+        block_samples: Samples asked of the radio at once.
+        ring_samples: Samples per channel that may wait for the disk (8 bytes each).
+        stall_s: Time without a sample after which the stream counts as dead [s].
+        stop: Ends the capture when set, as Ctrl-C does.
+        progress: Called with the stage "capture" and the samples recorded.
+
+    Raises:
+        ConfigError: A length or size is out of range.
+        RadioError: Not one sample came; nothing is written then.
+        RecordingError: The recording cannot be written.
+    """
+    target = _target(radio, num_samples, duration_s)
+    if block_samples < 1 or ring_samples < block_samples or not stall_s > 0:
+        raise ConfigError(
+            "need 1 <= block_samples <= ring_samples and stall_s > 0; got "
+            f"{block_samples=}, {ring_samples=}, {stall_s=}"
+        )
+    state = _State(stop=threading.Event() if stop is None else stop, target=target)
+    writer = RecordingWriter(
+        path,
+        sample_rate_hz=radio.sample_rate_hz,
+        datatype=datatype,
+        num_channels=radio.num_channels,
+        center_frequency_hz=radio.center_frequency_hz,
+        description=description,
+        global_fields={**radio.metadata(), **(global_fields or {})},
+        force=force,
+    )
+    try:
+        block_samples = block_samples if target is None else min(block_samples, target)
+        failure = _run(radio, writer, state, block_samples, ring_samples, stall_s, progress)
+        if state.num_samples == 0:
+            reason = failure or state.detail or f"{state.ended_by}"
+            raise RadioError(f"{radio.name}: not one sample came ({reason}); nothing is written")
+        written = writer.close()
+    except BaseException:
+        writer.abort()
+        raise
+    return CaptureSummary(
+        path=written,
+        num_samples=state.num_samples,
+        sample_rate_hz=radio.sample_rate_hz,
+        center_frequency_hz=radio.center_frequency_hz,
+        num_channels=radio.num_channels,
+        num_segments=state.num_segments,
+        lost_samples=state.lost_samples,
+        events=dict(sorted(state.events.items())),
+        num_clipped=writer.num_clipped,
+        ended_by=state.ended_by,
+        detail=state.detail,
+    )
+
+
+def _target(radio: Radio, num_samples: int | None, duration_s: float | None) -> int | None:
+    if num_samples is not None and duration_s is not None:
+        raise ConfigError("give num_samples or duration_s, not both")
+    if duration_s is not None:
+        if not 0 < duration_s < math.inf:
+            raise ConfigError(f"duration_s must be positive, got {duration_s}")
+        return max(1, round(duration_s * radio.sample_rate_hz))
+    if num_samples is not None and num_samples < 1:
+        raise ConfigError(f"num_samples must be at least 1, got {num_samples}")
+    return num_samples
+
+
+def _run(
+    radio: Radio,
+    writer: RecordingWriter,
+    state: _State,
+    block_samples: int,
+    ring_samples: int,
+    stall_s: float,
+    progress: ProgressCallback,
+) -> str:
+    """Run both threads to their end; return why they failed, empty if they did not."""
+    # Last in, first out: while the disk keeps up, only a few slots are ever touched.
+    free: queue.LifoQueue[_Slot] = queue.LifoQueue()
+    full: queue.SimpleQueue[_Item] = queue.SimpleQueue()
+    for _ in range(max(2, ring_samples // block_samples)):
+        free.put(np.empty((radio.num_channels, block_samples), np.complex64))
+    with ThreadPoolExecutor(2, thread_name_prefix="phyemu-capture") as pool:
+        threads: list[Future[None]] = [
+            pool.submit(_read, radio, free, full, state, block_samples, stall_s),
+            pool.submit(_write, radio, writer, free, full, state),
+        ]
+        while True:
+            try:
+                _, pending = wait(threads, timeout=_POLL_S, return_when=FIRST_EXCEPTION)
+                lost = f"{state.lost_samples} lost" if state.lost_samples else ""
+                progress("capture", state.num_samples, state.target or 0, lost)
+                if not pending:
+                    break
+                if any(thread.done() and thread.exception() for thread in threads):
+                    state.stop.set()
+            except KeyboardInterrupt:
+                state.stop.set()
+    return _failure(threads, state)
+
+
+def _failure(threads: list[Future[None]], state: _State) -> str:
+    for thread in threads:
+        error = thread.exception()
+        if error is None:
+            continue
+        if not isinstance(error, RadioError | RecordingError | OSError):
+            raise error
+        state.ended_by, state.detail = CaptureEnd.FAILED, " ".join(str(error).split())
+        return state.detail
+    return ""
+
+
+def _read(
+    radio: Radio,
+    free: "queue.LifoQueue[_Slot]",
+    full: "queue.SimpleQueue[_Item]",
+    state: _State,
+    block_samples: int,
+    stall_s: float,
+) -> None:
+    """Receive until the target, the stream's end or `stop`; then tell the writer."""
+    received = 0
+    slot: _Slot | None = None
+    last_sample = time.monotonic()
+    try:
+        while state.target is None or received < state.target:
+            if state.stop.is_set():
+                state.ended_by = CaptureEnd.INTERRUPTED
+                return
+            if slot is None:
+                try:
+                    slot = free.get(timeout=_POLL_S)
+                except queue.Empty:
+                    # The disk is behind; the radio is not to blame for this time.
+                    last_sample = time.monotonic()
+                    continue
+            wanted = block_samples
+            if state.target is not None:
+                wanted = min(wanted, state.target - received)
+            block = radio.receive(wanted, slot)
+            now = time.monotonic()
+            if block.num_samples:
+                if state.started is None:
+                    age = timedelta(seconds=block.num_samples / radio.sample_rate_hz)
+                    state.started = datetime.now(UTC) - age
+                received += block.num_samples
+                full.put((slot, block))
+                slot, last_sample = None, now
+            elif block.event is not None:
+                full.put((None, block))
+            if block.event is not None and block.event.ends_stream:
+                gone = block.event is StreamEvent.DISCONNECTED
+                state.ended_by = CaptureEnd.DISCONNECTED if gone else CaptureEnd.STREAM_END
+                state.detail = block.detail
+                return
+            if now - last_sample > stall_s:
+                state.ended_by = CaptureEnd.STALLED
+                state.detail = f"no sample for {stall_s:g} s"
+                return
+    finally:
+        full.put(None)
+
+
+def _write(
+    radio: Radio,
+    writer: RecordingWriter,
+    free: "queue.LifoQueue[_Slot]",
+    full: "queue.SimpleQueue[_Item]",
+    state: _State,
+) -> None:
+    """Write what was received, a new segment after every gap, until the reader has ended."""
+    cause: StreamEvent | None = None
+    index_known = True
+    while (item := full.get()) is not None:
+        slot, block = item
+        if block.event is not None:
+            state.events[str(block.event)] += 1
+            if block.event.breaks_stream:
+                cause = block.event
+        if slot is None:
+            continue
+        if block.lost_samples is None:
+            index_known, state.lost_samples = False, None
+        elif state.lost_samples is not None:
+            state.lost_samples += block.lost_samples
+        if state.num_segments == 0 or cause is not None or block.lost_samples != 0:
+            fields: dict[str, Any] = {}
+            if state.num_segments:
+                fields["phyemu:gap"] = str(cause or StreamEvent.SEQUENCE_GAP)
+                if block.lost_samples is not None:
+                    fields["phyemu:lost_samples"] = block.lost_samples
+            writer.start_segment(
+                center_frequency_hz=radio.center_frequency_hz,
+                global_index=block.sample_index if index_known else None,
+                datetime=_datetime(radio, state, block) if index_known else None,
+                fields=fields,
+            )
+            state.num_segments += 1
+            cause = None
+        writer.write(block.iq if radio.num_channels > 1 else block.iq[0])
+        state.num_samples += block.num_samples
+        free.put(slot)
+
+
+def _datetime(radio: Radio, state: _State, block: ReceivedBlock) -> str | None:
+    if not radio.live or state.started is None:
+        return None
+    moment = state.started + timedelta(seconds=block.sample_index / radio.sample_rate_hz)
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")

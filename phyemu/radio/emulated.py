@@ -1,0 +1,206 @@
+"""A transmitter and a receiver joined by a channel, in one process."""
+
+from collections import deque
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from phyemu.channel import ChannelModel, ChannelStream
+from phyemu.errors import ConfigError, RadioError
+from phyemu.radio.radio import Radio, receive_buffer
+from phyemu.radio.stream import (
+    ReceivedBlock,
+    TransmitReport,
+    TransmitSource,
+    transmit_blocks,
+)
+
+__all__ = ["EmulatedRadio"]
+
+
+class EmulatedRadio(Radio):
+    """Receives through a channel what it transmits, and noise alone where nothing is transmitted.
+
+    Its time advances with `receive` only: sample n of the reception is what the receiver hears
+    while the transmitter sends sample n. The same seed and transmissions give the same samples,
+    however they are divided into blocks. The channel's causal delay (`latency_samples`) stays in
+    the reception, as a cable would leave it.
+    """
+
+    def __init__(
+        self,
+        model: ChannelModel,
+        *,
+        sample_rate_hz: float,
+        symbol_rate_hz: float,
+        reference_power: float,
+        seed: int,
+        center_frequency_hz: float | None = None,
+        interval_s: float = 1e-3,
+    ) -> None:
+        """Draw a realisation of the channel.
+
+        Args:
+            model: The channel, with its noise and the impairments of both ends.
+            sample_rate_hz: Rate of the samples [Hz].
+            symbol_rate_hz: Rate of the symbols that the channel's SNR refers to [Hz].
+            reference_power: Mean power of the transmitted samples while active, all symbols at
+                peak, linear, full scale 1; with the SNR it sets the noise.
+            seed: Everything random comes from it.
+            center_frequency_hz: Written into recordings; it does not act on the channel.
+            interval_s: Time between two updates of the path gains [s].
+
+        Raises:
+            ConfigError: A rate, the power or the seed is out of range.
+        """
+        if seed < 0:
+            raise ConfigError(f"seed must not be negative, got {seed}")
+        self._stream = ChannelStream(
+            model,
+            sample_rate_hz=sample_rate_hz,
+            symbol_rate_hz=symbol_rate_hz,
+            reference_power=reference_power,
+            seed=seed,
+            interval_s=interval_s,
+        )
+        self._model = model
+        self._seed = seed
+        self._sample_rate_hz = float(sample_rate_hz)
+        self._center_frequency_hz = center_frequency_hz
+        self._queue: deque[_EmulatedTransmission] = deque()
+        self._num_received = 0
+        self._closed = False
+
+    @property
+    def name(self) -> str:
+        """Return "emulated" and the name of the channel."""
+        return f"emulated {self._model.name}"
+
+    @property
+    def sample_rate_hz(self) -> float:
+        """Return the sample rate [Hz]."""
+        return self._sample_rate_hz
+
+    @property
+    def center_frequency_hz(self) -> float | None:
+        """Return the frequency written into recordings [Hz]."""
+        return self._center_frequency_hz
+
+    @property
+    def num_channels(self) -> int:
+        """Return 1."""
+        return 1
+
+    @property
+    def live(self) -> bool:
+        """Return False: the same seed gives the same recording at any date."""
+        return False
+
+    @property
+    def latency_samples(self) -> int:
+        """Return the delay that the channel adds to its own path delays [samples]."""
+        return self._stream.latency_samples
+
+    def metadata(self) -> Mapping[str, Any]:
+        """Return SigMF global fields that name the channel and the seed."""
+        return {
+            "core:hw": f"phyemu emulated radio, channel {self._model.name}",
+            "phyemu:world": self._model.name,
+            "phyemu:seed": self._seed,
+        }
+
+    def receive(self, num_samples: int, out: NDArray[np.complex64] | None = None) -> ReceivedBlock:
+        """Return the next `num_samples` samples; the stream never ends and has no gaps.
+
+        Raises:
+            SignalError: `num_samples` or `out` does not fit.
+            RadioError: The radio is closed.
+        """
+        if self._closed:
+            raise RadioError(f"{self.name}: the radio is closed")
+        iq = receive_buffer(num_samples, 1, out)[:, :num_samples]
+        sent = np.zeros(num_samples, np.complex64)
+        filled = 0
+        while self._queue and filled < num_samples:
+            filled += self._queue[0].send(sent[filled:], self._num_received + filled)
+            if self._queue[0].finished:
+                self._queue.popleft()
+        iq[0] = self._stream.process(sent)
+        block = ReceivedBlock(iq=iq, sample_index=self._num_received)
+        self._num_received += num_samples
+        return block
+
+    def transmit(self, iq: TransmitSource, *, delay_s: float = 0.0) -> "_EmulatedTransmission":
+        """Queue samples: they go out with the next `receive`, after those queued before.
+
+        Args:
+            iq: (num_samples,) or (1, num_samples), or an iterable of such blocks, which is read
+                while the samples go out.
+            delay_s: Silence before the first sample, from the next sample to be received or from
+                the end of what is queued [s], rounded to samples, >= 0.
+
+        Raises:
+            RadioError: The radio is closed.
+            ConfigError: `delay_s` is negative.
+        """
+        if self._closed:
+            raise RadioError(f"{self.name}: the radio is closed")
+        if not delay_s >= 0:
+            raise ConfigError(f"delay_s must not be negative, got {delay_s}")
+        transmission = _EmulatedTransmission(
+            iter(transmit_blocks(iq, 1)), round(delay_s * self._sample_rate_hz)
+        )
+        self._queue.append(transmission)
+        return transmission
+
+    def close(self) -> None:
+        """Drop what is queued."""
+        self._closed = True
+        self._queue.clear()
+
+
+class _EmulatedTransmission:
+    """A transmission that advances as the radio receives."""
+
+    def __init__(self, blocks: Iterator[NDArray[np.complex64]], silence: int) -> None:
+        self._blocks = blocks
+        self._rest = np.empty(0, np.complex64)
+        self._silence = silence
+        self._num_samples = 0
+        self._start_index: int | None = None
+        self.finished = False
+
+    def send(self, out: NDArray[np.complex64], sample_index: int) -> int:
+        """Fill `out`, zeros so far, with the next samples; return how many of it are used up."""
+        position = min(self._silence, out.size)
+        self._silence -= position
+        while position < out.size and not self.finished:
+            if not self._rest.size:
+                block = next(self._blocks, None)
+                if block is None:
+                    self.finished = True
+                    break
+                self._rest = block[0]
+            if self._start_index is None:
+                self._start_index = sample_index + position
+            piece = self._rest[: out.size - position]
+            out[position : position + piece.size] = piece
+            self._rest = self._rest[piece.size :]
+            position += piece.size
+            self._num_samples += piece.size
+        return position
+
+    def wait(self, timeout_s: float | None = None) -> TransmitReport:
+        """Return what went out so far; emulated time stands still while nothing is received."""
+        return TransmitReport(
+            num_samples=self._num_samples,
+            start_index=self._start_index,
+            acknowledged=self.finished,
+        )
+
+    def stop(self) -> None:
+        """Send nothing more."""
+        self.finished = True
+        self._silence = 0

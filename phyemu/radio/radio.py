@@ -1,0 +1,110 @@
+"""The one seam to the air: a caller cannot tell a real radio from an emulated or recorded one."""
+
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Protocol, Self, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from phyemu.errors import SignalError
+from phyemu.radio.stream import ReceivedBlock, Transmission, TransmitSource
+
+__all__ = ["Radio", "receive_buffer"]
+
+
+@runtime_checkable
+class Radio(Protocol):
+    """Something that receives a stream of samples and can transmit one.
+
+    The stream starts with the first `receive`. A radio is used from one receiving thread;
+    `transmit` may be called from another. It is a context manager that closes itself.
+    """
+
+    @property
+    def name(self) -> str:
+        """Return a short name for messages and metadata."""
+
+    @property
+    def sample_rate_hz(self) -> float:
+        """Return the rate that the device really runs at [Hz]."""
+
+    @property
+    def center_frequency_hz(self) -> float | None:
+        """Return the frequency that the device really is tuned to [Hz]; None: baseband."""
+
+    @property
+    def num_channels(self) -> int:
+        """Return the number of receive channels."""
+
+    @property
+    def live(self) -> bool:
+        """Return whether samples come from the air now, so that a recording of them is dated."""
+
+    def metadata(self) -> Mapping[str, Any]:
+        """Return SigMF global fields that say what the radio is and how it is really set."""
+
+    def receive(self, num_samples: int, out: NDArray[np.complex64] | None = None) -> ReceivedBlock:
+        """Return the next samples: at most `num_samples`, fewer before a gap or after a timeout.
+
+        Args:
+            num_samples: Samples per channel wanted, >= 1.
+            out: Memory for them, (channels, >= num_samples), complex64, C-contiguous; new memory
+                where it is not given.
+
+        Raises:
+            SignalError: `num_samples` or `out` does not fit.
+            RadioError: The radio is closed.
+        """
+
+    def transmit(self, iq: TransmitSource, *, delay_s: float = 0.0) -> Transmission:
+        """Hand samples to the transmitter and return at once; the burst starts after `delay_s`.
+
+        A second transmission follows the first one. Samples beyond full scale are limited to it,
+        and counted.
+
+        Raises:
+            RadioError: The radio cannot transmit, or is closed.
+        """
+
+    def close(self) -> None:
+        """Stop both directions and let go of the device; closing twice does nothing."""
+
+    def __enter__(self) -> Self:
+        """Return the radio."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close the radio."""
+        self.close()
+
+
+def receive_buffer(
+    num_samples: int, num_channels: int, out: NDArray[np.complex64] | None
+) -> NDArray[np.complex64]:
+    """Return memory for `num_samples` per channel: `out` after a check, or new memory.
+
+    Raises:
+        SignalError: `num_samples` is below 1, or `out` has the wrong shape or type.
+    """
+    if num_samples < 1:
+        raise SignalError(f"num_samples must be at least 1, got {num_samples}")
+    if out is None:
+        return np.empty((num_channels, num_samples), np.complex64)
+    if (
+        out.dtype != np.complex64
+        or out.ndim != 2
+        or out.shape[0] != num_channels
+        or out.shape[1] < num_samples
+        or not out.flags.c_contiguous
+    ):
+        raise SignalError(
+            f"out must be complex64 ({num_channels}, at least {num_samples}) and C-contiguous; "
+            f"got {out.dtype} {out.shape}"
+        )
+    return out

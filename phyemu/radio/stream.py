@@ -1,0 +1,147 @@
+"""What a radio hands over: blocks of received samples, and how a transmission went."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from phyemu.errors import SignalError
+
+__all__ = [
+    "ReceivedBlock",
+    "StreamEvent",
+    "Transmission",
+    "TransmitReport",
+    "TransmitSource",
+    "transmit_blocks",
+]
+
+TransmitSource = NDArray[np.complex64] | Iterable[NDArray[np.complex64]]
+"""Samples to send, (num_samples,) or (channels, num_samples), or an iterable of such blocks."""
+
+
+class StreamEvent(StrEnum):
+    """What can happen to a stream of received samples."""
+
+    OVERFLOW = "overflow"
+    """The host read too slowly; the device threw samples away."""
+    SEQUENCE_GAP = "sequence_gap"
+    """Packets were lost between the device and the host."""
+    TIMEOUT = "timeout"
+    """Nothing came in time; nothing is known to be lost."""
+    LATE_COMMAND = "late_command"
+    """The stream was to start at a time that had passed; it was started again."""
+    BROKEN_CHAIN = "broken_chain"
+    """A stream command did not follow the one before; the stream was started again."""
+    ALIGNMENT = "alignment"
+    """The channels could not be aligned in time; the stream was started again."""
+    BAD_PACKET = "bad_packet"
+    """A packet could not be parsed."""
+    TIME_JUMP = "time_jump"
+    """The device's clock ran backwards, so how much is missing is unknown."""
+    RECORDED_GAP = "recorded_gap"
+    """The recording that is played has a gap here."""
+    DISCONNECTED = "disconnected"
+    """The device is gone."""
+    END = "end"
+    """The recording that is played ends here."""
+
+    @property
+    def ends_stream(self) -> bool:
+        """Return whether no sample can follow."""
+        return self in (StreamEvent.DISCONNECTED, StreamEvent.END)
+
+    @property
+    def breaks_stream(self) -> bool:
+        """Return whether the next sample may not follow directly on the last one."""
+        return self is not StreamEvent.TIMEOUT and not self.ends_stream
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, slots=True)
+class ReceivedBlock:
+    """Samples without a gap between them, and where they belong.
+
+    Attributes:
+        iq: (channels, num_samples), complex64, full scale 1; perhaps no sample at all. It is a
+            view of the caller's `out` where one was given.
+        sample_index: Position of the first sample on the radio's timeline, which starts at 0 with
+            the first sample received and counts lost samples too.
+        lost_samples: Samples missing between the last block and this one; None: some are
+            missing, how many is unknown, and `sample_index` is a lower bound from here on.
+        event: What happened before the first sample, if anything did. It is reported once; one
+            that ends the stream is reported again by every later call.
+        detail: The driver's own words about the event.
+    """
+
+    iq: NDArray[np.complex64]
+    sample_index: int
+    lost_samples: int | None = 0
+    event: StreamEvent | None = None
+    detail: str = ""
+
+    @property
+    def num_samples(self) -> int:
+        """Return the number of samples per channel."""
+        return int(self.iq.shape[-1])
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TransmitReport:
+    """How a transmission went.
+
+    Attributes:
+        num_samples: Samples per channel that the radio took.
+        start_index: Position of the first one on the radio's receive timeline; None: not known
+            (nothing was received, or the device has no common clock).
+        underflows: Times the device ran out of samples in the middle.
+        sequence_errors: Packets lost on the way to the device.
+        late: Bursts that arrived after their start time.
+        clipped: Samples whose I or Q was beyond full scale and was limited to it.
+        acknowledged: The device confirmed the end of the burst.
+        detail: Why it ended early, in words; empty if it did not.
+    """
+
+    num_samples: int
+    start_index: int | None = None
+    underflows: int = 0
+    sequence_errors: int = 0
+    late: int = 0
+    clipped: int = 0
+    acknowledged: bool = False
+    detail: str = ""
+
+
+class Transmission(Protocol):
+    """A transmission that has been handed to a radio."""
+
+    def wait(self, timeout_s: float | None = None) -> TransmitReport | None:
+        """Return the report once the radio took the last sample; None after `timeout_s` [s].
+
+        An emulated radio sends while it receives, so it answers at once with what went out so far.
+        """
+
+    def stop(self) -> None:
+        """End the burst as soon as possible."""
+
+
+def transmit_blocks(source: TransmitSource, num_channels: int) -> Iterable[NDArray[np.complex64]]:
+    """Yield the blocks of `source` as (channels, num_samples), complex64, none of them empty.
+
+    Raises:
+        SignalError: A block has the wrong shape or type, or holds NaN or infinity.
+    """
+    for block in (source,) if isinstance(source, np.ndarray) else source:
+        iq = np.atleast_2d(block)
+        if iq.ndim != 2 or iq.shape[0] not in (1, num_channels) or not np.iscomplexobj(iq):
+            raise SignalError(
+                f"a block to transmit must be complex, (num_samples,) or ({num_channels}, "
+                f"num_samples); got {block.dtype} {block.shape}"
+            )
+        if not np.isfinite(iq).all():
+            raise SignalError("a block to transmit holds NaN or infinity")
+        if iq.shape[1]:
+            # One signal for several channels goes out of each of them.
+            yield np.broadcast_to(iq, (num_channels, iq.shape[1])).astype(np.complex64, copy=False)

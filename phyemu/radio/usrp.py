@@ -1,0 +1,254 @@
+"""A USRP, driven through UHD's Python API."""
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from phyemu.errors import ConfigError, RadioError
+from phyemu.radio.radio import Radio, receive_buffer
+from phyemu.radio.stream import ReceivedBlock, TransmitSource, transmit_blocks
+from phyemu.radio.usrp_config import (
+    UsrpConfig,
+    UsrpPort,
+    default_lo_offset_hz,
+    with_device_defaults,
+)
+from phyemu.radio.usrp_driver import driver_version, load_driver
+from phyemu.radio.usrp_receive import UsrpReceiver
+from phyemu.radio.usrp_transmit import UsrpTransmission
+
+__all__ = ["UsrpRadio"]
+
+# A timed burst needs this long to reach the device before its start [s].
+_TRANSMIT_LEAD_S = 0.1
+
+
+class UsrpRadio(Radio):
+    """A real radio. What the device says it has set, not what was asked, goes into the metadata."""
+
+    def __init__(self, config: UsrpConfig, *, uhd: Any = None) -> None:
+        """Open the device and set up its receiver.
+
+        Args:
+            config: The device and its settings.
+            uhd: The driver; the installed one where it is not given.
+
+        Raises:
+            RadioError: UHD or the device is missing, the device is in use, or it refuses a
+                setting.
+        """
+        self._uhd = load_driver() if uhd is None else uhd
+        self._config = config
+        self._device = self._open()
+        self._receiver: UsrpReceiver | None = None
+        self._transmission: UsrpTransmission | None = None
+        self._tx_streamer: Any = None
+        self._closed = False
+        self._info = dict(self._device.get_usrp_rx_info(config.channels[0]))
+        for kind in ("clock", "time"):
+            source = getattr(config, f"{kind}_source")
+            if source is not None:
+                self._set(f"{kind}_source", getattr(self._device, f"set_{kind}_source"), source)
+        self._lo_offset_hz = self._configure("rx", config.rx)
+        self._sample_rate_hz = float(self._device.get_rx_rate(config.channels[0]))
+        self._center_frequency_hz = float(self._device.get_rx_freq(config.channels[0]))
+
+    def _open(self) -> Any:
+        args = self._config.args
+        try:
+            found = self._uhd.find(args)
+            kind = dict(found[0].to_dict()).get("type", "") if found else ""
+            return self._uhd.usrp.MultiUSRP(with_device_defaults(args, kind))
+        except (RuntimeError, TypeError) as exc:
+            what = f"USRP {args!r}" if args else "USRP"
+            message = " ".join(str(exc).split())
+            if "No devices found" in message:
+                raise RadioError(
+                    f"no {what} answers; check power and cable, `phyemu devices` lists those that "
+                    "answer, and `uhd_usrp_probe` shows the driver's own view"
+                ) from exc
+            if "claim" in message.lower():
+                raise RadioError(f"{what} is in use by another program; close it first") from exc
+            raise RadioError(f"{what} cannot be opened: {message}") from exc
+
+    def _configure(self, direction: str, port: UsrpPort) -> float:
+        """Set up one direction on all channels; return the LO offset that was asked for [Hz]."""
+        config, device = self._config, self._device
+        offset = port.lo_offset_hz
+        if offset is None:
+            offset = default_lo_offset_hz(
+                str(self._info.get("mboard_id", "")),
+                str(self._info.get(f"{direction}_subdev_name", "")),
+                config.sample_rate_hz,
+                transmit=direction == "tx",
+            )
+        types = self._uhd.types
+        request = types.TuneRequest(config.center_frequency_hz)
+        if offset:
+            request = types.TuneRequest(config.center_frequency_hz, offset)
+
+        def apply(setting: str, value: Any, channel: int) -> None:
+            setter = getattr(device, f"set_{direction}_{setting}")
+            self._set(f"{direction} {setting} of channel {channel}", setter, value, channel)
+
+        for channel in config.channels:
+            apply("rate", config.sample_rate_hz, channel)
+            if port.antenna is not None:
+                apply("antenna", port.antenna, channel)
+            apply("freq", request, channel)
+            apply("gain", port.gain_db, channel)
+            if port.bandwidth_hz is not None:
+                apply("bandwidth", port.bandwidth_hz, channel)
+        return offset
+
+    def _set(self, what: str, setter: Callable[..., Any], *values: Any) -> None:
+        try:
+            setter(*values)
+        except (RuntimeError, IndexError, LookupError, ValueError) as exc:
+            shown = values[0] if isinstance(values[0], str | float) else "the frequency"
+            message = " ".join(str(exc).split())
+            raise RadioError(f"the USRP refuses {shown} as {what}: {message}") from exc
+
+    @property
+    def name(self) -> str:
+        """Return the motherboard and its serial number."""
+        board = self._info.get("mboard_id", "USRP")
+        return f"{board} {self._info.get('mboard_serial', '')}".strip()
+
+    @property
+    def sample_rate_hz(self) -> float:
+        """Return the rate that the device really runs at [Hz]."""
+        return self._sample_rate_hz
+
+    @property
+    def center_frequency_hz(self) -> float | None:
+        """Return the frequency that the device really is tuned to [Hz]."""
+        return self._center_frequency_hz
+
+    @property
+    def num_channels(self) -> int:
+        """Return the number of channels."""
+        return len(self._config.channels)
+
+    @property
+    def live(self) -> bool:
+        """Return True."""
+        return True
+
+    def metadata(self) -> Mapping[str, Any]:
+        """Return `core:hw` and, under `phyemu:radio`, every setting as the device reports it."""
+        radio: dict[str, Any] = {
+            "driver": f"UHD {driver_version(self._uhd)}",
+            "serial": str(self._info.get("mboard_serial", "")),
+            "args": self._config.args,
+            "sample_rate_hz": self._sample_rate_hz,
+            "requested_sample_rate_hz": self._config.sample_rate_hz,
+            "requested_center_frequency_hz": self._config.center_frequency_hz,
+            "lo_offset_hz": self._lo_offset_hz,
+            "channels": list(self._config.channels),
+        }
+        for setting in ("freq", "gain", "antenna", "bandwidth"):
+            values = [
+                self._ask(getattr(self._device, f"get_rx_{setting}"), channel)
+                for channel in self._config.channels
+            ]
+            key = {"freq": "center_frequency_hz", "gain": "gain_db", "bandwidth": "bandwidth_hz"}
+            radio[key.get(setting, setting)] = values
+        for source in ("clock_source", "time_source"):
+            radio[source] = self._ask(getattr(self._device, f"get_{source}"), 0)
+        known = {key: value for key, value in radio.items() if value is not None}
+        board, front_end = (str(self._info.get(key, "")) for key in ("mboard_id", "rx_subdev_name"))
+        antenna = "/".join(str(value) for value in known.get("antenna", []))
+        hardware = f"USRP {board} {front_end}, receive antenna {antenna}"
+        return {"core:hw": " ".join(hardware.split()), "phyemu:radio": known}
+
+    def _ask(self, getter: Callable[[int], Any], channel: int) -> Any:
+        """Return an answer of the device, or None: not every device can tell everything."""
+        try:
+            return getter(channel)
+        except RuntimeError:
+            return None
+
+    def receive(self, num_samples: int, out: NDArray[np.complex64] | None = None) -> ReceivedBlock:
+        """Return the next samples, with what the driver reported, as `Radio.receive` says.
+
+        Tens of packets per call keep the driver's work out of Python: ask for 1e5 samples.
+
+        Raises:
+            SignalError: `num_samples` or `out` does not fit.
+            RadioError: The radio is closed, or refuses to stream.
+        """
+        self._check_open()
+        buffer = receive_buffer(num_samples, self.num_channels, out)
+        if self._receiver is None:
+            self._receiver = UsrpReceiver(
+                self._uhd, self._device, self._config.channels, self._sample_rate_hz
+            )
+        return self._receiver.receive(num_samples, buffer)
+
+    def transmit(self, iq: TransmitSource, *, delay_s: float = 0.0) -> UsrpTransmission:
+        """Start a burst at `delay_s` from now (at least 0.1 s), from a thread of its own.
+
+        Args:
+            iq: (num_samples,), the same on each channel, or (channels, num_samples), or an
+                iterable of such blocks, which is read as the device takes them.
+            delay_s: Time to the first sample [s], measured by the device's clock.
+
+        Raises:
+            RadioError: The radio is closed, or refuses a setting of its transmitter.
+            ConfigError: `delay_s` is negative.
+        """
+        self._check_open()
+        if not 0 <= delay_s < math.inf:
+            raise ConfigError(f"delay_s must not be negative, got {delay_s}")
+        if self._tx_streamer is None:
+            self._tx_streamer = self._open_transmitter()
+        self._transmission = UsrpTransmission(
+            self._uhd,
+            self._tx_streamer,
+            transmit_blocks(iq, self.num_channels),
+            sample_rate_hz=self._sample_rate_hz,
+            delay_s=max(delay_s, _TRANSMIT_LEAD_S),
+            time_now=self._device.get_time_now,
+            index_of=self._index_of,
+            stall_s=self._config.stall_s,
+            after=self._transmission,
+        )
+        return self._transmission
+
+    def _index_of(self, time_spec: Any) -> int | None:
+        return None if self._receiver is None else self._receiver.index_of(time_spec)
+
+    def _open_transmitter(self) -> Any:
+        self._configure("tx", self._config.tx)
+        channels = list(self._config.channels)
+        rate = float(self._device.get_tx_rate(channels[0]))
+        if not math.isclose(rate, self._sample_rate_hz, rel_tol=1e-9):
+            raise RadioError(
+                f"{self.name}: the transmitter runs at {rate:.0f} Hz, the receiver at "
+                f"{self._sample_rate_hz:.0f} Hz; choose a rate that both can have"
+            )
+        arguments = self._uhd.usrp.StreamArgs("sc16", "sc16")
+        arguments.channels = channels
+        try:
+            return self._device.get_tx_stream(arguments)
+        except RuntimeError as exc:
+            raise RadioError(f"{self.name} refuses to transmit on {channels}: {exc}") from exc
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise RadioError(f"{self.name}: the radio is closed")
+
+    def close(self) -> None:
+        """End the burst, stop the stream, and let go of the device."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._transmission is not None:
+            self._transmission.close()
+        if self._receiver is not None:
+            self._receiver.close()
+        self._tx_streamer = self._receiver = self._device = None

@@ -1,0 +1,113 @@
+"""What a USRP is asked to do."""
+
+import math
+from dataclasses import dataclass, field
+
+from phyemu.errors import ConfigError
+
+__all__ = ["UsrpConfig", "UsrpPort", "default_lo_offset_hz", "with_device_defaults"]
+
+# Colosseum's advice for its X310 with UBX: keep the LO spike out of the band.
+_UBX_LO_OFFSET_HZ = 42e6
+_UBX_BANDWIDTH_HZ = 160e6
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class UsrpPort:
+    """The front end of one direction.
+
+    Attributes:
+        gain_db: Gain [dB], within what the device offers.
+        antenna: Name of the connector, such as "RX2" or "TX/RX"; None: the device's default.
+        bandwidth_hz: Analog filter [Hz]; None: the device's default.
+        lo_offset_hz: Distance of the LO from the center frequency [Hz]; None: what suits the
+            device (`default_lo_offset_hz`).
+    """
+
+    gain_db: float = 0.0
+    antenna: str | None = None
+    bandwidth_hz: float | None = None
+    lo_offset_hz: float | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse values that no device could mean."""
+        if not math.isfinite(self.gain_db):
+            raise ConfigError(f"gain_db must be finite, got {self.gain_db}")
+        if self.bandwidth_hz is not None and not 0 < self.bandwidth_hz < math.inf:
+            raise ConfigError(f"bandwidth_hz must be positive, got {self.bandwidth_hz}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class UsrpConfig:
+    """A USRP and its settings; the device's own answers go into the metadata.
+
+    Attributes:
+        sample_rate_hz: Rate in both directions [Hz]; the device may round it.
+        center_frequency_hz: Frequency of both directions [Hz].
+        args: UHD's device arguments, such as "type=b200,serial=31C9237"; empty: the only device.
+        channels: Channels to use, by number.
+        rx: The receiving front end.
+        tx: The transmitting front end; it is set up with the first transmission.
+        clock_source: "internal", "external", "gpsdo"; None: leave it.
+        time_source: As the clock source.
+        stall_s: Time after which a device that takes no sample counts as gone [s].
+    """
+
+    sample_rate_hz: float
+    center_frequency_hz: float
+    args: str = ""
+    channels: tuple[int, ...] = (0,)
+    rx: UsrpPort = field(default_factory=UsrpPort)
+    tx: UsrpPort = field(default_factory=UsrpPort)
+    clock_source: str | None = None
+    time_source: str | None = None
+    stall_s: float = 3.0
+
+    def __post_init__(self) -> None:
+        """Refuse values that no device could mean."""
+        if not 0 < self.sample_rate_hz < math.inf:
+            raise ConfigError(f"sample_rate_hz must be positive, got {self.sample_rate_hz}")
+        if not 0 <= self.center_frequency_hz < math.inf:
+            raise ConfigError(
+                f"center_frequency_hz must not be negative, got {self.center_frequency_hz}"
+            )
+        if not self.channels or len(set(self.channels)) < len(self.channels):
+            raise ConfigError(f"channels must be different numbers, got {self.channels}")
+        if min(self.channels) < 0:
+            raise ConfigError(f"channels are counted from 0, got {self.channels}")
+        if not self.stall_s > 0:
+            raise ConfigError(f"stall_s must be positive, got {self.stall_s}")
+
+
+def with_device_defaults(args: str, device_type: str) -> str:
+    """Return device arguments with what the device type needs to stream without losses.
+
+    A B200 family device gets more USB frames than UHD's 16, because at 20 Msps these cover less
+    than a millisecond. What the user gave stays as it is.
+
+    >>> with_device_defaults("serial=31C9237", "b200")
+    'serial=31C9237,num_recv_frames=512,num_send_frames=512'
+    """
+    if device_type != "b200":
+        return args
+    given = {pair.split("=", 1)[0].strip() for pair in args.split(",")}
+    wanted = {"num_recv_frames": "512", "num_send_frames": "512"}
+    added = [f"{key}={value}" for key, value in wanted.items() if key not in given]
+    return ",".join(([args] if args else []) + added)
+
+
+def default_lo_offset_hz(
+    motherboard: str, front_end: str, sample_rate_hz: float, *, transmit: bool
+) -> float:
+    """Return the LO offset [Hz] that keeps the LO spike of a device out of the band.
+
+    Colosseum recommends +42 MHz (receive) and -42 MHz (transmit) for its X310 with UBX. Other
+    devices tune well without one, and so does an X310 whose band would leave its analog filter.
+
+    >>> default_lo_offset_hz("X310", "UBX RX", 20e6, transmit=False)
+    42000000.0
+    """
+    fits = sample_rate_hz / 2 + _UBX_LO_OFFSET_HZ <= _UBX_BANDWIDTH_HZ / 2
+    if not (motherboard.upper().startswith("X3") and "UBX" in front_end.upper() and fits):
+        return 0.0
+    return -_UBX_LO_OFFSET_HZ if transmit else _UBX_LO_OFFSET_HZ

@@ -1,0 +1,169 @@
+"""The UHD driver: found, loaded, and asked which devices answer.
+
+PyPI has no Linux build of UHD's Python API. Debian's `python3-uhd` puts it into the system's
+dist-packages, which a virtual environment does not see, so it is looked for there too.
+"""
+
+import contextlib
+import importlib
+import importlib.machinery
+import importlib.util
+import io
+import logging
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from phyemu.errors import RadioError
+
+__all__ = ["UsrpDevice", "driver_folders", "driver_version", "find_usrps", "load_driver"]
+
+_LOG = logging.getLogger(__name__)
+_INSTALL = "install it with: apt-get install python3-uhd uhd-host (or from files.ettus.com)"
+
+
+@dataclass(frozen=True, slots=True)
+class UsrpDevice:
+    """A device that answered.
+
+    Attributes:
+        args: What opens it, as `--usrp` takes it.
+        fields: What it said about itself: type, product, serial, name, address.
+    """
+
+    args: str
+    fields: Mapping[str, str]
+
+
+def driver_folders() -> list[Path]:
+    """Return the folders of this Python's system where Debian installs Python packages."""
+    prefixes = dict.fromkeys((sys.base_prefix, "/usr", "/usr/local"))
+    minor = f"python3.{sys.version_info.minor}"
+    return [
+        Path(prefix, "lib", folder, packages)
+        for prefix in prefixes
+        for folder, packages in (("python3", "dist-packages"), (minor, "site-packages"))
+    ]
+
+
+def load_driver() -> Any:
+    """Return the module `uhd`.
+
+    Raises:
+        RadioError: UHD's Python API is not installed, or cannot be loaded by this Python.
+    """
+    loaded = sys.modules.get("uhd")
+    if loaded is not None:
+        return loaded
+    spec = importlib.util.find_spec("uhd") or _spec_in_system_folders()
+    if spec is None:
+        raise RadioError(f"UHD's Python API is not installed; {_INSTALL}")
+    noise = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(noise), _numpy_table_for_old_extensions():
+            module = _load(spec)
+    except ImportError as exc:
+        raise RadioError(
+            f"UHD's Python API in {spec.origin} does not load in Python "
+            f"{sys.version_info.major}.{sys.version_info.minor} ({exc}); {_INSTALL}, and use the "
+            "Python version it was built for"
+        ) from exc
+    if noise.getvalue():
+        _LOG.debug("while loading UHD: %s", noise.getvalue())
+    return module
+
+
+def _spec_in_system_folders() -> importlib.machinery.ModuleSpec | None:
+    # Only this one package is taken from there: the folder itself on sys.path would let the
+    # system's other packages in.
+    for folder in driver_folders():
+        package = folder / "uhd"
+        if (package / "__init__.py").is_file():
+            return importlib.util.spec_from_file_location(
+                "uhd", package / "__init__.py", submodule_search_locations=[str(package)]
+            )
+    return None
+
+
+def _load(spec: importlib.machinery.ModuleSpec) -> ModuleType:
+    module = importlib.util.module_from_spec(spec)
+    if spec.loader is None:
+        raise ImportError(f"{spec.origin} is no package")
+    sys.modules["uhd"] = module
+    try:
+        spec.loader.exec_module(module)
+    except ImportError:
+        for name in [name for name in sys.modules if name.split(".")[0] == "uhd"]:
+            del sys.modules[name]
+        raise
+    return module
+
+
+@contextlib.contextmanager
+def _numpy_table_for_old_extensions() -> Iterator[None]:
+    """Let an extension that was built for NumPy 1 find NumPy 2's function table.
+
+    Debian 12's UHD was. NumPy from 2.3 on refuses it the table, UHD swallows that error, and its
+    first `recv` would crash the process. The entries that UHD uses (`PyArray_CheckFromAny` and the
+    fields of the array object) are the same in both; the tests receive and send through them.
+    """
+    if int(np.__version__.split(".")[0]) < 2:
+        yield
+        return
+    shim = vars(importlib.import_module("numpy.core._multiarray_umath"))
+    if "_ARRAY_API" in shim:
+        yield
+        return
+    real = importlib.import_module("numpy._core._multiarray_umath")
+    shim["_ARRAY_API"] = real._ARRAY_API
+    try:
+        yield
+    finally:
+        del shim["_ARRAY_API"]
+
+
+def driver_version(uhd: Any) -> str:
+    """Return the version of the driver, or "unknown" where it tells nobody."""
+    tell = getattr(uhd, "get_version_string", None)
+    if tell is not None:
+        return str(tell())
+    # UHD 4.3's Python API has no such function, but its library comes with this tool.
+    tool = shutil.which("uhd_config_info")
+    if tool is None:
+        return "unknown"
+    try:
+        done = subprocess.run([tool, "--version"], capture_output=True, text=True, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return "unknown"
+    return done.stdout.strip().removeprefix("UHD ") or "unknown"
+
+
+def find_usrps(args: str = "", *, uhd: Any = None) -> list[UsrpDevice]:
+    """Return the USRPs that answer, strongest match of `args` first as UHD lists them.
+
+    Args:
+        args: UHD's device arguments that narrow the search, such as "type=b200".
+        uhd: The driver; loaded where it is not given.
+
+    Raises:
+        RadioError: UHD is not installed, or `args` is malformed.
+    """
+    driver = load_driver() if uhd is None else uhd
+    try:
+        found = [dict(address.to_dict()) for address in driver.find(args)]
+    except (RuntimeError, TypeError) as exc:
+        raise RadioError(f"UHD cannot search for {args!r}: {exc}") from exc
+    return [
+        UsrpDevice(
+            ",".join(f"{key}={fields[key]}" for key in ("type", "addr", "serial") if key in fields),
+            fields,
+        )
+        for fields in found
+    ]
