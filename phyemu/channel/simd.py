@@ -24,7 +24,7 @@ _IR = ir.VectorType(ir.FloatType(), LANES)
 
 class _VectorType(types.Type):
     def __init__(self) -> None:
-        super().__init__(name="Float32x16")  # type: ignore[no-untyped-call]
+        super().__init__(name="Float32x16")
 
 
 _VECTOR: Any = cast(Any, _VectorType)()
@@ -33,7 +33,7 @@ _VECTOR: Any = cast(Any, _VectorType)()
 @register_model(_VectorType)
 class _VectorModel(models.PrimitiveModel):
     def __init__(self, manager: Any, kind: Any) -> None:
-        super().__init__(manager, kind, _IR)
+        super().__init__(manager, kind, _IR)  # type: ignore[no-untyped-call]
 
 
 def _pointer(context: Any, builder: Any, signature: Any, array: Any, index: Any) -> Any:
