@@ -1,1 +1,65 @@
-"""phyemu.dnn."""
+"""Physical-layer DNNs: backbones, split, embedding, losses, compression, export."""
+
+from .assignment import assign_to_constellation, assignment_cost
+from .clustering import start_embeddings
+from .compression import Removal, carry_optimizer, least_used, remove_embeddings, usage_counts
+from .embedding import Embedding, Lookup, Score
+from .link import Link, noiseless_link
+from .losses import (
+    LossTerms,
+    LossWeights,
+    binding_loss,
+    commitment_loss,
+    distillation_loss,
+    entropy_loss,
+    task_loss,
+    total_loss,
+    variational_loss,
+)
+from .modes import captured_output, evaluating, untracked_batch_norm
+from .normalise import Normalise
+from .phydnn import PhyDnn, PhyDnnOutput
+from .resnet import ResNet, ResNetConfig, resnet
+from .sampling import gumbel_softmax, one_hot_argmax
+from .slices import SliceLayout, from_slices, to_slices
+from .split import split_model
+
+__all__ = [
+    "Embedding",
+    "Link",
+    "Lookup",
+    "LossTerms",
+    "LossWeights",
+    "Normalise",
+    "PhyDnn",
+    "PhyDnnOutput",
+    "Removal",
+    "ResNet",
+    "ResNetConfig",
+    "Score",
+    "SliceLayout",
+    "assign_to_constellation",
+    "assignment_cost",
+    "binding_loss",
+    "captured_output",
+    "carry_optimizer",
+    "commitment_loss",
+    "distillation_loss",
+    "entropy_loss",
+    "evaluating",
+    "from_slices",
+    "gumbel_softmax",
+    "least_used",
+    "noiseless_link",
+    "one_hot_argmax",
+    "remove_embeddings",
+    "resnet",
+    "split_model",
+    "start_embeddings",
+    "task_loss",
+    "to_slices",
+    "total_loss",
+    "untracked_batch_norm",
+    "usage_counts",
+    "variational_loss",
+]

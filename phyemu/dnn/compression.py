@@ -1,0 +1,122 @@
+"""Fewer embeddings, shorter waveforms: removal of the least used (Algorithm 1, line 17)."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from phyemu.errors import ConfigError
+
+from .assignment import assign_to_constellation
+from .embedding import Embedding
+from .modes import evaluating
+from .phydnn import PhyDnn
+
+__all__ = ["Removal", "carry_optimizer", "least_used", "remove_embeddings", "usage_counts"]
+
+
+@dataclass(frozen=True, eq=False, slots=True, kw_only=True)
+class Removal:
+    """A PhyDNN with fewer embeddings.
+
+    Attributes:
+        model: Shares head and tail with the one before; has a new embedding parameter, which an
+            optimiser must be told of (`carry_optimizer`, or make a new one).
+        kept: Old symbol of each new one, (M_new,) int64.
+        old_vectors: The parameter that was replaced, (M_old, D).
+    """
+
+    model: PhyDnn
+    kept: Tensor
+    old_vectors: nn.Parameter
+
+
+def usage_counts(model: PhyDnn, images: Iterable[Tensor]) -> Tensor:
+    """Return how often each symbol is sent for the images, (M,) int64 on the CPU.
+
+    Args:
+        model: Evaluated without sampling; its mode is restored.
+        images: Batches (batch, channels, height, width), on the device of the model.
+    """
+    counts = torch.zeros(model.embedding.num_embeddings, dtype=torch.int64)
+    with evaluating(model):
+        for batch in images:
+            symbols = model.encode(batch).flatten()
+            counts += torch.bincount(symbols, minlength=len(counts)).cpu()
+    return counts
+
+
+def least_used(counts: Tensor, num_remove: int) -> Tensor:
+    """Return the `num_remove` symbols with the lowest counts, ascending; ties: the lower symbol.
+
+    Raises:
+        ConfigError: Fewer than two embeddings would be left.
+    """
+    if not 0 <= num_remove <= len(counts) - 2:
+        raise ConfigError(
+            f"cannot remove {num_remove} of {len(counts)} embeddings; at least 2 must stay"
+        )
+    return torch.argsort(counts, stable=True)[:num_remove].sort().values
+
+
+def remove_embeddings(model: PhyDnn, removed: Tensor, *, points: Tensor, seed: int) -> Removal:
+    """Return a PhyDNN without the `removed` embeddings, the rest placed anew on `points`.
+
+    Args:
+        model: Left as it is, but head and tail are shared with the result.
+        removed: Symbols to drop, (num_removed,) int64, distinct.
+        points: Constellation of the remaining M_new symbols, (M_new,) complex.
+        seed: Of the search for the placement.
+
+    Raises:
+        ConfigError: `removed` is out of range, or `points` has another number of points.
+    """
+    num_embeddings = model.embedding.num_embeddings
+    dropped = set(removed.tolist())
+    if not dropped <= set(range(num_embeddings)) or len(dropped) != len(removed):
+        raise ConfigError(
+            f"removed must be distinct symbols in 0..{num_embeddings - 1}, got {removed.tolist()}"
+        )
+    kept = torch.tensor([m for m in range(num_embeddings) if m not in dropped])
+    if len(points) != len(kept):
+        raise ConfigError(f"{len(kept)} embeddings are left, but there are {len(points)} points")
+    old = model.embedding.vectors
+    kept = kept[assign_to_constellation(old.detach()[kept], points, seed=seed)]
+    embedding = Embedding(
+        old.detach()[kept],
+        score=model.embedding.score,
+        score_scale=float(model.embedding.score_scale),
+    )
+    embedding.vectors.requires_grad_(old.requires_grad)
+    return Removal(model=model.with_embedding(embedding), kept=kept, old_vectors=old)
+
+
+def carry_optimizer(optimizer: torch.optim.Optimizer, removal: Removal) -> None:
+    """Let the optimiser train the new embeddings, with the moments of the rows that were kept.
+
+    Args:
+        optimizer: Changed in place.
+        removal: What `remove_embeddings` returned.
+
+    Raises:
+        ConfigError: The optimiser did not hold the old embeddings.
+    """
+    old, new = removal.old_vectors, removal.model.embedding.vectors
+    found = False
+    for group in optimizer.param_groups:
+        for index, parameter in enumerate(group["params"]):
+            if parameter is old:
+                group["params"][index] = new
+                found = True
+    if not found:
+        raise ConfigError("the optimiser does not train the embeddings that were replaced")
+    state = optimizer.state.pop(old, None)
+    if state is not None:
+        optimizer.state[new] = {
+            # Moments have a row an embedding; step counters are scalars.
+            key: value[removal.kept.to(value.device)].clone()
+            if isinstance(value, Tensor) and value.shape == old.shape
+            else value
+            for key, value in state.items()
+        }

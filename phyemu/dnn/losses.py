@@ -1,0 +1,198 @@
+"""The terms of the loss, each by its equation (paper, Sec. III-C)."""
+
+from dataclasses import dataclass
+
+
+from torch import Tensor
+from torch.nn import functional
+
+from phyemu.errors import ConfigError
+
+from .embedding import Embedding
+from .phydnn import PhyDnnOutput
+
+__all__ = [
+    "LossTerms",
+    "LossWeights",
+    "binding_loss",
+    "commitment_loss",
+    "distillation_loss",
+    "entropy_loss",
+    "task_loss",
+    "total_loss",
+    "variational_loss",
+]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LossWeights:
+    """Weights of the terms; the paper has beta, binding 1, and no more.
+
+    Attributes:
+        beta: Weight of the entropy in Eq. (7), in [0, 1]; grown during training.
+        binding: Weight of Eq. (9) in Eq. (8), >= 0; 1 in the paper.
+        distillation: Weight of the divergence from the frozen backbone, >= 0; not in the paper.
+        distillation_temperature: Softness of that divergence, > 0.
+        commitment: Weight of the distance from slices to their embeddings, >= 0; not in the paper.
+    """
+
+    beta: float
+    binding: float = 1.0
+    distillation: float = 0.0
+    distillation_temperature: float = 2.0
+    commitment: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.beta <= 1:
+            raise ConfigError(f"beta must lie in [0, 1], got {self.beta}")
+        for name in ("binding", "distillation", "commitment"):
+            if not getattr(self, name) >= 0:
+                raise ConfigError(f"the weight of {name} must be >= 0, got {getattr(self, name)}")
+        if not self.distillation_temperature > 0:
+            raise ConfigError(
+                f"distillation_temperature must be positive, got {self.distillation_temperature}"
+            )
+
+
+@dataclass(frozen=True, eq=False, slots=True, kw_only=True)
+class LossTerms:
+    """The total of Eq. (8) and its unweighted terms, each a scalar; None where not computed."""
+
+    total: Tensor
+    task: Tensor
+    entropy: Tensor
+    binding: Tensor | None
+    distillation: Tensor | None
+    commitment: Tensor | None
+
+    def detached(self) -> dict[str, Tensor]:
+        """Return the terms that were computed, without their graphs, for logs."""
+        names = ("total", "task", "entropy", "binding", "distillation", "commitment")
+        terms = {name: getattr(self, name) for name in names}
+        return {name: term.detach() for name, term in terms.items() if term is not None}
+
+
+def task_loss(logits: Tensor, labels: Tensor) -> Tensor:
+    """Return the first term of Eq. (7): the mean of -log q(y_k | z_kj) over samples and images.
+
+    Args:
+        logits: (num_samples, batch, num_classes).
+        labels: (batch,) int64.
+    """
+    num_samples = len(logits)
+    return functional.cross_entropy(logits.flatten(0, 1), labels.repeat(num_samples))
+
+
+def entropy_loss(log_probabilities: Tensor) -> Tensor:
+    """Return the second term of Eq. (7) without beta: mean over images of sum_i H(z_i | x) [nat].
+
+    Gradients flow to the embeddings and to the head.
+
+    Args:
+        log_probabilities: log p(z_i = m | x), (batch, num_slices, M).
+    """
+    entropy = -(log_probabilities.exp() * log_probabilities).sum(-1)
+    return entropy.sum(-1).mean()
+
+
+def variational_loss(
+    logits: Tensor, log_probabilities: Tensor, labels: Tensor, *, beta: float
+) -> Tensor:
+    """Return Eq. (7): task loss plus beta times entropy.
+
+    Args:
+        logits: (num_samples, batch, num_classes).
+        log_probabilities: (batch, num_slices, M).
+        labels: (batch,) int64.
+        beta: Weight of the entropy.
+    """
+    return task_loss(logits, labels) + beta * entropy_loss(log_probabilities)
+
+
+def binding_loss(binding_logits: Tensor, labels: Tensor) -> Tensor:
+    """Return Eq. (9): cross-entropy of the path without embedding and link.
+
+    Args:
+        binding_logits: (batch, num_classes).
+        labels: (batch,) int64.
+    """
+    return functional.cross_entropy(binding_logits, labels)
+
+
+def distillation_loss(logits: Tensor, teacher_logits: Tensor, *, temperature: float) -> Tensor:
+    """Return T^2 KL(teacher || student), both softened by T (Hinton et al., arXiv:1503.02531).
+
+    Args:
+        logits: Through the link, (num_samples, batch, num_classes).
+        teacher_logits: Of the frozen backbone, (batch, num_classes); no gradient flows to them.
+        temperature: T > 0.
+    """
+    student = (logits / temperature).log_softmax(-1).flatten(0, 1)
+    teacher = (teacher_logits.detach() / temperature).log_softmax(-1).repeat(len(logits), 1)
+    divergence = functional.kl_div(student, teacher, reduction="batchmean", log_target=True)
+    return divergence * temperature**2
+
+
+def commitment_loss(slices: Tensor, log_probabilities: Tensor, embedding: Embedding) -> Tensor:
+    """Return the mean squared distance of each slice to its likeliest embedding.
+
+    Gradients flow to the slices and to the embeddings (van den Oord et al., arXiv:1711.00937, with
+    both halves at one weight).
+
+    Args:
+        slices: (batch, num_slices, D).
+        log_probabilities: (batch, num_slices, M).
+        embedding: The dictionary.
+    """
+    nearest = embedding.lookup_symbols(log_probabilities.argmax(-1))
+    return (slices.float() - nearest).square().sum(-1).mean()
+
+
+def total_loss(
+    output: PhyDnnOutput,
+    labels: Tensor,
+    weights: LossWeights,
+    *,
+    embedding: Embedding,
+    teacher_logits: Tensor | None = None,
+) -> LossTerms:
+    """Return Eq. (8) and its terms: Eq. (7) plus the binding loss plus the optional terms.
+
+    Args:
+        output: Of `PhyDnn.forward`.
+        labels: (batch,) int64.
+        weights: Weight of each term; a term of weight 0 is not computed, but for the entropy.
+        embedding: The dictionary, for the commitment term.
+        teacher_logits: Of the frozen backbone on the same images, (batch, num_classes); needed
+            when the weight of distillation is not 0.
+
+    Raises:
+        ConfigError: A term has weight, but what it needs was not computed.
+    """
+    task = task_loss(output.logits, labels)
+    entropy = entropy_loss(output.log_probabilities)
+    total = task + weights.beta * entropy
+    binding = distillation = commitment = None
+    if weights.binding:
+        if output.binding_logits is None:
+            raise ConfigError("the binding loss needs binding_logits; call forward(binding=True)")
+        binding = binding_loss(output.binding_logits, labels)
+        total = total + weights.binding * binding
+    if weights.distillation:
+        if teacher_logits is None:
+            raise ConfigError("distillation needs teacher_logits of the frozen backbone")
+        distillation = distillation_loss(
+            output.logits, teacher_logits, temperature=weights.distillation_temperature
+        )
+        total = total + weights.distillation * distillation
+    if weights.commitment:
+        commitment = commitment_loss(output.slices, output.log_probabilities, embedding)
+        total = total + weights.commitment * commitment
+    return LossTerms(
+        total=total,
+        task=task,
+        entropy=entropy,
+        binding=binding,
+        distillation=distillation,
+        commitment=commitment,
+    )

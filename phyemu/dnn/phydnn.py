@@ -1,0 +1,227 @@
+"""A network whose two halves talk in symbols (paper, Sec. III, Fig. 2)."""
+
+import copy
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from phyemu.errors import ConfigError
+
+from .embedding import Embedding, Lookup, Score
+from .link import Link
+from .modes import evaluating, untracked_batch_norm
+from .normalise import Normalise
+from .sampling import gumbel_softmax, one_hot_argmax
+from .slices import SliceLayout, from_slices, to_slices
+from .split import split_model
+
+__all__ = ["PhyDnn", "PhyDnnOutput"]
+
+
+@dataclass(frozen=True, eq=False, slots=True, kw_only=True)
+class PhyDnnOutput:
+    """What one training step computes.
+
+    Attributes:
+        logits: Through the link, (num_samples, batch, num_classes), float32.
+        binding_logits: Head to tail without embedding and link, (batch, num_classes), float32;
+            None when it was not asked for.
+        log_probabilities: log p(z_i = m | x) of Eq. (2), (batch, num_slices, M), float32.
+        slices: Output of the head, (batch, num_slices, D).
+    """
+
+    logits: Tensor
+    binding_logits: Tensor | None
+    log_probabilities: Tensor
+    slices: Tensor
+
+    @property
+    def probabilities(self) -> Tensor:
+        """p(z_i = m | x), (batch, num_slices, M)."""
+        return self.log_probabilities.exp()
+
+
+class PhyDnn(nn.Module):
+    """Normalisation, head, embedding and tail; the link between them is given at each call.
+
+    Args:
+        normalise: From pixels to what the head expects.
+        head: Normalised images to features, on the device.
+        embedding: The dictionary both sides share.
+        tail: Features to logits, on the edge server.
+        layout: Shape of the features of one image.
+
+    Raises:
+        ConfigError: Embeddings and features differ in length.
+    """
+
+    def __init__(
+        self,
+        *,
+        normalise: Normalise,
+        head: nn.Module,
+        embedding: Embedding,
+        tail: nn.Module,
+        layout: SliceLayout,
+    ) -> None:
+        super().__init__()
+        if embedding.dim != layout.dim:
+            raise ConfigError(
+                f"embeddings have length {embedding.dim}, but slices of {layout.shape} features "
+                f"have length {layout.dim}"
+            )
+        self.normalise = normalise
+        self.head = head
+        self.embedding = embedding
+        self.tail = tail
+        self.layout = layout
+
+    @classmethod
+    def from_backbone(
+        cls,
+        backbone: nn.Module,
+        *,
+        split: str,
+        image_shape: tuple[int, int, int],
+        normalise: Normalise,
+        num_embeddings: int,
+        generator: torch.Generator,
+        score: Score = Score.INNER_PRODUCT,
+    ) -> "PhyDnn":
+        """Return a PhyDNN around a copy of a trained network, with random embeddings.
+
+        Follow with `start_embeddings` (k-means over the training set), or load a state dict.
+
+        Args:
+            backbone: Normalised images to logits; left untouched.
+            split: Name of the last submodule of the head.
+            image_shape: (channels, height, width) of the images.
+            normalise: The normalisation that the backbone was trained with.
+            num_embeddings: M, the order of the modulation, >= 2.
+            generator: CPU source of the embeddings; it is advanced.
+            score: Likeness of slice and embedding.
+
+        Raises:
+            ConfigError: The backbone cannot be cut there, or an argument is out of range.
+        """
+        if num_embeddings < 2:
+            raise ConfigError(f"num_embeddings must be at least 2, got {num_embeddings}")
+        head, tail = split_model(copy.deepcopy(backbone), split)
+        parameter = next(backbone.parameters(), torch.empty(0))
+        probe = torch.zeros((1, *image_shape), device=parameter.device)
+        with evaluating(head):
+            features = head(normalise.to(parameter.device)(probe))
+        if not isinstance(features, Tensor):
+            raise ConfigError(f"split point {split!r} gives {type(features).__name__}, no tensor")
+        layout = SliceLayout(tuple(features.shape[1:]))
+        vectors = torch.randn((num_embeddings, layout.dim), generator=generator)
+        embedding = Embedding(vectors.to(parameter.device), score=score)
+        return cls(normalise=normalise, head=head, embedding=embedding, tail=tail, layout=layout)
+
+    def with_embedding(self, embedding: Embedding) -> "PhyDnn":
+        """Return a PhyDNN that shares head and tail with this one and has another dictionary."""
+        model = PhyDnn(
+            normalise=self.normalise,
+            head=self.head,
+            embedding=embedding,
+            tail=self.tail,
+            layout=self.layout,
+        )
+        model.training = self.training
+        model.embedding.train(self.training)
+        return model
+
+    def backbone_parameters(self) -> Iterator[nn.Parameter]:
+        """Yield the weights of head and tail: the lower learning rate, frozen at first."""
+        yield from self.head.parameters()
+        yield from self.tail.parameters()
+
+    def slices(self, images: Tensor) -> Tensor:
+        """Return the head's output as slices, (batch, num_slices, D)."""
+        return to_slices(self.head(self.normalise(images)))
+
+    def forward(
+        self,
+        images: Tensor,
+        link: Link,
+        generator: torch.Generator,
+        *,
+        num_samples: int = 1,
+        temperature: float = 1.0,
+        lookup: Lookup = Lookup.HARD,
+        binding: bool = True,
+    ) -> PhyDnnOutput:
+        """Return the quantities of Algorithm 1, lines 4 to 12, for a mini-batch.
+
+        Symbols are sampled, so use `infer` for results.
+
+        Args:
+            images: (batch, channels, height, width), uint8 or float in [0, 1].
+            link: Modulator, channel, demodulator.
+            generator: Source of samples, noise and channel, on the device of the model; advanced.
+            num_samples: N_mc, realisations of symbols and of the channel for each image.
+            temperature: Of the Gumbel-softmax gradient.
+            lookup: Hard or soft.
+            binding: Also compute the unmodified path (one more pass through the tail, whose
+                batch-norm statistics it does not move).
+
+        Raises:
+            ConfigError: `num_samples` is below 1.
+        """
+        if num_samples < 1:
+            raise ConfigError(f"num_samples (N_mc) must be at least 1, got {num_samples}")
+        slices = self.slices(images)
+        log_probabilities = self.embedding.log_probabilities(slices)
+        repeated = log_probabilities.repeat(num_samples, 1, 1)  # sample j of image k: row j * B + k
+        sent = gumbel_softmax(repeated, temperature=temperature, generator=generator)
+        received = self.embedding.lookup(link(sent, generator), lookup)
+        logits = self.tail(from_slices(received, self.layout)).float()
+        binding_logits = None
+        if binding:
+            with untracked_batch_norm(self.tail):
+                binding_logits = self.tail(from_slices(slices, self.layout)).float()
+        return PhyDnnOutput(
+            logits=logits.unflatten(0, (num_samples, len(images))),
+            binding_logits=binding_logits,
+            log_probabilities=log_probabilities,
+            slices=slices,
+        )
+
+    def encode(self, images: Tensor) -> Tensor:
+        """Return the symbols the device sends, (batch, num_slices) int64: the most probable."""
+        return self.embedding.encode(self.slices(images))
+
+    def decode(self, posteriors: Tensor, lookup: Lookup = Lookup.HARD) -> Tensor:
+        """Return the logits (batch, num_classes) the server finds.
+
+        Args:
+            posteriors: Of the received symbols, (batch, num_slices, M); equal entries mark a lost
+                symbol.
+            lookup: Hard or soft.
+        """
+        logits: Tensor = self.tail(
+            from_slices(self.embedding.lookup(posteriors, lookup), self.layout)
+        )
+        return logits.float()
+
+    def infer(
+        self,
+        images: Tensor,
+        link: Link,
+        generator: torch.Generator,
+        *,
+        lookup: Lookup = Lookup.HARD,
+    ) -> Tensor:
+        """Return the logits (batch, num_classes) of inference through a link: no sampling.
+
+        The caller sets the mode; see `evaluating`.
+        """
+        sent = one_hot_argmax(self.embedding.log_probabilities(self.slices(images)))
+        return self.decode(link(sent, generator), lookup)
+
+    def infer_unmodified(self, images: Tensor) -> Tensor:
+        """Return the logits (batch, num_classes) of head and tail alone, as on one machine."""
+        logits: Tensor = self.tail(self.head(self.normalise(images)))
+        return logits.float()

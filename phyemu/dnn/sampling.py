@@ -1,0 +1,59 @@
+"""Gradients through decisions: Gumbel-softmax samples, hard choices."""
+
+import torch
+from torch import Tensor
+
+from phyemu.errors import ConfigError
+
+__all__ = ["gumbel_softmax", "one_hot_argmax"]
+
+
+def gumbel_softmax(logits: Tensor, *, temperature: float, generator: torch.Generator) -> Tensor:
+    """Return samples of a categorical distribution as one-hot rows with a useful gradient.
+
+    z = one_hot(argmax(l + g)), g ~ Gumbel(0, 1), is an exact sample of softmax(l); backward, z is
+    taken for softmax((l + g) / temperature), the straight-through estimator (paper reference [35],
+    Jang et al., arXiv:1611.01144).
+
+    Args:
+        logits: Unnormalised log probabilities, (..., M), floating point.
+        temperature: Softness of the gradient, > 0; it does not change the samples.
+        generator: Source of g, on the device of `logits`; it is advanced.
+
+    Returns:
+        One-hot rows with the shape and dtype of `logits`; gradients flow to `logits`.
+
+    Raises:
+        ConfigError: `temperature` is not positive.
+    """
+    if not temperature > 0:
+        raise ConfigError(f"the Gumbel temperature must be positive, got {temperature}")
+    exponential = torch.empty_like(logits).exponential_(generator=generator)
+    # -log of an exponential draw is a Gumbel draw; the clamp keeps a draw of 0 finite.
+    noisy = logits - exponential.clamp_min(torch.finfo(logits.dtype).tiny).log()
+    soft = (noisy / temperature).softmax(-1)
+    return one_hot_argmax(soft)
+
+
+def one_hot_argmax(weights: Tensor) -> Tensor:
+    """Return one-hot rows at the largest weight; backward, the identity (straight-through).
+
+    Args:
+        weights: (..., M), floating point.
+    """
+    # As an exact sum 1 + w - w the forward value could miss one by a rounding error.
+    return _StraightThrough.apply(weights)  # type: ignore[no-any-return]
+
+
+class _StraightThrough(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: object, weights: Tensor) -> Tensor:
+        """Return the one-hot rows."""
+        del ctx
+        return torch.zeros_like(weights).scatter_(-1, weights.argmax(-1, keepdim=True), 1.0)
+
+    @staticmethod
+    def backward(ctx: object, *gradients: Tensor) -> Tensor:
+        """Return the gradient as it comes."""
+        del ctx
+        return gradients[0]

@@ -1,0 +1,154 @@
+"""A network cut in two at a named submodule.
+
+Only the modules above the cut are traced (torch.fx); the submodule itself and its neighbours stay
+whole, so a network with untraceable blocks can still be cut between them.
+"""
+
+import difflib
+from typing import Any
+
+import torch
+from torch import fx, nn
+
+from phyemu.errors import ConfigError
+
+__all__ = ["split_model"]
+
+
+class _AncestorTracer(fx.Tracer):
+    """Looks inside the ancestors of the cut and nowhere else."""
+
+    def __init__(self, split: str) -> None:
+        super().__init__()
+        self._split = split
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        """Return whether the module stays whole."""
+        return not self._split.startswith(f"{module_qualified_name}.")
+
+
+def split_model(model: nn.Module, split: str) -> tuple[fx.GraphModule, fx.GraphModule]:
+    """Return the head (up to and with submodule `split`) and the tail (the rest).
+
+    tail(head(x)) equals model(x). Parameters are shared with `model`, not copied, and keep their
+    names: the state dicts of both parts together are that of the model. Either part can be cut
+    again, for more than two devices.
+
+    Args:
+        model: Any module with one tensor in and one tensor out.
+        split: Name of a submodule as in `model.named_modules()`, e.g. `layer1` or `layer2.0`.
+
+    Raises:
+        ConfigError: There is no such submodule; what surrounds it cannot be traced; it is not
+            called exactly once; or another tensor passes by it, such as a skip connection.
+    """
+    names = [name for name, _ in model.named_modules() if name]
+    if split not in names:
+        near = difflib.get_close_matches(split, names, n=3) or [
+            n for n, _ in model.named_children()
+        ]
+        raise ConfigError(
+            f"split point {split!r}: no such submodule; near names: {', '.join(near)}"
+        )
+    graph = _trace(model, split)
+    calls = [node for node in graph.nodes if node.op == "call_module" and node.target == split]
+    if len(calls) != 1:
+        raise ConfigError(f"split point {split!r} is called {len(calls)} times; it must be once")
+    inputs = [node for node in graph.nodes if node.op == "placeholder"]
+    used = [node for node in inputs if node.users]
+    if len(used) != 1:
+        raise ConfigError(f"split point {split!r}: the model takes {len(used)} inputs, must be 1")
+    cut = calls[0]
+    behind = _descendants(cut)
+    output = next(node for node in graph.nodes if node.op == "output")
+    if output not in behind:
+        raise ConfigError(f"split point {split!r} has no influence on the model's output")
+    from_input = _descendants(used[0])
+    for node in behind:
+        for source in node.all_input_nodes:
+            passes_by = source is used[0] or source in from_input
+            if source is not cut and source not in behind and passes_by:
+                raise ConfigError(
+                    f"split point {split!r}: the cut carries more than one tensor, {source.name} "
+                    f"passes by it to {node.name}; choose a split point outside of that branch"
+                )
+    head = _head_graph(graph, used[0], cut)
+    tail = _tail_graph(graph, cut, behind)
+    return fx.GraphModule(model, head, "Head"), fx.GraphModule(model, tail, "Tail")
+
+
+def _trace(model: nn.Module, split: str) -> fx.Graph:
+    try:
+        graph = _AncestorTracer(split).trace(model)
+    except (fx.proxy.TraceError, TypeError, AttributeError, RuntimeError, ValueError) as exc:
+        reason = str(exc).strip().splitlines()[0] if str(exc).strip() else type(exc).__name__
+        raise ConfigError(
+            f"split point {split!r}: {type(model).__name__}.forward cannot be traced ({reason}); "
+            "keep control flow on tensors inside submodules"
+        ) from exc
+    for node in graph.nodes:
+        # F.dropout(x, training=self.training) would be frozen in the mode it is traced in.
+        if node.op == "call_function" and "training" in node.kwargs:
+            raise ConfigError(
+                f"split point {split!r}: {node.name} depends on the training mode, which tracing "
+                "would freeze; use its nn.Module form"
+            )
+    return graph
+
+
+def _descendants(start: fx.Node) -> dict[fx.Node, None]:
+    """Return all nodes that depend on `start`, without it, as an ordered set."""
+    found: dict[fx.Node, None] = {}
+    for node in start.graph.nodes:  # in topological order
+        if any(source is start or source in found for source in node.all_input_nodes):
+            found[node] = None
+    return found
+
+
+def _ancestors(start: fx.Node) -> set[fx.Node]:
+    found: set[fx.Node] = set()
+    waiting = [start]
+    while waiting:
+        for source in waiting.pop().all_input_nodes:
+            if source not in found:
+                found.add(source)
+                waiting.append(source)
+    return found
+
+
+def _head_graph(graph: fx.Graph, entry: fx.Node, cut: fx.Node) -> fx.Graph:
+    wanted = _ancestors(cut) | {cut, entry}
+    return _copy(graph, wanted, {}, returned=cut)
+
+
+def _tail_graph(graph: fx.Graph, cut: fx.Node, behind: dict[fx.Node, None]) -> fx.Graph:
+    output = next(node for node in graph.nodes if node.op == "output")
+    wanted = _ancestors(output)
+    wanted -= _ancestors(cut) - _needed_constants(behind)
+    wanted.discard(cut)
+    return _copy(graph, wanted, {cut: "features"}, returned=output.args[0])
+
+
+def _needed_constants(behind: dict[fx.Node, None]) -> set[fx.Node]:
+    """Return nodes outside of the tail that it reads: parameters, buffers and what they make."""
+    direct = {source for node in behind for source in node.all_input_nodes if source not in behind}
+    return direct.union(*(_ancestors(node) for node in direct if node.op != "call_module"))
+
+
+def _copy(
+    graph: fx.Graph, wanted: set[fx.Node], entries: dict[fx.Node, str], *, returned: Any
+) -> fx.Graph:
+    """Return a graph with the wanted nodes, whose inputs stand for the `entries`."""
+    part = fx.Graph()
+    copies: dict[fx.Node, fx.Node] = {}
+    for node, name in entries.items():
+        copies[node] = part.placeholder(name)
+    for node in graph.nodes:
+        if node in wanted and node not in copies:
+            copies[node] = part.node_copy(node, lambda source: copies[source])
+    if isinstance(returned, fx.Node):
+        part.output(copies[returned])
+    else:
+        part.output(torch.fx.node.map_arg(returned, lambda source: copies[source]))
+    part.lint()
+    return part
