@@ -46,9 +46,7 @@ def test_parameters_do_not_change_how_far_the_generator_advances() -> None:
 
 
 def test_nan_samples_are_left_out_of_a_measured_distribution() -> None:
-    assert Distribution.of([1.0, math.nan, 1.0]) == Distribution(
-        mean=1.0, minimum=1.0, maximum=1.0
-    )
+    assert Distribution.of([1.0, math.nan, 1.0]) == Distribution(mean=1.0, minimum=1.0, maximum=1.0)
 
 
 @pytest.mark.parametrize(
