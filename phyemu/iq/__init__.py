@@ -1,1 +1,18 @@
-"""phyemu.iq."""
+"""SigMF recordings: open, stream, write, annotate, verify."""
+
+from phyemu.iq.metadata import Annotation, CaptureSegment, Metadata
+from phyemu.iq.recording import Recording, open_recording
+from phyemu.iq.sample_format import SampleFormat, sample_format
+from phyemu.iq.writer import RecordingWriter, write_recording
+
+__all__ = [
+    "Annotation",
+    "CaptureSegment",
+    "Metadata",
+    "Recording",
+    "RecordingWriter",
+    "SampleFormat",
+    "open_recording",
+    "sample_format",
+    "write_recording",
+]
