@@ -69,7 +69,7 @@ def load_channel(spec: str) -> ChannelModel:
         doppler_hz = values[2] if len(values) > 2 else 5.0
         return tdl(
             word.removeprefix("tdl-"),
-            rms_delay_spread_s=spread_ns * 1e-9,
+            rms_delay_spread_s=spread_ns / 1e9,
             snr_db=values[0],
             doppler_hz=doppler_hz,
         )

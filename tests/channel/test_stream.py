@@ -145,7 +145,7 @@ def test_taps_on_the_grid_are_exact_shifts() -> None:
         snr_db = math.inf
         impairments = realise(Awgn(1.0)).impairments
         interpolation = Interpolation.HOLD
-        gains: Callable[[torch.Tensor], torch.Tensor] = lambda times_s: gains.expand(  # noqa: E731
+        gains: Callable[[torch.Tensor], torch.Tensor] = lambda times_s: gains.expand(
             len(times_s), -1
         )
 

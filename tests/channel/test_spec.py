@@ -1,0 +1,74 @@
+"""Channels by spec, file and name."""
+
+import math
+from pathlib import Path
+
+import pytest
+
+from phyemu.channel import (
+    Awgn,
+    Distribution,
+    EmpiricalChannel,
+    Mixture,
+    TappedDelayLine,
+    load_channel,
+    save_model,
+    tdl,
+    tgn,
+    with_snr,
+    world,
+)
+from phyemu.errors import ConfigError
+
+
+def test_specs_name_the_standard_channels() -> None:
+    assert load_channel("awgn:inf") == Awgn(math.inf)
+    assert load_channel("tgn-d:15") == tgn("D", snr_db=15.0)
+    assert load_channel("TGn-B-los:15:40") == tgn(
+        "B", snr_db=15.0, line_of_sight=True, doppler_hz=40.0
+    )
+    assert load_channel("tdl-c:20:300:70") == tdl(
+        "C", rms_delay_spread_s=300e-9, snr_db=20.0, doppler_hz=70.0
+    )
+    assert load_channel("world:office-los") == world("office-los").model
+    mixture = load_channel("mixture:awgn:3,tgn-a:9")
+    assert isinstance(mixture, Mixture)
+    assert [model.name for model in mixture.models] == ["awgn:3", "tgn-a"]
+
+
+def test_a_file_and_a_library_name_load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = save_model(Awgn(4.0), tmp_path / "channels" / "quiet_room.h5")
+    assert load_channel(str(path)) == Awgn(4.0)
+    monkeypatch.setenv("PHYEMU_LIBRARY", str(tmp_path))
+    assert load_channel("quiet-room") == Awgn(4.0)
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("tgn-b", "SNR in dB first"),
+        ("awgn:loud", "no list of numbers"),
+        ("awgn:1:2", "1 to 1 numbers"),
+        ("tgn-z:3", "A, B, C, D, E, F"),
+        ("world:moon", "office-los"),
+        ("mixture:", "mixture needs channels"),
+        ("no-such-place", "a channel is awgn:SNR_DB"),
+    ],
+)
+def test_bad_specs_are_refused_with_the_forms(spec: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        load_channel(spec)
+
+
+def test_snr_is_replaced_in_every_model() -> None:
+    assert with_snr(Awgn(1.0), 9.0) == Awgn(9.0)
+    changed = with_snr(tgn("B", snr_db=1.0), 9.0)
+    assert isinstance(changed, TappedDelayLine)
+    assert changed == tgn("B", snr_db=9.0)
+    fitted = with_snr(world("office-nlos").model, 9.0)
+    assert isinstance(fitted, EmpiricalChannel)
+    assert fitted.snr_db == Distribution.constant(9.0)
+    assert fitted.cn0_dbhz is None
+    both = with_snr(Mixture((Awgn(1.0), Awgn(2.0))), 9.0)
+    assert isinstance(both, Mixture)
+    assert both.models == (Awgn(9.0), Awgn(9.0))

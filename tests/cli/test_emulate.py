@@ -1,0 +1,88 @@
+"""`phyemu emulate` from the command line."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from phyemu_cli.main import main
+
+from phyemu.iq import open_recording, write_recording
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    """Return a recording of a constant without any metadata of ours."""
+    iq = np.full(20_000, 0.25, np.complex64)
+    return write_recording(tmp_path / "tx.sigmf-meta", iq, sample_rate_hz=20e6, datatype="cf32_le")
+
+
+def test_it_writes_what_arrives_and_says_so(source: Path, tmp_path: Path) -> None:
+    output = tmp_path / "rx.sigmf-meta"
+    result = CliRunner().invoke(
+        main, ["emulate", str(source), "--channel", "awgn:20", "-o", str(output), "--quiet"]
+    )
+    assert result.exit_code == 0, result.output
+    assert "20000 samples at 20 MHz through awgn:20" in result.stdout
+    assert "SNR refers to the mean power" in result.stderr
+    with open_recording(output) as received:
+        noise = received.read() - 0.25
+    expected = 0.25**2 / 100
+    assert np.mean(np.abs(noise) ** 2) == pytest.approx(expected, rel=5 / 20_000**0.5)
+
+
+def test_json_is_one_object_and_snr_replaces_the_channels(source: Path, tmp_path: Path) -> None:
+    output, figure = tmp_path / "rx.sigmf-meta", tmp_path / "channel.png"
+    arguments = ["--channel", "world:office-nlos", "--snr", "17", "--json", "--quiet"]
+    result = CliRunner().invoke(
+        main,
+        ["emulate", str(source), "-o", str(output), "--plot", str(figure), *arguments],
+    )
+    assert result.exit_code == 0, result.output
+    summary = json.loads(result.stdout)
+    assert summary["samples"] == 20_000
+    assert summary["snr_db"] == 17.0
+    assert summary["reference_measured"] is True
+    assert figure.stat().st_size > 0
+
+
+def test_the_same_seed_gives_the_same_samples(source: Path, tmp_path: Path) -> None:
+    received = []
+    for name, seed in (("a", "1"), ("b", "1"), ("c", "2")):
+        output = tmp_path / f"{name}.sigmf-meta"
+        arguments = ["--channel", "tgn-c:15", "--seed", seed, "-o", str(output), "--quiet"]
+        result = CliRunner().invoke(main, ["emulate", str(source), *arguments])
+        assert result.exit_code == 0, result.output
+        with open_recording(output) as recording:
+            received.append(recording.read())
+    assert np.array_equal(received[0], received[1])
+    assert not np.array_equal(received[0], received[2])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--channel", "tgn-b"], "SNR in dB first"),
+        (["--channel", "nowhere"], "a channel is"),
+        (["--channel", "awgn:10", "--plot", "x.nothing"], "nothing"),
+    ],
+)
+def test_bad_requests_get_one_line(
+    source: Path, tmp_path: Path, arguments: list[str], message: str
+) -> None:
+    output = tmp_path / "rx.sigmf-meta"
+    result = CliRunner().invoke(
+        main, ["emulate", str(source), "-o", str(output), "--quiet", *arguments]
+    )
+    assert result.exit_code == 1
+    assert message in result.stderr
+    assert "Traceback" not in result.output
+
+
+def test_existing_output_is_kept_without_force(source: Path) -> None:
+    result = CliRunner().invoke(
+        main, ["emulate", str(source), "--channel", "awgn:3", "-o", str(source), "--quiet"]
+    )
+    assert result.exit_code == 1
+    assert "--force" in result.stderr
