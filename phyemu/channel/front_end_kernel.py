@@ -8,9 +8,6 @@ from phyemu.channel.kernel_math import F4, I4, U4, U8, fma, kernel, log_float, m
 
 __all__ = ["fill_noise", "finish", "phase_knots", "rotate"]
 
-# Samples between two knots of the carrier phase; the phase moves on a straight line between them.
-PHASE_KNOT_SAMPLES = 16
-
 _TO_UNIT = F4(2.0**-32)
 _HALF_STEP = F4(2.0**-33)
 

@@ -11,12 +11,10 @@ from phyemu.channel.fractional_delay import (
     interpolator_table,
 )
 from phyemu.channel.impairments import Impairments
-from phyemu.channel.stream import PHASE_STREAM, phase_step_turns
+from phyemu.channel.phase_noise import PHASE_KNOT_SAMPLES, PHASE_STREAM, phase_step_turns
 from phyemu.errors import SignalError
 
 __all__ = ["offset_clock", "phase_walk", "rotate_carrier"]
-
-_KNOT = 16
 
 
 def offset_clock(iq: Tensor, impairments: Impairments) -> Tensor:
@@ -64,9 +62,9 @@ def phase_walk(num_samples: int, impairments: Impairments, *, sample_rate_hz: fl
     `impairments.seed`, so that any executor draws the same walk.
     """
     linewidths_hz = impairments.linewidth_hz.tolist()
-    num_knots = num_samples // _KNOT + 2
+    num_knots = num_samples // PHASE_KNOT_SAMPLES + 2
     knots = torch.arange((num_knots + 1) // 2)
-    place = torch.arange(num_samples, dtype=torch.float64) / _KNOT
+    place = torch.arange(num_samples, dtype=torch.float64) / PHASE_KNOT_SAMPLES
     index = place.floor().long()
     walks = torch.zeros((len(linewidths_hz), num_samples), dtype=torch.float64)
     for link, linewidth_hz in enumerate(linewidths_hz):

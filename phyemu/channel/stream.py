@@ -18,11 +18,12 @@ from phyemu.channel.fractional_delay import (
     delay_filters,
     interpolator_table,
 )
-from phyemu.channel.front_end_kernel import PHASE_KNOT_SAMPLES, phase_knots
+from phyemu.channel.front_end_kernel import phase_knots
 from phyemu.channel.impairments import Impairments
 from phyemu.channel.kernel_math import F4, U8
 from phyemu.channel.model import ChannelModel, ChannelRealisation, Interpolation
 from phyemu.channel.noise_level import noise_variance
+from phyemu.channel.phase_noise import PHASE_KNOT_SAMPLES, PHASE_STREAM, phase_step_turns
 from phyemu.channel.resample_kernel import resample
 from phyemu.channel.stream_kernel import run, split
 from phyemu.errors import ConfigError, SignalError
@@ -30,7 +31,6 @@ from phyemu.errors import ConfigError, SignalError
 __all__ = ["ChannelStream"]
 
 NOISE_STREAM = 101
-PHASE_STREAM = 102
 # Samples handled at once per thread; planes of this size stay in the second-level cache.
 _PIECE = 1 << 15
 # The kernels read whole vectors, up to this many samples beyond the last.
@@ -398,14 +398,3 @@ class ChannelStream:
                 np.ascontiguousarray(gains.imag, np.float32),
             )
         return self._chunk[1], self._chunk[2]
-
-
-def phase_step_turns(linewidth_hz: float, sample_rate_hz: float) -> float:
-    """Return the standard deviation of the phase walk over one knot interval [turns].
-
-    Wiener phase noise of linewidth L has var(phi(t + T) - phi(t)) = 2 pi L T rad^2.
-    """
-    if not (math.isfinite(linewidth_hz) and linewidth_hz >= 0):
-        raise ConfigError(f"linewidth_hz must be >= 0, got {linewidth_hz}")
-    seconds = PHASE_KNOT_SAMPLES / sample_rate_hz
-    return math.sqrt(2 * math.pi * linewidth_hz * seconds) / (2 * math.pi)

@@ -1,5 +1,7 @@
 """Measured responses played back."""
 
+import itertools
+
 import pytest
 import torch
 
@@ -23,7 +25,7 @@ def ranks(gains: torch.Tensor) -> list[int]:
 def test_in_order_walks_around_the_record(generator: torch.Generator) -> None:
     realisation = record().realise(symbol_rate_hz=1e6, generator=generator)
     walked = ranks(realisation.gains(torch.arange(12, dtype=torch.float64) * 1e-3))
-    for before, after in zip(walked, walked[1:], strict=False):
+    for before, after in itertools.pairwise(walked):
         assert after == before % 5 + 1
 
 
