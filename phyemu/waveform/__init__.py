@@ -1,1 +1,77 @@
-"""phyemu.waveform."""
+"""Waveforms: constellations, pulses, frames of our own, and 802.11 legacy preambles.
+
+Pure signal functions over (..., n) in torch; what is differentiable says so.
+"""
+
+from phyemu.waveform.constellation import (
+    Constellation,
+    constellation,
+    custom_constellation,
+    psk,
+    qam,
+)
+from phyemu.waveform.frame import (
+    FramePlacement,
+    build_frame,
+    frame_points,
+    split_payload,
+    transmit_waveform,
+)
+from phyemu.waveform.frame_format import (
+    FrameFormat,
+    FrameLayout,
+    frame_layout,
+    pilot_points,
+    preamble_points,
+)
+from phyemu.waveform.header import (
+    HEADER_SYMBOLS,
+    MAX_PAYLOAD_SYMBOLS,
+    NUM_FRAME_INDICES,
+    Header,
+    decode_header,
+    encode_header,
+)
+from phyemu.waveform.modulation import (
+    decide,
+    modulate,
+    modulate_probabilities,
+    psk_symbol_error_rate,
+    symbol_posteriors,
+)
+from phyemu.waveform.pulse import matched_filter, rrc_taps, shape_pulses
+from phyemu.waveform.sequence import m_sequence, zadoff_chu
+
+__all__ = [
+    "HEADER_SYMBOLS",
+    "MAX_PAYLOAD_SYMBOLS",
+    "NUM_FRAME_INDICES",
+    "Constellation",
+    "FrameFormat",
+    "FrameLayout",
+    "FramePlacement",
+    "Header",
+    "build_frame",
+    "constellation",
+    "custom_constellation",
+    "decide",
+    "decode_header",
+    "encode_header",
+    "frame_layout",
+    "frame_points",
+    "m_sequence",
+    "matched_filter",
+    "modulate",
+    "modulate_probabilities",
+    "pilot_points",
+    "preamble_points",
+    "psk",
+    "psk_symbol_error_rate",
+    "qam",
+    "rrc_taps",
+    "shape_pulses",
+    "split_payload",
+    "symbol_posteriors",
+    "transmit_waveform",
+    "zadoff_chu",
+]
