@@ -20,6 +20,7 @@ _OVERSAMPLING = 8
 _COHERENT = 0.8
 _MAX_CLOCK_RESIDUAL = 1.0  # [samples]; more, and the frames do not follow one clock
 _MIN_FRAMES_FOR_CLOCK = 3
+_CLOCK_STEPS = 5  # three by profiles, two by responses
 _MAX_SFO_PPM = 200.0
 
 
@@ -85,9 +86,13 @@ def _profile_delays(frames: ProbeFrames, profile: NDArray[np.float64]) -> NDArra
     size = own.shape[1]
     match = fft.irfft(fft.rfft(own, axis=1) * fft.rfft(profile).conj(), size, axis=1)
     peak = match.argmax(axis=1)
-    delays: NDArray[np.float64] = np.where(peak > size // 2, peak - size, peak) * (
-        frames.period_s / size
-    )
+    # A parabola through the highest point and its neighbours.
+    row = np.arange(len(match))
+    before, at, behind = (match[row, (peak + step) % size] for step in (-1, 0, 1))
+    bend = np.minimum(before - 2.0 * at + behind, -1e-30)
+    fine = np.clip(0.5 * (before - behind) / bend, -0.5, 0.5)
+    whole = np.where(peak > size // 2, peak - size, peak)
+    delays: NDArray[np.float64] = (whole + fine) * (frames.period_s / size)
     return delays
 
 
@@ -162,8 +167,8 @@ def align_by_clock(frames: ProbeFrames, *, sample_rate_hz: float) -> AlignedFram
         return None
     aligned = frames.delayed(slope * number + offset - late, sample_rate_hz)
     error = np.inf
-    for step in range(3):
-        if step == 0:
+    for step in range(_CLOCK_STEPS):
+        if step < _CLOCK_STEPS - 2:
             profile = _profiles(aligned).mean(axis=0)
             delays = _profile_delays(aligned, profile) * sample_rate_hz
         else:

@@ -1,5 +1,7 @@
 """Phase noise and IQ imbalance from the residues that a linear channel cannot explain."""
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -77,14 +79,14 @@ def estimate_iq_imbalance(
     residue = received.ravel() - basis @ solution
     noise = float(np.vdot(residue, residue).real) / residue.size
     ratio = complex(solution[1] / np.conj(solution[0]))
-    std = float(np.sqrt(noise * np.linalg.inv(gram)[1, 1].real / 2.0)) / abs(solution[0])
+    std = math.sqrt(noise * float(np.linalg.inv(gram)[1, 1].real) / 2.0) / abs(complex(solution[0]))
     imbalance = (1.0 - ratio) / (1.0 + ratio)
     # d(g e^(jp)) = -2 dk / (1 + k)^2; each real part of k has the error `std`.
     error = 2.0 * std / abs(1.0 + ratio) ** 2
     return (
         Estimate(
-            value=20.0 * float(np.log10(abs(imbalance))),
-            std=20.0 / np.log(10.0) * error / abs(imbalance),
+            value=20.0 * math.log10(abs(imbalance)),
+            std=20.0 / math.log(10.0) * error / abs(imbalance),
         ),
         Estimate(value=float(np.angle(imbalance)), std=error / abs(imbalance)),
     )

@@ -190,8 +190,9 @@ class _Problem:
         self._index = np.round(frequencies_hz / spacing).astype(np.int64)
         span = int(np.ptp(self._index)) + 1
         self.bandwidth_hz = span * spacing
+        self.separation_s = _MIN_SEPARATION / self.bandwidth_hz
         self._size = fft.next_fast_len(_GRID_OVERSAMPLING * span)
-        self.grid_s = np.arange(self._size) * (period_s / self._size)
+        self.grid_s = np.arange(self._size).astype(np.float64) * (period_s / self._size)
 
     def steering(self, delays_s: NDArray[np.float64]) -> NDArray[np.complex128]:
         """Return the whitened steering vectors, (F, P)."""
@@ -202,8 +203,10 @@ class _Problem:
     ) -> tuple[NDArray[np.complex128], NDArray[np.complex128]]:
         """Return gains (N, P) and what is left, (N, F)."""
         steering = self.steering(delays_s)
-        gains = np.linalg.lstsq(steering, self.observed.T, rcond=None)[0].T
-        return gains, self.observed - gains @ steering.T
+        solution = np.linalg.lstsq(steering, self.observed.T, rcond=None)[0]
+        gains: NDArray[np.complex128] = np.asarray(solution.T, np.complex128)
+        residual: NDArray[np.complex128] = self.observed - gains @ steering.T
+        return gains, residual
 
     def explained(self, residual: NDArray[np.complex128]) -> NDArray[np.float64]:
         """Return the energy that a path at each delay of the grid would explain, (G,)."""
@@ -211,10 +214,15 @@ class _Problem:
         grid[:, self._index % self._size] = residual * self.weight
         match = fft.ifft(grid, axis=1) * self._size
         energy: NDArray[np.float64] = np.square(np.abs(match), dtype=np.float64).sum(axis=0)
-        return energy / self.num_frequencies
+        explained: NDArray[np.float64] = energy / self.num_frequencies
+        return explained
 
     def refined(self, delays_s: NDArray[np.float64], steps: int) -> NDArray[np.float64]:
-        """Return the delays after Gauss-Newton steps that never leave the data worse explained."""
+        """Return the delays after Gauss-Newton steps.
+
+        A step that would explain the data worse, or bring two paths closer than the resolution, is
+        shortened.
+        """
         gains, residual = self.fitted(delays_s)
         cost = float(np.square(np.abs(residual)).sum())
         damping = 1.0
@@ -232,7 +240,8 @@ class _Problem:
             trial = delays_s + damping * np.clip(step, -limit, limit)
             trial_gains, trial_residual = self.fitted(trial)
             trial_cost = float(np.square(np.abs(trial_residual)).sum())
-            if trial_cost > cost:
+            too_close = len(trial) > 1 and _closest(trial, self.period_s) < self.separation_s
+            if trial_cost > cost or too_close:
                 damping *= 0.25
                 if damping < 1e-3:
                     break
@@ -250,7 +259,6 @@ def _pursue(problem: _Problem, model: PathModel) -> NDArray[np.float64]:
     independent = _GRID_OVERSAMPLING * problem.num_frequencies
     threshold = float(stats.gamma.isf(model.false_path_rate / independent, problem.num_frames))
     range_ratio = 10.0 ** (-model.dynamic_range_db / 10.0)
-    separation = _MIN_SEPARATION / problem.bandwidth_hz
     explained = problem.explained(problem.observed)
     first = float(explained.max())
     delays = problem.refined(problem.grid_s[[int(explained.argmax())]], _REFINEMENTS)
@@ -259,14 +267,11 @@ def _pursue(problem: _Problem, model: PathModel) -> NDArray[np.float64]:
         _, residual = problem.fitted(delays)
         explained = problem.explained(residual)
         apart = _circular_distance(problem.grid_s[:, None], delays, problem.period_s).min(axis=1)
-        explained[apart < separation] = 0.0
+        explained[apart < problem.separation_s] = 0.0
         candidate = int(explained.argmax())
         if explained[candidate] < max(threshold, range_ratio * first):
             break
-        trial = problem.refined(np.append(delays, problem.grid_s[candidate]), _REFINEMENTS)
-        if _closest(trial, problem.period_s) < separation:
-            break
-        delays = trial
+        delays = problem.refined(np.append(delays, problem.grid_s[candidate]), _REFINEMENTS)
     delays = problem.refined(delays, _FINAL_REFINEMENTS)
     return _pruned(problem, delays, threshold, range_ratio)
 

@@ -120,6 +120,10 @@ class SounderFormat:
             root += 1
         return root
 
+    def num_bursts_in(self, duration_s: float) -> int:
+        """Return how many whole bursts with their silence fit into `duration_s`, at least one."""
+        return max(1, int(duration_s * self.sample_rate_hz / self.interval_samples))
+
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as JSON-ready values, the root resolved."""
         return {**asdict(self), "root": self.resolved_root}
@@ -180,7 +184,8 @@ def sounder_period(sounder_format: SounderFormat) -> Tensor:
     spectrum[sounder_bins(sounder_format) % sounder_format.length] = sounder_spectrum(
         sounder_format
     )
-    return torch.fft.ifft(spectrum).to(torch.complex64)
+    samples: Tensor = torch.fft.ifft(spectrum)
+    return samples.to(torch.complex64)
 
 
 def sounder_waveform(sounder_format: SounderFormat) -> Tensor:

@@ -206,9 +206,10 @@ class SounderDetector:
     ) -> SounderBurst | None:
         """Return the burst in blocks first..stop - 1, which agree; None if it is incomplete."""
         length, size = self._length, self._burst
-        # The burst holds all but the edges of these blocks: it begins between `begin` and
-        # `latest`. Silence stands for what lies outside the stream.
-        begin, latest = min(stop - 2, first) * length - size, (first + 1) * length
+        # The burst holds all these blocks but, with late echoes, the last: it begins between
+        # `begin` and `latest`. Silence stands for what lies outside the stream.
+        begin = min((stop - 2) * length - size, (first - 1) * length)
+        latest = (first + 1) * length
         if latest - begin > 3 * size:
             return None  # a run that no burst explains
         end = latest + size
@@ -216,7 +217,7 @@ class SounderDetector:
         region = np.zeros(end - begin, np.complex128)
         region[max(-begin, 0) : max(-begin, 0) + len(inside)] = inside
         blocks = region.reshape(-1, length)[first - begin // length :][: stop - first]
-        turns = np.angle(np.vdot(blocks[:-1], blocks[1:])) / (2.0 * math.pi)
+        turns = float(np.angle(np.vdot(blocks[:-1], blocks[1:]))) / (2.0 * math.pi)
         derotated = region * np.exp(-2j * math.pi * turns / length * np.arange(len(region)))
         aligned = derotated.reshape(-1, length)[first - begin // length :][: stop - first]
         response = np.fft.ifft(np.fft.fft(aligned.mean(axis=0)) * self._conjugate)

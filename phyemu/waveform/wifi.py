@@ -57,7 +57,8 @@ def _symbol(values: Tensor, carriers: tuple[int, ...]) -> Tensor:
     spectrum = torch.zeros(64, dtype=torch.complex128)
     spectrum[torch.tensor(carriers) % 64] = values
     # ifft divides by 64; |values| = 1 on n carriers then gives a mean power of n / 64^2.
-    return torch.fft.ifft(spectrum) * (64.0 / math.sqrt(len(carriers)))
+    samples: Tensor = torch.fft.ifft(spectrum)
+    return samples * (64.0 / math.sqrt(len(carriers)))
 
 
 def l_ltf_values() -> Tensor:

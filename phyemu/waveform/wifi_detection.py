@@ -15,7 +15,7 @@ Three gates, each with a false alarm bound on white noise:
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,8 @@ from phyemu.waveform.wifi import (
 from phyemu.waveform.windows import OverlappingWindows
 
 __all__ = ["WifiDetector", "WifiFrame", "detect_wifi_frames"]
+
+Number = TypeVar("Number", np.float64, np.complex128)
 
 _LAG = 16
 _STF_WINDOW = 128
@@ -134,10 +136,10 @@ def detect_wifi_frames(
     return frames + detector.finish()
 
 
-def _sliding_sum(values: NDArray[np.generic], length: int) -> NDArray[np.generic]:
+def _sliding_sum(values: NDArray[Number], length: int) -> NDArray[Number]:
     """Return s[n] = values[n] + ... + values[n + length - 1]."""
     total = np.concatenate([np.zeros(1, values.dtype), np.cumsum(values)])
-    difference: NDArray[np.generic] = total[length:] - total[:-length]
+    difference: NDArray[Number] = total[length:] - total[:-length]
     return difference
 
 
@@ -148,7 +150,7 @@ def _anchors(iq: NDArray[np.complex128]) -> tuple[NDArray[np.int64], NDArray[np.
     centred = iq - mean
     power = np.square(centred.real) + np.square(centred.imag)
     products = _sliding_sum(centred[:-_LAG] * centred[_LAG:].conj(), _STF_WINDOW)
-    energy = _sliding_sum(power, _STF_WINDOW).real
+    energy = _sliding_sum(power, _STF_WINDOW)
     scale = energy[:-_LAG] * energy[_LAG:]
     # Rounding leaves energies of about 1e-16 in true silence; nothing there is a signal.
     scale = np.where(scale > (1e-12 * _STF_WINDOW) ** 2, scale, np.inf)

@@ -1,0 +1,49 @@
+"""What sounding a recording found, as numbers for programs and as lines for people."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from phyemu.errors import SignalError
+from phyemu.sounding.sounding import Sounding
+
+__all__ = ["describe", "summarise"]
+
+
+def summarise(soundings: Sequence[Sounding]) -> dict[str, Any]:
+    """Return what `phyemu sound --json` prints.
+
+    The numbers at the top are those of the strongest link, but `frames` counts the frames of all;
+    `transmitters` has the summary of each.
+
+    Raises:
+        SignalError: There is no sounding.
+    """
+    if not soundings:
+        raise SignalError("there is no sounding to summarise")
+    links = [sounding.summary() for sounding in soundings]
+    return {
+        **links[0],
+        "recording": soundings[0].recording_name,
+        "frames": sum(link["frames"] for link in links),
+        "transmitters": links,
+    }
+
+
+def describe(soundings: Sequence[Sounding]) -> list[str]:
+    """Return one line per link and one per path, strongest link first."""
+    lines = []
+    for sounding in soundings:
+        summary = sounding.summary()
+        cfo, snr, spread = (summary[key] for key in ("cfo_hz", "snr_db", "rms_delay_spread_s"))
+        lines.append(
+            f"transmitter {sounding.transmitter}: {sounding.num_frames} {sounding.probe} frames, "
+            f"CFO {cfo['median'] / 1e3:.2f} kHz ({cfo['p05'] / 1e3:.2f} to "
+            f"{cfo['p95'] / 1e3:.2f}), SNR {snr['median']:.1f} dB, received "
+            f"{summary['received_power_dbfs']['median']:.1f} dBFS, RMS delay spread "
+            f"{spread['median'] * 1e9:.1f} ns"
+        )
+        lines += [
+            f"  path {index}: {path['delay_s'] * 1e9:9.2f} ns {path['gain_db']:8.2f} dB"
+            for index, path in enumerate(summary["paths"])
+        ]
+    return lines
