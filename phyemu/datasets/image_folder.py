@@ -1,12 +1,164 @@
-"""Image trees train/CLASS/IMAGE and test/CLASS/IMAGE, as folders or tar archives."""
+"""Image trees train/CLASS/IMAGE and test/CLASS/IMAGE, as folders or tar archives.
 
-from pathlib import Path
+All images have one size and are decoded once, by several threads, into one byte array.
+"""
 
+import io
+import os
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from phyemu.errors import DatasetError
+
+from .archive import read_members
 from .dataset import ImageSet
 
 __all__ = ["load_image_folder"]
 
+_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")
+_FORMATS = ("JPEG", "PNG", "BMP")
+_SPLITS = ("train", "test")
+_MAX_SIDE = 1024
+_MAX_BYTES = 1 << 34
+_CHUNK = 512
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    split: str
+    class_name: str
+    name: str
+
 
 def load_image_folder(path: Path) -> tuple[ImageSet, ImageSet]:
-    """Return the train and the test images."""
-    raise NotImplementedError
+    """Return the train and the test images; classes in the order of their sorted names.
+
+    Args:
+        path: A folder that holds train/CLASS/IMAGE and test/CLASS/IMAGE (.jpg, .png, .bmp), or a
+            tar archive of one, also under a folder of its own.
+
+    Raises:
+        DatasetError: The path is missing, a split is empty or lacks a class, an image is damaged,
+            or its size or number of channels differs from that of the first.
+    """
+    if path.is_dir():
+        entries, blobs = _listed_folder(path)
+    elif path.is_file():
+        entries, blobs = _listed_archive(path)
+    else:
+        raise DatasetError(f"{path}: no such folder or archive of images")
+    if not entries:
+        raise DatasetError(f"{path}: holds no train/CLASS/IMAGE ({', '.join(_SUFFIXES)})")
+    pixels = _decode_all(path, entries, blobs)
+    return _split(path, entries, pixels, "train"), _split(path, entries, pixels, "test")
+
+
+def _listed_folder(path: Path) -> tuple[list[_Entry], Iterable[bytes]]:
+    files: list[Path] = []
+    entries: list[_Entry] = []
+    for split in _SPLITS:
+        for file in sorted((path / split).glob("*/*")):
+            if file.suffix.lower() in _SUFFIXES and file.is_file():
+                files.append(file)
+                entries.append(_Entry(split, file.parent.name, str(file.relative_to(path))))
+    return entries, _contents(files)
+
+
+def _contents(files: list[Path]) -> Iterator[bytes]:
+    for file in files:
+        try:
+            yield file.read_bytes()
+        except OSError as exc:
+            raise DatasetError(f"{file}: cannot be read ({exc})") from exc
+
+
+def _listed_archive(path: Path) -> tuple[list[_Entry], Iterable[bytes]]:
+    found: list[tuple[_Entry, bytes]] = []
+    for name, content in read_members(path):
+        entry = _entry(name)
+        if entry is not None:
+            found.append((entry, content))
+    # As a folder would list them, so that both give the same data set.
+    found.sort(key=lambda item: (_SPLITS.index(item[0].split), item[0].name))
+    return [entry for entry, _ in found], [content for _, content in found]
+
+
+def _entry(name: PurePosixPath) -> _Entry | None:
+    parts = name.parts
+    if len(parts) < 3 or parts[-3] not in _SPLITS or name.suffix.lower() not in _SUFFIXES:
+        return None
+    return _Entry(parts[-3], parts[-2], "/".join(parts[-3:]))
+
+
+def _decode_all(path: Path, entries: list[_Entry], blobs: Iterable[bytes]) -> NDArray[np.uint8]:
+    """Return all images, (num_images, channels, height, width)."""
+    source = iter(blobs)
+    first = next(source)
+    sample = _decode(path, entries[0], first, None)
+    if len(entries) * sample.nbytes > _MAX_BYTES:
+        raise DatasetError(
+            f"{path}: {len(entries)} images of {sample.shape[1]}x{sample.shape[0]} do not fit into "
+            f"{_MAX_BYTES >> 30} GiB; make them smaller"
+        )
+    pixels = np.empty((len(entries), *sample.shape), dtype=np.uint8)
+    pixels[0] = sample
+
+    def fill(start: int, chunk: list[bytes]) -> None:
+        for index, content in enumerate(chunk, start):
+            pixels[index] = _decode(path, entries[index], content, sample.shape)
+
+    # Pillow releases the interpreter while it decodes; chunks keep the overhead of tasks low.
+    with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
+        tasks = []
+        start = 1
+        while chunk := list(islice(source, _CHUNK)):
+            tasks.append(pool.submit(fill, start, chunk))
+            start += len(chunk)
+        for task in tasks:
+            task.result()
+    return np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))
+
+
+def _decode(
+    path: Path, entry: _Entry, content: bytes, expected: tuple[int, ...] | None
+) -> NDArray[np.uint8]:
+    """Return one image, (height, width, channels); the size is checked before it is decoded."""
+    where = f"{path}: {entry.name}"
+    try:
+        with Image.open(io.BytesIO(content), formats=_FORMATS) as image:
+            grey = image.mode in ("1", "L")
+            shape = (image.height, image.width, 1 if grey else 3)
+            if max(shape) > _MAX_SIDE:
+                raise DatasetError(f"{where}: {image.width}x{image.height} is beyond {_MAX_SIDE}")
+            if expected is not None and shape != expected:
+                raise DatasetError(
+                    f"{where}: {shape[1]}x{shape[0]} with {shape[2]} channels, but the first image "
+                    f"has {expected[1]}x{expected[0]} with {expected[2]}; bring all to one size"
+                )
+            return np.asarray(image.convert("L" if grey else "RGB")).reshape(shape)
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, EOFError) as exc:
+        if isinstance(exc, DatasetError):
+            raise
+        raise DatasetError(f"{where}: cannot be decoded as an image ({exc})") from exc
+
+
+def _split(path: Path, entries: list[_Entry], pixels: NDArray[np.uint8], split: str) -> ImageSet:
+    class_names = tuple(sorted({entry.class_name for entry in entries}))
+    numbers = {name: number for number, name in enumerate(class_names)}
+    chosen = [index for index, entry in enumerate(entries) if entry.split == split]
+    labels = torch.tensor([numbers[entries[index].class_name] for index in chosen])
+    absent = [name for name in class_names if not bool((labels == numbers[name]).any())]
+    if absent:
+        raise DatasetError(f"{path}: {split}/ holds no image of class {absent[0]}")
+    # Entries of a split are neighbours, so this is a view.
+    return ImageSet(
+        torch.from_numpy(pixels[chosen[0] : chosen[-1] + 1]), labels.to(torch.int64), class_names
+    )

@@ -44,7 +44,8 @@ def load_dataset(
         near = difflib.get_close_matches(name, (*_WITH_PATH, "digits"), n=1)
         hint = f"; did you mean {near[0]}?" if near and near[0] != name else ""
         raise DatasetError(
-            f"dataset {spec!r}: write digits, cifar10:PATH, cifar100:PATH or image-folder:PATH{hint}"
+            f"dataset {spec!r}: write digits, cifar10:PATH, cifar100:PATH or image-folder:PATH"
+            f"{hint}"
         )
     if not 0 < validation_fraction < 1:
         raise DatasetError(f"validation_fraction must lie in (0, 1), got {validation_fraction}")

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-
 from torch import Tensor
 from torch.nn import functional
 

@@ -42,7 +42,8 @@ def one_hot_argmax(weights: Tensor) -> Tensor:
         weights: (..., M), floating point.
     """
     # As an exact sum 1 + w - w the forward value could miss one by a rounding error.
-    return _StraightThrough.apply(weights)  # type: ignore[no-any-return]
+    rows: Tensor = _StraightThrough.apply(weights)  # type: ignore[no-untyped-call]
+    return rows
 
 
 class _StraightThrough(torch.autograd.Function):

@@ -1,0 +1,128 @@
+"""The card beside an exported head or tail: all that its user must know, as JSON."""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from phyemu.errors import CheckpointError, ConfigError
+
+__all__ = ["ArtefactCard", "Part", "card_path", "read_card"]
+
+FORMAT_VERSION = 1
+
+
+class Part(StrEnum):
+    """Which side of the link an artefact runs on."""
+
+    HEAD = "head"
+    TAIL = "tail"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ArtefactCard:
+    """What an exported head or tail is and expects.
+
+    Attributes:
+        format_version: Of this card; 1.
+        part: Head (device) or tail (server).
+        architecture: `{"name": "cifar-resnet", "depth": ..., ...}`, or `{"name": ...}` of a network
+            that the user brings.
+        split: Name of the last submodule of the head.
+        num_embeddings: M, the order of the modulation.
+        slice_dim: D, the length of a slice.
+        feature_shape: Of one image at the cut: [D, H, W] or [tokens, D].
+        score: How slices and embeddings are compared.
+        image_shape: [channels, height, width].
+        mean: Mean of each channel that the head subtracts, full scale 1.
+        std: Standard deviation of each channel that the head divides by.
+        class_names: Name of each output of the tail.
+        constellation: Symbol m is its point m; `points` are [real, imaginary] pairs.
+        frame: Settings of the frames on the air, as the waveform room writes them.
+        provenance: Where it comes from: run, seed, data, channel, accuracy.
+        embedding_sha256: Of the dictionary; equal in the head and the tail that belong together.
+        weights_sha256: Of the .safetensors file beside the card.
+    """
+
+    format_version: int = FORMAT_VERSION
+    part: Part
+    architecture: Mapping[str, Any]
+    split: str
+    num_embeddings: int
+    slice_dim: int
+    feature_shape: tuple[int, ...]
+    score: str
+    image_shape: tuple[int, int, int]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    class_names: tuple[str, ...]
+    constellation: Mapping[str, Any]
+    frame: Mapping[str, Any]
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    embedding_sha256: str
+    weights_sha256: str
+
+    def __post_init__(self) -> None:
+        if self.format_version != FORMAT_VERSION:
+            raise ConfigError(
+                f"format_version must be {FORMAT_VERSION}, got {self.format_version}; export again"
+            )
+        object.__setattr__(self, "part", Part(self.part))
+        for name in ("feature_shape", "image_shape", "mean", "std", "class_names"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        points = self.constellation.get("points", ())
+        if len(points) != self.num_embeddings:
+            raise ConfigError(
+                f"constellation must list one point for each of the {self.num_embeddings} "
+                f"embeddings, got {len(points)}"
+            )
+        for point in points:
+            if len(point) != 2 or not all(math.isfinite(value) for value in point):
+                raise ConfigError(f"a constellation point is [real, imaginary], got {point}")
+
+    def to_json(self) -> str:
+        """Return the card as indented JSON."""
+        return json.dumps(asdict(self), indent=2, allow_nan=False) + "\n"
+
+
+def card_path(weights_path: Path) -> Path:
+    """Return where the card of a .safetensors file lies: beside it, as .json.
+
+    Raises:
+        ConfigError: The path has another suffix.
+    """
+    if weights_path.suffix != ".safetensors":
+        raise ConfigError(f"{weights_path}: an exported head or tail must be named .safetensors")
+    return weights_path.with_suffix(".json")
+
+
+def read_card(weights_path: Path) -> ArtefactCard:
+    """Return the card of a .safetensors file.
+
+    Raises:
+        CheckpointError: The card is missing, no JSON, or not of this version.
+    """
+    path = card_path(weights_path)
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as exc:
+        raise CheckpointError(
+            f"{path}: the card of {weights_path.name} cannot be read ({exc.strerror}); copy both "
+            "files"
+        ) from exc
+    except ValueError as exc:
+        raise CheckpointError(f"{path}: is no JSON ({exc}); export again") from exc
+    if not isinstance(content, dict):
+        raise CheckpointError(f"{path}: must hold a JSON object; export again")
+    known = {entry.name for entry in fields(ArtefactCard)}
+    needed = known - {"provenance", "format_version"}
+    for problem, names in (("lacks", needed - set(content)), ("has unknown", set(content) - known)):
+        if names:
+            raise CheckpointError(f"{path}: {problem} {', '.join(sorted(names))}; export again")
+    try:
+        return ArtefactCard(**content)
+    except (ConfigError, TypeError, ValueError, AttributeError) as exc:
+        raise CheckpointError(f"{path}: is no valid card: {exc}") from exc
