@@ -42,7 +42,7 @@ class SampleTimeline:
 
     def mark_broken(self) -> None:
         """Note an error after which the next sample may not follow directly on the last one."""
-        self._broken = True
+        self._broken = self._next > 0
 
     def place(self, ticks: int | None, num_samples: int) -> Placement:
         """Place a run of `num_samples`, and return where its first sample belongs.
@@ -60,7 +60,7 @@ class SampleTimeline:
         elif self._origin is None:
             # Samples that came before the first time stamp were counted without a gap.
             self._origin = ticks - self._next
-            lost = None if self._broken and self._next else 0
+            lost = None if self._broken else 0
         elif ticks - self._origin >= self._next:
             index = ticks - self._origin
             lost = index - self._next

@@ -70,7 +70,9 @@ class UsrpTransmission:
         self._detail = ""
         self._stop = threading.Event()
         pool = ThreadPoolExecutor(1, thread_name_prefix="phyemu-transmit")
-        self._future: Future[None] = pool.submit(self._run, None if after is None else after._future)
+        self._future: Future[None] = pool.submit(
+            self._run, None if after is None else after._future
+        )
         pool.shutdown(wait=False)
 
     def wait(self, timeout_s: float | None = None) -> TransmitReport | None:

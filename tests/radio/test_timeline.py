@@ -1,0 +1,50 @@
+"""Placing runs of samples by time stamp."""
+
+import hypothesis.strategies as st
+from hypothesis import given
+
+from phyemu.radio.timeline import SampleTimeline
+
+
+@given(
+    st.integers(-(10**12), 10**12),
+    st.lists(st.tuples(st.integers(0, 1000), st.integers(1, 1000)), min_size=1, max_size=20),
+)
+def test_with_time_stamps_every_index_is_the_stamp_less_the_first_one(
+    first: int, runs: list[tuple[int, int]]
+) -> None:
+    timeline = SampleTimeline()
+    tick = first
+    for number, (lost, count) in enumerate(runs):
+        tick += lost if number else 0
+        placed = timeline.place(tick, count)
+        assert placed.sample_index == tick - first
+        assert placed.lost_samples == (lost if number else 0)
+        tick += count
+    assert timeline.next_index == tick - first
+
+
+def test_without_time_stamps_samples_follow_each_other_until_an_error() -> None:
+    timeline = SampleTimeline()
+    assert timeline.place(None, 10).lost_samples == 0
+    assert timeline.place(None, 10).sample_index == 10
+    timeline.mark_broken()
+    placed = timeline.place(None, 10)
+    assert placed.lost_samples is None
+    assert placed.sample_index == 20
+    assert timeline.place(None, 10).lost_samples == 0
+
+
+def test_a_clock_that_runs_backwards_never_labels_two_samples_alike() -> None:
+    timeline = SampleTimeline()
+    timeline.place(1000, 10)
+    placed = timeline.place(500, 10)
+    assert (placed.sample_index, placed.lost_samples, placed.jumped_back) == (10, None, True)
+    assert timeline.place(510, 10).sample_index == 20
+
+
+def test_samples_before_the_first_time_stamp_keep_their_indices() -> None:
+    timeline = SampleTimeline()
+    timeline.place(None, 7)
+    assert timeline.place(1000, 5).sample_index == 7
+    assert timeline.place(1006, 5).lost_samples == 1

@@ -1,0 +1,343 @@
+"""`UsrpRadio` against a driver that follows UHD's protocol and a script of faults."""
+
+from types import ModuleType
+from typing import Any
+
+import hypothesis.strategies as st
+import numpy as np
+import pytest
+from hypothesis import given
+
+from phyemu.errors import ConfigError, RadioError, SignalError
+from phyemu.radio import ReceivedBlock, StreamEvent, UsrpConfig, UsrpPort, UsrpRadio
+
+
+def open_radio(uhd: Any, **settings: Any) -> UsrpRadio:
+    return UsrpRadio(
+        UsrpConfig(**({"sample_rate_hz": 1e6, "center_frequency_hz": 2.4e9} | settings)), uhd=uhd
+    )
+
+
+def ticks_of(block: ReceivedBlock, channel: int = 0) -> np.ndarray:
+    """Return the device's own sample numbers, which the fake driver puts into the samples."""
+    parts = (block.iq[channel].view(np.float32).reshape(-1) * 32768).astype(np.int16)
+    return parts.view(np.uint32).astype(np.int64)
+
+
+def receive_all(radio: UsrpRadio, calls: int, size: int) -> list[ReceivedBlock]:
+    return [radio.receive(size) for _ in range(calls)]
+
+
+def actions(fake: ModuleType) -> st.SearchStrategy[list[Any]]:
+    count = st.integers(1, 300)
+    codes = st.sampled_from(["overflow", "bad_packet"])
+    return st.lists(
+        st.one_of(
+            st.builds(fake.Data, count),
+            st.builds(fake.Lose, count, codes),
+            st.builds(fake.Lose, count, st.just("overflow"), st.just(True)),
+            st.builds(fake.Lose, count, st.none()),
+            st.builds(
+                fake.Fault,
+                st.sampled_from(
+                    ["overflow", "late", "broken_chain", "alignment", "bad_packet", "timeout"]
+                ),
+            ),
+            st.builds(fake.Pause),
+            st.builds(fake.ClockBack, count),
+        ),
+        max_size=12,
+    )
+
+
+@given(data=st.data(), size=st.integers(1, 400), stamps=st.booleans())
+def test_no_sample_is_lost_duplicated_or_mislabelled(
+    data: st.DataObject, size: int, stamps: bool, fake_uhd: ModuleType
+) -> None:
+    script = data.draw(actions(fake_uhd))
+    uhd = fake_uhd.FakeUhd(script=script, time_stamps=stamps)
+    radio = open_radio(uhd)
+    blocks = receive_all(radio, 3 * len(script) + 8, size)
+    received = np.concatenate([ticks_of(block) for block in blocks])
+    # Nothing that the driver handed over is missing, and nothing comes twice.
+    np.testing.assert_array_equal(received, uhd.delivered_ticks)
+    clock_was_set = any(isinstance(step, fake_uhd.ClockBack) for step in script)
+    expected_index, last_tick, broken = 0, None, False
+    for block in blocks:
+        broken |= block.event is not None and block.event.breaks_stream
+        assert block.sample_index >= expected_index
+        if not block.num_samples:
+            continue
+        ticks = ticks_of(block)
+        # Inside a block there is no gap.
+        np.testing.assert_array_equal(np.diff(ticks), 1)
+        missing = 0 if last_tick is None else ticks[0] - last_tick - 1
+        if block.lost_samples is not None:
+            assert block.sample_index - expected_index == block.lost_samples
+        if not stamps:
+            # The driver's word is all there is.
+            assert block.lost_samples == (None if broken and last_tick is not None else 0)
+        elif not clock_was_set:
+            assert block.lost_samples == missing
+        expected_index = block.sample_index + block.num_samples
+        last_tick, broken = ticks[-1], False
+
+
+@pytest.mark.parametrize(
+    ("code", "event"),
+    [
+        ("overflow", StreamEvent.OVERFLOW),
+        ("timeout", StreamEvent.TIMEOUT),
+        ("late", StreamEvent.LATE_COMMAND),
+        ("broken_chain", StreamEvent.BROKEN_CHAIN),
+        ("alignment", StreamEvent.ALIGNMENT),
+        ("bad_packet", StreamEvent.BAD_PACKET),
+    ],
+)
+def test_every_error_code_of_the_driver_has_an_event_and_the_stream_goes_on(
+    code: str, event: StreamEvent, fake_uhd: ModuleType
+) -> None:
+    uhd = fake_uhd.FakeUhd(script=[fake_uhd.Data(100), fake_uhd.Fault(code), fake_uhd.Data(100)])
+    radio = open_radio(uhd)
+    first, fault, after = receive_all(radio, 3, 100)
+    assert first.event is None
+    assert (fault.num_samples, fault.event) == (0, event)
+    assert after.num_samples == 100
+    restarted = code in fake_uhd.STOPS
+    assert after.lost_samples == (uhd.restart_samples if restarted else 0)
+
+
+def test_the_event_table_knows_every_error_code(fake_uhd: ModuleType) -> None:
+    from phyemu.radio.usrp_receive import _EVENTS
+
+    assert set(_EVENTS) == {code.name for code in fake_uhd.ErrorCode} - {"none"}
+
+
+def test_lost_packets_are_told_from_an_overflow(fake_uhd: ModuleType) -> None:
+    uhd = fake_uhd.FakeUhd(script=[fake_uhd.Lose(7, "overflow", True)])
+    fault, after = receive_all(open_radio(uhd), 2, 10)
+    assert fault.event is StreamEvent.SEQUENCE_GAP
+    # Nothing was received before, so there is nothing that the seven samples are missing from.
+    assert (after.sample_index, after.lost_samples) == (0, 0)
+
+
+def test_a_short_read_gives_what_is_there(fake_uhd: ModuleType) -> None:
+    uhd = fake_uhd.FakeUhd(script=[fake_uhd.Data(30), fake_uhd.Pause(), fake_uhd.Data(10)])
+    short, full = receive_all(open_radio(uhd), 2, 100)
+    assert (short.num_samples, short.event) == (30, None)
+    assert (full.sample_index, full.lost_samples) == (30, 0)
+
+
+def test_a_vanished_device_ends_the_stream_once_and_for_all(fake_uhd: ModuleType) -> None:
+    uhd = fake_uhd.FakeUhd(script=[fake_uhd.Data(30), fake_uhd.Disconnect()])
+    radio = open_radio(uhd)
+    blocks = receive_all(radio, 3, 100)
+    assert [block.num_samples for block in blocks] == [30, 0, 0]
+    assert [block.event for block in blocks[1:]] == [StreamEvent.DISCONNECTED] * 2
+    assert "NO_DEVICE" in blocks[1].detail
+    radio.close()
+
+
+def test_two_channels_start_together_and_keep_their_samples_apart(fake_uhd: ModuleType) -> None:
+    uhd = fake_uhd.FakeUhd(script=[])
+    radio = open_radio(uhd, channels=(0, 1))
+    out = np.zeros((2, 500), np.complex64)
+    block = radio.receive(200, out)
+    assert np.shares_memory(block.iq, out)
+    np.testing.assert_array_equal(ticks_of(block, 1), ticks_of(block, 0) + 1)
+    assert not uhd.commands[0].stream_now
+    assert uhd.commands[0].time_spec.get_real_secs() == pytest.approx(uhd.now_s + 0.1)
+
+
+def test_what_the_device_really_set_is_in_the_metadata(fake_uhd: ModuleType) -> None:
+    uhd = fake_uhd.FakeUhd(rate=1.0001e6)
+    radio = open_radio(uhd, rx=UsrpPort(gain_db=99.0, antenna="TX/RX"))
+    assert radio.sample_rate_hz == 1.0001e6
+    assert radio.center_frequency_hz == 2.4e9 + uhd.tune_error_hz
+    fields = radio.metadata()
+    assert fields["core:hw"] == "USRP B210 FE RX, receive antenna TX/RX"
+    settings = fields["phyemu:radio"]
+    assert settings["gain_db"] == [76.0]
+    assert settings["antenna"] == ["TX/RX"]
+    assert settings["requested_sample_rate_hz"] == 1e6
+    assert settings["driver"] == "UHD 4.3.0.0-fake"
+    assert settings["serial"] == "F4KE"
+    # This device cannot tell its time source, so nothing is claimed.
+    assert "time_source" not in settings
+
+
+def test_an_x310_with_ubx_gets_the_lo_offsets_that_colosseum_recommends(
+    fake_uhd: ModuleType,
+) -> None:
+    uhd = fake_uhd.FakeUhd(board="X310", front_end="UBX", kind="x300")
+    radio = open_radio(uhd)
+    assert radio.transmit(np.zeros(10, np.complex64)).wait() is not None
+    offsets = {
+        direction: value.lo_offset
+        for direction, setting, value, _ in uhd.settings
+        if setting == "freq"
+    }
+    assert offsets == {"rx": 42e6, "tx": -42e6}
+    assert uhd.opened == [""]
+
+
+def test_a_b210_gets_more_usb_frames(fake_uhd: ModuleType) -> None:
+    uhd = fake_uhd.FakeUhd()
+    open_radio(uhd, args="num_recv_frames=64")
+    assert uhd.opened == ["num_recv_frames=64,num_send_frames=512"]
+
+
+@pytest.mark.parametrize(
+    ("state", "settings", "message"),
+    [
+        ({"devices": 0}, {"args": "addr=10.0.0.9"}, r"no USRP 'addr=10.0.0.9' answers; .*devices"),
+        ({"claimed": True}, {}, "in use by another program"),
+        ({}, {"rx": UsrpPort(antenna="RX9")}, "refuses RX9 as rx antenna of channel 0"),
+        ({}, {"channels": (5,)}, "channel 5"),
+        ({}, {"clock_source": "sundial"}, "refuses sundial as clock_source"),
+    ],
+)
+def test_what_the_device_refuses_is_one_line_that_says_what(
+    state: dict[str, Any], settings: dict[str, Any], message: str, fake_uhd: ModuleType
+) -> None:
+    with pytest.raises(RadioError, match=message) as caught:
+        open_radio(fake_uhd.FakeUhd(**state), **settings)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"sample_rate_hz": 0.0},
+        {"center_frequency_hz": -1.0},
+        {"channels": ()},
+        {"channels": (0, 0)},
+        {"channels": (-1,)},
+        {"stall_s": 0.0},
+    ],
+)
+def test_settings_that_no_device_could_mean_are_refused(settings: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError):
+        UsrpConfig(**({"sample_rate_hz": 1e6, "center_frequency_hz": 1e9} | settings))
+
+
+def test_a_closed_radio_and_a_wrong_buffer_are_refused(fake_uhd: ModuleType) -> None:
+    radio = open_radio(fake_uhd.FakeUhd())
+    with pytest.raises(SignalError, match="at least 1"):
+        radio.receive(0)
+    with pytest.raises(SignalError, match="complex64"):
+        radio.receive(10, np.zeros((1, 10), np.complex128))  # type: ignore[arg-type]
+    radio.close()
+    radio.close()
+    with pytest.raises(RadioError, match="closed"):
+        radio.receive(10)
+    with pytest.raises(RadioError, match="closed"):
+        radio.transmit(np.zeros(10, np.complex64))
+
+
+def test_a_burst_is_timed_complete_and_ends_with_its_last_sample(fake_uhd: ModuleType) -> None:
+    uhd = fake_uhd.FakeUhd()
+    uhd.async_events.append("burst_ack")
+    iq = (np.arange(100_000) % 1000 / 2000).astype(np.complex64)
+    report = open_radio(uhd).transmit([iq[:70_000], iq[70_000:]], delay_s=0.5).wait()
+    assert report is not None
+    assert report.num_samples == 100_000
+    assert report.acknowledged
+    np.testing.assert_array_equal(
+        uhd.sent_words.view(np.int16)[0, ::2], np.rint(iq.real * 32768).astype(np.int16)
+    )
+    starts, ends, times = zip(*uhd.bursts, strict=True)
+    assert starts == (True,) + (False,) * (len(starts) - 1)
+    assert ends == (False,) * (len(ends) - 1) + (True,)
+    assert times == (pytest.approx(uhd.now_s + 0.5),) + (None,) * (len(times) - 1)
+
+
+@given(accept=st.lists(st.integers(0, 400), max_size=20))
+def test_partly_accepted_pieces_are_sent_on_without_loss_or_repetition(
+    accept: list[int], fake_uhd: ModuleType
+) -> None:
+    uhd = fake_uhd.FakeUhd()
+    uhd.accept.extend(accept)
+    uhd.async_events.append("burst_ack")
+    iq = (np.arange(1000) / 32768).astype(np.complex64)
+    report = open_radio(uhd).transmit(iq).wait()
+    assert report is not None
+    assert report.num_samples == 1000
+    np.testing.assert_array_equal(uhd.sent_words[0], np.arange(1000))
+    assert uhd.bursts[0][0]
+    assert [ends for _, ends, _ in uhd.bursts].index(True) == len(uhd.bursts) - 1
+
+
+def test_what_the_device_reports_about_a_burst_is_counted(fake_uhd: ModuleType) -> None:
+    uhd = fake_uhd.FakeUhd()
+    uhd.async_events.extend(
+        ["underflow", "underflow_in_packet", "seq_error", "time_error", "user_payload", "burst_ack"]
+    )
+    report = open_radio(uhd).transmit(np.full(10, 2.0, np.complex64)).wait()
+    assert report is not None
+    assert (report.underflows, report.sequence_errors, report.late) == (2, 1, 1)
+    assert report.clipped == 10
+
+
+def test_a_device_that_takes_nothing_or_vanishes_ends_the_burst_with_the_reason(
+    fake_uhd: ModuleType,
+) -> None:
+    stalled = fake_uhd.FakeUhd()
+    stalled.accept.extend([0] * 100_000)
+    report = open_radio(stalled, stall_s=1e-4).transmit(np.zeros(10, np.complex64)).wait()
+    assert report is not None
+    assert report.num_samples == 0
+    assert "took no sample" in report.detail
+    gone = fake_uhd.FakeUhd()
+    gone.accept.extend([4, None])
+    report = open_radio(gone).transmit(np.zeros(10, np.complex64)).wait()
+    assert report is not None
+    assert (report.num_samples, report.acknowledged) == (4, False)
+    assert "usb tx" in report.detail
+
+
+def test_the_report_places_the_burst_on_the_receive_timeline(fake_uhd: ModuleType) -> None:
+    uhd = fake_uhd.FakeUhd(first_tick=1_900_000)
+    uhd.async_events.append("burst_ack")
+    radio = open_radio(uhd)
+    radio.receive(100)
+    report = radio.transmit(np.zeros(10, np.complex64), delay_s=0.25).wait()
+    assert report is not None
+    # The device's time is 2 s: 100,000 samples after the first one received; then a quarter second.
+    assert report.start_index == 100_000 + 250_000
+
+
+def test_an_endless_burst_ends_when_it_is_stopped_and_the_next_one_follows(
+    fake_uhd: ModuleType,
+) -> None:
+    uhd = fake_uhd.FakeUhd()
+    radio = open_radio(uhd)
+    block = np.full(1000, 0.5, np.complex64)
+
+    def endless() -> Any:
+        while True:
+            yield block
+
+    first = radio.transmit(endless())
+    second = radio.transmit(np.zeros(10, np.complex64))
+    assert second.wait(0.0) is None
+    first.stop()
+    report = first.wait()
+    assert report is not None
+    assert report.num_samples % 1000 == 0
+    assert second.wait() is not None
+    radio.close()
+
+
+def test_a_transmitter_at_another_rate_is_refused(fake_uhd: ModuleType) -> None:
+    radio = open_radio(fake_uhd.FakeUhd(tx_rate=0.9e6))
+    with pytest.raises(RadioError, match="transmitter runs at 900000 Hz"):
+        radio.transmit(np.zeros(10, np.complex64))
+
+
+def test_samples_that_are_no_numbers_are_refused_when_they_are_reached(
+    fake_uhd: ModuleType,
+) -> None:
+    transmission = open_radio(fake_uhd.FakeUhd()).transmit(np.full(10, np.nan, np.complex64))
+    with pytest.raises(SignalError, match="NaN"):
+        transmission.wait()
