@@ -26,6 +26,7 @@ from phyemu.channel.response import ImpulseResponse
 from phyemu.channel.spec import load_channel, with_snr
 from phyemu.channel.store import load_model, load_responses, save_model, save_responses
 from phyemu.channel.stream import ChannelStream
+from phyemu.channel.summary import summarise_model
 from phyemu.channel.tapped_delay_line import TappedDelayLine, tdl, tgn
 from phyemu.channel.worlds import World, world, world_names
 
@@ -67,6 +68,7 @@ __all__ = [
     "rotate_carrier",
     "save_model",
     "save_responses",
+    "summarise_model",
     "tdl",
     "tdl_profile",
     "tgn",

@@ -21,6 +21,7 @@ from phyemu.errors import ConfigError
 __all__ = ["FadingProcess"]
 
 _NUM_SINUSOIDS = 48
+_STRIDE = 8
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -179,12 +180,34 @@ class SinusoidGains:
         return self._gains(times_s)
 
     def _gains(self, times_s: Tensor) -> Tensor:
-        # In turns, reduced to [0, 1) before the product with 2 pi: exact enough after days.
-        turns = times_s[:, None, None] * self.frequencies_hz + self.phases
-        turns = 2 * torch.pi * (turns - turns.floor())
-        diffuse = torch.complex(turns.cos().sum(dim=-1), turns.sin().sum(dim=-1))
-        diffuse = diffuse / math.sqrt(self.phases.shape[-1])
+        num_times, count = len(times_s), self.phases.shape[-1]
+        # A grid t = t_0 + (8 a + b) dt needs sines at its 8-steps and at 8 offsets only:
+        # exp(j w t) = exp(j w (t_0 + 8 a dt)) exp(j w b dt), summed over sinusoids as a product.
+        stride = _STRIDE if _is_grid(times_s) else 1
+        coarse = self._phasors(times_s[::stride], self.phases)
+        if stride == 1:
+            diffuse = coarse.sum(dim=-1)
+        else:
+            fine = self._phasors(times_s[:stride] - times_s[0], torch.zeros_like(self.phases))
+            product = coarse.permute(1, 0, 2) @ fine.permute(1, 2, 0)
+            diffuse = product.permute(1, 2, 0).reshape(-1, self.process.num_paths)[:num_times]
+        diffuse = diffuse / math.sqrt(count)
         return self.process._combine(diffuse, self.theta, times_s).to(torch.complex64)
+
+    def _phasors(self, times_s: Tensor, phases: Tensor) -> Tensor:
+        """Return exp(j 2 pi (f t + phase)), (time, path, sinusoid) complex128."""
+        # In turns, reduced to [0, 1) before the product with 2 pi: exact enough after days.
+        turns = times_s[:, None, None] * self.frequencies_hz + phases
+        turns = 2 * torch.pi * (turns - turns.floor())
+        return torch.complex(turns.cos(), turns.sin())
+
+
+def _is_grid(times_s: Tensor) -> bool:
+    """Return whether the times are many and equidistant."""
+    if len(times_s) < 4 * _STRIDE:
+        return False
+    steps = times_s.diff()
+    return bool((steps - steps[0]).abs().max() <= 1e-9 * steps[0].abs())
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from phyemu.channel.kernel_math import F4, I4, U4, U8, fma, kernel, log_float, mix, sincos
+from phyemu.channel.kernel_math import F4, U4, U8, fma, kernel, log_float, mix, sincos
 
 __all__ = ["fill_noise", "finish", "phase_knots", "rotate"]
 
@@ -48,16 +48,20 @@ def phase_knots(
         first: Index of the first knot, may be negative.
         walked_turns: The walk at that knot.
     """
-    for k in range(len(begin)):
+    count = len(begin)
+    pair = max(first, 0) >> 1
+    num_pairs = (max(first + count, 0) + 1 >> 1) - pair if sigma_turns > 0 else 0
+    even = np.empty(num_pairs, np.float32)
+    odd = np.empty(num_pairs, np.float32)
+    fill_noise(even, odd, num_pairs, pair, key0, key1, F4(1))
+    scale = sigma_turns * np.sqrt(2.0)
+    for k in range(count):
         knot = first + k
-        carrier = turns_per_sample * (knot * 16)
+        turns = turns_per_sample * (knot * 16) + walked_turns
         step = 0.0
-        if sigma_turns > 0 and knot >= 0:
-            z = mix(key0, key1, U8(knot >> 1))
-            radius = np.sqrt(-2.0 * np.log((np.float64(U4(z >> U8(32))) + 0.5) * 2.0**-32))
-            angle = np.float64(I4(U4(z))) * (2 * np.pi * 2.0**-32)
-            step = sigma_turns * radius * (np.sin(angle) if knot & 1 else np.cos(angle))
-        turns = carrier + walked_turns
+        if num_pairs > 0 and knot >= 0:
+            place = (knot >> 1) - pair
+            step = scale * np.float64(odd[place] if knot & 1 else even[place])
         begin[k] = U4(U8(np.int64((turns - np.floor(turns)) * 4294967296.0)))
         rise = (turns_per_sample * 16 + step) / 16 * 4294967296.0
         slope[k] = U4(U8(np.int64(np.floor(rise + 0.5))))

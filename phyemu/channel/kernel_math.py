@@ -15,7 +15,7 @@ import numpy as np
 from numba import types
 from numba.extending import intrinsic
 
-__all__ = ["F4", "I4", "U4", "U8", "fma", "inline", "kernel", "log_float", "mix", "sincos"]
+__all__ = ["F4", "I4", "U4", "U8", "bits", "fma", "inline", "kernel", "log_float", "mix", "sincos"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -41,7 +41,7 @@ def fma(typing: Any, a: Any, b: Any, c: Any) -> Any:
 
 
 @_intrinsic
-def _bits(typing: Any, value: Any) -> Any:
+def bits(typing: Any, value: Any) -> Any:
     """Return the bits of a float32 as uint32."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -93,7 +93,7 @@ def sincos(turns: Any) -> Any:
     second = sine if odd else cosine
     sign = U4((quarter & U4(2)) << U4(30))
     other = U4((U4(quarter + U4(1)) & U4(2)) << U4(30))
-    return _float(U4(_bits(first) ^ sign)), _float(U4(_bits(second) ^ other))
+    return _float(U4(bits(first) ^ sign)), _float(U4(bits(second) ^ other))
 
 
 _LN2 = F4(0.6931471805599453)
@@ -103,7 +103,7 @@ _SQRT_HALF = U4(0x3F3504F3)
 @inline
 def log_float(value: Any) -> Any:
     """Return the natural logarithm of a positive, normal float32."""
-    shifted = U4(_bits(value) - _SQRT_HALF)
+    shifted = U4(bits(value) - _SQRT_HALF)
     exponent = F4(I4(I4(shifted) >> I4(23)))
     m = _float(U4((shifted & U4(0x007FFFFF)) + _SQRT_HALF)) - F4(1)
     p = fma(F4(7.0376836292e-2), m, F4(-1.1514610310e-1))

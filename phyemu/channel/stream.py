@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -15,13 +16,13 @@ from phyemu.channel.fractional_delay import (
     NUM_TAPS,
     TABLE_MARGIN,
     TABLE_STEPS,
-    delay_filters,
     interpolator_table,
 )
 from phyemu.channel.front_end_kernel import phase_knots
 from phyemu.channel.impairments import Impairments
 from phyemu.channel.kernel_math import F4, U8
 from phyemu.channel.model import ChannelModel, ChannelRealisation, Interpolation
+from phyemu.channel.multipath_plan import plan_multipath
 from phyemu.channel.noise_level import noise_variance
 from phyemu.channel.phase_noise import PHASE_KNOT_SAMPLES, PHASE_STREAM, phase_step_turns
 from phyemu.channel.resample_kernel import resample
@@ -157,47 +158,22 @@ class ChannelStream:
         self._held = realisation.interpolation is Interpolation.HOLD
         self._threads = num_threads
         self._pool = ThreadPoolExecutor(num_threads) if num_threads > 1 else None
-        self._piece = _PIECE * num_threads
+        # Threads want longer pieces: starting them takes some 50 us.
+        self._piece = _PIECE if num_threads == 1 else 4 * _PIECE * num_threads
         self._prepare_front_end(realisation.impairments)
-        self._prepare_multipath(realisation.delays_s * sample_rate_hz)
+        self._plan = plan_multipath(realisation.delays_s * sample_rate_hz, held=self._held)
+        self._history = self._plan.history_samples
+        self.latency_samples = self._clock_latency + self._plan.latency_samples
         history = self._history + 2 * SLIP_SAMPLES + 128 if self._drifting else self._history
         self._input = np.zeros((2, history + self._piece + _SLACK), np.float32)
         self._input_history = history
+        self._planes = [self._input]
         if self._drifting:
             self._resampled = np.zeros((2, self._history + self._piece + _SLACK), np.float32)
+            self._planes.append(self._resampled)
             self._table = interpolator_table().numpy()
         self._chunk = (-(2**62), np.zeros(0, np.float32), np.zeros(0, np.float32))
         self._walk_knot, self._walk = -(2**62), 0.0
-
-    def _prepare_multipath(self, delays_samples: torch.Tensor) -> None:
-        lags, filters = delay_filters(delays_samples)
-        lookahead = max(0, -int(lags.min()))
-        lags = lags + lookahead
-        self.latency_samples = self._clock_latency + lookahead
-        self._history = int(lags.max()) + 2 * NUM_TAPS
-        num_paths, num_lags = filters.shape
-        span = int((filters != 0).sum(dim=1).max())
-        # Fused multiply-adds per sample of the two ways, see multipath_kernel.
-        by_lag = (4 if self._held else 6) * num_lags
-        by_path = num_paths * (2 * span + 6)
-        self._by_path = by_path < by_lag
-        if self._by_path:
-            first = (filters != 0).to(torch.int8).argmax(dim=1)
-            taps = torch.arange(span)
-            padded = torch.nn.functional.pad(filters, (0, span))
-            # Lags of one path are consecutive numbers, but other paths' lags need not be; its
-            # filter is gathered by lag.
-            table = {int(lag): place for place, lag in enumerate(lags)}
-            index = torch.tensor(
-                [[table.get(int(lags[f]) + int(tap), num_lags) for tap in taps] for f in first]
-            )
-            self._filters = torch.gather(padded, 1, index).float().numpy()
-            self._lags = lags[first].numpy()
-            self._basis = None
-        else:
-            self._lags = lags.numpy()
-            self._basis = filters.numpy()
-            self._filters = np.zeros((1, 8), np.float32)
 
     def _prepare_front_end(self, impairments: Impairments) -> None:
         ppm = float(impairments.sfo_ppm)
@@ -275,7 +251,7 @@ class ChannelStream:
         while done < num_samples:
             count = min(self._piece, num_samples - done)
             self._phases(self.num_samples - self.latency_samples, count)
-            for plane in (self._input, self._resampled) if self._drifting else (self._input,):
+            for plane in self._planes:
                 plane[:] = 0
             self.num_samples += count
             done += count
@@ -283,7 +259,7 @@ class ChannelStream:
     def _process_piece(self, flat: NDArray[np.float32], out: NDArray[np.float32]) -> None:
         count = len(flat) // 2
         history = self._input_history
-        if split(flat, self._input[0], self._input[1], history):
+        if not split(flat, self._input[0], self._input[1], history):
             bad = int(np.argmin(np.isfinite(flat))) // 2
             raise SignalError(f"sample {self.num_samples + bad} is not finite; clean the recording")
         planes, place = self._input, history
@@ -317,9 +293,9 @@ class ChannelStream:
                         chunk * _KNOTS,
                         re,
                         im,
-                        self._lags,
-                        self._filters,
-                        self._by_path,
+                        self._plan.lags,
+                        self._plan.filters,
+                        self._plan.by_path,
                         self._held,
                         self._noise_keys[0],
                         self._noise_keys[1],
@@ -334,33 +310,49 @@ class ChannelStream:
                     )
                 )
             done += length
+        self._run(jobs)
+        for plane in self._planes:
+            kept = plane.shape[1] - self._piece - _SLACK
+            plane[:, :kept] = plane[:, count : count + kept].copy()
+        self.num_samples += count
+
+    def _resample(self, count: int) -> None:
+        first = self.num_samples - self._clock_latency
+        # The kernel writes whole vectors; threads meet where its groups of 64 samples begin.
+        share = -(-count // self._threads)
+        edges = [0]
+        for thread in range(1, self._threads):
+            edges.append(min(count, thread * share + -(first + thread * share) % 64))
+        edges.append(count)
+        self._run(
+            [
+                partial(
+                    resample,
+                    self._resampled[0],
+                    self._resampled[1],
+                    self._history + begin,
+                    self._input[0],
+                    self._input[1],
+                    self._input_history - self._clock_latency + begin,
+                    end - begin,
+                    first + begin,
+                    self._clock_offset,
+                    SLIP_SAMPLES,
+                    self._table,
+                    TABLE_STEPS,
+                    TABLE_MARGIN,
+                )
+                for begin, end in pairwise(edges)
+            ]
+        )
+
+    def _run(self, jobs: list[Callable[[], None]]) -> None:
         if self._pool is None:
             for job in jobs:
                 job()
         else:
             for future in [self._pool.submit(job) for job in jobs]:
                 future.result()
-        for plane in (self._input, self._resampled) if self._drifting else (self._input,):
-            kept = plane.shape[1] - self._piece - _SLACK
-            plane[:, :kept] = plane[:, count : count + kept].copy()
-        self.num_samples += count
-
-    def _resample(self, count: int) -> None:
-        resample(
-            self._resampled[0],
-            self._resampled[1],
-            self._history,
-            self._input[0],
-            self._input[1],
-            self._input_history - self._clock_latency,
-            count,
-            self.num_samples - self._clock_latency,
-            self._clock_offset,
-            SLIP_SAMPLES,
-            self._table,
-            TABLE_STEPS,
-            TABLE_MARGIN,
-        )
 
     def _phases(self, first: int, count: int) -> tuple[NDArray[np.uint32], NDArray[np.uint32], int]:
         """Return the knots of the carrier phase that `count` samples from `first` on need."""
@@ -390,8 +382,8 @@ class ChannelStream:
             knots = torch.arange(chunk * _KNOTS, (chunk + 1) * _KNOTS + 1, dtype=torch.float64)
             times_s = knots * (self.interval_samples / self.sample_rate_hz)
             gains = self.realisation.gains(times_s).to(torch.complex128).numpy()
-            if self._basis is not None:
-                gains = gains @ self._basis
+            if not self._plan.by_path:
+                gains = gains @ self._plan.basis
             self._chunk = (
                 chunk,
                 np.ascontiguousarray(gains.real, np.float32),

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from phyemu.channel.front_end_kernel import fill_noise, finish, rotate
-from phyemu.channel.kernel_math import F4, kernel
+from phyemu.channel.kernel_math import F4, U4, bits, kernel
 from phyemu.channel.multipath_kernel import (
     multipath_by_lag,
     multipath_by_path,
@@ -19,16 +19,19 @@ _CHUNK = 1024
 
 @kernel
 def split(iq: Any, xr: Any, xi: Any, position: int) -> Any:
-    """Write interleaved float32 to planes; return how many values are not finite."""
-    bad: Any = 0
+    """Write interleaved float32 to planes from `position` on; return whether all are finite."""
+    real = xr[position:]
+    imaginary = xi[position:]
+    largest = U4(0)
     for i in range(len(iq) // 2):
         r = iq[2 * i]
         s = iq[2 * i + 1]
-        xr[position + i] = r
-        xi[position + i] = s
-        # x - x is 0 for finite x, NaN otherwise.
-        bad += np.int64(r - r != F4(0)) + np.int64(s - s != F4(0))
-    return bad
+        real[i] = r
+        imaginary[i] = s
+        # Without the sign, bits grow with the magnitude; infinity and NaN are the largest.
+        largest = max(largest, U4(bits(r) & U4(0x7FFFFFFF)))
+        largest = max(largest, U4(bits(s) & U4(0x7FFFFFFF)))
+    return largest < U4(0x7F800000)
 
 
 @kernel
