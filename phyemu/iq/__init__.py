@@ -3,6 +3,7 @@
 from phyemu.iq.metadata import Annotation, CaptureSegment, Metadata
 from phyemu.iq.recording import Recording, open_recording
 from phyemu.iq.sample_format import SampleFormat, sample_format
+from phyemu.iq.survey import SampleSurvey, survey_samples
 from phyemu.iq.writer import RecordingWriter, write_recording
 
 __all__ = [
@@ -12,7 +13,9 @@ __all__ = [
     "Recording",
     "RecordingWriter",
     "SampleFormat",
+    "SampleSurvey",
     "open_recording",
     "sample_format",
+    "survey_samples",
     "write_recording",
 ]

@@ -52,6 +52,16 @@ class Recording:
         return self._format.datatype
 
     @property
+    def is_float(self) -> bool:
+        """Whether samples are stored as floating point."""
+        return self._format.is_float
+
+    @property
+    def resolution(self) -> float:
+        """Step between two stored integer values, full scale 1."""
+        return 1.0 / self._format.full_scale
+
+    @property
     def sample_rate_hz(self) -> float:
         """Samples per second [Hz]."""
         return self.metadata.sample_rate_hz
