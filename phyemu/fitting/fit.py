@@ -6,21 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from phyemu.channel import EmpiricalChannel, MeasuredChannel
+from phyemu.fitting.holdout import HoldoutReport
+from phyemu.fitting.interval import Interval
+from phyemu.fitting.link_frames import LinkFrames
+from phyemu.fitting.path_gains import PathGains
+from phyemu.fitting.rician_link import RicianLink
+from phyemu.units import power_to_db
 
-__all__ = ["Fit", "Interval", "PathFit"]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Interval:
-    """An estimate and the ends of its 95 % confidence interval, in the unit of its field."""
-
-    value: float
-    low: float = math.nan
-    high: float = math.nan
-
-    def contains(self, truth: float) -> bool:
-        """Return whether `truth` lies within the ends."""
-        return self.low <= truth <= self.high
+__all__ = ["Fit", "FitEvidence", "PathFit"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,7 +40,24 @@ class PathFit:
     doppler_hz: Interval
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class FitEvidence:
+    """The measurement as the fit saw it: what a figure of the fit is drawn from.
+
+    Attributes:
+        frames: Frames that the model was fitted to.
+        paths: Their path gains, with the noise in them.
+        link: The fitted link in the scale of the gains.
+        drift_db: Spread of the local mean [dB].
+    """
+
+    frames: LinkFrames
+    paths: PathGains
+    link: RicianLink
+    drift_db: float
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
 class Fit:
     """A fitted channel model with its evidence.
 
@@ -56,15 +66,86 @@ class Fit:
         num_frames: Frames that the model was fitted to.
         effective_frames: How many independent frames they are worth, as fading correlates them.
         paths: The paths, ascending in delay.
+        gain_db: Mean power gain of the link, received [full scale] over transmitted [dB].
+        cn0_dbhz: Carrier-to-noise density [dB Hz].
+        snr_db: The same over the noise in the measured band [dB].
+        drift_db: Standard deviation of the local mean beyond small-scale fading [dB].
+        cfo_hz: Carrier frequency offset [Hz]; the ends are those of its drift.
+        doppler_hz: Doppler scale of the link [Hz]; NaN where the record cannot tell.
+        coherence_time_s: Lag at which the fading is correlated by one half [s]; NaN likewise.
+        rms_delay_spread_s: Of the mean power delay profile [s].
+        explained: Share of the received power that the paths hold, 0..1.
+        correlated: Whether the record supports correlated diffuse parts.
+        holdout: The held-out check; None where none was asked for or possible.
         warnings: What the record cannot support, each a sentence.
+        evidence: What the figure is drawn from.
     """
 
     model: EmpiricalChannel | MeasuredChannel
     num_frames: int
     effective_frames: float
     paths: tuple[PathFit, ...]
-    warnings: tuple[str, ...] = ()
+    gain_db: float
+    cn0_dbhz: Interval
+    snr_db: Interval
+    drift_db: float
+    cfo_hz: Interval
+    doppler_hz: Interval
+    coherence_time_s: float
+    rms_delay_spread_s: float
+    explained: float
+    correlated: bool
+    holdout: HoldoutReport | None
+    warnings: tuple[str, ...]
+    evidence: FitEvidence
 
     def summary(self) -> dict[str, Any]:
         """Return what `phyemu fit --json` prints: plain numbers in SI units."""
-        return {"frames": self.num_frames, "warnings": list(self.warnings)}
+        return {
+            "name": self.model.name,
+            "frames": self.num_frames,
+            "effective_frames": self.effective_frames,
+            "paths": [_path_summary(path) for path in self.paths],
+            "gain_db": self.gain_db,
+            "doppler_hz": _finite(self.doppler_hz.value),
+            "doppler_hz_interval": _ends(self.doppler_hz),
+            "coherence_time_s": _finite(self.coherence_time_s),
+            "rms_delay_spread_s": self.rms_delay_spread_s,
+            "snr_db": self.snr_db.value,
+            "snr_db_interval": _ends(self.snr_db),
+            "cn0_dbhz": self.cn0_dbhz.value,
+            "drift_db": self.drift_db,
+            "cfo_hz": self.cfo_hz.value,
+            "cfo_hz_interval": _ends(self.cfo_hz),
+            "explained_power": self.explained,
+            "correlated": self.correlated,
+            "holdout": None if self.holdout is None else self.holdout.summary(),
+            "warnings": list(self.warnings),
+        }
+
+
+def _path_summary(path: PathFit) -> dict[str, Any]:
+    return {
+        "delay_s": path.delay_s,
+        "gain_db": path.gain_db.value,
+        "gain_db_interval": _ends(path.gain_db),
+        "power": path.power.value,
+        "k_factor_db": _decibel(path.k_factor.value),
+        "k_factor_db_interval": [_decibel(path.k_factor.low), _decibel(path.k_factor.high)],
+        "family": path.family,
+        "log_likelihoods": dict(path.log_likelihoods),
+        "doppler_hz": _finite(path.doppler_hz.value),
+    }
+
+
+def _decibel(value: float) -> float | None:
+    """Return the value in dB; None for 0 and NaN, which JSON cannot hold."""
+    return _finite(power_to_db(value))
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _ends(interval: Interval) -> list[float | None]:
+    return [_finite(interval.low), _finite(interval.high)]
