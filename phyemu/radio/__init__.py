@@ -1,6 +1,7 @@
 """Radios: a small protocol, a real one, an emulated one, and recordings that play one."""
 
-from phyemu.radio.capture import CaptureSummary, capture_to_recording
+from phyemu.radio.bursts import record_bursts
+from phyemu.radio.capture import CaptureEnd, CaptureSummary, capture_to_recording
 from phyemu.radio.emulated import EmulatedRadio
 from phyemu.radio.radio import Radio
 from phyemu.radio.recorded import RecordedRadio
@@ -21,6 +22,7 @@ from phyemu.radio.usrp_config import UsrpConfig, UsrpPort
 from phyemu.radio.usrp_driver import UsrpDevice, find_usrps
 
 __all__ = [
+    "CaptureEnd",
     "CaptureSummary",
     "EmulatedRadio",
     "Radio",
@@ -38,5 +40,6 @@ __all__ = [
     "capture_to_recording",
     "find_usrps",
     "measure_levels",
+    "record_bursts",
     "transmit_recording",
 ]

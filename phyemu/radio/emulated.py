@@ -132,6 +132,23 @@ class EmulatedRadio(Radio):
         self._num_received += num_samples
         return block
 
+    def skip(self, num_samples: int) -> None:
+        """Let time pass in silence without computing what is received.
+
+        Raises:
+            RadioError: The radio is closed, or a transmission is still under way.
+            ConfigError: `num_samples` is negative.
+        """
+        if self._closed:
+            raise RadioError(f"{self.name}: the radio is closed")
+        # A transmission that sent its last sample is dropped when the next one begins.
+        while self._queue and self._queue[0].exhausted():
+            self._queue.popleft()
+        if self._queue:
+            raise RadioError(f"{self.name}: receive what is being transmitted before skipping")
+        self._stream.skip(num_samples)
+        self._num_received += num_samples
+
     def transmit(self, iq: TransmitSource, *, delay_s: float = 0.0) -> "_EmulatedTransmission":
         """Queue samples: they go out with the next `receive`, after those queued before.
 
@@ -191,6 +208,16 @@ class _EmulatedTransmission:
             position += piece.size
             self._num_samples += piece.size
         return position
+
+    def exhausted(self) -> bool:
+        """Return whether there is nothing more to send; looks at the next block if need be."""
+        if not self.finished and not self._rest.size and not self._silence:
+            block = next(self._blocks, None)
+            if block is None:
+                self.finished = True
+            else:
+                self._rest = block[0]
+        return self.finished
 
     def wait(self, timeout_s: float | None = None) -> TransmitReport:
         """Return what went out so far; emulated time stands still while nothing is received."""

@@ -1,0 +1,99 @@
+"""Bursts far apart: only what lies around each of them is recorded.
+
+A channel indoors changes over tenths of a second, a burst lasts a fraction of a millisecond. To see
+many states of the channel, bursts are sent at long intervals and the silence between them is not
+kept; each burst is a capture segment that says where in the stream it was (`core:global_index`).
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from phyemu.errors import ConfigError
+from phyemu.iq import Annotation, RecordingWriter
+from phyemu.progress import ProgressCallback, no_progress
+from phyemu.radio.emulated import EmulatedRadio
+
+__all__ = ["record_bursts"]
+
+
+def record_bursts(
+    radio: EmulatedRadio,
+    bursts: Sequence[NDArray[np.complex64]],
+    path: Path,
+    *,
+    interval_s: float,
+    lead_samples: int = 512,
+    tail_samples: int = 512,
+    datatype: str = "ci16_le",
+    description: str | None = None,
+    global_fields: Mapping[str, Any] | None = None,
+    force: bool = False,
+    stage: str = "record",
+    progress: ProgressCallback = no_progress,
+) -> Path:
+    """Send each burst through the radio's channel, record what arrives, and return the recording.
+
+    Args:
+        radio: Its time advances by `interval_s` per burst.
+        bursts: Samples to send, each (num_samples,), complex64.
+        path: Recording to write.
+        interval_s: From the start of one burst to that of the next [s].
+        lead_samples: Recorded before each burst.
+        tail_samples: Recorded after the last sample sent.
+        datatype: How samples are stored.
+        description: core:description of the recording.
+        global_fields: More keys, such as what was sent.
+        force: Replace an existing recording.
+        stage: Name for `progress`, which counts bursts.
+        progress: Called after each burst.
+
+    Raises:
+        ConfigError: No bursts, or they do not fit into the interval.
+    """
+    interval = round(interval_s * radio.sample_rate_hz)
+    latency = radio.latency_samples
+    # The channel is late; the burst leaves so that `lead_samples` are recorded before it arrives.
+    wait = max(0, lead_samples - latency)
+    dropped = max(0, latency - lead_samples)
+    longest = max((burst.size for burst in bursts), default=0)
+    needed = dropped + lead_samples + longest + tail_samples
+    if not bursts or needed > interval:
+        raise ConfigError(
+            f"{len(bursts)} bursts of up to {longest} samples every {interval} samples: need at "
+            f"least one burst, and {needed} samples for each"
+        )
+    fields = {**radio.metadata(), **(global_fields or {})}
+    with RecordingWriter(
+        path,
+        sample_rate_hz=radio.sample_rate_hz,
+        datatype=datatype,
+        center_frequency_hz=radio.center_frequency_hz,
+        description=description,
+        global_fields=fields,
+        force=force,
+    ) as writer:
+        for index, burst in enumerate(bursts):
+            radio.transmit(burst, delay_s=wait / radio.sample_rate_hz)
+            if dropped:
+                radio.receive(dropped)
+            block = radio.receive(lead_samples + burst.size + tail_samples)
+            writer.start_segment(
+                global_index=block.sample_index, center_frequency_hz=radio.center_frequency_hz
+            )
+            start = writer.num_samples
+            writer.write(block.iq[0])
+            writer.annotate(
+                Annotation(
+                    sample_start=start,
+                    sample_count=int(block.iq.shape[1]),
+                    label="burst",
+                    fields={"phyemu:burst_index": index},
+                )
+            )
+            radio.skip(interval - dropped - int(block.iq.shape[1]))
+            progress(stage, index + 1, len(bursts))
+        return writer.close()
