@@ -1,7 +1,8 @@
 """A USRP, driven through UHD's Python API."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -47,14 +48,25 @@ class UsrpRadio(Radio):
         self._transmission: UsrpTransmission | None = None
         self._tx_streamer: Any = None
         self._closed = False
-        self._info = dict(self._device.get_usrp_rx_info(config.channels[0]))
+        with self._driver_errors("be asked what it is"):
+            self._info = dict(self._device.get_usrp_rx_info(0))
         for kind in ("clock", "time"):
             source = getattr(config, f"{kind}_source")
             if source is not None:
                 self._set(f"{kind}_source", getattr(self._device, f"set_{kind}_source"), source)
         self._lo_offset_hz = self._configure("rx", config.rx)
-        self._sample_rate_hz = float(self._device.get_rx_rate(config.channels[0]))
-        self._center_frequency_hz = float(self._device.get_rx_freq(config.channels[0]))
+        with self._driver_errors("be asked for its rate and frequency"):
+            self._sample_rate_hz = float(self._device.get_rx_rate(config.channels[0]))
+            self._center_frequency_hz = float(self._device.get_rx_freq(config.channels[0]))
+
+    @staticmethod
+    @contextmanager
+    def _driver_errors(what: str) -> Iterator[None]:
+        try:
+            yield
+        except RuntimeError as exc:
+            message = " ".join(str(exc).split())
+            raise RadioError(f"the USRP cannot {what}: {message}") from exc
 
     def _open(self) -> Any:
         args = self._config.args
@@ -225,7 +237,8 @@ class UsrpRadio(Radio):
     def _open_transmitter(self) -> Any:
         self._configure("tx", self._config.tx)
         channels = list(self._config.channels)
-        rate = float(self._device.get_tx_rate(channels[0]))
+        with self._driver_errors("be asked for its transmit rate"):
+            rate = float(self._device.get_tx_rate(channels[0]))
         if not math.isclose(rate, self._sample_rate_hz, rel_tol=1e-9):
             raise RadioError(
                 f"{self.name}: the transmitter runs at {rate:.0f} Hz, the receiver at "
@@ -233,10 +246,8 @@ class UsrpRadio(Radio):
             )
         arguments = self._uhd.usrp.StreamArgs("sc16", "sc16")
         arguments.channels = channels
-        try:
+        with self._driver_errors(f"transmit on channels {channels}"):
             return self._device.get_tx_stream(arguments)
-        except RuntimeError as exc:
-            raise RadioError(f"{self.name} refuses to transmit on {channels}: {exc}") from exc
 
     def _check_open(self) -> None:
         if self._closed:

@@ -10,6 +10,7 @@ import importlib.machinery
 import importlib.util
 import io
 import logging
+import os
 import shutil
 import subprocess
 import sys
@@ -26,6 +27,9 @@ from phyemu.errors import RadioError
 __all__ = ["UsrpDevice", "driver_folders", "driver_version", "find_usrps", "load_driver"]
 
 _LOG = logging.getLogger(__name__)
+# UHD writes to the terminal by itself. What it says about lost samples is in our data; its
+# warnings stay.
+_QUIET = {"UHD_LOG_CONSOLE_LEVEL": "warning", "UHD_LOG_FASTPATH_DISABLE": "1"}
 _INSTALL = "install it with: apt-get install python3-uhd uhd-host (or from files.ettus.com)"
 
 
@@ -65,6 +69,8 @@ def load_driver() -> Any:
     spec = importlib.util.find_spec("uhd") or _spec_in_system_folders()
     if spec is None:
         raise RadioError(f"UHD's Python API is not installed; {_INSTALL}")
+    for variable, value in _QUIET.items():
+        os.environ.setdefault(variable, value)
     noise = io.StringIO()
     try:
         with contextlib.redirect_stderr(noise), _numpy_table_for_old_extensions():

@@ -67,6 +67,7 @@ class UsrpTransmission:
         self._stall_s = stall_s
         self._counts = _Counts()
         self._first: Any = None
+        self._start_index: int | None = None
         self._detail = ""
         self._stop = threading.Event()
         pool = ThreadPoolExecutor(1, thread_name_prefix="phyemu-transmit")
@@ -87,10 +88,13 @@ class UsrpTransmission:
             if not self._future.done():
                 return None
             raise
+        if self._start_index is None and self._first is not None:
+            # Nothing may have been received when the burst ended, and something since.
+            self._start_index = self._index_of(self._first)
         events = self._counts.events
         return TransmitReport(
             num_samples=self._counts.num_samples,
-            start_index=None if self._first is None else self._index_of(self._first),
+            start_index=self._start_index,
             underflows=events.get("underflow", 0) + events.get("underflow_in_packet", 0),
             sequence_errors=events.get("seq_error", 0) + events.get("seq_error_in_packet", 0),
             late=events.get("time_error", 0),
@@ -115,6 +119,12 @@ class UsrpTransmission:
             self._send_burst()
         except RuntimeError as exc:
             self._detail = f"the device is gone: {exc}"
+        finally:
+            if self._first is not None:
+                self._start_index = self._index_of(self._first)
+            # The device can be opened again only when nobody holds on to it, and callers may keep
+            # this transmission for its report.
+            del self._streamer, self._time_now, self._blocks
 
     def _send_burst(self) -> None:
         metadata = self._uhd.types.TXMetadata()

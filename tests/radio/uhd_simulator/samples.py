@@ -44,12 +44,19 @@ class FileSource:
 
 
 class LoopSource:
-    """What the transmitter sent, and zeros while it sends nothing."""
+    """What the transmitter sent, after zeros until the cable holds `lead_samples` of it.
 
-    def __init__(self):
+    The transmitter is not as steady as a real one; the lead keeps its pauses out of the signal.
+    """
+
+    def __init__(self, lead_samples="0"):
+        self.lead = 4 * int(lead_samples)
         self.rest = b""
 
     def read(self, size):
+        if sum(map(len, CABLE)) < self.lead:
+            return bytes(size), 0
+        self.lead = 0
         while len(self.rest) < size and CABLE:
             self.rest += CABLE.popleft()
         payload, self.rest = self.rest[:size], self.rest[size:]
