@@ -1,0 +1,154 @@
+"""The symbol fidelity: one gain and one noise variance a symbol, drawn from the channel model."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from phyemu.channel import Awgn, ChannelModel
+from phyemu.errors import ConfigError
+from phyemu.waveform import Constellation, FrameFormat, modulate_probabilities, symbol_posteriors
+
+from .effective_sinr import folded_power, mmse_sinr
+from .receiver_loss import ReceiverLoss, converter_noise, image_ratio, phase_error_variance
+
+__all__ = ["EffectiveChannel", "SymbolLink"]
+
+_MAX_SNR = 1e9  # 90 dB stands for "no noise"
+_MIN_SINR = 1e-3  # -30 dB: nothing is left to estimate a phase from
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class EffectiveChannel:
+    """What the equaliser leaves of a batch of channels.
+
+    Attributes:
+        sinr: Peak symbol power over the variance of noise and interference, (batch,), linear.
+        phase_variance: Of the common phase error [rad^2], (batch,).
+    """
+
+    sinr: Tensor
+    phase_variance: Tensor
+
+    @property
+    def sinr_db(self) -> Tensor:
+        """Return the SINR [dB], (batch,)."""
+        return 10 * self.sinr.log10()
+
+
+class SymbolLink:
+    """A link that meets `phyemu.dnn.Link` and costs about as much as AWGN.
+
+    For each draw of the channel: the SINR of the MMSE equaliser in closed form from the response
+    over the band (`mmse_sinr`), less what channel estimation costs, with IQ image, DC and quantiser
+    as further noise. Each image then gets y = x e^{j theta} + n, with theta the residual phase
+    error, and the posteriors of a receiver that knows the variance. With `Awgn` it is exactly the
+    paper's y = x + n (Sec. III-A).
+
+    Valid while the response stands still for the length of a frame (Doppler times frame duration
+    well below 0.1) and is shorter than the preamble period; clipping and lost frames are not
+    modelled. `WaveformLink` has all of these.
+
+    Args:
+        model: The channel.
+        constellation: Point m is sent for symbol m.
+        frame_format: Band, preamble and pilots.
+        loss: What channel estimation costs; None: `receiver_loss_for` the model.
+        images_per_draw: Rows of a batch that share a channel, as images of one frame do; 1 draws
+            afresh for each, which serves training best and has the same distribution.
+        amplitude: Of a symbol at the receiver [full scale], > 0; DC and quantiser count against it.
+
+    Raises:
+        ConfigError: An argument is out of range.
+    """
+
+    def __init__(
+        self,
+        model: ChannelModel,
+        constellation: Constellation,
+        frame_format: FrameFormat,
+        *,
+        loss: ReceiverLoss | None = None,
+        images_per_draw: int = 1,
+        amplitude: float = 0.5,
+    ) -> None:
+        if images_per_draw < 1:
+            raise ConfigError(f"images_per_draw must be at least 1, got {images_per_draw}")
+        if not (math.isfinite(amplitude) and amplitude > 0):
+            raise ConfigError(f"amplitude must be positive, got {amplitude}")
+        self.model = model
+        self.constellation = constellation
+        self.frame_format = frame_format
+        self.loss = receiver_loss_for(model) if loss is None else loss
+        self.images_per_draw = images_per_draw
+        self.amplitude = amplitude
+
+    def draw(self, num_draws: int, generator: torch.Generator) -> EffectiveChannel:
+        """Return `num_draws` independent channels as the demodulator sees them."""
+        frame_format = self.frame_format
+        draw = self.model.draw(
+            num_draws,
+            num_steps=1,
+            interval_s=1e-3,
+            symbol_rate_hz=frame_format.symbol_rate_hz,
+            generator=generator,
+        )
+        snr = (10 ** (draw.snr_db / 10)).clamp(max=_MAX_SNR)
+        snr = snr / (1 + self.loss.estimated_taps / frame_format.preamble_symbols)
+        folded = folded_power(
+            draw.response,
+            symbol_rate_hz=frame_format.symbol_rate_hz,
+            rolloff=frame_format.rolloff,
+        )
+        sinr = mmse_sinr(folded[:, 0].double(), snr)
+        front_end = image_ratio(draw.impairments)
+        front_end = front_end + converter_noise(draw.impairments, frame_format) / self.amplitude**2
+        sinr = (1 / (1 / sinr + front_end)).clamp(_MIN_SINR, _MAX_SNR)
+        if self.loss.track_phase:
+            variance = phase_error_variance(draw.impairments.linewidth_hz, sinr, frame_format)
+        else:
+            variance = torch.zeros_like(sinr)
+        return EffectiveChannel(sinr, variance)
+
+    def __call__(self, probabilities: Tensor, generator: torch.Generator) -> Tensor:
+        """Return the posteriors of symbols that went through the link.
+
+        Args:
+            probabilities: (batch, num_symbols, M), float32, nearly one-hot; gradients flow to them.
+            generator: Of channel and noise, on the device of `probabilities`; it is advanced.
+
+        Returns:
+            (batch, num_symbols, M), float32, rows sum to one.
+        """
+        constellation = self.constellation.to(probabilities.device)
+        points = modulate_probabilities(probabilities, constellation)
+        batch = len(points)
+        channel = self.draw(math.ceil(batch / self.images_per_draw), generator)
+        real = points.real.dtype
+        noise_variance = self._rows(1 / channel.sinr, batch).to(real)
+        phase_variance = self._rows(channel.phase_variance, batch).to(real)
+        noise = torch.empty_like(points).normal_(generator=generator)
+        received = points
+        if self.loss.track_phase:
+            phase = torch.empty_like(phase_variance).normal_(generator=generator)
+            phase = phase * phase_variance.sqrt()
+            received = points * torch.polar(torch.ones_like(phase), phase)
+        received = received + noise_variance.sqrt() * noise
+        return symbol_posteriors(
+            received, constellation, noise_variance=noise_variance + phase_variance
+        )
+
+    def _rows(self, values: Tensor, batch: int) -> Tensor:
+        return values.repeat_interleave(self.images_per_draw)[:batch, None]
+
+
+def receiver_loss_for(model: ChannelModel) -> ReceiverLoss:
+    """Return the loss of our receiver on a model; none on `Awgn`, which is the paper's ideal."""
+    if isinstance(model, Awgn):
+        return ReceiverLoss(estimated_taps=0.0, track_phase=False)
+    return ReceiverLoss(estimated_taps=_ESTIMATED_TAPS)
+
+
+# Measured against FrameReceiver, see tests/link/test_fidelity_gap.py.
+_ESTIMATED_TAPS = 12.0

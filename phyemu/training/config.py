@@ -1,0 +1,259 @@
+"""The settings of a training run, as frozen dataclasses; the file format is `toml_config`."""
+
+import math
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Literal
+
+from phyemu.dnn import Lookup, LossWeights, Score
+from phyemu.errors import ConfigError
+from phyemu.link import Fidelity
+from phyemu.waveform import FrameFormat
+
+__all__ = [
+    "BackboneConfig",
+    "DataConfig",
+    "LinkConfig",
+    "PhyDnnConfig",
+    "Precision",
+    "TrainConfig",
+]
+
+
+class Precision(StrEnum):
+    """Arithmetic of the forward pass; weights and losses are float32 in both."""
+
+    FLOAT32 = "float32"
+    BFLOAT16 = "bfloat16"
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise ConfigError(message)
+
+
+def _check_positive(config: object, *names: str) -> None:
+    for name in names:
+        value = getattr(config, name)
+        _require(math.isfinite(value) and value > 0, f"{name} must be positive, got {value}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DataConfig:
+    """Which images.
+
+    Attributes:
+        dataset: `digits`, `cifar10:PATH`, `cifar100:PATH` or `image-folder:PATH`.
+        validation_fraction: Share of the training images that choices are made on, in (0, 1).
+        limit: At most so many images a split; None keeps all.
+        augment: Shift (and mirror, but not digits) the training images.
+    """
+
+    dataset: str = "digits"
+    validation_fraction: float = 0.1
+    limit: int | None = None
+    augment: bool = True
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BackboneConfig:
+    """The network without a radio, trained first or fine-tuned from given weights.
+
+    SGD with Nesterov momentum; the learning rate climbs over the first epoch's share
+    `warmup_fraction` of all steps and then falls to 0 along a half cosine.
+
+    Attributes:
+        depth: 8, 14, 20, 32, 44, 56, 110.
+        width: Feature maps of the first stage.
+        pretrained: File with weights to start from; None: random weights. The file decides depth
+            and width.
+        epochs: >= 0; 0 takes the pre-trained weights as they are.
+        batch_size: >= 2.
+        learning_rate: Largest learning rate, > 0.
+        momentum: In [0, 1).
+        weight_decay: >= 0.
+        label_smoothing: In [0, 1).
+        warmup_fraction: In [0, 1).
+    """
+
+    depth: int = 20
+    width: int = 16
+    pretrained: str | None = None
+    epochs: int = 20
+    batch_size: int = 128
+    learning_rate: float = 0.1
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    label_smoothing: float = 0.0
+    warmup_fraction: float = 0.1
+
+    def __post_init__(self) -> None:
+        _require(self.epochs >= 0, f"backbone epochs must be >= 0, got {self.epochs}")
+        _require(
+            self.epochs > 0 or self.pretrained is not None,
+            "backbone epochs = 0 needs pretrained weights",
+        )
+        _require(self.batch_size >= 2, f"batch_size must be at least 2, got {self.batch_size}")
+        _check_positive(self, "learning_rate")
+        for name in ("momentum", "label_smoothing", "warmup_fraction"):
+            value = getattr(self, name)
+            _require(0 <= value < 1, f"{name} must lie in [0, 1), got {value}")
+        _require(self.weight_decay >= 0, f"weight_decay must be >= 0, got {self.weight_decay}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PhyDnnConfig:
+    """Algorithm 1 of the paper.
+
+    Attributes:
+        split: Last submodule of the head.
+        orders: M of each stage, falling: (16, 8, 4) removes half of the embeddings twice.
+        epochs: Of each stage, one number a stage, >= 1 each.
+        num_samples: N_mc, >= 1.
+        batch_size: >= 2.
+        embedding_learning_rate: Of the embeddings; 1e-3 in the paper.
+        backbone_learning_rate: Of head and tail; 1e-4 in the paper.
+        final_learning_rate_ratio: Each stage's rates fall along a half cosine to this share, in
+            [0, 1]; 1 keeps them constant, as in the paper.
+        weight_decay: Of head and tail (decoupled), >= 0.
+        freeze_epochs: Epochs at the start in which head and tail stay as they are.
+        beta: Weight of the entropy at the start, in [0, 1]; 1e-4 in the paper.
+        beta_growth: Beta at the end over beta at the start, >= 1; it grows linearly; 10 in the
+            paper.
+        binding: Weight of the binding loss, >= 0; 1 in the paper.
+        distillation: Weight of the divergence from the frozen backbone, >= 0; not in the paper.
+        distillation_temperature: Its softness, > 0.
+        commitment: Weight of the distance from slices to their embeddings, >= 0; not in the paper.
+        score: Likeness of slice and embedding: `inner-product` is the paper's.
+        temperature: Of the Gumbel-softmax gradient, > 0.
+        lookup: `hard` (the paper's) or `soft`.
+        slices_per_image: Slices of each training image that k-means sees; None: all.
+    """
+
+    split: str = "layer1"
+    orders: tuple[int, ...] = (16,)
+    epochs: tuple[int, ...] = (10,)
+    num_samples: int = 1
+    batch_size: int = 64
+    embedding_learning_rate: float = 1e-3
+    backbone_learning_rate: float = 1e-4
+    final_learning_rate_ratio: float = 1.0
+    weight_decay: float = 0.0
+    freeze_epochs: int = 1
+    beta: float = 1e-4
+    beta_growth: float = 10.0
+    binding: float = 1.0
+    distillation: float = 0.0
+    distillation_temperature: float = 2.0
+    commitment: float = 0.0
+    score: Score = Score.INNER_PRODUCT
+    temperature: float = 1.0
+    lookup: Lookup = Lookup.HARD
+    slices_per_image: int | None = 64
+
+    def __post_init__(self) -> None:
+        _require(
+            len(self.orders) == len(self.epochs) > 0 and min(self.epochs) >= 1,
+            f"orders and epochs need one entry a stage, got {self.orders} and {self.epochs}",
+        )
+        falling = all(a > b for a, b in zip(self.orders, self.orders[1:], strict=False))
+        _require(
+            falling and self.orders[-1] >= 2,
+            f"orders must fall and end at 2 or more, got {self.orders}",
+        )
+        _require(self.num_samples >= 1, f"num_samples must be at least 1, got {self.num_samples}")
+        _require(self.batch_size >= 2, f"batch_size must be at least 2, got {self.batch_size}")
+        _check_positive(
+            self, "embedding_learning_rate", "backbone_learning_rate", "temperature", "beta_growth"
+        )
+        _require(
+            0 <= self.final_learning_rate_ratio <= 1,
+            f"final_learning_rate_ratio must lie in [0, 1], got {self.final_learning_rate_ratio}",
+        )
+        _require(self.weight_decay >= 0, f"weight_decay must be >= 0, got {self.weight_decay}")
+        _require(self.freeze_epochs >= 0, f"freeze_epochs must be >= 0, got {self.freeze_epochs}")
+        _require(
+            self.beta_growth >= 1 and self.beta * self.beta_growth <= 1,
+            "beta_growth must be at least 1 and beta * beta_growth at most 1, got "
+            f"{self.beta_growth} and {self.beta}",
+        )
+        self.loss_weights(self.beta)
+
+    @property
+    def total_epochs(self) -> int:
+        """Epochs of all stages."""
+        return sum(self.epochs)
+
+    def stage_of(self, epoch: int) -> int:
+        """Return the index of the stage that `epoch` (from 0) belongs to."""
+        boundary = 0
+        for stage, epochs in enumerate(self.epochs):
+            boundary += epochs
+            if epoch < boundary:
+                return stage
+        return len(self.epochs) - 1
+
+    def loss_weights(self, beta: float) -> LossWeights:
+        """Return the weights of the loss at a value of beta."""
+        return LossWeights(
+            beta=beta,
+            binding=self.binding,
+            distillation=self.distillation,
+            distillation_temperature=self.distillation_temperature,
+            commitment=self.commitment,
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LinkConfig:
+    """The air interface in training.
+
+    Attributes:
+        channel: Spec or file, as `phyemu.channel.load_channel` reads it.
+        fidelity: `symbol` or `waveform`.
+        modulation: `psk` (the paper's) or `qam`.
+    """
+
+    channel: str
+    fidelity: Fidelity = Fidelity.SYMBOL
+    modulation: Literal["psk", "qam"] = "psk"
+
+    def __post_init__(self) -> None:
+        _require(
+            self.modulation in ("psk", "qam"),
+            f"modulation must be psk or qam, got {self.modulation!r}",
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrainConfig:
+    """A whole run.
+
+    Attributes:
+        seed: Every draw comes from it.
+        precision: Arithmetic of the forward pass.
+        channels_last: Memory layout of images and features; often faster on GPUs with bfloat16.
+        checkpoint_interval_s: Longest time between two checkpoints [s], >= 0.
+        data: Images.
+        backbone: Network without radio.
+        phydnn: Algorithm 1.
+        link: Air interface.
+        frame: Frames on the air.
+    """
+
+    seed: int = 0
+    precision: Precision = Precision.FLOAT32
+    channels_last: bool = False
+    checkpoint_interval_s: float = 60.0
+    data: DataConfig = field(default_factory=DataConfig)
+    backbone: BackboneConfig = field(default_factory=BackboneConfig)
+    phydnn: PhyDnnConfig = field(default_factory=PhyDnnConfig)
+    link: LinkConfig
+    frame: FrameFormat = field(default_factory=FrameFormat)
+
+    def __post_init__(self) -> None:
+        _require(self.seed >= 0, f"seed must be >= 0, got {self.seed}")
+        _require(
+            self.checkpoint_interval_s >= 0,
+            f"checkpoint_interval_s must be >= 0, got {self.checkpoint_interval_s}",
+        )
