@@ -140,8 +140,7 @@ def frames(
     force: bool,
 ) -> None:
     """Write frames of random symbols to OUTPUT; the seed reproduces the symbols."""
-    from phyemu.waveform.frame import FrameFormat
-
+    from phyemu.waveform.frame_format import FrameFormat
     from phyemu.waveform.transmission import write_frames
 
     path = write_frames(

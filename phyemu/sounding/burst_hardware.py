@@ -1,21 +1,15 @@
 """The hardware of one link, from its sounder bursts once its paths are known."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 import numpy as np
 from numpy.typing import NDArray
 
+from phyemu.iq import Recording
 from phyemu.sounding.front_end import Estimate, FrontEndEstimate
 from phyemu.sounding.hardware import estimate_iq_imbalance, estimate_linewidth
 from phyemu.sounding.probe_frames import ProbeFrames
 from phyemu.sounding.recording_time import radio_samples
 from phyemu.sounding.sounder_probe import SounderMeasurement
 from phyemu.waveform.sounder import SounderFormat, sounder_period
-
-if TYPE_CHECKING:
-    from phyemu.iq import Recording
 
 __all__ = ["BurstHardware"]
 

@@ -203,8 +203,9 @@ class _Problem:
     ) -> tuple[NDArray[np.complex128], NDArray[np.complex128]]:
         """Return gains (N, P) and what is left, (N, F)."""
         steering = self.steering(delays_s)
-        solution = np.linalg.lstsq(steering, self.observed.T, rcond=None)[0]
-        gains: NDArray[np.complex128] = np.asarray(solution.T, np.complex128)
+        basis, triangle = np.linalg.qr(steering)
+        projected = self.observed @ basis.conj()
+        gains: NDArray[np.complex128] = np.linalg.solve(triangle, projected.T).T
         residual: NDArray[np.complex128] = self.observed - gains @ steering.T
         return gains, residual
 
@@ -217,11 +218,24 @@ class _Problem:
         explained: NDArray[np.float64] = energy / self.num_frequencies
         return explained
 
+    def _apart(
+        self, trial: NDArray[np.float64], before: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Return `trial` with the members of every pair that came too close put back."""
+        for _ in range(len(trial)):
+            distance = _circular_distance(trial[:, None], trial, self.period_s)
+            np.fill_diagonal(distance, np.inf)
+            close = (distance < self.separation_s).any(axis=1) & (trial != before)
+            if not close.any():
+                break
+            trial = np.where(close, before, trial)
+        return trial
+
     def refined(self, delays_s: NDArray[np.float64], steps: int) -> NDArray[np.float64]:
         """Return the delays after Gauss-Newton steps.
 
-        A step that would explain the data worse, or bring two paths closer than the resolution, is
-        shortened.
+        A step that would explain the data worse is shortened; paths that it would bring closer to
+        each other than the resolution stay where they are.
         """
         gains, residual = self.fitted(delays_s)
         cost = float(np.square(np.abs(residual)).sum())
@@ -238,10 +252,10 @@ class _Problem:
             step = np.linalg.solve(normal + ridge, slope)
             limit = 0.25 / self.bandwidth_hz
             trial = delays_s + damping * np.clip(step, -limit, limit)
+            trial = self._apart(trial, delays_s)
             trial_gains, trial_residual = self.fitted(trial)
             trial_cost = float(np.square(np.abs(trial_residual)).sum())
-            too_close = len(trial) > 1 and _closest(trial, self.period_s) < self.separation_s
-            if trial_cost > cost or too_close:
+            if trial_cost > cost:
                 damping *= 0.25
                 if damping < 1e-3:
                     break
@@ -300,9 +314,3 @@ def _circular_distance(
 ) -> NDArray[np.float64]:
     distance = np.abs(a - b) % period_s
     return np.minimum(distance, period_s - distance)
-
-
-def _closest(delays: NDArray[np.float64], period_s: float) -> float:
-    """Return the smallest distance of two delays on the circle."""
-    ordered = np.sort(delays % period_s)
-    return float(np.diff(np.append(ordered, ordered[0] + period_s)).min())

@@ -1,17 +1,12 @@
 """Where samples of a recording lie in time, gaps between its segments included."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from phyemu.iq import Recording
 from phyemu.progress import ProgressCallback
-
-if TYPE_CHECKING:
-    from phyemu.iq import Recording
 
 __all__ = ["blocks_with_progress", "radio_samples"]
 

@@ -1,23 +1,18 @@
 """Any waveform as a probe: known samples, or each annotated frame of a reference recording."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from phyemu.errors import SignalError, SyncError
+from phyemu.iq import Recording
 from phyemu.progress import ProgressCallback
 from phyemu.sounding.probe_frames import ProbeFrames
 from phyemu.sounding.recording_time import blocks_with_progress, radio_samples
 from phyemu.sounding.reference_estimate import ReferenceEstimator, ReferenceResponse
 from phyemu.waveform.reference_detection import ReferenceDetector, ReferenceHit
-
-if TYPE_CHECKING:
-    from phyemu.iq import Recording
 
 __all__ = ["find_reference_frames"]
 
@@ -26,6 +21,7 @@ _LATE_S = 3.2e-6
 _MAX_SAMPLES = 8192  # of a known stretch that are used: enough for 25 dB over 80 taps
 _PREFIX_SAMPLES = 256  # what is looked for; frames that begin alike are told apart by the rest
 _MAX_PREFIXES = 16
+_MIN_SHARE = 0.05  # of the energy of a whole stretch: structure that only resembles the prefix
 _ALIKE = 0.9
 _MAX_TURN = 0.3  # of a cycle within a chunk, at 100 kHz
 
@@ -157,7 +153,7 @@ def _measure(
     hit: ReferenceHit,
     rate: float,
 ) -> _Row | None:
-    """Return what the best matching stretch says; None where the recording ends within it."""
+    """Return what the best matching stretch says; None where none really matches."""
     chunk = max(16, int(rate * _MAX_TURN / 100e3))
     best: tuple[float, float, float, _Stretch] | None = None
     for stretch in stretches:
@@ -167,7 +163,7 @@ def _measure(
         share, cfo_hz, error = _chunk_offset(received[: len(known)], known, hit.cfo_hz, chunk, rate)
         if best is None or share > best[0]:
             best = share, cfo_hz, error, stretch
-    if best is None:
+    if best is None or best[0] < _MIN_SHARE:
         return None
     _, cfo_hz, error, stretch = best
     estimator = stretch.estimator
@@ -219,7 +215,7 @@ def _frames(rows: list[_Row], recording: Recording, *, num_taps: int) -> ProbeFr
     return ProbeFrames(
         probe="reference",
         bandwidth_hz=len(index) * rate / num_taps,
-        frequencies_hz=index * (rate / num_taps),
+        frequencies_hz=index.astype(np.float64) * (rate / num_taps),
         period_s=num_taps / rate,
         sample_start=starts,
         reference_start=radio_samples(recording, starts.astype(np.float64)),

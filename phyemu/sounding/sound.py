@@ -1,17 +1,15 @@
 """Sounding a recording: from samples to one `Sounding` per transmitter."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from phyemu.errors import ConfigError, SyncError
+from phyemu.iq import Recording
 from phyemu.progress import ProgressCallback, no_progress
 from phyemu.sounding.alignment import AlignedFrames, align_by_clock, align_by_content
 from phyemu.sounding.burst_hardware import BurstHardware
@@ -27,9 +25,6 @@ from phyemu.sounding.transmitters import separate_transmitters
 from phyemu.sounding.wifi_probe import find_wifi_frames
 from phyemu.waveform.sounder import SounderFormat
 from phyemu.waveform.wifi import WIFI_SAMPLE_RATE_HZ
-
-if TYPE_CHECKING:
-    from phyemu.iq import Recording
 
 __all__ = ["sound_recording"]
 

@@ -1,14 +1,12 @@
 """The bursts of our own sounder as a probe: found in a stream, then measured in batches."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from phyemu.errors import SignalError
+from phyemu.iq import Recording
 from phyemu.progress import ProgressCallback
 from phyemu.sounding.burst_estimate import estimate_bursts, window_backoff
 from phyemu.sounding.front_end import Estimate
@@ -16,9 +14,6 @@ from phyemu.sounding.probe_frames import ProbeFrames
 from phyemu.sounding.recording_time import blocks_with_progress, radio_samples
 from phyemu.waveform.sounder import SounderFormat, sounder_bins
 from phyemu.waveform.sounder_detection import SounderBurst, SounderDetector, agree_on_offset
-
-if TYPE_CHECKING:
-    from phyemu.iq import Recording
 
 __all__ = ["SounderMeasurement", "find_bursts", "measure_bursts"]
 

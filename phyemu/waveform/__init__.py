@@ -40,7 +40,24 @@ from phyemu.waveform.modulation import (
     symbol_posteriors,
 )
 from phyemu.waveform.pulse import matched_filter, rrc_taps, shape_pulses
+from phyemu.waveform.reference_detection import ReferenceDetector, ReferenceHit
 from phyemu.waveform.sequence import m_sequence, zadoff_chu
+from phyemu.waveform.sounder import (
+    SounderFormat,
+    sounder_bins,
+    sounder_period,
+    sounder_spectrum,
+    sounder_waveform,
+)
+from phyemu.waveform.sounder_detection import SounderBurst, SounderDetector, agree_on_offset
+from phyemu.waveform.wifi import (
+    l_ltf,
+    l_ltf_values,
+    l_stf,
+    legacy_preamble,
+)
+from phyemu.waveform.wifi_detection import WifiDetector, WifiFrame, detect_wifi_frames
+from phyemu.waveform.windows import OverlappingWindows
 
 __all__ = [
     "HEADER_SYMBOLS",
@@ -51,14 +68,28 @@ __all__ = [
     "FrameLayout",
     "FramePlacement",
     "Header",
+    "OverlappingWindows",
+    "ReferenceDetector",
+    "ReferenceHit",
+    "SounderBurst",
+    "SounderDetector",
+    "SounderFormat",
+    "WifiDetector",
+    "WifiFrame",
+    "agree_on_offset",
     "build_frame",
     "constellation",
     "custom_constellation",
     "decide",
     "decode_header",
+    "detect_wifi_frames",
     "encode_header",
     "frame_layout",
     "frame_points",
+    "l_ltf",
+    "l_ltf_values",
+    "l_stf",
+    "legacy_preamble",
     "m_sequence",
     "matched_filter",
     "modulate",
@@ -70,6 +101,10 @@ __all__ = [
     "qam",
     "rrc_taps",
     "shape_pulses",
+    "sounder_bins",
+    "sounder_period",
+    "sounder_spectrum",
+    "sounder_waveform",
     "split_payload",
     "symbol_posteriors",
     "transmit_waveform",

@@ -10,7 +10,8 @@ from torch import Tensor
 from phyemu.errors import ConfigError
 from phyemu.iq import Annotation, RecordingWriter
 from phyemu.waveform.constellation import constellation
-from phyemu.waveform.frame import FrameFormat, transmit_waveform
+from phyemu.waveform.frame import transmit_waveform
+from phyemu.waveform.frame_format import FrameFormat
 from phyemu.waveform.modulation import modulate
 from phyemu.waveform.sounder import SounderFormat, sounder_waveform
 
