@@ -1,5 +1,6 @@
 """The air interface as a differentiable layer: symbols in, posteriors out, at two fidelities."""
 
+from phyemu.link.build import build_link
 from phyemu.link.effective_sinr import folded_power, mmse_sinr
 from phyemu.link.fidelity import Fidelity
 from phyemu.link.receiver_loss import ReceiverLoss
@@ -10,6 +11,7 @@ __all__ = [
     "Fidelity",
     "ReceiverLoss",
     "SymbolLink",
+    "build_link",
     "folded_power",
     "mmse_sinr",
 ]

@@ -5,7 +5,7 @@ folded spectrum S(f) = sum over k of |H(f + k/T)|^2 C(f + k/T), with C the raise
 (the sum of whose images is 1). Its smallest mean squared error is the mean over the band of
 1 / (1 + snr S(f)), and the unbiased signal to interference-plus-noise ratio is
 
-    SINR = 1 / mean_f(1 / (1 + snr S(f))) - 1          (Proakis, Digital Communications, Sec. 10.2-2)
+    SINR = 1 / mean_f(1 / (1 + snr S(f))) - 1    (Proakis, Sec. 10.2-2)
 
 For a flat channel S = 1, and SINR = snr.
 """

@@ -55,7 +55,7 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     try:
         with safe_open(path, framework="pt", device="cpu") as file:
             metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            tensors = {name: file.get_tensor(name) for name in file.keys()}
         if metadata.get("format") != _FORMAT:
             raise CheckpointError(
                 f"{path}: holds no {_FORMAT} (its format is {metadata.get('format')!r})"

@@ -1,0 +1,216 @@
+"""Training of the network without a radio, or its adaptation from given weights."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from phyemu.datasets import Augmentation, Batch, Dataset, ImageSet
+from phyemu.dnn import Normalise, ResNetConfig, resnet
+from phyemu.dnn.pretrained import pretrained_resnet
+from phyemu.errors import CheckpointError
+from phyemu.progress import ProgressCallback, no_progress
+
+from .arithmetic import forward_precision, set_memory_format
+from .config import BackboneConfig, Precision, TrainConfig
+from .fingerprint import training_fingerprint
+from .history import EpochRecord
+from .schedule import warmup_cosine_ratio
+from .seeds import SeedUse, derived_seed
+from .trainer import TrainingData, run_training
+from .validation import LinkScore, score_images
+
+__all__ = ["BackboneResult", "train_backbone"]
+
+
+@dataclass(frozen=True, eq=False, slots=True, kw_only=True)
+class BackboneResult:
+    """A trained backbone.
+
+    Attributes:
+        backbone: Normalised images to logits; the weights of the best epoch, in evaluation mode.
+        normalise: What it was trained with.
+        validation_accuracy: Of these very weights, in percent.
+        epoch: The best epoch, from 1; 0 where the given weights were taken as they are.
+        history: Every epoch.
+    """
+
+    backbone: nn.Module
+    normalise: Normalise
+    validation_accuracy: float
+    epoch: int
+    history: tuple[EpochRecord, ...]
+
+
+class _Classifier(nn.Module):
+    """Images to logits."""
+
+    def __init__(self, normalise: Normalise, backbone: nn.Module) -> None:
+        super().__init__()
+        self.normalise = normalise
+        self.backbone = backbone
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return logits (batch, num_classes) of uint8 images."""
+        logits: Tensor = self.backbone(self.normalise(images))
+        return logits.float()
+
+
+class _BackboneTask:
+    """Cross-entropy by SGD; meets `trainer.Task`."""
+
+    name = "backbone"
+    stage = "backbone"
+    order: int | None = None
+
+    def __init__(
+        self,
+        model: _Classifier,
+        validation: ImageSet,
+        config: BackboneConfig,
+        precision: Precision,
+        generator: torch.Generator,
+    ) -> None:
+        self.model: nn.Module = model
+        self.generator = generator
+        self.num_epochs = config.epochs
+        self._validation = validation
+        self._config = config
+        self._precision = precision
+        # Biases and batch norms are left out of the decay, as is customary.
+        weights = [p for p in model.parameters() if p.ndim > 1]
+        others = [p for p in model.parameters() if p.ndim <= 1]
+        self.optimizer: torch.optim.Optimizer = torch.optim.SGD(
+            [
+                {"params": weights, "weight_decay": config.weight_decay},
+                {"params": others, "weight_decay": 0.0},
+            ],
+            lr=config.learning_rate,
+            momentum=config.momentum,
+            nesterov=config.momentum > 0,
+        )
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Do nothing: every epoch is alike."""
+
+    def restore_stage(self, stage: str) -> None:
+        """Refuse any stage but the only one."""
+        if stage != self.stage:
+            raise ValueError(f"stage {stage!r} is not of a backbone")
+
+    def losses(self, batch: Batch, *, epoch: int, step: int, num_steps: int) -> dict[str, Tensor]:
+        """Return the cross-entropy."""
+        progress = (epoch + (step + 1) / num_steps) / self.num_epochs
+        ratio = warmup_cosine_ratio(self._config.warmup_fraction, progress)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self._config.learning_rate * ratio
+        with forward_precision(self._precision, batch.images.device):
+            logits = self.model(batch.images)
+        loss = functional.cross_entropy(
+            logits, batch.labels, label_smoothing=self._config.label_smoothing
+        )
+        return {"total": loss}
+
+    def settings(self) -> dict[str, float]:
+        """Return the learning rate."""
+        return {"learning_rate": float(self.optimizer.param_groups[0]["lr"])}
+
+    def validate(self) -> LinkScore:
+        """Return the score on the validation images."""
+        return score_images(self.model, self.model, self._validation)
+
+
+def train_backbone(
+    dataset: Dataset,
+    config: TrainConfig,
+    *,
+    device: torch.device | str = "cpu",
+    folder: Path | None = None,
+    resume: bool = False,
+    progress: ProgressCallback = no_progress,
+) -> BackboneResult:
+    """Return a backbone with the weights that did best on the validation images.
+
+    Args:
+        dataset: Its test images are not touched.
+        config: `backbone`, `data.augment`, `precision`, `channels_last` and `seed` count.
+        device: Where to compute.
+        folder: Run folder, for checkpoints and curves; None keeps none.
+        resume: Continue from the checkpoint in `folder` where there is one.
+        progress: Told of each step.
+
+    Raises:
+        CheckpointError: The pre-trained weights do not fit the images, or the checkpoint is of
+            another run.
+        KeyboardInterrupt: Ctrl-C; `resume` continues at the very step.
+    """
+    settings = config.backbone
+    backbone = _initial_backbone(dataset, settings, config.seed)
+    normalise = Normalise(dataset.mean, dataset.std)
+    model = _Classifier(normalise, backbone).to(device)
+    set_memory_format(model, channels_last=config.channels_last)
+    validation = dataset.validation.to(device)
+    if settings.epochs == 0:
+        score = score_images(model, model, validation)
+        return BackboneResult(
+            backbone=backbone.eval(),
+            normalise=normalise,
+            validation_accuracy=score.accuracy,
+            epoch=0,
+            history=(),
+        )
+    seed = derived_seed(config.seed, SeedUse.BACKBONE)
+    task = _BackboneTask(
+        model,
+        validation,
+        settings,
+        config.precision,
+        torch.Generator(device).manual_seed(seed),
+    )
+    state = run_training(
+        task,
+        TrainingData(
+            images=dataset.train.to(device),
+            batch_size=settings.batch_size,
+            augmentation=Augmentation.for_dataset(dataset.name) if config.data.augment else None,
+        ),
+        data_generator=torch.Generator().manual_seed(seed),
+        fingerprint=training_fingerprint(config, dataset, "backbone"),
+        checkpoint=folder / "checkpoints" / "backbone.safetensors" if folder else None,
+        resume=resume,
+        checkpoint_interval_s=config.checkpoint_interval_s,
+        tensorboard=folder / "tensorboard" if folder else None,
+        progress=progress,
+    )
+    best = state.best[task.stage]
+    model.load_state_dict(best.tensors)
+    return BackboneResult(
+        backbone=backbone.eval(),
+        normalise=normalise,
+        validation_accuracy=best.accuracy,
+        epoch=best.epoch,
+        history=tuple(state.history),
+    )
+
+
+def _initial_backbone(dataset: Dataset, config: BackboneConfig, seed: int) -> nn.Module:
+    channels = dataset.image_shape[0]
+    if config.pretrained is None:
+        shape = ResNetConfig(
+            depth=config.depth,
+            num_classes=dataset.num_classes,
+            in_channels=channels,
+            width=config.width,
+        )
+        generator = torch.Generator().manual_seed(derived_seed(seed, SeedUse.BACKBONE))
+        return resnet(shape, generator=generator)
+    backbone = pretrained_resnet(Path(config.pretrained).expanduser())
+    found = (backbone.config.in_channels, backbone.config.num_classes)
+    if found != (channels, dataset.num_classes):
+        raise CheckpointError(
+            f"{config.pretrained}: is for {found[0]} channels and {found[1]} classes, but "
+            f"{dataset.name} has {channels} and {dataset.num_classes}"
+        )
+    return backbone

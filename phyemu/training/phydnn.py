@@ -1,0 +1,349 @@
+"""Algorithm 1 of the paper: a trained backbone becomes a PhyDNN."""
+
+import copy
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from phyemu.channel import ChannelModel
+from phyemu.datasets import Augmentation, Batch, Dataset, ImageSet, ordered_batches
+from phyemu.dnn import (
+    Link,
+    Normalise,
+    PhyDnn,
+    carry_optimizer,
+    evaluating,
+    least_used,
+    remove_embeddings,
+    start_embeddings,
+    total_loss,
+    usage_counts,
+)
+from phyemu.link import build_link
+from phyemu.progress import ProgressCallback, no_progress
+from phyemu.waveform import Constellation, constellation
+
+from .arithmetic import forward_precision, set_memory_format
+from .config import TrainConfig
+from .fingerprint import module_digest, training_fingerprint
+from .history import EpochRecord
+from .schedule import beta_at, cosine_ratio
+from .seeds import SeedUse, derived_seed
+from .trainer import TrainingData, run_training
+from .validation import LinkScore, score_over_link
+
+__all__ = ["PhyDnnResult", "TrainedPhyDnn", "train_phydnn"]
+
+_BATCH = 256
+
+
+@dataclass(frozen=True, eq=False, slots=True, kw_only=True)
+class TrainedPhyDnn:
+    """The best epoch of one stage.
+
+    Attributes:
+        phydnn: With the weights of that epoch, in evaluation mode.
+        constellation: Point m is sent for symbol m.
+        validation_accuracy: Of these very weights through the link in training, in percent.
+        epoch: From 1, counted over all stages.
+    """
+
+    phydnn: PhyDnn
+    constellation: Constellation
+    validation_accuracy: float
+    epoch: int
+
+
+@dataclass(frozen=True, eq=False, slots=True, kw_only=True)
+class PhyDnnResult:
+    """A PhyDNN of each order.
+
+    Attributes:
+        stages: By order M, in the order of training.
+        history: Every epoch.
+    """
+
+    stages: dict[int, TrainedPhyDnn]
+    history: tuple[EpochRecord, ...]
+
+    @property
+    def last(self) -> TrainedPhyDnn:
+        """The PhyDNN of the last stage, the most compressed one."""
+        return self.stages[min(self.stages)]
+
+
+class _PhyDnnTask:
+    """Algorithm 1; meets `trainer.Task`."""
+
+    name = "phydnn"
+
+    def __init__(
+        self,
+        backbone: nn.Module,
+        normalise: Normalise,
+        dataset: Dataset,
+        channel: ChannelModel,
+        config: TrainConfig,
+        device: torch.device | str,
+    ) -> None:
+        self._config = config
+        self._settings = config.phydnn
+        self._channel = channel
+        self._train = dataset.train.to(device)
+        self._validation = dataset.validation.to(device)
+        self._image_shape = dataset.image_shape
+        self._normalise = normalise.to(device)
+        self._teacher = copy.deepcopy(backbone).to(device).requires_grad_(False)
+        self._device = torch.device(device)
+        self._started = False
+        self._beta = self._settings.beta
+        self.num_epochs = self._settings.total_epochs
+        seed = derived_seed(config.seed, SeedUse.LINK)
+        self.generator = torch.Generator(device).manual_seed(seed)
+        self.model = self.untrained(self._settings.orders[0])
+        self._link = self._new_link()
+        self.optimizer: torch.optim.Optimizer = self._new_optimizer()
+
+    @property
+    def stage(self) -> str:
+        """Return the order as text."""
+        return str(self.order)
+
+    @property
+    def order(self) -> int:
+        """Return M."""
+        return self.model.embedding.num_embeddings
+
+    def points(self, order: int) -> Constellation:
+        """Return the constellation of an order."""
+        return constellation(self._config.link.modulation, order)
+
+    def untrained(self, order: int) -> PhyDnn:
+        """Return a PhyDNN around a copy of the backbone, with random embeddings."""
+        generator = torch.Generator().manual_seed(
+            derived_seed(self._config.seed, SeedUse.EMBEDDING)
+        )
+        model = PhyDnn.from_backbone(
+            self._teacher,
+            split=self._settings.split,
+            image_shape=self._image_shape,
+            normalise=self._normalise,
+            num_embeddings=order,
+            generator=generator,
+            score=self._settings.score,
+        ).requires_grad_(True)
+        set_memory_format(model, channels_last=self._config.channels_last)
+        return model
+
+    def _new_link(self) -> Link:
+        return build_link(
+            self._channel,
+            self.points(self.order).to(self._device),
+            self._config.frame,
+            fidelity=self._config.link.fidelity,
+        )
+
+    def _new_optimizer(self) -> torch.optim.Optimizer:
+        settings = self._settings
+        return torch.optim.AdamW(
+            [
+                {
+                    "params": [self.model.embedding.vectors],
+                    "lr": settings.embedding_learning_rate,
+                    "weight_decay": 0.0,
+                },
+                {
+                    "params": list(self.model.backbone_parameters()),
+                    "lr": settings.backbone_learning_rate,
+                    "weight_decay": settings.weight_decay,
+                },
+            ]
+        )
+
+    def restore_stage(self, stage: str) -> None:
+        """Give the model the order it has in `stage`."""
+        order = int(stage)
+        if order not in self._settings.orders:
+            raise ValueError(f"stage {stage!r} is not one of {self._settings.orders}")
+        self.model = self.untrained(order)
+        self._link = self._new_link()
+        self.optimizer = self._new_optimizer()
+        self._started = True
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Start the embeddings, freeze or thaw, and remove embeddings where a stage begins."""
+        settings = self._settings
+        if not self._started:
+            start_embeddings(
+                self.model,
+                self._images(self._train),
+                points=self.points(self.order).points,
+                seed=derived_seed(self._config.seed, SeedUse.EMBEDDING, self.order),
+                slices_per_image=settings.slices_per_image,
+            )
+            self._started = True
+        self._shrink_to(settings.orders[settings.stage_of(epoch)])
+        thawed = epoch >= settings.freeze_epochs
+        for parameter in self.model.backbone_parameters():
+            parameter.requires_grad_(thawed)
+
+    def _shrink_to(self, order: int) -> None:
+        """Remove the least used embeddings (Algorithm 1, line 20) and place the rest anew."""
+        if self.order == order:
+            return
+        counts = usage_counts(self.model, self._images(self._train))
+        removal = remove_embeddings(
+            self.model,
+            least_used(counts, self.order - order),
+            points=self.points(order).points,
+            seed=derived_seed(self._config.seed, SeedUse.EMBEDDING, order),
+        )
+        carry_optimizer(self.optimizer, removal)
+        self.model = removal.model
+        self._link = self._new_link()
+
+    def _images(self, image_set: ImageSet) -> Iterator[Tensor]:
+        for batch in ordered_batches(image_set, _BATCH):
+            yield batch.images
+
+    def losses(self, batch: Batch, *, epoch: int, step: int, num_steps: int) -> dict[str, Tensor]:
+        """Return the terms of Eq. (8) for a mini-batch (Algorithm 1, lines 2 to 17)."""
+        settings = self._settings
+        self._set_schedule(epoch, step, num_steps)
+        weights = settings.loss_weights(self._beta)
+        with forward_precision(self._config.precision, batch.images.device):
+            teacher_logits = self._teacher_logits(batch.images) if weights.distillation else None
+            output = self.model(
+                batch.images,
+                self._link,
+                self.generator,
+                num_samples=settings.num_samples,
+                temperature=settings.temperature,
+                lookup=settings.lookup,
+                binding=weights.binding > 0,
+            )
+        terms = total_loss(
+            output,
+            batch.labels,
+            weights,
+            embedding=self.model.embedding,
+            teacher_logits=teacher_logits,
+        )
+        named = {
+            "total": terms.total,
+            "task": terms.task,
+            "entropy": terms.entropy,
+            "binding": terms.binding,
+            "distillation": terms.distillation,
+            "commitment": terms.commitment,
+        }
+        return {name: value for name, value in named.items() if value is not None}
+
+    def _teacher_logits(self, images: Tensor) -> Tensor:
+        with evaluating(self._teacher):
+            logits: Tensor = self._teacher(self._normalise(images))
+        return logits.float()
+
+    def _set_schedule(self, epoch: int, step: int, num_steps: int) -> None:
+        settings = self._settings
+        done = epoch + step / num_steps
+        self._beta = beta_at(settings.beta, settings.beta_growth, done / self.num_epochs)
+        stage = settings.stage_of(epoch)
+        in_stage = (done - sum(settings.epochs[:stage])) / settings.epochs[stage]
+        ratio = cosine_ratio(settings.final_learning_rate_ratio, in_stage)
+        embedding, backbone = self.optimizer.param_groups
+        embedding["lr"] = settings.embedding_learning_rate * ratio
+        backbone["lr"] = settings.backbone_learning_rate * ratio
+
+    def settings(self) -> dict[str, float]:
+        """Return learning rates and beta."""
+        embedding, backbone = self.optimizer.param_groups
+        return {
+            "embedding_learning_rate": float(embedding["lr"]),
+            "backbone_learning_rate": float(backbone["lr"]),
+            "beta": self._beta,
+        }
+
+    def validate(self) -> LinkScore:
+        """Return the score on the validation images: no sampling, the same channels each time."""
+        return score_over_link(
+            self.model,
+            self._link,
+            self._validation,
+            seed=derived_seed(self._config.seed, SeedUse.VALIDATION),
+            lookup=self._settings.lookup,
+        )
+
+
+def train_phydnn(
+    backbone: nn.Module,
+    normalise: Normalise,
+    dataset: Dataset,
+    channel: ChannelModel,
+    config: TrainConfig,
+    *,
+    device: torch.device | str = "cpu",
+    folder: Path | None = None,
+    resume: bool = False,
+    progress: ProgressCallback = no_progress,
+) -> PhyDnnResult:
+    """Return PhyDNNs of every order in the schedule, trained through a channel (Algorithm 1).
+
+    k-means start over the training set with near embeddings on near points; N_mc Gumbel samples and
+    channels for each image; head and tail frozen at first, then at a rate of their own; beta
+    growing linearly; at each stage's end the least used embeddings removed and the rest placed
+    anew. Of each stage the epoch that does best on the validation images, through the link in
+    training, is kept.
+
+    Args:
+        backbone: Normalised images to logits, trained; left untouched.
+        normalise: What it was trained with.
+        dataset: Its test images are not touched.
+        channel: What is trained through; `config.link.channel` only describes it.
+        config: `phydnn`, `link`, `frame`, `data.augment`, `precision`, `channels_last` and `seed`
+            count.
+        device: Where to compute.
+        folder: Run folder, for checkpoints and curves; None keeps none.
+        resume: Continue from the checkpoint in `folder` where there is one.
+        progress: Told of each step.
+
+    Raises:
+        ConfigError: The backbone cannot be split there, or the modulation lacks an order.
+        CheckpointError: The checkpoint is of another run.
+        KeyboardInterrupt: Ctrl-C; `resume` continues at the very step.
+    """
+    for order in config.phydnn.orders:  # before hours are spent, not after
+        constellation(config.link.modulation, order)
+    task = _PhyDnnTask(backbone, normalise, dataset, channel, config, device)
+    fingerprint = training_fingerprint(config, dataset, "phydnn")
+    fingerprint["backbone"] = module_digest(backbone)
+    state = run_training(
+        task,
+        TrainingData(
+            images=dataset.train.to(device),
+            batch_size=config.phydnn.batch_size,
+            augmentation=Augmentation.for_dataset(dataset.name) if config.data.augment else None,
+        ),
+        data_generator=torch.Generator().manual_seed(derived_seed(config.seed, SeedUse.PHYDNN)),
+        fingerprint=fingerprint,
+        checkpoint=folder / "checkpoints" / "phydnn.safetensors" if folder else None,
+        resume=resume,
+        checkpoint_interval_s=config.checkpoint_interval_s,
+        tensorboard=folder / "tensorboard" if folder else None,
+        progress=progress,
+    )
+    stages = {}
+    for order in config.phydnn.orders:
+        best = state.best[str(order)]
+        model = task.untrained(order)
+        model.load_state_dict(best.tensors)
+        stages[order] = TrainedPhyDnn(
+            phydnn=model.eval(),
+            constellation=task.points(order),
+            validation_accuracy=best.accuracy,
+            epoch=best.epoch,
+        )
+    return PhyDnnResult(stages=stages, history=tuple(state.history))
