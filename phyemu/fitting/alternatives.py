@@ -60,7 +60,9 @@ def compare_models(
     k_share = math.sqrt(max(1.0 - spread, 0.0))  # of a Rician gain with that relative variance
     models = {
         "fit": _Response(vectors @ link.specular, vectors @ link.covariance @ vectors.conj().T),
-        "awgn": _Response(math.sqrt(power) * flat[:, 0], np.zeros((len(chosen), len(chosen)))),
+        "awgn": _Response(
+            math.sqrt(power) * flat[:, 0], np.zeros((len(chosen), len(chosen)), np.complex128)
+        ),
         "single-tap": _Response(
             math.sqrt(power * k_share) * flat[:, 0],
             power * (1.0 - k_share) * (flat @ flat.conj().T),

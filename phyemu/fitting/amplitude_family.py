@@ -174,11 +174,18 @@ def _maximise(
 ) -> tuple[float, NDArray[np.float64]]:
     """Return the largest value within the bounds, and where."""
     inside = [min(max(value, low), high) for value, (low, high) in zip(start, bounds, strict=True)]
+    low = np.array([bound[0] for bound in bounds])
+    high = np.array([bound[1] for bound in bounds])
+
+    def cost(parameters: NDArray[np.float64]) -> float:
+        kept = np.clip(parameters, low, high)
+        outside = float(np.square(parameters - kept).sum())
+        return outside - likelihood(kept)
+
     found = optimize.minimize(
-        lambda parameters: -likelihood(parameters),
+        cost,
         np.array(inside),
-        bounds=bounds,
         method="Nelder-Mead",
         options={"xatol": 1e-3, "fatol": 1e-6, "maxiter": 120},
     )
-    return -float(found.fun), np.asarray(found.x, np.float64)
+    return -float(found.fun), np.clip(np.asarray(found.x, np.float64), low, high)

@@ -11,6 +11,8 @@ integrated over the unknown phase between the two. Summed over all pairs of a la
 likelihood of rho at that lag (a composite likelihood: Varin, Reid, Firth 2011); a Doppler
 spectrum then has to follow rho at all lags at once. Specular parts are kept out: what lies across
 them in the space of paths has no mean, and what lies along them fades in its real part.
+Correlation between paths is left out of account: estimated from the same frames, its least certain
+directions would pass for fast fading.
 """
 
 import math
@@ -88,7 +90,7 @@ def measure_memory(
         return _nothing(interval_s)
     total = table.values.sum(axis=0)
     rho = _RHO[total.argmax(axis=1)]
-    lags_s = table.lags * interval_s
+    lags_s = table.lags.astype(np.float64) * interval_s
     duration_s = float(slots[-1] - slots[0]) * interval_s
     candidates_hz = np.geomspace(0.02 / duration_s, 0.48 / interval_s, _SEARCH_POINTS)
     best, spectrum, curve = -np.inf, DopplerSpectrum.JAKES, np.empty(0)
@@ -132,7 +134,7 @@ def effective_frames(memory: FadingMemory, *, num_frames: int, interval_s: float
     """
     if not memory.resolved:
         return float(num_frames)
-    lags = np.arange(1, num_frames)
+    lags = np.arange(1.0, num_frames)
     rho = _autocorrelation(memory.spectrum, memory.doppler_hz.value, lags * interval_s)
     inflation = 1.0 + 2.0 * float(((1.0 - lags / num_frames) * np.square(rho)).sum())
     return max(1.0, num_frames / inflation)
@@ -216,7 +218,7 @@ def _fluctuations(
     values, vectors = np.linalg.eigh(noise)
     whiten = (vectors / np.sqrt(values)).conj().T
     gains = paths.gains @ whiten.T
-    covariance = whiten @ link.covariance @ whiten.conj().T
+    covariance = (whiten * link.diffuse) @ whiten.conj().T
     mean = whiten @ link.specular
     strength = float(np.linalg.norm(mean))
     radial, radial_power = np.zeros(len(gains)), 0.0
@@ -297,12 +299,10 @@ def _jackknife(
     """Return the Doppler with a 95 % interval from leaving out one segment of time at a time."""
     total = table.values.sum(axis=0)
     value = _refined(_score(total, curve), candidates_hz, peak)
-    logs = []
-    for segment in table.values:
-        score = _score(total - segment, curve)
-        logs.append(math.log(_refined(score, candidates_hz, int(score.argmax()))))
+    scores = [_score(total - segment, curve) for segment in table.values]
+    logs = np.log([_refined(score, candidates_hz, int(score.argmax())) for score in scores])
     count = len(logs)
-    std = math.sqrt((count - 1) / count * float(np.square(logs - np.mean(logs)).sum()))
+    std = math.sqrt((count - 1) / count * float(np.square(logs - logs.mean()).sum()))
     # Student's t with count - 1 degrees of freedom; pairs across the cut are shared.
     spread = float(special.stdtrit(count - 1, 0.975)) * max(std, 0.02)
     return Interval(value=value, low=value * math.exp(-spread), high=value * math.exp(spread))

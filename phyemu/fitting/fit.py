@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from phyemu.channel import EmpiricalChannel, MeasuredChannel
+from phyemu.fitting.fading_memory import FadingMemory
 from phyemu.fitting.holdout import HoldoutReport
 from phyemu.fitting.interval import Interval
 from phyemu.fitting.link_frames import LinkFrames
@@ -48,13 +49,13 @@ class FitEvidence:
         frames: Frames that the model was fitted to.
         paths: Their path gains, with the noise in them.
         link: The fitted link in the scale of the gains.
-        drift_db: Spread of the local mean [dB].
+        memory: Its fading over time.
     """
 
     frames: LinkFrames
     paths: PathGains
     link: RicianLink
-    drift_db: float
+    memory: FadingMemory
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)

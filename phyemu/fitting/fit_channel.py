@@ -122,9 +122,7 @@ def fit_channel(
         correlated=bool(model.correlation),
         holdout=holdout,
         warnings=tuple(warnings),
-        evidence=FitEvidence(
-            frames=frames, paths=fading.paths, link=link, drift_db=fading.level.drift_db
-        ),
+        evidence=FitEvidence(frames=frames, paths=fading.paths, link=link, memory=fading.memory),
     )
     if config.method is FitMethod.MEASURED:
         fit = replace(fit, model=measured_channel(model, frames, paths))

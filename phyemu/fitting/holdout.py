@@ -21,6 +21,7 @@ from phyemu.fitting.response_statistics import (
     frame_delay_spread_s,
 )
 from phyemu.fitting.rician_link import RicianLink
+from phyemu.units import power_to_db
 
 __all__ = ["HoldoutReport", "check_holdout", "drawn_frames", "frame_slots"]
 
@@ -44,6 +45,8 @@ class HoldoutReport:
         coherence_bandwidth: Of the frames' coherence bandwidth.
         received_power: Of the frames' power.
         effective_snr: Of the SNR behind an equaliser.
+        received_power_offset_db: Median power of the draws over that of the frames [dB].
+        effective_snr_offset_db: The same of the SNR behind an equaliser [dB].
         coherence_time_s: (held-out frames, model) [s]; NaN where the record cannot tell.
         log_likelihood: Mean per frame and frequency under the fit and its alternatives [nat].
     """
@@ -56,6 +59,8 @@ class HoldoutReport:
     coherence_bandwidth: float
     received_power: float
     effective_snr: float
+    received_power_offset_db: float
+    effective_snr_offset_db: float
     coherence_time_s: tuple[float, float]
     log_likelihood: Mapping[str, float]
 
@@ -76,6 +81,8 @@ class HoldoutReport:
             "ks_coherence_bandwidth": self.coherence_bandwidth,
             "ks_received_power": self.received_power,
             "ks_effective_snr": self.effective_snr,
+            "received_power_offset_db": self.received_power_offset_db,
+            "effective_snr_offset_db": self.effective_snr_offset_db,
             "coherence_time_s": {
                 "measured": measured if math.isfinite(measured) else None,
                 "model": model if math.isfinite(model) else None,
@@ -141,6 +148,11 @@ def check_holdout(
         coherence_bandwidth=distance(coherence(measured), coherence(modelled)),
         received_power=distance(held_out.received_power, drawn.received_power),
         effective_snr=distance(snr(held_out), snr(drawn)),
+        received_power_offset_db=power_to_db(
+            max(float(np.median(drawn.received_power)), 1e-30)
+            / max(float(np.median(held_out.received_power)), 1e-30)
+        ),
+        effective_snr_offset_db=float(np.median(snr(drawn)) - np.median(snr(held_out))),
         coherence_time_s=(
             own.coherence_time_s if held_out.real_time else math.nan,
             memory.coherence_time_s if held_out.real_time else math.nan,

@@ -210,7 +210,7 @@ def _step(
         exponent = 2.0 * np.abs(match)
         scaled = special.i0e(exponent)
         likelihood += (
-            -share * (log_det + (mean.conj() @ inverse @ mean).real)
+            -share * (log_det + float((mean.conj() @ inverse @ mean).real))
             - float(np.einsum("ij,ji->", inverse, group.second_moment).real)
             + float((np.log(scaled) + exponent).sum())
         )
