@@ -1,0 +1,212 @@
+"""The receiver: a stream of samples in, frames out."""
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from phyemu.errors import SignalError
+from phyemu.receiver.config import ReceiverConfig
+from phyemu.receiver.decoding import FrameDecoder, PendingFrame
+from phyemu.receiver.received_frame import FrameStatus, ReceivedFrame
+from phyemu.receiver.sample_buffer import SampleBuffer
+from phyemu.waveform import Constellation, FrameFormat
+from phyemu.waveform.detection import Detection, PreambleDetector
+
+__all__ = ["FrameReceiver", "receive_frames"]
+
+_SEARCH_SAMPLES = 1 << 15
+
+
+class FrameReceiver:
+    """Finds and decodes every frame of a stream; give it the samples in blocks of any size.
+
+    What comes out depends on the stream alone, not on the blocks. It holds at most one frame and
+    one search window of samples.
+    """
+
+    def __init__(
+        self,
+        frame_format: FrameFormat,
+        constellation: Constellation,
+        config: ReceiverConfig | None = None,
+    ) -> None:
+        """Start with an empty stream.
+
+        Args:
+            frame_format: The settings of the transmitter.
+            constellation: Of the payload.
+            config: Settings of the receiver; None for the defaults.
+
+        Raises:
+            ConfigError: The settings contradict one another.
+        """
+        config = config or ReceiverConfig()
+        max_cfo_hz = config.max_cfo_hz
+        if max_cfo_hz is None:
+            max_cfo_hz = 0.01 * frame_format.symbol_rate_hz
+        self._format = frame_format
+        self._decoder = FrameDecoder(frame_format, constellation.to("cpu"), config)
+        self._detector = PreambleDetector(
+            frame_format, max_cfo_hz=max_cfo_hz, false_alarm_rate=config.false_alarm_rate
+        )
+        self._buffer = SampleBuffer()
+        self._position = 0  # next start to search
+        self._detection: Detection | None = None  # its sample_start counts from the stream's start
+        self._pending: PendingFrame | None = None
+
+    @property
+    def num_samples(self) -> int:
+        """Number of samples received so far."""
+        return self._buffer.stop
+
+    def process(self, iq: NDArray[np.complex64]) -> list[ReceivedFrame]:
+        """Return the frames that the next samples complete, in order.
+
+        Args:
+            iq: The next samples, (num_samples,), complex64.
+
+        Raises:
+            SignalError: Wrong shape or type, NaN or infinite samples.
+        """
+        if iq.ndim != 1 or not np.iscomplexobj(iq):
+            raise SignalError(
+                f"need complex samples of shape (num_samples,), got {iq.dtype} {iq.shape}"
+            )
+        # A sum is finite only if all of its terms are.
+        if len(iq) and not np.isfinite(iq.sum()) and not np.isfinite(iq).all():
+            bad = self._buffer.stop + int(np.argmin(np.isfinite(iq)))
+            raise SignalError(f"sample {bad} is NaN or infinite; cut it out of the recording first")
+        self._buffer.append(iq.astype(np.complex64, copy=False))
+        return self._advance(last=False)
+
+    def finish(self) -> list[ReceivedFrame]:
+        """Return the frames in what is left at the end of the stream."""
+        return self._advance(last=True)
+
+    def _advance(self, *, last: bool) -> list[ReceivedFrame]:
+        frames: list[ReceivedFrame] = []
+        while True:
+            if self._detection is None:
+                moved = self._search(last=last)
+            elif self._pending is None:
+                moved = self._head(frames, last=last)
+            else:
+                moved = self._body(frames, last=last)
+            if not moved:
+                return frames
+            self._buffer.drop_before(self._keep_from())
+
+    def _keep_from(self) -> int:
+        """Return the first sample that may still be needed."""
+        first = self._detection.sample_start if self._detection else self._position
+        return max(first - self._decoder.lead_samples, 0)
+
+    def _search(self, *, last: bool) -> bool:
+        """Search the next window; return False where more samples are needed."""
+        begin, available = self._position, self._buffer.stop
+        if begin >= available:
+            return False
+        starts = _SEARCH_SAMPLES
+        if available < begin + starts + self._detector.overlap:
+            if not last:
+                return False
+            starts = min(starts, available - begin)
+        window = self._buffer.read(begin, begin + starts + self._detector.overlap)
+        missing = starts + self._detector.overlap - len(window)
+        if missing:
+            window = np.pad(window, (0, missing))
+        found = self._detector.search(window, starts)
+        if found is None:
+            self._position = begin + starts
+        else:
+            self._detection = Detection(
+                sample_start=begin + found.sample_start,
+                cfo_hz=found.cfo_hz,
+                confidence=found.confidence,
+            )
+        return True
+
+    def _head(self, frames: list[ReceivedFrame], *, last: bool) -> bool:
+        """Read the header of the frame detected."""
+        detection = self._detection
+        if detection is None:
+            return False
+        start = detection.sample_start
+        stop = start + self._decoder.head_samples
+        if self._buffer.stop < stop and not last:
+            return False
+        origin = max(start - self._decoder.lead_samples, self._buffer.start)
+        samples = self._buffer.read(origin, stop)
+        pending = self._decoder.read_header(
+            samples, sample_start=start - origin, cfo_hz=detection.cfo_hz
+        )
+        if pending.header is not None:
+            self._pending = pending
+            return True
+        end = min(start + self._format.frame_samples(1), self._buffer.stop)
+        frames.append(
+            self._decoder.failed(pending, sample_start=start, sample_count=end - start)
+        )
+        # The next frame cannot begin within this preamble, but anywhere behind it.
+        self._resume(start + self._format.preamble_symbols * self._format.samples_per_symbol)
+        return True
+
+    def _body(self, frames: list[ReceivedFrame], *, last: bool) -> bool:
+        """Read the payload of the frame whose header has been read."""
+        detection, pending = self._detection, self._pending
+        if detection is None or pending is None or pending.header is None:
+            return False
+        start = detection.sample_start
+        count = self._format.frame_samples(pending.header.payload_symbols)
+        stop = start + count + self._decoder.tail_samples
+        if self._buffer.stop < stop and not last:
+            return False
+        origin = max(start - self._decoder.lead_samples, self._buffer.start)
+        samples = self._buffer.read(origin, stop)
+        frames.append(
+            self._decoder.read_payload(
+                samples,
+                pending,
+                sample_start=start - origin,
+                stream_start=start,
+                truncated=self._buffer.stop < start + count,
+            )
+        )
+        # Pulses of frames back to back overlap by their tails.
+        overlap = 2 * self._format.pulse_delay_samples
+        self._resume(start + count - overlap)
+        return True
+
+    def _resume(self, position: int) -> None:
+        self._detection = None
+        self._pending = None
+        self._position = position
+
+
+def receive_frames(
+    blocks: Iterable[NDArray[np.complex64]],
+    *,
+    frame_format: FrameFormat,
+    constellation: Constellation,
+    config: ReceiverConfig | None = None,
+) -> list[ReceivedFrame]:
+    """Return every frame of a stream, in order.
+
+    Args:
+        blocks: The samples, in blocks (num_samples,), complex64, of any size.
+        frame_format: The settings of the transmitter.
+        constellation: Of the payload.
+        config: Settings of the receiver; None for the defaults.
+
+    Raises:
+        SignalError: A block of the wrong shape or type, NaN or infinite samples.
+    """
+    receiver = FrameReceiver(frame_format, constellation, config)
+    frames = [frame for block in blocks for frame in receiver.process(block)]
+    return frames + receiver.finish()
+
+
+def lost_frames(frames: list[ReceivedFrame]) -> list[ReceivedFrame]:
+    """Return the frames that were not received whole."""
+    return [frame for frame in frames if frame.status is not FrameStatus.OK]

@@ -1,0 +1,195 @@
+"""Detection of the preamble of our frames in a stream, at any carrier offset up to a bound.
+
+Two gates, both on the part of a window's energy that falls on known waveforms, which no gain
+changes; white noise exceeds their thresholds with a probability that is known exactly.
+
+1. Every sample: one FFT correlation with a single period of the preamble. The powers at K places
+   one period apart, added up, over the energy of the window: Beta(K, N - K) in noise, N the
+   window's samples. The carrier turns little within a period, so no search over offsets is needed.
+2. Where the first gate opens: correlation with the whole preamble at every candidate offset,
+   coherent: noise exceeds t with probability (1 - t)^(N - 1) at each.
+
+Receivers filter their noise, so N counts 4/5 of the samples.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.fft import fft, ifft
+from scipy.special import betaincinv
+
+from phyemu.errors import ConfigError
+from phyemu.waveform.frame_format import FrameFormat, preamble_points
+from phyemu.waveform.pulse import shape_pulses
+
+__all__ = ["Detection", "PreambleDetector"]
+
+_NOISE_BAND: Final = 0.8  # least part of the sampled band that the receiver's noise fills
+_FIRST_RATE = 1e-5  # how often noise may open the first gate, per sample
+_TRIALS = 16  # candidates of the second gate that are independent of one another, per opening
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Detection:
+    """A preamble that was found.
+
+    Attributes:
+        sample_start: First sample of its first pulse on the strongest path, in the window searched.
+        cfo_hz: Carrier offset, to about a tenth of the inverse length of the preamble [Hz].
+        confidence: Part of the window's energy that the preamble explains, S / (S + N), 0..1.
+    """
+
+    sample_start: int
+    cfo_hz: float
+    confidence: float
+
+
+class PreambleDetector:
+    """Finds the first preamble of a window of samples."""
+
+    def __init__(
+        self, frame_format: FrameFormat, *, max_cfo_hz: float, false_alarm_rate: float
+    ) -> None:
+        """Prepare the correlations.
+
+        Args:
+            frame_format: What is sent.
+            max_cfo_hz: Largest carrier offset, either way [Hz], at most 0.4 of the inverse
+                duration of a preamble period, behind which a period no longer adds up.
+            false_alarm_rate: Probability that noise passes at one sample, 0..1.
+
+        Raises:
+            ConfigError: A value is out of range.
+        """
+        period_s = frame_format.preamble_period / frame_format.symbol_rate_hz
+        if not 0 <= max_cfo_hz * period_s <= 0.4:
+            raise ConfigError(
+                f"max_cfo_hz must be 0..{0.4 / period_s:g} for a preamble period of "
+                f"{1e6 * period_s:g} us, got {max_cfo_hz:g}; shorten preamble_period"
+            )
+        if not 0 < false_alarm_rate < 1:
+            raise ConfigError(f"false_alarm_rate must be in (0, 1), got {false_alarm_rate}")
+        sps = frame_format.samples_per_symbol
+        points = preamble_points(frame_format)
+        taps = frame_format.pulse_taps()
+        self._lag = frame_format.preamble_period * sps
+        self._periods = frame_format.preamble_periods
+        self._signs = points[:: frame_format.preamble_period].numpy()
+        self._template = shape_pulses(points, taps, samples_per_symbol=sps).numpy()
+        period = shape_pulses(points[: frame_format.preamble_period], taps, samples_per_symbol=sps)
+        self._period_samples = len(period.flatten())
+        self._energy = float(period.abs().square().sum())
+        self._fft_size = 1 << max(12, math.ceil(math.log2(8 * self._period_samples)))
+        self._spectrum = np.conj(fft(period.numpy(), self._fft_size)).astype(np.complex64)
+        # A search for an offset is fine enough at a quarter of the inverse length.
+        step = 1.0 / (4.0 * len(self._template))
+        reach = max_cfo_hz / frame_format.sample_rate_hz
+        bins = np.arange(-math.ceil(reach / step), math.ceil(reach / step) + 1)
+        self._offsets = bins * step
+        turns = np.outer(np.arange(self._periods) * self._lag, self._offsets)
+        self._combine = (self._signs.conj()[:, None] * np.exp(-2j * np.pi * turns)).astype(
+            np.complex64
+        )
+        self._fine = np.arange(-8, 9) * (step / 4.0)
+        self._sample_rate_hz = frame_format.sample_rate_hz
+        samples = _NOISE_BAND * len(self._template)
+        self._first_threshold = float(
+            betaincinv(self._periods, samples - self._periods, 1.0 - _FIRST_RATE)
+        )
+        self._second_threshold = -math.expm1(
+            math.log(false_alarm_rate / _TRIALS) / (samples - 1.0)
+        )
+
+    @property
+    def overlap(self) -> int:
+        """Samples behind the last start searched that a window must hold."""
+        # The peak may lie a preamble behind the first opening, and is as long again.
+        return 2 * len(self._template) + 2
+
+    def search(self, window: NDArray[np.complex64], num_starts: int) -> Detection | None:
+        """Return the first preamble that begins in a window; None if there is none.
+
+        Args:
+            window: (num_starts + overlap,), complex64, finite; a constant (DC) is taken off.
+            num_starts: Starts to search: a preamble that rises to its peak within one preamble
+                behind them is found too.
+        """
+        window = window - window.mean()
+        length = len(self._template)
+        reach = num_starts + length  # starts with full metrics
+        correlation = self._correlate(window, reach + (self._periods - 1) * self._lag)
+        power = np.square(correlation.real) + np.square(correlation.imag)
+        total = power[:reach].copy()
+        for index in range(1, self._periods):
+            total += power[index * self._lag : index * self._lag + reach]
+        squares = np.square(window.real) + np.square(window.imag)
+        running = np.cumsum(squares, dtype=np.float64)
+        energy = running[length - 1 : length - 1 + reach].copy()
+        energy[1:] -= running[: reach - 1]
+        energy32 = energy.astype(np.float32)
+        opened = total[:num_starts] > (self._first_threshold * self._energy) * energy32[:num_starts]
+        # Where all is zero, rounding decides; energy below this part of the window's is silence.
+        floor = 1e-9 * float(running[-1])
+        first = 0
+        while True:
+            opening = int(np.argmax(opened[first:])) + first if first < num_starts else num_starts
+            if opening >= num_starts or not opened[opening]:
+                return None
+            if energy[opening] > floor:
+                found = self._confirm(window, correlation, energy, opening)
+                if found is not None:
+                    return found
+            first = opening + length // 4
+
+    def _correlate(self, window: NDArray[np.complex64], count: int) -> NDArray[np.complex64]:
+        """Return the correlation with one period at starts 0..count-1."""
+        hop = self._fft_size - self._period_samples + 1
+        blocks = -(-count // hop)
+        padded = np.zeros((blocks - 1) * hop + self._fft_size, np.complex64)
+        used = min(len(window), len(padded))
+        padded[:used] = window[:used]
+        pieces = np.lib.stride_tricks.sliding_window_view(padded, self._fft_size)[::hop]
+        spectra = fft(pieces, axis=1)
+        spectra *= self._spectrum
+        result: NDArray[np.complex64] = ifft(spectra, axis=1, overwrite_x=True)[:, :hop]
+        return result.reshape(-1)[:count]
+
+    def _confirm(
+        self,
+        window: NDArray[np.complex64],
+        correlation: NDArray[np.complex64],
+        energy: NDArray[np.float64],
+        opening: int,
+    ) -> Detection | None:
+        """Return the best start within one preamble behind an opening, if it passes."""
+        length = len(self._template)
+        stop = min(opening + length, len(energy))
+        rows = np.stack(
+            [
+                correlation[opening + k * self._lag : stop + k * self._lag]
+                for k in range(self._periods)
+            ],
+            axis=1,
+        )
+        combined = np.abs(rows @ self._combine)
+        best = np.square(combined.max(axis=1)) / np.maximum(energy[opening:stop], 1e-30)
+        peak = opening + int(best.argmax())
+        coarse = self._offsets[int(combined[peak - opening].argmax())]
+        # The exact metric: whole preamble, finer offsets, the neighbouring samples.
+        starts = np.arange(max(peak - 1, 0), min(peak + 2, len(energy)))
+        samples = np.arange(length)
+        offsets = coarse + self._fine
+        despread = np.stack([window[s : s + length] * self._template.conj() for s in starts])
+        exact = np.abs(despread @ np.exp(-2j * np.pi * np.outer(samples, offsets)))
+        metric = np.square(exact) / (self._periods * self._energy * energy[starts][:, None])
+        row, column = np.unravel_index(int(metric.argmax()), metric.shape)
+        if metric[row, column] < self._second_threshold:
+            return None
+        return Detection(
+            sample_start=int(starts[row]),
+            cfo_hz=float(offsets[column] * self._sample_rate_hz),
+            confidence=min(float(metric[row, column]), 1.0),
+        )

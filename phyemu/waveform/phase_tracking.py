@@ -1,0 +1,199 @@
+"""Carrier phase over a frame: pilots first, then every symbol with the weight it deserves.
+
+The phase is a random walk (oscillator noise) with a drift (carrier offset that is left), constant
+over blocks of 32 symbols, smoothed over the whole frame (`phyemu.waveform.random_walk`).
+
+1. A Kalman filter over [phase, frequency] follows the known symbols and so unwraps their phases,
+   once for each of several step variances; the most likely one counts. The smoother does the rest.
+2. Newton steps on the likelihood of all symbols: gradient (2/s2) sum Im(z x*) and curvature
+   sum [(2/s2) Re(z x*) - (2/s2)^2 var Im(z c*)], x the mean and var the variance under the
+   posteriors. The second term is what not knowing the symbols costs (Louis 1982): the curvature
+   is that of known symbols where decisions are certain, and 0 where they say nothing of the phase.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from phyemu.waveform.constellation import Constellation
+from phyemu.waveform.modulation import symbol_posteriors
+from phyemu.waveform.random_walk import SmoothedWalk, smooth_walk
+
+__all__ = [
+    "PHASE_BLOCK",
+    "TrackedPhase",
+    "posterior_moments",
+    "refine_phase",
+    "track_known_phase",
+]
+
+PHASE_BLOCK = 32
+"""Symbols of a block of constant phase."""
+
+_STEP_VARIANCES = np.array([1e-9, 1e-7, 1e-6, 1e-5, 1e-4]) * PHASE_BLOCK
+_GROUP = 8
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class TrackedPhase:
+    """The phase of a frame.
+
+    Attributes:
+        walk: Phase of each block [rad].
+        phase: Phase of each symbol, (num_symbols,), float64 [rad].
+    """
+
+    walk: SmoothedWalk
+    phase: NDArray[np.float64]
+
+
+def _spread(walk: SmoothedWalk, num_symbols: int) -> TrackedPhase:
+    """Return the phase of each symbol, linear between the middles of blocks."""
+    middles = (np.arange(len(walk.values)) + 0.5) * PHASE_BLOCK - 0.5
+    symbols = np.arange(num_symbols, dtype=np.float64)
+    phase = np.interp(symbols, middles, walk.values)
+    # Beyond the outer middles the drift goes on.
+    head = symbols < middles[0]
+    phase[head] += walk.drift / PHASE_BLOCK * (symbols[head] - middles[0])
+    tail = symbols > middles[-1]
+    phase[tail] += walk.drift / PHASE_BLOCK * (symbols[tail] - middles[-1])
+    return TrackedPhase(walk=walk, phase=phase)
+
+
+def track_known_phase(
+    points: NDArray[np.complex64],
+    positions: NDArray[np.int64],
+    known: NDArray[np.complex64],
+    *,
+    noise_variance: float,
+    frequency_variance: float,
+) -> TrackedPhase:
+    """Return the phase as the known symbols show it.
+
+    Args:
+        points: All equalised symbols of a frame, (num_symbols,).
+        positions: Of the known symbols, (num_known,), ascending; the preamble comes first.
+        known: Their values, (num_known,).
+        noise_variance: Total complex variance of the noise on `points`.
+        frequency_variance: Of the carrier offset that is left [(rad per symbol)^2].
+    """
+    products = points[positions] * known.conj()
+    # Neighbours are added up: runs of at most 8 symbols without a gap.
+    breaks = np.flatnonzero(np.diff(positions) != 1) + 1
+    starts = np.union1d(breaks, np.arange(0, breaks[0] if len(breaks) else len(known), _GROUP))
+    sums = np.add.reduceat(products.astype(np.complex128), starts)
+    counts = np.diff(np.append(starts, len(products)))
+    times = np.add.reduceat(positions.astype(np.float64), starts) / counts
+    variances = noise_variance / (2.0 * counts)
+    candidates = [
+        _filter(times, sums, variances, float(q) / PHASE_BLOCK, frequency_variance)
+        for q in _STEP_VARIANCES[1:]
+    ]
+    phases = max(candidates, key=lambda item: item[0])[1]
+    num_blocks = -(-len(points) // PHASE_BLOCK)
+    block = (times // PHASE_BLOCK).astype(np.int64)
+    information = np.bincount(block, 1.0 / variances, minlength=num_blocks)
+    weighted = np.bincount(block, phases / variances, minlength=num_blocks)
+    values = np.divide(
+        weighted, information, out=np.zeros(num_blocks), where=information > 0
+    )
+    return _spread(smooth_walk(values, information, _STEP_VARIANCES), len(points))
+
+
+def _filter(
+    times: NDArray[np.float64],
+    sums: NDArray[np.complex128],
+    variances: NDArray[np.float64],
+    step_variance: float,
+    frequency_variance: float,
+) -> tuple[float, NDArray[np.float64]]:
+    """Return the log likelihood of the phases of `sums`, and those phases unwrapped.
+
+    A Kalman filter over [phase, frequency]; plain floats, as arrays of two cost more than they do.
+    """
+    phase, frequency = 0.0, 0.0
+    p00, p01, p11 = 10.0, 0.0, frequency_variance
+    likelihood = 0.0
+    angles = np.angle(sums).tolist()
+    unwrapped = []
+    last = float(times[0])
+    for time, angle, variance in zip(times.tolist(), angles, variances.tolist(), strict=True):
+        gap = time - last
+        last = time
+        phase += frequency * gap
+        p00 += gap * (2.0 * p01 + gap * p11) + step_variance * gap
+        p01 += gap * p11
+        innovation = math.remainder(angle - phase, 2.0 * math.pi)
+        unwrapped.append(phase + innovation)
+        total = p00 + variance
+        likelihood -= 0.5 * (innovation * innovation / total + math.log(total))
+        gain0, gain1 = p00 / total, p01 / total
+        phase += gain0 * innovation
+        frequency += gain1 * innovation
+        p11 -= gain1 * p01
+        p01 -= gain0 * p01
+        p00 -= gain0 * p00
+    return likelihood, np.array(unwrapped)
+
+
+def refine_phase(
+    points: NDArray[np.complex64],
+    means: NDArray[np.complex64],
+    uncertainty: NDArray[np.float32],
+    known: NDArray[np.bool_],
+    previous: TrackedPhase,
+    *,
+    noise_variance: float,
+) -> TrackedPhase:
+    """Return the phase after a Newton step on the likelihood of all symbols.
+
+    Args:
+        points: All symbols of a frame, turned back by `previous`, (num_symbols,).
+        means: Mean of each symbol's point under its posteriors (known symbols: the point).
+        uncertainty: Variance of Im(z c*) under the posteriors (known symbols: 0).
+        known: Which symbols are known, (num_symbols,).
+        previous: The phase so far.
+        noise_variance: Total complex variance of the noise on `points`.
+    """
+    scale = 2.0 / noise_variance
+    products = points * means.conj()
+    certain = scale * products.real
+    curvature = np.where(known, certain, 0.0)
+    # The curvature of one unknown symbol can be negative; its mean over the frame says how much
+    # such a symbol tells.
+    unknown = certain[~known] - scale**2 * uncertainty[~known]
+    curvature[~known] = max(float(unknown.mean()), 0.0) if len(unknown) else 0.0
+    starts = np.arange(0, len(points), PHASE_BLOCK)
+    gradient = np.add.reduceat(scale * products.imag.astype(np.float64), starts)
+    information = np.maximum(np.add.reduceat(curvature.astype(np.float64), starts), 0.0)
+    steps = np.divide(
+        gradient, information, out=np.zeros(len(starts)), where=information > 1e-6
+    )
+    information = np.where(information > 1e-6, information, 0.0)
+    if not information.any():
+        return previous
+    # A block cannot tell more than a turn's part; wilder steps are noise of uncertain symbols.
+    steps = np.clip(steps, -0.5, 0.5)
+    walk = smooth_walk(previous.walk.values + steps, information, _STEP_VARIANCES)
+    return _spread(walk, len(points))
+
+
+def posterior_moments(
+    points: NDArray[np.complex64], constellation: Constellation, *, noise_variance: float
+) -> tuple[NDArray[np.complex64], NDArray[np.float32], NDArray[np.float32]]:
+    """Return E[c], var Im(z c*) and E|c|^2 under the posteriors of each point, (num_symbols,)."""
+    received = torch.from_numpy(points)
+    posteriors = symbol_posteriors(received, constellation, noise_variance=noise_variance)
+    x, y = constellation.points.real, constellation.points.imag
+    moments = posteriors @ torch.stack([x, y, x * x, y * y, x * y], dim=1)
+    mean_x, mean_y, xx, yy, xy = moments.unbind(-1)
+    zx, zy = received.real, received.imag
+    # Im(z c*) = zy cx - zx cy.
+    mean = zy * mean_x - zx * mean_y
+    second = zy * zy * xx + zx * zx * yy - 2.0 * zx * zy * xy
+    variance = (second - mean * mean).clamp(min=0.0)
+    means = torch.complex(mean_x, mean_y)
+    return means.numpy(), variance.numpy(), (xx + yy).numpy()
