@@ -2,7 +2,8 @@
 
 from phyemu.radio.bursts import record_bursts
 from phyemu.radio.capture import CaptureEnd, CaptureSummary, capture_to_recording
-from phyemu.radio.emulated import EmulatedRadio
+from phyemu.radio.duplex import capture_transmission
+from phyemu.radio.emulated import EmulatedRadio, load_world_or_channel
 from phyemu.radio.radio import Radio
 from phyemu.radio.recorded import RecordedRadio
 from phyemu.radio.stream import (
@@ -15,6 +16,8 @@ from phyemu.radio.stream import (
 from phyemu.radio.transmission import (
     TransmitLevels,
     measure_levels,
+    send_recording,
+    sent_fields,
     transmit_recording,
 )
 from phyemu.radio.usrp import UsrpRadio
@@ -38,8 +41,12 @@ __all__ = [
     "UsrpPort",
     "UsrpRadio",
     "capture_to_recording",
+    "capture_transmission",
     "find_usrps",
+    "load_world_or_channel",
     "measure_levels",
     "record_bursts",
+    "send_recording",
+    "sent_fields",
     "transmit_recording",
 ]

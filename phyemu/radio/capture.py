@@ -84,6 +84,24 @@ class CaptureSummary:
         """Return the length of what was recorded, without the gaps [s]."""
         return self.num_samples / self.sample_rate_hz
 
+    def line(self) -> str:
+        """Return the summary as one line for people."""
+        parts = [
+            f"{self.path}: {self.num_samples} samples ({self.duration_s:.3f} s) at "
+            f"{self.sample_rate_hz / 1e6:g} Msps"
+        ]
+        if self.num_channels > 1:
+            parts.append(f"{self.num_channels} channels")
+        if self.num_segments > 1:
+            lost = "an unknown number of" if self.lost_samples is None else self.lost_samples
+            parts.append(f"{self.num_segments - 1} gaps, {lost} samples lost")
+        parts += [f"{event} x{count}" for event, count in self.events.items()]
+        if self.num_clipped:
+            parts.append(f"{self.num_clipped} clipped")
+        if self.ended_by is not CaptureEnd.COMPLETE:
+            parts.append(f"{self.ended_by} {self.detail}".rstrip())
+        return ", ".join(parts)
+
     def to_dict(self) -> dict[str, Any]:
         """Return the summary with JSON types only."""
         values = asdict(self) | {"duration_s": self.duration_s}

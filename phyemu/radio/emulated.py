@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from phyemu.channel import ChannelModel, ChannelStream
+from phyemu.channel import ChannelModel, ChannelStream, load_channel
+from phyemu.channel.emulate import check_rate, reference_level
 from phyemu.errors import ConfigError, RadioError
+from phyemu.iq import Recording
 from phyemu.radio.radio import Radio, receive_buffer
 from phyemu.radio.stream import (
     ReceivedBlock,
@@ -17,7 +19,22 @@ from phyemu.radio.stream import (
     transmit_blocks,
 )
 
-__all__ = ["EmulatedRadio"]
+__all__ = ["EmulatedRadio", "load_world_or_channel"]
+
+
+def load_world_or_channel(spec: str) -> ChannelModel:
+    """Return the channel of an emulated world by its name, or any other channel by its spec.
+
+    Args:
+        spec: "office-nlos-world" and the like (`phyemu.channel.world_names`), or what
+            `phyemu.channel.load_channel` takes.
+
+    Raises:
+        ConfigError: No such world or channel; the message says which there are.
+        StoreError: The file is not what it should be.
+    """
+    name = spec.strip().lower().replace("_", "-")
+    return load_channel(f"world:{name.removesuffix('-world')}" if name.endswith("-world") else spec)
 
 
 class EmulatedRadio(Radio):
@@ -72,6 +89,30 @@ class EmulatedRadio(Radio):
         self._queue: deque[_EmulatedTransmission] = deque()
         self._num_received = 0
         self._closed = False
+
+    @classmethod
+    def for_recording(
+        cls, recording: Recording, model: ChannelModel, *, seed: int
+    ) -> "EmulatedRadio":
+        """Return the radio whose SNR refers to what `recording` would transmit.
+
+        Its metadata says how strong that is and how fast its symbols are; without metadata the
+        power of its active samples and the sample rate are taken.
+
+        Raises:
+            ConfigError: The channel was measured at another sample rate.
+            SignalError: The recording is silent, so that there is no power to refer to.
+        """
+        check_rate(recording, model)
+        reference = reference_level(recording)
+        return cls(
+            model,
+            sample_rate_hz=recording.sample_rate_hz,
+            symbol_rate_hz=reference.symbol_rate_hz,
+            reference_power=reference.power,
+            seed=seed,
+            center_frequency_hz=recording.center_frequency_hz,
+        )
 
     @property
     def name(self) -> str:
@@ -209,6 +250,11 @@ class _EmulatedTransmission:
             self._num_samples += piece.size
         return position
 
+    @property
+    def num_samples(self) -> int:
+        """Return the samples that went out so far."""
+        return self._num_samples
+
     def exhausted(self) -> bool:
         """Return whether there is nothing more to send; looks at the next block if need be."""
         if not self.finished and not self._rest.size and not self._silence:
@@ -224,7 +270,7 @@ class _EmulatedTransmission:
         return TransmitReport(
             num_samples=self._num_samples,
             start_index=self._start_index,
-            acknowledged=self.finished,
+            acknowledged=self.exhausted(),
         )
 
     def stop(self) -> None:

@@ -117,6 +117,10 @@ class TransmitReport:
 class Transmission(Protocol):
     """A transmission that has been handed to a radio."""
 
+    @property
+    def num_samples(self) -> int:
+        """Return the samples per channel that the radio took so far."""
+
     def wait(self, timeout_s: float | None = None) -> TransmitReport | None:
         """Return the report once the radio took the last sample; None after `timeout_s` [s].
 

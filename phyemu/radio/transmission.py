@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,11 +12,19 @@ from phyemu.errors import ConfigError, RadioError
 from phyemu.iq import Recording
 from phyemu.progress import ProgressCallback, no_progress
 from phyemu.radio.radio import Radio
-from phyemu.radio.stream import Transmission
+from phyemu.radio.stream import Transmission, TransmitReport
 
-__all__ = ["TransmitLevels", "measure_levels", "transmit_recording"]
+__all__ = [
+    "TransmitLevels",
+    "measure_levels",
+    "send_recording",
+    "sent_fields",
+    "transmit_recording",
+]
 
 _BLOCK_SAMPLES = 1 << 18
+# How often the progress of a transmission is looked at [s].
+_POLL_S = 0.1
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -104,6 +113,55 @@ def transmit_recording(
             f"has {radio.num_channels}"
         )
     return radio.transmit(_repeated(recording, amplitude, repeats), delay_s=delay_s)
+
+
+def send_recording(
+    radio: Radio,
+    recording: Recording,
+    *,
+    amplitude: float = 1.0,
+    repeats: int | None = 1,
+    delay_s: float = 0.0,
+    progress: ProgressCallback = no_progress,
+) -> TransmitReport:
+    """Transmit as `transmit_recording`, wait for the end, and return how it went.
+
+    Ctrl-C ends the burst in good order; the report then says how far it came.
+
+    Args:
+        radio: The transmitter.
+        recording: What to send.
+        amplitude: Scale applied to the samples.
+        repeats: Times to send it; None: until Ctrl-C.
+        delay_s: Time to the first sample [s].
+        progress: Called with the stage "transmit" and the samples that the radio took.
+
+    Raises:
+        PhyemuError: As `transmit_recording`.
+    """
+    transmission = transmit_recording(
+        radio, recording, amplitude=amplitude, repeats=repeats, delay_s=delay_s
+    )
+    total = (repeats or 0) * recording.num_samples
+    while True:
+        try:
+            report = transmission.wait(_POLL_S)
+            progress("transmit", transmission.num_samples, total)
+            if report is not None:
+                return report
+        except KeyboardInterrupt:
+            transmission.stop()
+
+
+def sent_fields(recording: Recording) -> dict[str, Any]:
+    """Return the SigMF global fields by which a reception says what was sent: its `phyemu:*` keys.
+
+    So `sound`, `fit` and `replay` know the waveform of a capture without the transmitted file.
+    """
+    fields = {
+        key: value for key, value in recording.global_fields.items() if key.startswith("phyemu:")
+    }
+    return fields | {"phyemu:transmit_recording": recording.path.name}
 
 
 def _check_amplitude(amplitude: float) -> None:

@@ -76,6 +76,11 @@ class UsrpTransmission:
         )
         pool.shutdown(wait=False)
 
+    @property
+    def num_samples(self) -> int:
+        """Return the samples per channel that the device took so far."""
+        return self._counts.num_samples
+
     def wait(self, timeout_s: float | None = None) -> TransmitReport | None:
         """Return the report once the burst has ended; None after `timeout_s` [s].
 

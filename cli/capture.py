@@ -1,0 +1,165 @@
+"""`phyemu capture`: a radio into a recording."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .options import (
+    CAPTURES,
+    FREQUENCY,
+    echo_json,
+    force_option,
+    json_option,
+    output_option,
+    quiet_option,
+    refuse_existing,
+    seed_option,
+)
+from .progress import progress_bars
+
+
+@click.command("capture")
+@click.option("--usrp", metavar="ARGS", help="UHD device arguments; '' is the only USRP there is.")
+@click.option(
+    "--emulated",
+    metavar="CHANNEL",
+    help="Emulated radio: a channel as in `phyemu emulate`, or a world such as office-nlos-world.",
+)
+@click.option("--transmit", type=CAPTURES, help="Recording to transmit at the same time.")
+@click.option("--rate", type=FREQUENCY, help="Sample rate.  [default: that of --transmit]")
+@click.option("--freq", type=FREQUENCY, help="Center frequency.")
+@click.option("--gain", type=float, default=0.0, show_default=True, help="Receive gain in dB.")
+@click.option("--antenna", help="Receive antenna, such as RX2.  [default: the device's]")
+@click.option("--bandwidth", type=FREQUENCY, help="Analog filter.  [default: the device's]")
+@click.option("--lo-offset", type=float, metavar="HZ", help="LO offset.  [default: the device's]")
+@click.option("--tx-gain", type=float, default=0.0, show_default=True, help="Transmit gain in dB.")
+@click.option("--tx-antenna", help="Transmit antenna.  [default: the device's]")
+@click.option("--clock-source", help="internal, external, gpsdo.  [default: the device's]")
+@click.option("--time-source", help="internal, external, gpsdo.  [default: the device's]")
+@click.option("--channels", default="0", show_default=True, help="Channels, such as 0,1.")
+@click.option("--duration", type=click.FloatRange(0, min_open=True), help="Seconds to record.")
+@click.option("--samples", type=click.IntRange(1), help="Samples per channel to record.")
+@click.option("--datatype", default="ci16_le", show_default=True, help="SigMF datatype.")
+@click.option(
+    "--repeat", type=click.IntRange(1), default=1, show_default=True, help="Times to send."
+)
+@output_option()
+@seed_option
+@force_option
+@json_option
+@quiet_option
+def command(
+    usrp: str | None,
+    emulated: str | None,
+    transmit: Path | None,
+    rate: float | None,
+    freq: float | None,
+    gain: float,
+    antenna: str | None,
+    bandwidth: float | None,
+    lo_offset: float | None,
+    tx_gain: float,
+    tx_antenna: str | None,
+    clock_source: str | None,
+    time_source: str | None,
+    channels: str,
+    duration: float | None,
+    samples: int | None,
+    datatype: str,
+    repeat: int,
+    output: Path,
+    seed: int,
+    force: bool,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Record from a USRP, or from an emulated radio that hears what --transmit sends.
+
+    Without --duration and --samples it records the transmission, or until Ctrl-C. A recording is
+    valid whatever ended it; gaps are capture segments of their own.
+    """
+    if (usrp is None) == (emulated is None):
+        raise click.UsageError("give one of --usrp ARGS and --emulated CHANNEL")
+    if emulated is not None and transmit is None:
+        raise click.UsageError("--emulated needs --transmit, the recording that it hears")
+    if usrp is not None and (freq is None or (rate is None and transmit is None)):
+        raise click.UsageError("--usrp needs --rate and --freq")
+    if duration is not None and samples is not None:
+        raise click.UsageError("give --duration or --samples, not both")
+    from contextlib import ExitStack
+    from dataclasses import asdict
+
+    from phyemu.iq import open_recording
+    from phyemu.radio import (
+        EmulatedRadio,
+        Radio,
+        UsrpConfig,
+        UsrpPort,
+        UsrpRadio,
+        capture_to_recording,
+        capture_transmission,
+        load_world_or_channel,
+    )
+
+    refuse_existing(output, force)
+    with ExitStack() as stack:
+        sent = None if transmit is None else stack.enter_context(open_recording(transmit))
+        radio: Radio
+        if emulated is not None and sent is not None:
+            model = load_world_or_channel(emulated)
+            radio = EmulatedRadio.for_recording(sent, model, seed=seed)
+        else:
+            radio = UsrpRadio(
+                UsrpConfig(
+                    args=usrp or "",
+                    sample_rate_hz=rate or (sent.sample_rate_hz if sent is not None else 0.0),
+                    center_frequency_hz=freq or 0.0,
+                    channels=_channels(channels),
+                    rx=UsrpPort(
+                        gain_db=gain,
+                        antenna=antenna,
+                        bandwidth_hz=bandwidth,
+                        lo_offset_hz=lo_offset,
+                    ),
+                    tx=UsrpPort(gain_db=tx_gain, antenna=tx_antenna),
+                    clock_source=clock_source,
+                    time_source=time_source,
+                )
+            )
+        stack.enter_context(radio)
+        length: dict[str, Any] = {"num_samples": samples, "duration_s": duration}
+        progress = stack.enter_context(progress_bars(quiet))
+        if sent is None:
+            report = None
+            summary = capture_to_recording(
+                radio, output, datatype=datatype, force=force, progress=progress, **length
+            )
+        else:
+            summary, report = capture_transmission(
+                radio,
+                sent,
+                output,
+                repeats=repeat,
+                datatype=datatype,
+                force=force,
+                progress=progress,
+                **length,
+            )
+    if as_json:
+        echo_json(summary.to_dict() | {"transmitted": None if report is None else asdict(report)})
+        return
+    click.echo(summary.line())
+    if report is not None and (report.underflows or report.clipped or report.detail):
+        click.echo(
+            f"transmitted {report.num_samples} samples, {report.underflows} underflows, "
+            f"{report.clipped} clipped {report.detail}".rstrip(),
+            err=True,
+        )
+
+
+def _channels(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError as exc:
+        raise click.BadParameter(f"{text!r}: write 0 or 0,1", param_hint="--channels") from exc
