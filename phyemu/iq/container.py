@@ -1,24 +1,33 @@
-"""Where the metadata and the samples of a recording lie: pair, archive or compressed archive."""
+"""Where the metadata and the samples of a recording lie: pair, archive or compressed archive.
+
+Every file of a recording is taken for hostile: nothing is unpacked by name, members that climb out
+of the archive, links and devices are refused, and sizes are checked before memory is taken.
+"""
 
 import gzip
+import json
 import lzma
 import shutil
+import stat
 import tarfile
 import tempfile
 import zipfile
 import zlib
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, TypeVar
+
+from sigmf import SIGMF_ARCHIVE_EXTS, SIGMF_DATASET_EXT, SIGMF_METADATA_EXT
 
 from phyemu.errors import RecordingError
 
 __all__ = ["Container", "open_container"]
 
 _Member = TypeVar("_Member", tarfile.TarInfo, zipfile.ZipInfo)
-_META, _DATA = ".sigmf-meta", ".sigmf-data"
+_ARCHIVES = tuple(sorted(SIGMF_ARCHIVE_EXTS, key=len))
 _MAX_META_BYTES = 256 << 20
-_ARCHIVES = (".sigmf", ".sigmf.gz", ".sigmf.xz", ".sigmf.zip")
+_COPY_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +39,8 @@ class Container:
         meta_name: Name of the metadata, for messages.
         meta_text: Its content.
         data_file: Open file that holds the samples; an anonymous one for compressed archives.
-        data_offset: First byte of the samples in it.
-        data_bytes: Bytes of the samples.
+        data_offset: First byte of the dataset in it.
+        data_bytes: Bytes of the dataset.
     """
 
     path: Path
@@ -49,62 +58,92 @@ def open_container(path: Path) -> Container:
         RecordingError: Missing, damaged or hostile.
     """
     resolved = _resolve(path)
-    try:
-        if resolved.name.lower().endswith(_ARCHIVES):
-            return _open_archive(resolved)
-        return _open_pair(resolved)
-    except OSError as error:
-        raise RecordingError(f"{resolved}: cannot be read ({error.strerror or error})") from error
+    with ExitStack() as on_failure:
+        try:
+            if resolved.name.lower().endswith(_ARCHIVES):
+                container = _open_archive(resolved, on_failure)
+            else:
+                container = _open_pair(resolved, on_failure)
+        except OSError as error:
+            reason = error.strerror or error
+            raise RecordingError(f"{resolved}: cannot be read ({reason})") from error
+        on_failure.pop_all()
+    return container
 
 
 def _resolve(path: Path) -> Path:
-    if path.suffix == _DATA:
-        return path.with_suffix(_META)
+    if path.suffix == SIGMF_DATASET_EXT:
+        return path.with_suffix(SIGMF_METADATA_EXT)
     if path.is_file():
         return path
-    for suffix in (_META, *_ARCHIVES):
+    for suffix in (SIGMF_METADATA_EXT, *_ARCHIVES):
         beside = path.with_name(path.name + suffix)
         if beside.is_file():
             return beside
     raise RecordingError(
-        f"{path}: no such recording; looked for it, and for {path.name} with {_META}, "
-        f"{', '.join(_ARCHIVES)}"
+        f"{path}: no such recording; looked for it, and for {path.name} with "
+        f"{SIGMF_METADATA_EXT}, {', '.join(_ARCHIVES)}"
     )
 
 
-def _open_pair(path: Path) -> Container:
-    if path.suffix != _META:
+def _open_pair(path: Path, on_failure: ExitStack) -> Container:
+    if path.suffix != SIGMF_METADATA_EXT:
         raise RecordingError(
-            f"{path}: no SigMF name; it must end in {_META}, {_DATA} or {', '.join(_ARCHIVES)}"
+            f"{path}: no SigMF name; it must end in {SIGMF_METADATA_EXT}, {SIGMF_DATASET_EXT} or "
+            f"{', '.join(_ARCHIVES)}"
         )
     if not path.is_file():
         raise RecordingError(f"{path}: the metadata file is missing beside the data")
-    data_path = path.with_suffix(_DATA)
+    _refuse_large_metadata(path, path.stat().st_size)
+    text = path.read_bytes()
+    data_path = path.with_suffix(SIGMF_DATASET_EXT)
     if not data_path.is_file():
-        raise RecordingError(f"{path}: its data file {data_path.name} is missing beside it")
-    data_file = data_path.open("rb")
-    return Container(path, path.name, path.read_bytes(), data_file, 0, data_path.stat().st_size)
+        foreign = _foreign_dataset(text)
+        if foreign is None:
+            raise RecordingError(f"{path}: its data file {data_path.name} is missing beside it")
+        data_path = path.with_name(foreign)
+        if not data_path.is_file():
+            raise RecordingError(f"{path}: its core:dataset {foreign} is missing beside it")
+    data_file = on_failure.enter_context(data_path.open("rb"))
+    return Container(path, path.name, text, data_file, 0, data_path.stat().st_size)
 
 
-def _open_archive(path: Path) -> Container:
-    if path.stat().st_size == 0:
-        raise RecordingError(f"{path}: is empty")
+def _foreign_dataset(meta_text: bytes) -> str | None:
+    """Return the plain file name in core:dataset (samples within another format), or None."""
     try:
-        if path.name.lower().endswith(".zip"):
-            return _open_zip(path)
-        if path.suffix == ".sigmf":
-            return _open_tar(path, path.open("rb"))
-        opener = gzip.open if path.suffix == ".gz" else lzma.open
-        unpacked = tempfile.TemporaryFile()
-        with opener(path, "rb") as packed:
-            shutil.copyfileobj(packed, unpacked, 1 << 20)
+        name = json.loads(meta_text)["global"]["core:dataset"]
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return None  # metadata that cannot be read is refused where it is parsed
+    is_plain = isinstance(name, str) and name == PurePosixPath(name).name and "\\" not in name
+    return name if is_plain else None
+
+
+def _open_archive(path: Path, on_failure: ExitStack) -> Container:
+    if path.stat().st_size == 0:
+        raise RecordingError(f"{path}: is empty; copy it again")
+    name = path.name.lower()
+    try:
+        if name.endswith(".zip"):
+            return _open_zip(path, on_failure)
+        if name.endswith(".sigmf"):
+            return _open_tar(path, on_failure.enter_context(path.open("rb")))
+        unpacked = on_failure.enter_context(tempfile.TemporaryFile())
+        with (gzip.open if name.endswith(".gz") else lzma.open)(path, "rb") as packed:
+            shutil.copyfileobj(packed, unpacked, _COPY_BYTES)
         return _open_tar(path, unpacked)
-    except (tarfile.TarError, zipfile.BadZipFile, lzma.LZMAError, zlib.error, EOFError) as error:
+    except (
+        tarfile.TarError,
+        zipfile.BadZipFile,
+        gzip.BadGzipFile,
+        lzma.LZMAError,
+        zlib.error,
+        EOFError,
+        NotImplementedError,  # a zip method that Python lacks
+    ) as error:
         raise RecordingError(
-            f"{path}: is damaged or no archive ({error}); copy it again"
+            f"{path}: is damaged, truncated, or not the kind of archive that its name says "
+            f"({error}); copy it again"
         ) from error
-    except gzip.BadGzipFile as error:
-        raise RecordingError(f"{path}: is no gzip file ({error}); copy it again") from error
 
 
 def _open_tar(path: Path, file: IO[bytes]) -> Container:
@@ -112,58 +151,74 @@ def _open_tar(path: Path, file: IO[bytes]) -> Container:
     file.seek(0)
     with tarfile.open(fileobj=file, mode="r:") as archive:
         members = archive.getmembers()
-        for member in members:
-            _refuse_hostile(path, member.name)
-            if not (member.isfile() or member.isdir()) or member.issparse():
-                raise RecordingError(
-                    f"{path}: member {member.name} is a link or a device; make the archive again"
-                )
-        meta = _only(path, [member for member in members if member.name.endswith(_META)], _META)
-        data = _only(path, [member for member in members if member.name.endswith(_DATA)], _DATA)
-        _refuse_large_metadata(path, meta.size)
-        if data.offset_data + data.size > size:
+    for member in members:
+        _refuse_climbing(path, member.name)
+        if not (member.isfile() or member.isdir()) or member.issparse():
             raise RecordingError(
-                f"{path}: truncated, {data.name} should have {data.size} bytes but "
-                f"{max(0, size - data.offset_data)} are there; copy it again"
+                f"{path}: member {member.name!r} is a link, a device or sparse, which no SigMF "
+                "archive holds; do not trust it"
             )
-        file.seek(meta.offset_data)
-        text = file.read(meta.size)
+        if member.offset_data + member.size > size:
+            raise RecordingError(
+                f"{path}: truncated, {member.name} should have {member.size} bytes but "
+                f"{max(0, size - member.offset_data)} are there; copy it again"
+            )
+    files = {member.name: member for member in members if member.isfile()}
+    meta = files[_only(path, files, SIGMF_METADATA_EXT)]
+    _refuse_large_metadata(path, meta.size)
+    file.seek(meta.offset_data)
+    text = file.read(meta.size)
+    data = files[_dataset_member(path, files, text)]
     return Container(path, f"{path.name}:{meta.name}", text, file, data.offset_data, data.size)
 
 
-def _open_zip(path: Path) -> Container:
+def _open_zip(path: Path, on_failure: ExitStack) -> Container:
     with zipfile.ZipFile(path) as archive:
-        members = archive.infolist()
-        for member in members:
-            _refuse_hostile(path, member.filename)
-        metas = [member for member in members if member.filename.endswith(_META)]
-        datas = [member for member in members if member.filename.endswith(_DATA)]
-        meta, data = _only(path, metas, _META), _only(path, datas, _DATA)
+        files = {member.filename: member for member in archive.infolist() if not member.is_dir()}
+        for name, member in files.items():
+            _refuse_climbing(path, name)
+            if stat.S_ISLNK(member.external_attr >> 16):
+                raise RecordingError(f"{path}: member {name!r} is a link; do not trust it")
+            if member.flag_bits & 1:
+                raise RecordingError(f"{path}: member {name!r} is encrypted; unpack it first")
+        meta = files[_only(path, files, SIGMF_METADATA_EXT)]
         _refuse_large_metadata(path, meta.file_size)
         text = archive.read(meta)
-        unpacked = tempfile.TemporaryFile()
+        data = files[_dataset_member(path, files, text)]
+        unpacked = on_failure.enter_context(tempfile.TemporaryFile())
         with archive.open(data) as packed:
-            shutil.copyfileobj(packed, unpacked, 1 << 20)
+            shutil.copyfileobj(packed, unpacked, _COPY_BYTES)
         size = unpacked.tell()
     return Container(path, f"{path.name}:{meta.filename}", text, unpacked, 0, size)
 
 
-def _refuse_hostile(path: Path, name: str) -> None:
-    parts = PurePosixPath(name).parts
-    if name.startswith("/") or ".." in parts:
+def _refuse_climbing(path: Path, name: str) -> None:
+    plain = name.replace("\\", "/")
+    if plain.startswith("/") or ".." in PurePosixPath(plain).parts:
         raise RecordingError(f"{path}: member {name!r} climbs out of the archive; do not trust it")
 
 
 def _refuse_large_metadata(path: Path, size: int) -> None:
     if size > _MAX_META_BYTES:
         raise RecordingError(
-            f"{path}: its metadata has {size} bytes, at most {_MAX_META_BYTES} are read"
+            f"{path}: its metadata has {size} bytes, at most {_MAX_META_BYTES} are read; remove "
+            "annotations"
         )
 
 
-def _only(path: Path, found: list[_Member], suffix: str) -> _Member:
-    if len(found) != 1:
+def _dataset_member(path: Path, files: dict[str, _Member], meta_text: bytes) -> str:
+    foreign = _foreign_dataset(meta_text)
+    if foreign is not None and not any(name.endswith(SIGMF_DATASET_EXT) for name in files):
+        return _only(path, files, foreign)
+    return _only(path, files, SIGMF_DATASET_EXT)
+
+
+def _only(path: Path, files: dict[str, _Member], suffix: str) -> str:
+    found = [name for name in files if name.endswith(suffix)]
+    if not found:
+        raise RecordingError(f"{path}: holds no {suffix} file: truncated, or no SigMF archive")
+    if len(found) > 1:
         raise RecordingError(
-            f"{path}: holds {len(found)} {suffix} files, one is needed; unpack it and open one pair"
+            f"{path}: holds {len(found)} recordings ({suffix} files); unpack it and name one"
         )
     return found[0]

@@ -1,8 +1,13 @@
-"""SigMF metadata: checked once when read, then plain frozen values."""
+"""SigMF metadata: checked once when read, then plain frozen values.
 
+Sample indices are those of the dataset: `core:offset`, which a recording split over several files
+adds to all of them, is taken off.
+"""
+
+import functools
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,9 +17,21 @@ from sigmf import __specification__
 
 from phyemu.errors import RecordingError
 
-__all__ = ["Annotation", "CaptureSegment", "Metadata", "parse_metadata", "render_metadata"]
+__all__ = [
+    "Annotation",
+    "CaptureSegment",
+    "Metadata",
+    "check_extent",
+    "parse_metadata",
+    "render_metadata",
+]
 
-_CORE = "core:"
+_NAMESPACE = {"name": "phyemu", "version": "1.0.0", "optional": True}
+_CAPTURE_KEYS = {
+    f"core:{key}"
+    for key in ("sample_start", "global_index", "frequency", "datetime", "header_bytes")
+}
+_ANNOTATION_KEYS = {f"core:{key}" for key in ("sample_start", "sample_count", "label", "comment")}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -80,6 +97,12 @@ class Metadata:
     annotations: tuple[Annotation, ...]
 
 
+@functools.cache
+def _validator() -> Any:
+    schema = sigmf.schema.get_schema()
+    return jsonschema.validators.validator_for(schema)(schema)
+
+
 def parse_metadata(text: bytes | str, *, where: str) -> Metadata:
     """Return checked metadata.
 
@@ -88,7 +111,8 @@ def parse_metadata(text: bytes | str, *, where: str) -> Metadata:
         where: Its name, for messages.
 
     Raises:
-        RecordingError: No JSON, or against SigMF's schema; the message names the field.
+        RecordingError: No JSON, against SigMF's schema, or contradictory; the message names the
+            field.
     """
     try:
         tree = json.loads(text)
@@ -100,18 +124,23 @@ def parse_metadata(text: bytes | str, *, where: str) -> Metadata:
     rate = globals_.get("core:sample_rate")
     if isinstance(rate, bool) or not isinstance(rate, int | float) or not _is_rate(rate):
         raise RecordingError(
-            f"{where}: core:sample_rate must be a positive number of Hz, got {rate!r}; correct it"
+            f"{where}: core:sample_rate must be a positive number of Hz, got {_short(rate)}; "
+            "correct it"
         )
-    try:
-        jsonschema.validate(tree, sigmf.schema.get_schema())
-    except jsonschema.ValidationError as error:
-        place = "/".join(str(part) for part in error.absolute_path) or "global"
-        raise RecordingError(f"{where}: {place}: {error.message}") from error
-    captures = tuple(_capture(entry, where, index) for index, entry in enumerate(tree["captures"]))
+    _check_schema(tree, where)
+    _check_extensions(globals_, where)
+    offset = int(globals_.get("core:offset", 0))
+    captures = [_capture(entry, offset, where, i) for i, entry in enumerate(tree["captures"])]
     starts = [segment.sample_start for segment in captures]
-    if starts != sorted(set(starts)):
-        raise RecordingError(f"{where}: captures must start at ascending samples, got {starts[:5]}")
-    annotations = tuple(_annotation(entry) for entry in tree["annotations"])
+    for index in range(1, len(starts)):
+        if starts[index] <= starts[index - 1]:
+            raise RecordingError(
+                f"{where}: captures/{index} starts at sample {starts[index]}, not after the one "
+                f"before it ({starts[index - 1]}); sort them"
+            )
+    annotations = [
+        _annotation(entry, offset, where, i) for i, entry in enumerate(tree["annotations"])
+    ]
     digest = globals_.get("core:sha512")
     return Metadata(
         datatype=str(globals_["core:datatype"]),
@@ -119,9 +148,30 @@ def parse_metadata(text: bytes | str, *, where: str) -> Metadata:
         num_channels=int(globals_.get("core:num_channels", 1)),
         sha512=None if digest is None else str(digest).lower(),
         global_fields=globals_,
-        captures=captures or (CaptureSegment(sample_start=0),),
+        captures=tuple(captures) or (CaptureSegment(sample_start=0),),
         annotations=tuple(sorted(annotations, key=lambda note: note.sample_start)),
     )
+
+
+def check_extent(metadata: Metadata, num_samples: int, *, where: str) -> None:
+    """Check that segments and annotations lie within the samples that are there.
+
+    Raises:
+        RecordingError: One reaches beyond the end; the message names it.
+    """
+    for index, segment in enumerate(metadata.captures):
+        if segment.sample_start > num_samples:
+            raise RecordingError(
+                f"{where}: captures/{index} starts at sample {segment.sample_start}, but the data "
+                f"ends at {num_samples}: the data is truncated, or core:sample_start is wrong"
+            )
+    for index, note in enumerate(metadata.annotations):
+        end = note.sample_start + (note.sample_count or 0)
+        if end > num_samples:
+            raise RecordingError(
+                f"{where}: annotations/{index} ends at sample {end}, but the data ends at "
+                f"{num_samples}: the data is truncated, or the annotation is wrong"
+            )
 
 
 def _is_rate(rate: float) -> bool:
@@ -131,52 +181,92 @@ def _is_rate(rate: float) -> bool:
         return False
 
 
-def _capture(entry: Mapping[str, Any], where: str, index: int) -> CaptureSegment:
-    frequency = entry.get("core:frequency")
+def _short(value: object) -> str:
+    text = " ".join(repr(value).split())
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _check_schema(tree: Mapping[str, Any], where: str) -> None:
+    error = next(_validator().iter_errors(tree), None)
+    if error is None:
+        return
+    place = "/".join(str(part) for part in error.absolute_path) or "top level"
+    if error.validator == "required":
+        missing = [key for key in error.validator_value if key not in error.instance]
+        reason = f"lacks {' and '.join(missing)}"
+    elif error.validator == "additionalProperties":
+        reason = "holds an object that SigMF does not have"
+    else:
+        rule = f"{error.validator} {_short(error.validator_value)}"
+        reason = f"{_short(error.instance)} breaks SigMF's rule {rule}"
+    raise RecordingError(f"{where}: {place}: {reason}; correct it")
+
+
+def _check_extensions(globals_: Mapping[str, Any], where: str) -> None:
+    for extension in globals_.get("core:extensions", []):
+        if not extension["optional"] and extension["name"] != _NAMESPACE["name"]:
+            raise RecordingError(
+                f"{where}: core:extensions: {_short(extension['name'])} is needed to understand "
+                "the samples, and phyemu does not know it; open it with the program that does"
+            )
+
+
+def _start(entry: Mapping[str, Any], offset: int, place: str) -> int:
+    start = int(entry["core:sample_start"]) - offset
+    if start < 0:
+        raise RecordingError(f"{place}: core:sample_start lies before core:offset ({offset})")
+    return start
+
+
+def _others(entry: Mapping[str, Any], known: set[str]) -> dict[str, Any]:
+    return {key: value for key, value in entry.items() if key not in known}
+
+
+def _capture(entry: Mapping[str, Any], offset: int, where: str, index: int) -> CaptureSegment:
+    place = f"{where}: captures/{index}"
+    frequency, position = entry.get("core:frequency"), entry.get("core:global_index")
     if frequency is not None and not math.isfinite(frequency):
-        raise RecordingError(f"{where}: captures/{index}: core:frequency must be finite")
-    known = {"sample_start", "global_index", "frequency", "datetime", "header_bytes"}
+        raise RecordingError(f"{place}: core:frequency must be finite, got {frequency}")
     return CaptureSegment(
-        sample_start=int(entry["core:sample_start"]),
-        global_index=entry.get("core:global_index"),
+        sample_start=_start(entry, offset, place),
+        global_index=None if position is None else int(position),
         center_frequency_hz=None if frequency is None else float(frequency),
         datetime=entry.get("core:datetime"),
         header_bytes=int(entry.get("core:header_bytes", 0)),
-        fields={key: value for key, value in entry.items() if key.removeprefix(_CORE) not in known},
+        fields=_others(entry, _CAPTURE_KEYS),
     )
 
 
-def _annotation(entry: Mapping[str, Any]) -> Annotation:
-    known = {"sample_start", "sample_count", "label", "comment"}
+def _annotation(entry: Mapping[str, Any], offset: int, where: str, index: int) -> Annotation:
+    count = entry.get("core:sample_count")
     return Annotation(
-        sample_start=int(entry["core:sample_start"]),
-        sample_count=entry.get("core:sample_count"),
+        sample_start=_start(entry, offset, f"{where}: annotations/{index}"),
+        sample_count=None if count is None else int(count),
         label=entry.get("core:label"),
         comment=entry.get("core:comment"),
-        fields={key: value for key, value in entry.items() if key.removeprefix(_CORE) not in known},
+        fields=_others(entry, _ANNOTATION_KEYS),
     )
 
 
-def render_metadata(metadata: Metadata) -> str:
-    """Return the JSON text of .sigmf-meta; it validates against SigMF's schema."""
+def render_metadata(metadata: Metadata, *, where: str) -> str:
+    """Return the JSON text of .sigmf-meta.
+
+    Args:
+        metadata: What to write; its own fields win over the same keys in `global_fields`.
+        where: Name of the file, for messages.
+
+    Raises:
+        RecordingError: A value is no JSON: NaN, or of a type that JSON lacks.
+    """
     globals_ = {
+        **metadata.global_fields,
         "core:datatype": metadata.datatype,
         "core:sample_rate": metadata.sample_rate_hz,
         "core:version": __specification__,
         "core:num_channels": metadata.num_channels,
-        **metadata.global_fields,
     }
     if metadata.sha512 is not None:
         globals_["core:sha512"] = metadata.sha512
-    notes = [segment.fields for segment in metadata.captures]
-    notes += [note.fields for note in metadata.annotations]
-    used = {key for fields in (globals_, *notes) for key in fields if key.startswith("phyemu:")}
-    if used:
-        others = [e for e in globals_.get("core:extensions", []) if e.get("name") != "phyemu"]
-        globals_["core:extensions"] = [
-            *others,
-            {"name": "phyemu", "version": "1.0.0", "optional": True},
-        ]
     captures = [
         _present(
             {
@@ -201,8 +291,21 @@ def render_metadata(metadata: Metadata) -> str:
         )
         for note in sorted(metadata.annotations, key=lambda note: note.sample_start)
     ]
+    if _uses_namespace((globals_, *captures, *annotations)):
+        declared = globals_.get("core:extensions", [])
+        others = [entry for entry in declared if entry.get("name") != _NAMESPACE["name"]]
+        globals_["core:extensions"] = [*others, _NAMESPACE]
     tree = {"global": globals_, "captures": captures, "annotations": annotations}
-    return json.dumps(tree, indent=1, allow_nan=False) + "\n"
+    try:
+        return json.dumps(tree, indent=1, allow_nan=False) + "\n"
+    except (TypeError, ValueError) as error:
+        raise RecordingError(
+            f"{where}: a field of the metadata is no JSON value ({error})"
+        ) from error
+
+
+def _uses_namespace(entries: Iterable[Mapping[str, Any]]) -> bool:
+    return any(key.startswith("phyemu:") for entry in entries for key in entry)
 
 
 def _present(entry: dict[str, Any]) -> dict[str, Any]:

@@ -12,8 +12,14 @@ from numpy.typing import NDArray
 
 from phyemu.errors import RecordingError
 from phyemu.iq.container import Container, open_container
-from phyemu.iq.metadata import Annotation, CaptureSegment, Metadata, parse_metadata
-from phyemu.iq.sample_format import SampleFormat, sample_format
+from phyemu.iq.metadata import (
+    Annotation,
+    CaptureSegment,
+    Metadata,
+    check_extent,
+    parse_metadata,
+)
+from phyemu.iq.sample_format import SampleFormat, first_non_finite, sample_format
 
 __all__ = ["Recording", "open_recording"]
 
@@ -26,25 +32,27 @@ class Recording:
     Attributes:
         path: The file it was opened from.
         metadata: All of its metadata.
-        num_samples: Samples per channel.
+        num_samples: Samples per channel, at least 1.
     """
 
-    def __init__(self, container: Container, metadata: Metadata, layout: SampleFormat) -> None:
+    def __init__(
+        self, container: Container, metadata: Metadata, layout: SampleFormat, skip_bytes: int
+    ) -> None:
         """Map the samples; use `open_recording`."""
         self.path = container.path
         self.metadata = metadata
         self._container = container
         self._format = layout
         frame_bytes = layout.sample_bytes * metadata.num_channels
-        self.num_samples = container.data_bytes // frame_bytes
-        components = self.num_samples * metadata.num_channels * 2
-        if components:
-            mapped = mmap.mmap(container.data_file.fileno(), 0, access=mmap.ACCESS_READ)
-            self._stored = np.frombuffer(
-                mapped, layout.component, components, container.data_offset
-            ).reshape(self.num_samples, metadata.num_channels, 2)
-        else:
-            self._stored = np.zeros((0, metadata.num_channels, 2), layout.component)
+        skipped = skip_bytes + int(metadata.global_fields.get("core:trailing_bytes", 0))
+        self.num_samples = (container.data_bytes - skipped) // frame_bytes
+        mapped = mmap.mmap(container.data_file.fileno(), 0, access=mmap.ACCESS_READ)
+        self._stored: NDArray[np.generic] | None = np.frombuffer(
+            mapped,
+            layout.component,
+            self.num_samples * metadata.num_channels * 2,
+            container.data_offset + skip_bytes,
+        ).reshape(self.num_samples, metadata.num_channels, 2)
 
     @property
     def datatype(self) -> str:
@@ -139,13 +147,21 @@ class Recording:
         """Yield the samples of one channel in order, `block_samples` at a time.
 
         Raises:
-            RecordingError: As for `read`.
+            RecordingError: As for `read`; or `block_samples` is below 1.
         """
+        if block_samples < 1:
+            raise RecordingError(f"{self.path}: block_samples must be >= 1, got {block_samples}")
         for start in range(0, self.num_samples, block_samples):
             yield self.read(start, min(block_samples, self.num_samples - start), channel=channel)
 
     def verify(self) -> bool | None:
-        """Return whether the samples match the hash in the metadata; None when it states none."""
+        """Return whether the samples match the hash in the metadata; None when it states none.
+
+        Raises:
+            RecordingError: The recording is closed.
+        """
+        if self._stored is None:
+            raise self._closed()
         if self.sha512 is None:
             return None
         digest = hashlib.sha512()
@@ -162,7 +178,7 @@ class Recording:
 
     def close(self) -> None:
         """Close the file; samples that were read stay valid."""
-        self._stored = np.zeros((0, self.num_channels, 2), self._format.component)
+        self._stored = None
         self._container.data_file.close()
 
     def __enter__(self) -> Self:
@@ -178,7 +194,12 @@ class Recording:
         """Close the file."""
         self.close()
 
+    def _closed(self) -> RecordingError:
+        return RecordingError(f"{self.path}: is closed; open it again")
+
     def _stretch(self, sample_start: int, sample_count: int | None) -> NDArray[np.generic]:
+        if self._stored is None:
+            raise self._closed()
         count = self.num_samples - sample_start if sample_count is None else sample_count
         if sample_start < 0 or count < 0 or sample_start + count > self.num_samples:
             raise RecordingError(
@@ -188,16 +209,13 @@ class Recording:
         return self._stored[sample_start : sample_start + count]
 
     def _decode(self, stored: NDArray[np.generic], sample_start: int) -> NDArray[np.complex64]:
-        iq = self._format.decode(stored)[..., 0]
-        # The sum is finite exactly when no sample is NaN or infinite (or overflows, which no
-        # full-scale signal does); it costs a tenth of looking at every sample.
-        if self._format.is_float and not np.isfinite(iq.sum(dtype=np.complex128)):
-            bad = np.argwhere(~np.isfinite(iq))
-            if bad.size:
-                raise RecordingError(
-                    f"{self.path}: sample {sample_start + int(bad[:, -1].min())} is NaN or "
-                    "infinite; cut it out or record again"
-                )
+        iq = self._format.decode(stored)
+        bad = first_non_finite(iq) if self._format.is_float else None
+        if bad is not None:
+            raise RecordingError(
+                f"{self.path}: sample {sample_start + bad} is NaN, infinite or beyond single "
+                "precision; read around it, or record again"
+            )
         return iq
 
 
@@ -220,35 +238,32 @@ def open_recording(path: Path | str, *, verify: bool = False) -> Recording:
 
 
 def _open(container: Container, verify: bool) -> Recording:
-    metadata = parse_metadata(container.meta_text, where=container.meta_name)
-    layout = sample_format(metadata.datatype, where=f"{container.meta_name}: core:datatype")
-    frame_bytes = layout.sample_bytes * metadata.num_channels
-    if container.data_bytes % frame_bytes:
-        raise RecordingError(
-            f"{container.path}: its data has {container.data_bytes} bytes, no whole number of "
-            f"{metadata.datatype} samples of {metadata.num_channels} channels ({frame_bytes} bytes "
-            "each): truncated, or core:datatype is wrong"
-        )
-    recording = Recording(container, metadata, layout)
-    for index, segment in enumerate(metadata.captures):
+    where = container.meta_name
+    metadata = parse_metadata(container.meta_text, where=where)
+    layout = sample_format(metadata.datatype, where=f"{where}: core:datatype")
+    for index, segment in enumerate(metadata.captures[1:], start=1):
         if segment.header_bytes:
             raise RecordingError(
-                f"{container.meta_name}: captures/{index}: core:header_bytes is not supported; "
+                f"{where}: captures/{index}: core:header_bytes between segments is not supported; "
                 "convert the recording to plain SigMF samples"
             )
-        if segment.sample_start > recording.num_samples:
-            raise RecordingError(
-                f"{container.meta_name}: captures/{index} starts at sample {segment.sample_start}, "
-                f"but the data ends at {recording.num_samples}: truncated?"
-            )
-    for index, note in enumerate(metadata.annotations):
-        if note.sample_start + (note.sample_count or 0) > recording.num_samples:
-            raise RecordingError(
-                f"{container.meta_name}: annotations/{index} reaches beyond the data "
-                f"({recording.num_samples} samples): truncated?"
-            )
+    skip_bytes = metadata.captures[0].header_bytes
+    skipped = skip_bytes + int(metadata.global_fields.get("core:trailing_bytes", 0))
+    sample_bytes = container.data_bytes - skipped
+    if sample_bytes <= 0:
+        raise RecordingError(f"{container.path}: its data file holds no samples; record again")
+    frame_bytes = layout.sample_bytes * metadata.num_channels
+    if sample_bytes % frame_bytes:
+        raise RecordingError(
+            f"{container.path}: its data has {sample_bytes} bytes, no whole number of "
+            f"{metadata.datatype} samples in {metadata.num_channels} channels ({frame_bytes} bytes "
+            "each): truncated, or core:datatype or core:num_channels is wrong"
+        )
+    recording = Recording(container, metadata, layout, skip_bytes)
+    check_extent(metadata, recording.num_samples, where=where)
     if verify and recording.verify() is False:
         raise RecordingError(
-            f"{container.path}: its samples do not match core:sha512; they were changed or damaged"
+            f"{container.path}: its samples do not match core:sha512; they were changed or "
+            "damaged, so copy it again"
         )
     return recording

@@ -4,6 +4,7 @@ Integers become x / 2^(bits - 1), unsigned ones after their midpoint is taken of
 core:datatype; the same as the sigmf package's autoscale).
 """
 
+import math
 import re
 from dataclasses import dataclass
 
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from phyemu.errors import RecordingError
 
-__all__ = ["SampleFormat", "sample_format"]
+__all__ = ["SampleFormat", "first_non_finite", "sample_format"]
 
 _DATATYPES = "ci8, ci16_le, ci32_le, cu8, cu16_le, cu32_le, cf32_le, cf64_le (or _be)"
 
@@ -31,47 +32,58 @@ class SampleFormat:
 
     @property
     def is_float(self) -> bool:
-        """Return whether samples are floating point, so that they may hold NaN."""
+        """Whether samples are floating point, so that they may hold NaN."""
         return self.component.kind == "f"
 
     @property
     def sample_bytes(self) -> int:
-        """Return the bytes of one complex sample of one channel."""
+        """Bytes of one complex sample of one channel."""
         return 2 * self.component.itemsize
 
     @property
     def full_scale(self) -> float:
-        """Return the stored magnitude that means 1."""
+        """Stored magnitude that means 1."""
         return 1.0 if self.is_float else float(2 ** (8 * self.component.itemsize - 1))
 
     def decode(self, stored: NDArray[np.generic]) -> NDArray[np.complex64]:
-        """Return complex64 samples from stored components (..., 2 n): shape (..., n)."""
-        if self.component.kind == "f":
-            pairs = stored.astype(np.float32)
+        """Return complex64 samples from stored components (..., 2): shape (...).
+
+        Values of cf64 beyond the range of single precision become infinite.
+        """
+        if self.is_float:
+            with np.errstate(over="ignore", invalid="ignore"):
+                pairs = stored.astype(np.float32)
         elif self.component.itemsize == 4:
-            # 32-bit integers need double precision to be scaled without a detour.
+            # Single precision would round 32-bit integers before their midpoint is taken off.
             wide = stored.astype(np.float64)
             wide -= self._midpoint
-            pairs = (wide / self.full_scale).astype(np.float32)
+            wide *= 1.0 / self.full_scale
+            pairs = wide.astype(np.float32)
         else:
             pairs = stored.astype(np.float32)
             if self._midpoint:
                 pairs -= np.float32(self._midpoint)
             pairs *= np.float32(1.0 / self.full_scale)
-        return np.ascontiguousarray(pairs).view(np.complex64)
+        return np.ascontiguousarray(pairs).view(np.complex64)[..., 0]
 
     def encode(self, iq: NDArray[np.complex64]) -> tuple[NDArray[np.generic], int]:
-        """Return (components (..., 2 n), number of samples that had to be clipped)."""
-        pairs = np.ascontiguousarray(iq, np.complex64).view(np.float32)
+        """Return stored components (..., 2), and how many samples had to be clipped to fit.
+
+        Args:
+            iq: Finite samples (...), contiguous.
+        """
+        pairs = iq[..., None].view(np.float32)
         if self.is_float:
-            return pairs.astype(self.component), 0
-        wide = pairs.astype(np.float64) if self.component.itemsize == 4 else pairs
-        scaled = np.rint(wide * wide.dtype.type(self.full_scale))
-        top = self.full_scale - 1
-        outside = (scaled > top) | (scaled < -self.full_scale)
-        num_clipped = int(np.count_nonzero(outside[..., 0::2] | outside[..., 1::2]))
-        if num_clipped:
-            np.clip(scaled, -self.full_scale, top, out=scaled)
+            return pairs.astype(self.component, copy=False), 0
+        wide = self.component.itemsize == 4
+        scaled = np.multiply(pairs, self.full_scale, dtype=np.float64 if wide else np.float32)
+        np.rint(scaled, out=scaled)
+        bottom, top = -self.full_scale, self.full_scale - 1
+        num_clipped = 0
+        if scaled.size and (scaled.max() > top or scaled.min() < bottom):
+            outside = (scaled > top) | (scaled < bottom)
+            num_clipped = int(np.count_nonzero(outside.any(axis=-1)))
+            np.clip(scaled, bottom, top, out=scaled)
         if self._midpoint:
             scaled += self._midpoint
         return scaled.astype(self.component), num_clipped
@@ -91,19 +103,34 @@ def sample_format(datatype: object, *, where: str) -> SampleFormat:
     Raises:
         RecordingError: Unknown, or real samples, which are no IQ.
     """
-    match = re.fullmatch(r"([cr])([fiu])(8|16|32|64)(_le|_be)?", str(datatype))
+    match = re.fullmatch(r"([cr])(f32|f64|[iu](?:8|16|32))(_le|_be)?", str(datatype))
     if match is None:
         raise RecordingError(f"{where}: unknown datatype {datatype!r}; known are {_DATATYPES}")
-    real, kind, bits, order = match[1] == "r", match[2], int(match[3]), match[4] or ""
-    if real:
+    if match[1] == "r":
         raise RecordingError(
-            f"{where}: {datatype} samples are real, phyemu needs complex IQ; known are {_DATATYPES}"
+            f"{where}: {datatype} samples are real, phyemu needs complex IQ (such as "
+            f"c{match[2]}{match[3] or ''}); mix the signal down to baseband first"
         )
-    if (kind == "f") != (bits >= 32 and kind == "f") or (kind != "f" and bits == 64):
-        raise RecordingError(f"{where}: unknown datatype {datatype!r}; known are {_DATATYPES}")
-    if bits > 8 and not order:
+    kind, bits, order = match[2][0], int(match[2][1:]), match[3]
+    if bits > 8 and order is None:
         raise RecordingError(
-            f"{where}: {datatype} lacks its byte order; write {datatype}_le or _be"
+            f"{where}: {datatype} lacks its byte order; write {datatype}_le or {datatype}_be"
         )
     mark = ">" if order == "_be" else "<"
     return SampleFormat(str(datatype), np.dtype(f"{mark}{kind}{bits // 8}"))
+
+
+def first_non_finite(iq: NDArray[np.complex64]) -> int | None:
+    """Return the first index (last axis) of a NaN or infinite sample; None: all are finite.
+
+    Args:
+        iq: Samples (..., num_samples), contiguous.
+    """
+    if iq.size == 0:
+        return None
+    # max and min pass NaN on, so both are finite exactly when every component is; they cost a
+    # tenth of looking at each.
+    parts = iq.view(np.float32)
+    if math.isfinite(parts.max()) and math.isfinite(parts.min()):
+        return None
+    return int(np.argwhere(~np.isfinite(iq))[:, -1].min())
