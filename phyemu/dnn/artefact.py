@@ -44,7 +44,8 @@ class ArtefactInfo:
         split: Name of the last submodule of the head.
         image_shape: (channels, height, width).
         class_names: Name of each class.
-        constellation: `name`, `order`, and `points` as [real, imaginary] pairs; symbol m is point m.
+        constellation: `name`, `order`, and `points` as [real, imaginary] pairs, m for
+            symbol m.
         frame: Settings of the frames on the air.
         provenance: Where the model comes from.
     """
@@ -173,6 +174,7 @@ def load_tail(path: Path, *, backbone: nn.Module | None = None) -> PhyDnnTail:
 def _export(
     model: PhyDnn, path: Path, info: ArtefactInfo, part: Part, side: nn.Module
 ) -> ArtefactCard:
+    beside = card_path(path)
     tensors = {f"{part}.{name}": value for name, value in side.state_dict().items()}
     tensors |= {f"embedding.{name}": v for name, v in model.embedding.state_dict().items()}
     # Copies: safetensors takes neither shared nor permuted (channels_last) storage.
@@ -199,7 +201,7 @@ def _export(
         weights_sha256=hashlib.sha256(content).hexdigest(),
     )
     _write_whole(path, content)
-    _write_whole(card_path(path), card.to_json().encode())
+    _write_whole(beside, card.to_json().encode())
     return card
 
 

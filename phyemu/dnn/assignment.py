@@ -100,21 +100,21 @@ def _shortest_round_trip(distances: NDArray[np.float64]) -> NDArray[np.int64]:
     num_free = len(distances) - 1
     between, from_last = distances[:num_free, :num_free], distances[num_free, :num_free]
     masks = np.arange(1 << num_free)
-    sizes = np.bitwise_count(masks)
     best = np.full((1 << num_free, num_free), np.inf)
     previous = np.zeros((1 << num_free, num_free), dtype=np.int8)
     cities = np.arange(num_free)
+    sizes = (masks[:, None] >> cities & 1).sum(1)
     best[1 << cities, cities] = from_last
     for size in range(1, num_free):
         current = masks[sizes == size]
         lengths = best[current][:, :, None] + between[None]  # (mask, from, to)
         origin = lengths.argmin(1)
         shortest = lengths.min(1)
-        for city in range(num_free):
-            free = (current >> city & 1) == 0
-            grown = current[free] | 1 << city
-            best[grown, city] = shortest[free, city]
-            previous[grown, city] = origin[free, city]
+        for following in range(num_free):
+            free = (current >> following & 1) == 0
+            grown = current[free] | 1 << following
+            best[grown, following] = shortest[free, following]
+            previous[grown, following] = origin[free, following]
     mask: int = (1 << num_free) - 1
     city: int = int((best[mask] + from_last).argmin())
     trip = [num_free]

@@ -18,8 +18,9 @@ __all__ = ["Embedding", "Lookup", "Score"]
 class Score(StrEnum):
     """How alike a slice and an embedding are.
 
-    INNER_PRODUCT is Eq. (2) of the paper. DISTANCE, -|s - e|^2, makes the most probable symbol the
-    nearest embedding, so that what the tail is given is as close to the slice as may be.
+    INNER_PRODUCT is Eq. (2) of the paper: the longest embedding wins most slices. DISTANCE,
+    -|s - e|^2, makes the most probable symbol the nearest embedding, so that what the tail is given
+    is as close to the slice as may be; measured in docs/phydnn.md, and the default.
     """
 
     INNER_PRODUCT = "inner-product"
@@ -48,7 +49,7 @@ class Embedding(nn.Module):
     score_scale: Tensor
 
     def __init__(
-        self, vectors: Tensor, *, score: Score = Score.INNER_PRODUCT, score_scale: float = 1.0
+        self, vectors: Tensor, *, score: Score = Score.DISTANCE, score_scale: float = 1.0
     ) -> None:
         super().__init__()
         if vectors.ndim != 2 or len(vectors) < 2 or vectors.shape[1] < 1:
@@ -80,7 +81,8 @@ class Embedding(nn.Module):
             slices: (..., D), any floating point type.
 
         Returns:
-            (..., M) float32, also under autocast. Gradients flow to slices and embeddings.
+            (..., M) in the precision of the embeddings (float32), also under autocast. Gradients
+            flow to slices and embeddings.
 
         Raises:
             SignalError: The slices have another length.
@@ -88,7 +90,7 @@ class Embedding(nn.Module):
         if slices.shape[-1] != self.dim:
             raise SignalError(f"slices must be (..., {self.dim}), got {tuple(slices.shape)}")
         with torch.autocast(device_type=slices.device.type, enabled=False):
-            scores = slices.float() @ self.vectors.T
+            scores = slices.to(self.vectors.dtype) @ self.vectors.T
             if self.score is Score.DISTANCE:
                 # |s - e|^2 = |s|^2 - 2 s.e + |e|^2, of which the softmax cannot see |s|^2.
                 scores = 2 * scores - self.vectors.square().sum(-1)
@@ -124,7 +126,7 @@ class Embedding(nn.Module):
                 f"posteriors must be (..., {self.num_embeddings}), got {tuple(posteriors.shape)}"
             )
         with torch.autocast(device_type=posteriors.device.type, enabled=False):
-            weights = posteriors.float()
+            weights = posteriors.to(self.vectors.dtype)
             if mode is Lookup.HARD:
                 erased = (weights == weights[..., :1]).all(-1, keepdim=True)
                 weights = torch.where(erased, weights, one_hot_argmax(weights))

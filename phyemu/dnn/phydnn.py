@@ -88,7 +88,7 @@ class PhyDnn(nn.Module):
         normalise: Normalise,
         num_embeddings: int,
         generator: torch.Generator,
-        score: Score = Score.INNER_PRODUCT,
+        score: Score = Score.DISTANCE,
     ) -> "PhyDnn":
         """Return a PhyDNN around a copy of a trained network, with random embeddings.
 

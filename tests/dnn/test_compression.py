@@ -1,0 +1,161 @@
+"""Removal of embeddings keeps the rest, and keeps them learning."""
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from phyemu.dnn import (
+    LossWeights,
+    Normalise,
+    PhyDnn,
+    ResNetConfig,
+    Score,
+    assignment_cost,
+    carry_optimizer,
+    least_used,
+    noiseless_link,
+    remove_embeddings,
+    resnet,
+    total_loss,
+    usage_counts,
+)
+from phyemu.errors import ConfigError
+
+
+def _psk(order: int) -> Tensor:
+    return torch.polar(torch.ones(order), 2 * math.pi * torch.arange(order) / order)
+
+
+@pytest.fixture
+def model(generator: torch.Generator) -> PhyDnn:
+    backbone = resnet(
+        ResNetConfig(depth=8, num_classes=5, in_channels=1, width=4), generator=generator
+    )
+    model = PhyDnn.from_backbone(
+        backbone,
+        split="layer1",
+        image_shape=(1, 8, 8),
+        normalise=Normalise((0.5,), (0.25,)),
+        num_embeddings=16,
+        generator=generator,
+    )
+    model.embedding.score_scale.fill_(0.7)
+    return model
+
+
+@pytest.fixture
+def images(generator: torch.Generator) -> Tensor:
+    return torch.randint(0, 256, (6, 1, 8, 8), dtype=torch.uint8, generator=generator)
+
+
+def _step(
+    model: PhyDnn,
+    optimizer: torch.optim.Optimizer,
+    images: Tensor,
+    generator: torch.Generator,
+) -> None:
+    output = model(images, noiseless_link, generator)
+    labels = torch.arange(len(images)) % 5
+    optimizer.zero_grad()
+    total_loss(output, labels, LossWeights(beta=1e-3), embedding=model.embedding).total.backward()
+    optimizer.step()
+
+
+def test_usage_is_counted_over_all_images_in_evaluation_mode(model: PhyDnn, images: Tensor) -> None:
+    model.train()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    counts = usage_counts(model, images.split(4))
+    assert int(counts.sum()) == 6 * 64
+    assert model.training
+    assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
+    model.eval()
+    symbols = model.encode(images)
+    assert counts.tolist() == [int((symbols == m).sum()) for m in range(16)]
+
+
+def test_the_least_used_are_found_ties_to_the_lower_symbol() -> None:
+    counts = torch.tensor([5, 0, 7, 2, 0, 2])
+    assert least_used(counts, 3).tolist() == [1, 3, 4]
+    assert least_used(counts, 0).tolist() == []
+
+
+def test_the_schedule_of_the_paper_keeps_weights_score_and_scale(
+    model: PhyDnn, images: Tensor
+) -> None:
+    for order in (8, 4):
+        old = model.embedding.vectors.detach().clone()
+        counts = usage_counts(model, [images])
+        removed = least_used(counts, len(old) - order)
+        removal = remove_embeddings(model, removed, points=_psk(order), seed=0)
+        assert removal.model.embedding.num_embeddings == order
+        assert torch.equal(removal.model.embedding.vectors, old[removal.kept])
+        assert not set(removal.kept.tolist()) & set(removed.tolist())
+        assert removal.model.embedding.score is Score.DISTANCE
+        assert float(removal.model.embedding.score_scale) == pytest.approx(0.7)
+        assert removal.model.head is model.head
+        assert removal.model.tail is model.tail
+        assert len(model.embedding.vectors) == len(old)  # the model before is as it was
+        model = removal.model
+    assert assignment_cost(model.embedding.vectors, _psk(4)) <= min(
+        assignment_cost(model.embedding.vectors[[0, *rest]], _psk(4))
+        for rest in ([1, 2, 3], [1, 3, 2], [2, 1, 3])
+    ) * (1 + 1e-6)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda parameters: torch.optim.Adam(parameters, lr=0.01),
+        lambda parameters: torch.optim.SGD(parameters, lr=0.01, momentum=0.9),
+    ],
+)
+def test_one_step_after_a_removal_changes_the_embedding(
+    make: object, model: PhyDnn, images: Tensor, generator: torch.Generator
+) -> None:
+    assert callable(make)
+    optimizer = make(
+        [
+            {"params": list(model.backbone_parameters()), "lr": 0.001},
+            {"params": [model.embedding.vectors]},
+        ]
+    )
+    _step(model, optimizer, images, generator)
+    old_state = {
+        key: value.clone()
+        for key, value in optimizer.state[model.embedding.vectors].items()
+        if isinstance(value, Tensor)
+    }
+    removal = remove_embeddings(model, torch.arange(8), points=_psk(8), seed=0)
+    carry_optimizer(optimizer, removal)
+    vectors = removal.model.embedding.vectors
+    for key, value in optimizer.state[vectors].items():
+        if value is not None and value.shape == vectors.shape:
+            assert torch.equal(value, old_state[key][removal.kept])
+    assert removal.old_vectors not in optimizer.state
+    before = vectors.detach().clone()
+    _step(removal.model, optimizer, images, generator)
+    assert not torch.equal(before, vectors)
+    optimizer.state_dict()  # every parameter of a group is known
+
+
+def test_a_frozen_embedding_stays_frozen(model: PhyDnn) -> None:
+    model.embedding.vectors.requires_grad_(False)
+    removal = remove_embeddings(model, torch.arange(8), points=_psk(8), seed=0)
+    assert not removal.model.embedding.vectors.requires_grad
+
+
+def test_what_cannot_be_removed_is_refused(model: PhyDnn) -> None:
+    with pytest.raises(ConfigError, match="at least 2 must stay"):
+        least_used(torch.ones(4), 3)
+    with pytest.raises(ConfigError, match=r"distinct symbols in 0\.\.15, got \[16\]"):
+        remove_embeddings(model, torch.tensor([16]), points=_psk(15), seed=0)
+    with pytest.raises(ConfigError, match="distinct"):
+        remove_embeddings(model, torch.tensor([1, 1]), points=_psk(14), seed=0)
+    with pytest.raises(ConfigError, match="15 embeddings are left, but there are 8 points"):
+        remove_embeddings(model, torch.tensor([1]), points=_psk(8), seed=0)
+    removal = remove_embeddings(model, torch.arange(8), points=_psk(8), seed=0)
+    other = torch.optim.SGD(model.head.parameters(), lr=0.1)
+    with pytest.raises(ConfigError, match="does not train the embeddings"):
+        carry_optimizer(other, removal)

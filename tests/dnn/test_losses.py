@@ -1,0 +1,219 @@
+"""Each term of the loss, alone, moves the weights it should."""
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from phyemu.dnn import (
+    LossWeights,
+    Normalise,
+    PhyDnn,
+    ResNetConfig,
+    binding_loss,
+    commitment_loss,
+    distillation_loss,
+    entropy_loss,
+    noiseless_link,
+    resnet,
+    task_loss,
+    total_loss,
+    variational_loss,
+)
+from phyemu.errors import ConfigError
+
+LABELS = torch.tensor([0, 3, 1])
+
+
+@pytest.fixture
+def model(generator: torch.Generator) -> PhyDnn:
+    backbone = resnet(
+        ResNetConfig(depth=8, num_classes=5, in_channels=1, width=4), generator=generator
+    )
+    return PhyDnn.from_backbone(
+        backbone,
+        split="layer1",
+        image_shape=(1, 8, 8),
+        normalise=Normalise((0.5,), (0.25,)),
+        num_embeddings=4,
+        generator=generator,
+    )
+
+
+@pytest.fixture
+def images(generator: torch.Generator) -> Tensor:
+    return torch.randint(0, 256, (3, 1, 8, 8), dtype=torch.uint8, generator=generator)
+
+
+def _moved(model: PhyDnn, loss: Tensor) -> set[str]:
+    """Take one step on `loss`; return which parts changed."""
+    before = {name: value.detach().clone() for name, value in model.named_parameters()}
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    return {
+        name.split(".")[0]
+        for name, value in model.named_parameters()
+        if not torch.equal(before[name], value)
+    }
+
+
+def test_the_task_loss_is_the_mean_over_samples_and_images(generator: torch.Generator) -> None:
+    logits = torch.randn(2, 3, 5, generator=generator)
+    terms = [
+        -math.log(float(logits[j, k].softmax(0)[LABELS[k]])) for j in range(2) for k in range(3)
+    ]
+    assert float(task_loss(logits, LABELS)) == pytest.approx(sum(terms) / 6, rel=1e-5)
+
+
+def test_the_entropy_is_summed_over_slices_and_averaged_over_images() -> None:
+    uniform, certain = [0.25] * 4, [1.0, 0.0, 0.0, 0.0]
+    probabilities = torch.tensor([[uniform, certain], [uniform, uniform]])
+    log_probabilities = probabilities.clamp_min(1e-30).log()
+    # Image one has one uncertain slice, image two has two: (1 + 2) / 2 times log 4.
+    assert float(entropy_loss(log_probabilities)) == pytest.approx(1.5 * math.log(4), rel=1e-6)
+
+
+def test_the_entropy_alone_moves_head_and_embedding(
+    model: PhyDnn, images: Tensor, generator: torch.Generator
+) -> None:
+    output = model(images, noiseless_link, generator)
+    assert _moved(model, entropy_loss(output.log_probabilities)) == {"head", "embedding"}
+
+
+def test_descending_the_entropy_lowers_it(
+    model: PhyDnn, images: Tensor, generator: torch.Generator
+) -> None:
+    optimizer = torch.optim.SGD(model.parameters(), lr=1e-3)
+    entropies = []
+    for _ in range(5):
+        entropy = entropy_loss(model(images, noiseless_link, generator).log_probabilities)
+        entropies.append(float(entropy.detach()))
+        optimizer.zero_grad()
+        entropy.backward()
+        optimizer.step()
+    assert entropies[-1] < entropies[0]
+
+
+def test_the_task_loss_alone_moves_every_part(
+    model: PhyDnn, images: Tensor, generator: torch.Generator
+) -> None:
+    output = model(images, noiseless_link, generator)
+    assert _moved(model, task_loss(output.logits, LABELS)) == {"head", "embedding", "tail"}
+
+
+def test_the_binding_loss_alone_moves_the_backbone_and_not_the_embedding(
+    model: PhyDnn, images: Tensor, generator: torch.Generator
+) -> None:
+    output = model(images, noiseless_link, generator)
+    assert output.binding_logits is not None
+    assert _moved(model, binding_loss(output.binding_logits, LABELS)) == {"head", "tail"}
+
+
+def test_distillation_alone_moves_every_part_but_not_the_teacher(
+    model: PhyDnn, images: Tensor, generator: torch.Generator
+) -> None:
+    teacher = torch.randn(3, 5, generator=generator, requires_grad=True)
+    output = model(images, noiseless_link, generator)
+    loss = distillation_loss(output.logits, teacher, temperature=3.0)
+    assert _moved(model, loss) == {"head", "embedding", "tail"}
+    assert teacher.grad is None
+
+
+def test_distillation_is_the_divergence_and_vanishes_at_the_teacher(
+    generator: torch.Generator,
+) -> None:
+    teacher = torch.randn(3, 5, generator=generator)
+    same = teacher.expand(2, 3, 5)
+    assert float(distillation_loss(same, teacher, temperature=2.0)) == pytest.approx(0, abs=1e-6)
+    student = torch.randn(2, 3, 5, generator=generator)
+    p, q = (teacher / 2).softmax(-1), (student / 2).softmax(-1)
+    expected = 4 * (p * (p / q).log()).sum(-1).mean()
+    assert float(distillation_loss(student, teacher, temperature=2.0)) == pytest.approx(
+        float(expected), rel=1e-5
+    )
+
+
+def test_commitment_alone_moves_head_and_embedding(
+    model: PhyDnn, images: Tensor, generator: torch.Generator
+) -> None:
+    output = model(images, noiseless_link, generator)
+    loss = commitment_loss(output.slices, output.log_probabilities, model.embedding)
+    squared = torch.cdist(output.slices, model.embedding.vectors.expand(3, 4, 4)).square()
+    expected = float(squared.min(-1).values.mean().detach())
+    assert float(loss.detach()) == pytest.approx(expected, rel=1e-4)
+    assert _moved(model, loss) == {"head", "embedding"}
+
+
+def test_the_total_is_the_weighted_sum_of_its_terms(
+    model: PhyDnn, images: Tensor, generator: torch.Generator
+) -> None:
+    output = model(images, noiseless_link, generator, num_samples=2)
+    teacher = torch.randn(3, 5, generator=generator)
+    weights = LossWeights(beta=0.01, binding=0.5, distillation=0.3, commitment=0.2)
+    terms = total_loss(
+        output, LABELS, weights, embedding=model.embedding, teacher_logits=teacher
+    ).detached()
+    expected = (
+        terms["task"]
+        + 0.01 * terms["entropy"]
+        + 0.5 * terms["binding"]
+        + 0.3 * terms["distillation"]
+        + 0.2 * terms["commitment"]
+    )
+    torch.testing.assert_close(terms["total"], expected)
+
+
+def test_the_paper_s_total_is_equation_8(
+    model: PhyDnn, images: Tensor, generator: torch.Generator
+) -> None:
+    output = model(images, noiseless_link, generator)
+    terms = total_loss(output, LABELS, LossWeights(beta=1e-3), embedding=model.embedding)
+    assert output.binding_logits is not None
+    variational = variational_loss(output.logits, output.log_probabilities, LABELS, beta=1e-3)
+    torch.testing.assert_close(
+        terms.total, variational + binding_loss(output.binding_logits, LABELS)
+    )
+    assert set(terms.detached()) == {"total", "task", "entropy", "binding"}
+
+
+def test_the_sweep_over_beta_moves_weights(
+    model: PhyDnn, images: Tensor, generator: torch.Generator
+) -> None:
+    output = model(images, noiseless_link, generator)
+    gradients = []
+    for beta in (0.0, 0.1):
+        total = total_loss(output, LABELS, LossWeights(beta=beta), embedding=model.embedding).total
+        gradients.append(torch.autograd.grad(total, model.embedding.vectors, retain_graph=True)[0])
+    assert not torch.allclose(gradients[0], gradients[1])
+
+
+def test_a_term_without_what_it_needs_is_refused(
+    model: PhyDnn, images: Tensor, generator: torch.Generator
+) -> None:
+    output = model(images, noiseless_link, generator, binding=False)
+    with pytest.raises(ConfigError, match=r"forward\(binding=True\)"):
+        total_loss(output, LABELS, LossWeights(beta=0.0), embedding=model.embedding)
+    with pytest.raises(ConfigError, match="teacher_logits"):
+        total_loss(
+            output,
+            LABELS,
+            LossWeights(beta=0.0, binding=0.0, distillation=1.0),
+            embedding=model.embedding,
+        )
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"beta": -0.1}, r"beta must lie in \[0, 1\]"),
+        ({"beta": 0.0, "binding": -1.0}, "weight of binding"),
+        ({"beta": 0.0, "commitment": math.nan}, "weight of commitment"),
+        ({"beta": 0.0, "distillation_temperature": 0.0}, "distillation_temperature"),
+    ],
+)
+def test_weights_out_of_range_are_refused(settings: dict[str, float], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        LossWeights(**settings)
