@@ -11,6 +11,8 @@ from phyemu.waveform.sounder import SounderFormat, sounder_bins, sounder_spectru
 
 __all__ = ["BurstEstimates", "estimate_bursts", "window_backoff"]
 
+_NEGLIGIBLE_BINS = 2e-3
+
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
 class BurstEstimates:
@@ -56,17 +58,34 @@ def estimate_bursts(
     Args:
         iq: Bursts from their first sample, (M, burst_samples), complex64.
         sounder_format: What was sent.
-        cfo_hz: Rough carrier offset, (M,), within a quarter of a bin of the truth [Hz].
+        cfo_hz: Rough carrier offset, (M,), within a quarter of a bin of the truth [Hz]. What it
+            leaves makes the bins leak into one another, so the estimate is made again with the
+            refined offset where that differs by more than 0.2 % of a bin (-55 dB of leakage).
         sfo_ppm: Sampling offset that drifts the delay within the burst [ppm].
 
     Raises:
         SignalError: `iq` has another shape than the format's bursts.
     """
-    length, repetitions = sounder_format.length, sounder_format.repetitions
     if iq.ndim != 2 or iq.shape[1] != sounder_format.burst_samples:
         raise SignalError(
             f"bursts must be (bursts, {sounder_format.burst_samples}), got {iq.shape}"
         )
+    estimates = _estimate(iq, sounder_format, cfo_hz=cfo_hz, sfo_ppm=sfo_ppm)
+    change = np.abs(estimates.cfo_hz - cfo_hz).max(initial=0.0) / sounder_format.bin_spacing_hz
+    if change > _NEGLIGIBLE_BINS:
+        return _estimate(iq, sounder_format, cfo_hz=estimates.cfo_hz, sfo_ppm=sfo_ppm)
+    return estimates
+
+
+def _estimate(
+    iq: NDArray[np.complex64],
+    sounder_format: SounderFormat,
+    *,
+    cfo_hz: NDArray[np.float64],
+    sfo_ppm: float,
+) -> BurstEstimates:
+    """Return the estimates with the carrier undone as given."""
+    length, repetitions = sounder_format.length, sounder_format.repetitions
     backoff = window_backoff(sounder_format)
     bins = sounder_bins(sounder_format).numpy()
     sent = sounder_spectrum(sounder_format).numpy()

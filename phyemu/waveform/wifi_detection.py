@@ -214,8 +214,9 @@ def _ltf_positions(
     spectrum = np.fft.fft(pieces, size) * np.fft.fft(template, size).conj()
     correlation = np.square(np.abs(np.fft.ifft(spectrum)[:, : num_lags + 64])) / 64.0
     total = np.cumsum(np.pad(np.square(np.abs(pieces)), ((0, 0), (1, 0))), axis=1)
-    energy = total[:, 64 : num_lags + 128] - total[:, : num_lags + 64] + 1e-30
-    each = correlation / energy
+    energy = total[:, 64 : num_lags + 128] - total[:, : num_lags + 64]
+    # In true silence both are rounding errors of what lies around it.
+    each = np.where(energy > 1e-9 * total[:, -1:], correlation / (energy + 1e-30), 0.0)
     metric = np.minimum(each[:, :num_lags], each[:, 64:])
     best = metric.argmax(axis=1)
     return first + best, metric[np.arange(len(best)), best]
