@@ -29,7 +29,7 @@ from .progress import progress_bars
 @click.option("--transmit", type=CAPTURES, help="Recording to transmit at the same time.")
 @click.option("--rate", type=FREQUENCY, help="Sample rate.  [default: that of --transmit]")
 @click.option("--freq", type=FREQUENCY, help="Center frequency.")
-@click.option("--gain", type=float, default=0.0, show_default=True, help="Receive gain in dB.")
+@click.option("--gain", type=float, help="Receive gain in dB.  [default: 0, and -12 if --emulated]")
 @click.option("--antenna", help="Receive antenna, such as RX2.  [default: the device's]")
 @click.option("--bandwidth", type=FREQUENCY, help="Analog filter.  [default: the device's]")
 @click.option("--lo-offset", type=float, metavar="HZ", help="LO offset.  [default: the device's]")
@@ -55,7 +55,7 @@ def command(
     transmit: Path | None,
     rate: float | None,
     freq: float | None,
-    gain: float,
+    gain: float | None,
     antenna: str | None,
     bandwidth: float | None,
     lo_offset: float | None,
@@ -92,6 +92,7 @@ def command(
 
     from phyemu.iq import open_recording
     from phyemu.radio import (
+        HEADROOM_GAIN_DB,
         EmulatedRadio,
         Radio,
         UsrpConfig,
@@ -108,7 +109,9 @@ def command(
         radio: Radio
         if emulated is not None and sent is not None:
             model = load_world_or_channel(emulated)
-            radio = EmulatedRadio.for_recording(sent, model, seed=seed)
+            radio = EmulatedRadio.for_recording(
+                sent, model, seed=seed, gain_db=HEADROOM_GAIN_DB if gain is None else gain
+            )
         else:
             radio = UsrpRadio(
                 UsrpConfig(
@@ -117,7 +120,7 @@ def command(
                     center_frequency_hz=freq or 0.0,
                     channels=_channels(channels),
                     rx=UsrpPort(
-                        gain_db=gain,
+                        gain_db=gain or 0.0,
                         antenna=antenna,
                         bandwidth_hz=bandwidth,
                         lo_offset_hz=lo_offset,

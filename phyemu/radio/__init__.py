@@ -3,7 +3,7 @@
 from phyemu.radio.bursts import record_bursts
 from phyemu.radio.capture import CaptureEnd, CaptureSummary, capture_to_recording
 from phyemu.radio.duplex import capture_transmission
-from phyemu.radio.emulated import EmulatedRadio, load_world_or_channel
+from phyemu.radio.emulated import HEADROOM_GAIN_DB, EmulatedRadio, load_world_or_channel
 from phyemu.radio.radio import Radio
 from phyemu.radio.recorded import RecordedRadio
 from phyemu.radio.stream import (
@@ -25,6 +25,7 @@ from phyemu.radio.usrp_config import UsrpConfig, UsrpPort
 from phyemu.radio.usrp_driver import UsrpDevice, find_usrps
 
 __all__ = [
+    "HEADROOM_GAIN_DB",
     "CaptureEnd",
     "CaptureSummary",
     "EmulatedRadio",

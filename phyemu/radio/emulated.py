@@ -1,5 +1,6 @@
 """A transmitter and a receiver joined by a channel, in one process."""
 
+import math
 from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -18,8 +19,12 @@ from phyemu.radio.stream import (
     TransmitSource,
     transmit_blocks,
 )
+from phyemu.units import db_to_amplitude
 
-__all__ = ["EmulatedRadio", "load_world_or_channel"]
+__all__ = ["HEADROOM_GAIN_DB", "EmulatedRadio", "load_world_or_channel"]
+
+# Room for fading above a signal that is sent at the usual half of full scale [dB].
+HEADROOM_GAIN_DB = -12.0
 
 
 def load_world_or_channel(spec: str) -> ChannelModel:
@@ -56,6 +61,7 @@ class EmulatedRadio(Radio):
         seed: int,
         center_frequency_hz: float | None = None,
         interval_s: float = 1e-3,
+        gain_db: float = 0.0,
     ) -> None:
         """Draw a realisation of the channel.
 
@@ -68,12 +74,17 @@ class EmulatedRadio(Radio):
             seed: Everything random comes from it.
             center_frequency_hz: Written into recordings; it does not act on the channel.
             interval_s: Time between two updates of the path gains [s].
+            gain_db: Gain of the receiver, behind the noise [dB]: a fading channel now and then
+                amplifies, so a signal near full scale needs a negative one not to be clipped by
+                the file it is written to.
 
         Raises:
-            ConfigError: A rate, the power or the seed is out of range.
+            ConfigError: A rate, the power, the gain or the seed is out of range.
         """
         if seed < 0:
             raise ConfigError(f"seed must not be negative, got {seed}")
+        if not math.isfinite(gain_db):
+            raise ConfigError(f"gain_db must be finite, got {gain_db}")
         self._stream = ChannelStream(
             model,
             sample_rate_hz=sample_rate_hz,
@@ -84,6 +95,7 @@ class EmulatedRadio(Radio):
         )
         self._model = model
         self._seed = seed
+        self._gain_db = gain_db
         self._sample_rate_hz = float(sample_rate_hz)
         self._center_frequency_hz = center_frequency_hz
         self._queue: deque[_EmulatedTransmission] = deque()
@@ -92,7 +104,12 @@ class EmulatedRadio(Radio):
 
     @classmethod
     def for_recording(
-        cls, recording: Recording, model: ChannelModel, *, seed: int
+        cls,
+        recording: Recording,
+        model: ChannelModel,
+        *,
+        seed: int,
+        gain_db: float = HEADROOM_GAIN_DB,
     ) -> "EmulatedRadio":
         """Return the radio whose SNR refers to what `recording` would transmit.
 
@@ -112,6 +129,7 @@ class EmulatedRadio(Radio):
             reference_power=reference.power,
             seed=seed,
             center_frequency_hz=recording.center_frequency_hz,
+            gain_db=gain_db,
         )
 
     @property
@@ -150,6 +168,7 @@ class EmulatedRadio(Radio):
             "core:hw": f"phyemu emulated radio, channel {self._model.name}",
             "phyemu:world": self._model.name,
             "phyemu:seed": self._seed,
+            "phyemu:receive_gain_db": self._gain_db,
         }
 
     def receive(self, num_samples: int, out: NDArray[np.complex64] | None = None) -> ReceivedBlock:
@@ -168,7 +187,7 @@ class EmulatedRadio(Radio):
             filled += self._queue[0].send(sent[filled:], self._num_received + filled)
             if self._queue[0].finished:
                 self._queue.popleft()
-        iq[0] = self._stream.process(sent)
+        np.multiply(self._stream.process(sent), np.float32(db_to_amplitude(self._gain_db)), iq[0])
         block = ReceivedBlock(iq=iq, sample_index=self._num_received)
         self._num_received += num_samples
         return block

@@ -13,6 +13,8 @@ from types import ModuleType
 
 import pytest
 
+from phyemu.iq import Recording, open_recording
+
 # The simulator is run by Debian's Python, whose packages pytest's does not have.
 collect_ignore = ["uhd_simulator"]
 
@@ -42,8 +44,15 @@ def fake_uhd() -> ModuleType:
     return _load("fake_uhd")
 
 
+@pytest.fixture
+def opened() -> Iterator[Callable[[Path], Recording]]:
+    """Return a function that opens a recording, which is closed after the test."""
+    with ExitStack() as stack:
+        yield lambda path: stack.enter_context(open_recording(path))
+
+
 @pytest.fixture(scope="session")
-def _simulator_packages() -> None:
+def simulator_packages() -> None:
     """Skip where UHD and its simulator are not installed."""
     code = "import gevent, msgpack, pyroute2, pyudev, netaddr, systemd, uhd, importlib.util as u\n"
     code += "assert u.find_spec('usrp_mpm')"
@@ -92,7 +101,7 @@ def _running(folder: Path, source: Mapping[str, str], sink: Mapping[str, str]) -
 
 @pytest.fixture
 def uhd_simulator(
-    _simulator_packages: None, tmp_path: Path
+    simulator_packages: None, tmp_path: Path
 ) -> Iterator[Callable[[Mapping[str, str], Mapping[str, str]], str]]:
     """Return a function that starts the simulator and gives the arguments that open it.
 

@@ -77,7 +77,7 @@ class FileSink:
     """Writes what was transmitted to a file, packet by packet."""
 
     def __init__(self, file):
-        self.file = open(file, "wb", buffering=0)  # noqa: PTH123, SIM115
+        self.file = open(file, "wb", buffering=0)  # noqa: PTH123
 
     def accept_packet(self, packet):
         self.file.write(bytes(packet.get_payload_bytes()))

@@ -1,0 +1,115 @@
+"""What a caller may rely on with every radio: it cannot tell them apart."""
+
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+from phyemu.channel import Awgn
+from phyemu.errors import RadioError, SignalError
+from phyemu.iq import Recording, write_recording
+from phyemu.radio import EmulatedRadio, Radio, RecordedRadio, UsrpConfig, UsrpRadio
+
+RATE = 1e6
+Make = Callable[[], Radio]
+
+
+@pytest.fixture(params=["usrp", "emulated", "recorded"])
+def make(
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    fake_uhd: ModuleType,
+    opened: Callable[[Path], Recording],
+) -> Make:
+    """Return a function that opens the same radio afresh."""
+
+    def usrp() -> Radio:
+        return UsrpRadio(
+            UsrpConfig(sample_rate_hz=RATE, center_frequency_hz=2.4e9), uhd=fake_uhd.FakeUhd()
+        )
+
+    def emulated() -> Radio:
+        return EmulatedRadio(
+            Awgn(20.0),
+            sample_rate_hz=RATE,
+            symbol_rate_hz=RATE,
+            reference_power=0.01,
+            seed=3,
+            center_frequency_hz=2.4e9,
+        )
+
+    def recorded() -> Radio:
+        rng = np.random.default_rng(1)
+        iq = 0.1 * (rng.standard_normal(5000) + 1j * rng.standard_normal(5000))
+        path = write_recording(
+            tmp_path / "radio.sigmf",
+            iq.astype(np.complex64),
+            sample_rate_hz=RATE,
+            center_frequency_hz=2.4e9,
+            force=True,
+        )
+        return RecordedRadio(opened(path))
+
+    return {"usrp": usrp, "emulated": emulated, "recorded": recorded}[request.param]
+
+
+def test_it_says_what_it_is_and_how_it_is_set(make: Make) -> None:
+    with make() as radio:
+        assert isinstance(radio, Radio)
+        assert radio.name
+        assert radio.sample_rate_hz == RATE
+        assert radio.center_frequency_hz == pytest.approx(2.4e9)
+        assert radio.num_channels == 1
+        assert isinstance(radio.live, bool)
+        assert all(":" in key for key in radio.metadata())
+
+
+def test_samples_do_not_depend_on_how_they_are_asked_for(make: Make) -> None:
+    with make() as radio:
+        whole = radio.receive(3000)
+    with make() as radio:
+        parts = [radio.receive(count) for count in (1, 999, 1500, 500)]
+    assert whole.iq.shape == (1, 3000)
+    assert whole.iq.dtype == np.complex64
+    np.testing.assert_array_equal(np.concatenate([part.iq for part in parts], axis=1), whole.iq)
+    assert [part.sample_index for part in parts] == [0, 1, 1000, 2500]
+    assert all(part.lost_samples == 0 and part.event is None for part in parts)
+
+
+def test_samples_go_into_the_memory_of_the_caller(make: Make) -> None:
+    out = np.zeros((1, 200), np.complex64)
+    with make() as radio:
+        block = radio.receive(100, out)
+    with make() as radio:
+        fresh = radio.receive(100)
+    assert np.shares_memory(block.iq, out)
+    np.testing.assert_array_equal(out[:, :100], fresh.iq)
+    np.testing.assert_array_equal(out[:, 100:], 0)
+
+
+@pytest.mark.parametrize(
+    ("num_samples", "out"),
+    [
+        (0, None),
+        (10, np.zeros((1, 9), np.complex64)),
+        (10, np.zeros((2, 10), np.complex64)),
+        (10, np.zeros((1, 10), np.complex128)),
+        (10, np.zeros((1, 20), np.complex64)[:, ::2]),
+    ],
+)
+def test_memory_that_does_not_fit_is_refused(make: Make, num_samples: int, out: object) -> None:
+    with make() as radio, pytest.raises(SignalError):
+        radio.receive(num_samples, out)  # type: ignore[arg-type]
+
+
+def test_a_closed_radio_refuses_and_closing_twice_does_nothing(make: Make) -> None:
+    radio = make()
+    radio.receive(10)
+    radio.close()
+    radio.close()
+    with pytest.raises(RadioError, match="closed"):
+        radio.receive(10)
+    with pytest.raises(RadioError):
+        radio.transmit(np.zeros(10, np.complex64))
