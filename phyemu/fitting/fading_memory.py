@@ -11,8 +11,8 @@ integrated over the unknown phase between the two. Summed over all pairs of a la
 likelihood of rho at that lag (a composite likelihood: Varin, Reid, Firth 2011); a Doppler
 spectrum then has to follow rho at all lags at once. Specular parts are kept out: what lies across
 them in the space of paths has no mean, and what lies along them fades in its real part.
-Correlation between paths is left out of account: estimated from the same frames, its least certain
-directions would pass for fast fading.
+So are directions that hold little power: estimated from the same frames, they are the least certain
+and would pass for fast fading.
 """
 
 import math
@@ -39,6 +39,7 @@ _NUM_SEGMENTS = 8
 _SEARCH_POINTS = 160
 _MIN_RADIAL_K = 2.0  # below, the real part along the specular parts is no Gaussian
 _MIN_DIFFUSE_SNR = 0.1
+_MIN_SHARE = 0.03  # of the strongest direction's power
 _EVIDENCE = 3.0  # [nat] that a hypothesis must be better by
 
 
@@ -218,7 +219,7 @@ def _fluctuations(
     values, vectors = np.linalg.eigh(noise)
     whiten = (vectors / np.sqrt(values)).conj().T
     gains = paths.gains @ whiten.T
-    covariance = (whiten * link.diffuse) @ whiten.conj().T
+    covariance = whiten @ link.covariance @ whiten.conj().T
     mean = whiten @ link.specular
     strength = float(np.linalg.norm(mean))
     radial, radial_power = np.zeros(len(gains)), 0.0
@@ -237,7 +238,7 @@ def _fluctuations(
         return np.zeros((len(gains), 0), np.complex128), np.zeros(0), radial, radial_power
     power, turn = np.linalg.eigh(basis.conj().T @ covariance @ basis)
     across = gains @ basis.conj() @ turn.conj()
-    kept = power > _MIN_DIFFUSE_SNR
+    kept = (power > _MIN_DIFFUSE_SNR) & (power > _MIN_SHARE * power.max())
     return across[:, kept], power[kept], radial, radial_power
 
 

@@ -113,11 +113,14 @@ def _draw_amplitudes(axes: Axes, fit: Fit) -> None:
 def _draw_cn0(axes: Axes, fit: Fit) -> None:
     """C/N0 of the frames, fading and estimation noise included, against as many draws as help."""
     frames, delays_s = fit.evidence.frames, fit.evidence.paths.delays_s
-    measured = _db(frames.received_power / float(frames.noise_density.mean()))
+    density = float(frames.noise_density.mean())
+    measured = _db(frames.received_power / density)
     bins = np.histogram_bin_edges(measured, bins=min(40, 5 + frames.num_frames // 5))
     if isinstance(fit.model, EmpiricalChannel):
-        drawn = drawn_frames(fit.model, frames, delays_s=delays_s, count=_DRAWS, seed=0)
-        model = _db(drawn.received_power / float(frames.noise_density.mean()))
+        drawn = drawn_frames(
+            fit.model, frames, delays_s=delays_s, noise_density=density, count=_DRAWS, seed=0
+        )
+        model = _db(drawn.received_power / density)
         bins = np.histogram_bin_edges(
             np.concatenate([measured, model]), bins=min(60, 5 + frames.num_frames // 5)
         )

@@ -36,6 +36,7 @@ _FEW_FRAMES_IN_TIME = 30
 _MIN_BLOCK_S = 0.02
 _SAME_CFO_HZ = 5e3
 _MIN_EXPLAINED = 0.95
+_MAJOR_SHARE = 0.05  # of the power, that a path needs to be worth a warning
 _MARGIN = 3.0  # [nat] by which one family must beat another to act on it
 
 
@@ -343,19 +344,21 @@ def _about_paths(
     fading: _Fading,
 ) -> list[str]:
     warnings = []
-    if unlocked:
-        names = ", ".join(f"{paths.delays_s[path] * 1e9:.0f} ns" for path in unlocked)
+    shares = fading.link.powers / fading.link.powers.sum()
+    delays_ns = (paths.delays_s - paths.delays_s[0]) * 1e9
+    turning = [path for path in unlocked if shares[path] > _MAJOR_SHARE]
+    if turning:
+        names = ", ".join(f"{delays_ns[path]:.0f} ns" for path in turning)
         warnings.append(
             f"the steady parts of the paths at {names} turn against the others; the model keeps "
             "their K and holds their phases"
         )
-    shares = fading.link.powers / fading.link.powers.sum()
     for path, family in enumerate(families):
         best = family.log_likelihoods[family.family]
         margin = fading.worth * (best - family.log_likelihoods["rician"])
-        if margin > _MARGIN and shares[path] > 0.05:
+        if margin > _MARGIN and shares[path] > _MAJOR_SHARE:
             warnings.append(
-                f"the path at {paths.delays_s[path] * 1e9:.0f} ns fades {family.family} rather "
+                f"the path at {delays_ns[path]:.0f} ns fades {family.family} rather "
                 "than Rician, which is all the model can draw; compare --method measured"
             )
     return warnings

@@ -114,7 +114,14 @@ def check_holdout(
         seed: Seed of the draws.
     """
     measured = project_frames(held_out, delays_s)
-    drawn = drawn_frames(model, held_out, delays_s=delays_s, count=_DRAWS, seed=seed)
+    drawn = drawn_frames(
+        model,
+        held_out,
+        delays_s=delays_s,
+        noise_density=float(fitted.noise_density.mean()),
+        count=_DRAWS,
+        seed=seed,
+    )
     modelled = project_frames(drawn, delays_s)
     interval_s = held_out.interval_s
     own = measure_memory(measured, link, frame_slots(held_out), interval_s=interval_s)
@@ -166,6 +173,7 @@ def drawn_frames(
     like: LinkFrames,
     *,
     delays_s: NDArray[np.float64],
+    noise_density: float,
     count: int,
     seed: int,
 ) -> LinkFrames:
@@ -175,6 +183,7 @@ def drawn_frames(
         model: A fitted model with `cn0_dbhz`.
         like: Frames whose frequencies and noise are taken over, one of them for each draw.
         delays_s: Where the model's paths lie on the axis of those frames, (P,) [s].
+        noise_density: N0 that the model's C/N0 refers to [full scale^2 / Hz].
         count: Number of draws.
         seed: Seed of the draws.
     """
@@ -189,8 +198,7 @@ def drawn_frames(
     rng = np.random.default_rng(seed)
     row = rng.integers(like.num_frames, size=count)
     density = like.noise_density[row]
-    # C/N0 is about the mean noise density of the record.
-    gain = 10.0 ** (draw.snr_db.numpy() / 10.0) * float(like.noise_density.mean())
+    gain = 10.0 ** (draw.snr_db.numpy() / 10.0) * noise_density
     gains = draw.response.gains[:, 0].numpy() * np.sqrt(gain)[:, None]
     response = gains @ steering(like.frequencies_hz, delays_s).T
     noise = like.noise_variance[row]
