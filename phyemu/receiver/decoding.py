@@ -7,13 +7,16 @@ from functools import lru_cache
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
+from phyemu.receiver.carrier_tracking import CarrierTrack, track_carrier
 from phyemu.receiver.config import ReceiverConfig
 from phyemu.receiver.received_frame import FrameStatus, ReceivedFrame
 from phyemu.waveform import (
     HEADER_SYMBOLS,
     Constellation,
     FrameFormat,
+    FrameLayout,
     Header,
     decide,
     decode_header,
@@ -31,18 +34,10 @@ from phyemu.waveform.equalisation import (
     mmse_equaliser,
     symbols_of_spectra,
 )
-from phyemu.waveform.phase_tracking import (
-    TrackedPhase,
-    posterior_moments,
-    refine_phase,
-    track_known_phase,
-)
-from phyemu.waveform.synchronisation import Synchronisation, rotate, synchronise
+from phyemu.waveform.synchronisation import Synchronisation, carrier, synchronise
 from phyemu.waveform.timing_tracking import clock_offset_ppm
 
-__all__ = ["FrameDecoder", "PendingFrame"]
-
-_PASSES = 2
+__all__ = ["FrameDecoder", "FrameMeasurement", "PendingFrame"]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
@@ -51,13 +46,36 @@ class PendingFrame:
 
     Attributes:
         synchronisation: By the preamble.
-        equaliser: Of the channel.
+        equaliser: Of the channel, for symbols of unit power.
         header: What the header states; None where its check failed or the payload is too long.
     """
 
     synchronisation: Synchronisation
     equaliser: Equaliser
     header: Header | None
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class FrameMeasurement:
+    """All that the receiver corrects in a frame.
+
+    Attributes:
+        synchronisation: By the preamble.
+        equaliser: For the payload.
+        layout: Where the symbols are.
+        received: Symbols of the frame that the samples hold.
+        sfo_ppm: Sampling clock offset [ppm].
+        symbols: The equalised symbols, (received,), before the correction of the carrier.
+        track: That correction.
+    """
+
+    synchronisation: Synchronisation
+    equaliser: Equaliser
+    layout: FrameLayout
+    received: int
+    sfo_ppm: float
+    symbols: NDArray[np.complex64]
+    track: CarrierTrack
 
 
 class FrameDecoder:
@@ -115,104 +133,138 @@ class FrameDecoder:
             late_symbols=self._config.late_symbols,
             frame_format=self._format,
         )
-        equaliser = mmse_equaliser(
-            found.channel.response,
-            first_delay=found.first_delay,
-            noise_variance=found.channel.noise_variance,
-            symbol_power=1.0,
-            frame_format=self._format,
+        equaliser = self._equaliser(found, symbol_power=1.0)
+        spectra = self.spectra(
+            torch.from_numpy(iq),
+            found,
+            equaliser,
+            sample_start=sample_start,
+            num_symbols=self._num_first,
         )
-        spectra = self._spectra(iq, sample_start, found, equaliser, self._num_first)
-        delays = torch.full((len(spectra),), found.timing_samples)
-        symbols = symbols_of_spectra(
-            spectra, num_symbols=self._num_first, sps=self._sps, delays=delays
-        )
+        symbols = self.symbols(spectra, found, sfo_ppm=0.0, num_symbols=self._num_first)
         header = decode_header(symbols[-HEADER_SYMBOLS:].real.contiguous())
         if header is not None and header.payload_symbols > self._format.max_payload_symbols:
             header = None
         return PendingFrame(synchronisation=found, equaliser=equaliser, header=header)
 
-    def _spectra(
+    def _equaliser(self, found: Synchronisation, *, symbol_power: float) -> Equaliser:
+        return mmse_equaliser(
+            found.channel.response,
+            first_delay=found.first_delay,
+            noise_variance=found.channel.noise_variance,
+            symbol_power=symbol_power,
+            frame_format=self._format,
+        )
+
+    def spectra(
         self,
-        iq: NDArray[np.complex64],
-        sample_start: int,
+        iq: Tensor,
         found: Synchronisation,
         equaliser: Equaliser,
+        *,
+        sample_start: int,
         num_symbols: int,
-    ) -> torch.Tensor:
-        """Return the equalised block spectra of the first symbols of a frame."""
+    ) -> Tensor:
+        """Return the equalised block spectra of the first symbols of a frame.
+
+        Args:
+            iq: Samples around the frame, (num_samples,), complex; gradients flow to them.
+            found: The synchronisation.
+            equaliser: Of the channel.
+            sample_start: First sample of the frame in `iq`.
+            num_symbols: Symbols wanted.
+        """
         begin = max(sample_start - self.lead_samples, 0)
-        stop = sample_start + (num_symbols + BLOCK_SYMBOLS) * self._sps
-        turned = rotate(
-            iq[begin:stop],
+        part = iq[begin : sample_start + (num_symbols + BLOCK_SYMBOLS) * self._sps]
+        turns = carrier(
+            len(part),
             -found.cfo_hz / self._format.sample_rate_hz,
             origin=sample_start - begin,
         )
         spectra = block_spectra(
-            torch.from_numpy(turned),
+            part * torch.from_numpy(turns).to(part),
             first_peak=sample_start - begin + self._format.pulse_delay_samples,
             num_symbols=num_symbols,
             sps=self._sps,
         )
         return spectra * equaliser.weights.to(spectra)
 
-    def failed(
-        self, pending: PendingFrame, *, sample_start: int, sample_count: int
-    ) -> ReceivedFrame:
-        """Return the report of a frame whose header failed."""
-        order = self._constellation.order
-        return self._report(
-            pending,
-            sample_start=sample_start,
-            sample_count=sample_count,
-            status=FrameStatus.HEADER_ERROR,
-            points=np.zeros(0, np.complex64),
-            posteriors=np.zeros((0, order), np.float32),
-            noise_variance=float(pending.equaliser.error_variance),
-            cfo_hz=pending.synchronisation.cfo_hz,
-            sfo_ppm=0.0,
-            evm_db=math.nan,
+    def symbols(
+        self, spectra: Tensor, found: Synchronisation, *, sfo_ppm: float, num_symbols: int
+    ) -> Tensor:
+        """Return the symbols in equalised block spectra, timing and clock offset taken out."""
+        middles = (torch.arange(len(spectra)) + 0.5) * (BLOCK_HOP_SYMBOLS * self._sps)
+        return symbols_of_spectra(
+            spectra,
+            num_symbols=num_symbols,
+            sps=self._sps,
+            delays=found.timing_samples + sfo_ppm * 1e-6 * middles,
         )
 
-    def _report(
+    def measure(
         self,
-        pending: PendingFrame,
+        iq: NDArray[np.complex64],
+        found: Synchronisation,
+        header: Header,
         *,
         sample_start: int,
-        sample_count: int,
-        status: FrameStatus,
-        points: NDArray[np.complex64],
-        posteriors: NDArray[np.float32],
-        noise_variance: float,
-        cfo_hz: float,
-        sfo_ppm: float,
-        evm_db: float,
-    ) -> ReceivedFrame:
-        found = pending.synchronisation
-        snr = float(pending.equaliser.matched_snr)
-        noise = float(found.channel.noise_variance)
-        return ReceivedFrame(
-            sample_start=sample_start,
-            sample_count=sample_count,
-            status=status,
-            frame_index=pending.header.frame_index if pending.header else None,
-            points=points,
-            posteriors=posteriors,
-            noise_variance=noise_variance,
-            snr_db=10.0 * math.log10(max(snr, 1e-12)),
-            cfo_hz=cfo_hz,
+        truncated: bool,
+    ) -> FrameMeasurement:
+        """Return the equalised symbols of a frame and their correction.
+
+        Args:
+            iq: Samples around the frame, (num_samples,), complex64.
+            found: The synchronisation.
+            header: Of the frame.
+            sample_start: First sample of the frame in `iq`.
+            truncated: The stream ends with `iq`, inside the frame.
+        """
+        layout = frame_layout(self._format, header.payload_symbols)
+        total = layout.num_symbols
+        equaliser = self._equaliser(found, symbol_power=self._constellation.mean_power)
+        spectra = self.spectra(
+            torch.from_numpy(iq), found, equaliser, sample_start=sample_start, num_symbols=total
+        )
+        received = total
+        if truncated:
+            # The last symbol whose pulse is whole.
+            whole = len(iq) - sample_start - 2 * self._format.pulse_delay_samples - 1
+            received = min(max(whole // self._sps + 1, self._num_first), total)
+        sfo_ppm = clock_offset_ppm(
+            spectra[: received // BLOCK_HOP_SYMBOLS],
+            delay_samples=found.timing_samples,
+            frame_format=self._format,
+            max_offset_ppm=self._config.max_sfo_ppm,
+        )
+        symbols = self.symbols(spectra, found, sfo_ppm=sfo_ppm, num_symbols=total)
+        positions, values = _known_symbols(self._format, header)
+        inside = positions < received
+        # Cramer-Rao bound of a frequency seen over the preamble, and a factor of four.
+        length = self._format.preamble_symbols
+        snr = max(float(equaliser.matched_snr), 0.1)
+        track = track_carrier(
+            symbols.numpy()[:received],
+            positions[inside],
+            values[inside],
+            self._constellation,
+            noise_variance=float(equaliser.error_variance),
+            frequency_variance=24.0 / (snr * length**3) + 1e-10,
+        )
+        return FrameMeasurement(
+            synchronisation=found,
+            equaliser=equaliser,
+            layout=layout,
+            received=received,
             sfo_ppm=sfo_ppm,
-            evm_db=evm_db,
-            timing_samples=found.timing_samples,
-            amplitude=math.sqrt(snr * noise),
-            response=found.channel.response.numpy().astype(np.complex64),
-            response_offset_samples=found.first_delay,
+            symbols=symbols.numpy()[:received],
+            track=track,
         )
 
     def read_payload(
         self,
         iq: NDArray[np.complex64],
         pending: PendingFrame,
+        header: Header,
         *,
         sample_start: int,
         stream_start: int,
@@ -222,136 +274,90 @@ class FrameDecoder:
 
         Args:
             iq: Samples around the frame, (num_samples,), complex64.
-            pending: What `read_header` returned; with a header.
+            pending: What `read_header` returned.
+            header: The header in it.
             sample_start: First sample of the frame in `iq`.
             stream_start: The same in the stream.
             truncated: The stream ends with `iq`, inside the frame.
         """
-        header = pending.header or Header(frame_index=0, payload_symbols=1)
-        known = _known_symbols(self._format, header)
-        layout = frame_layout(self._format, header.payload_symbols)
-        total = layout.num_symbols
         found = pending.synchronisation
-        power = self._constellation.mean_power
-        equaliser = mmse_equaliser(
-            found.channel.response,
-            first_delay=found.first_delay,
-            noise_variance=found.channel.noise_variance,
-            symbol_power=power,
-            frame_format=self._format,
-        )
-        spectra = self._spectra(iq, sample_start, found, equaliser, total)
-        received = total
-        if truncated:
-            # The last symbol whose pulse is whole.
-            whole = len(iq) - sample_start - 2 * self._format.pulse_delay_samples - 1
-            received = min(max(whole // self._sps + 1, self._num_first), total)
-        sfo_ppm = clock_offset_ppm(
-            spectra[: received // BLOCK_HOP_SYMBOLS],
-            frame_format=self._format,
-            max_offset_ppm=self._config.max_sfo_ppm,
-        )
-        middles = (torch.arange(len(spectra)) + 0.5) * (BLOCK_HOP_SYMBOLS * self._sps)
-        symbols = symbols_of_spectra(
-            spectra,
-            num_symbols=total,
-            sps=self._sps,
-            delays=found.timing_samples + sfo_ppm * 1e-6 * middles,
-        ).numpy()[:received]
-        inside = known.positions < received
-        points, tracked, noise = self._track(
-            symbols,
-            known.positions[inside],
-            known.values[inside],
-            noise_variance=float(equaliser.error_variance),
-            start_snr=float(equaliser.matched_snr),
-        )
-        payload = layout.payload_positions.numpy()
-        there = payload < received
-        result = np.zeros(header.payload_symbols, np.complex64)
-        result[there] = points[payload[there]]
+        measured = self.measure(iq, found, header, sample_start=sample_start, truncated=truncated)
+        corrected = measured.symbols * measured.track.correction
+        payload = measured.layout.payload_positions.numpy()
+        there = int(np.searchsorted(payload, measured.received))
+        points = np.zeros(header.payload_symbols, np.complex64)
+        points[:there] = corrected[payload[:there]]
         order = self._constellation.order
         posteriors = np.full((header.payload_symbols, order), 1.0 / order, np.float32)
-        mine = torch.from_numpy(result[there])
-        posteriors[there] = symbol_posteriors(
-            mine, self._constellation, noise_variance=noise
+        mine = torch.from_numpy(points[:there])
+        posteriors[:there] = symbol_posteriors(
+            mine, self._constellation, noise_variance=measured.track.noise_variance
         ).numpy()
         nearest = self._constellation.points[decide(mine, self._constellation)]
-        errors = float((mine - nearest).abs().square().mean()) if len(mine) else math.nan
+        error = float((mine - nearest).abs().square().mean()) if there else math.nan
         samples = self._format.frame_samples(header.payload_symbols)
-        drift = tracked.walk.drift / (2.0 * math.pi * 32) * self._format.symbol_rate_hz
-        return self._report(
-            pending,
+        turns_per_symbol = measured.track.drift / (2.0 * math.pi)
+        return ReceivedFrame(
             sample_start=stream_start,
             sample_count=min(samples, len(iq) - sample_start),
-            status=FrameStatus.TRUNCATED if received < total else FrameStatus.OK,
-            points=result,
+            status=FrameStatus.TRUNCATED if truncated else FrameStatus.OK,
+            frame_index=header.frame_index,
+            received_symbols=there,
+            points=points,
             posteriors=posteriors,
-            noise_variance=noise,
-            cfo_hz=found.cfo_hz + drift,
-            sfo_ppm=sfo_ppm,
-            evm_db=10.0 * math.log10(max(errors, 1e-12)),
+            noise_variance=measured.track.noise_variance,
+            snr_db=_decibels(float(measured.equaliser.matched_snr)),
+            cfo_hz=found.cfo_hz + turns_per_symbol * self._format.symbol_rate_hz,
+            sfo_ppm=measured.sfo_ppm,
+            evm_db=_decibels(error),
+            timing_samples=found.timing_samples,
+            amplitude=_amplitude(pending),
+            response=found.channel.response.numpy().astype(np.complex64),
+            response_offset_samples=found.first_delay,
         )
 
-    def _track(
-        self,
-        symbols: NDArray[np.complex64],
-        positions: NDArray[np.int64],
-        values: NDArray[np.complex64],
-        *,
-        noise_variance: float,
-        start_snr: float,
-    ) -> tuple[NDArray[np.complex64], TrackedPhase, float]:
-        """Return the symbols without carrier phase, that phase, and the variance of their error."""
-        noise = max(noise_variance, 1e-9)
-        # Cramer-Rao bound of a frequency seen over the preamble, with some slack.
-        length = self._format.preamble_symbols
-        frequency_variance = 4.0 * 6.0 / (max(start_snr, 0.1) * length**3) + 1e-10
-        tracked = track_known_phase(
-            symbols, positions, values, noise_variance=noise, frequency_variance=frequency_variance
+    def failed(
+        self, pending: PendingFrame, *, stream_start: int, sample_count: int
+    ) -> ReceivedFrame:
+        """Return the report of a frame whose header failed."""
+        found = pending.synchronisation
+        return ReceivedFrame(
+            sample_start=stream_start,
+            sample_count=sample_count,
+            status=FrameStatus.HEADER_ERROR,
+            frame_index=None,
+            received_symbols=0,
+            points=np.zeros(0, np.complex64),
+            posteriors=np.zeros((0, self._constellation.order), np.float32),
+            noise_variance=float(pending.equaliser.error_variance),
+            snr_db=_decibels(float(pending.equaliser.matched_snr)),
+            cfo_hz=found.cfo_hz,
+            sfo_ppm=0.0,
+            evm_db=math.nan,
+            timing_samples=found.timing_samples,
+            amplitude=_amplitude(pending),
+            response=found.channel.response.numpy().astype(np.complex64),
+            response_offset_samples=found.first_delay,
         )
-        is_known = np.zeros(len(symbols), bool)
-        is_known[positions] = True
-        for _ in range(_PASSES):
-            points = _turn_back(symbols, tracked.phase)
-            means, uncertainty, energy = posterior_moments(
-                points, self._constellation, noise_variance=noise
-            )
-            means[positions] = values
-            uncertainty[positions] = 0.0
-            energy[positions] = 1.0
-            tracked = refine_phase(
-                points, means, uncertainty, is_known, tracked, noise_variance=noise
-            )
-            points = _turn_back(symbols, tracked.phase)
-            scale = float((points * means.conj()).real.sum() / energy.sum())
-            spread = np.square(np.abs(points)) + energy - 2.0 * (points * means.conj()).real
-            noise = max(float(spread.mean()), 1e-9)
-        del scale
-        return points, tracked, noise
 
 
-def _turn_back(
-    symbols: NDArray[np.complex64], phase: NDArray[np.float64]
-) -> NDArray[np.complex64]:
-    angles = phase.astype(np.float32)
-    turned: NDArray[np.complex64] = symbols * (np.cos(angles) - 1j * np.sin(angles))
-    return turned.astype(np.complex64, copy=False)
+def _decibels(power: float) -> float:
+    """Return the power [dB], -120 dB at least; NaN stays NaN."""
+    return 10.0 * math.log10(max(power, 1e-12)) if power == power else math.nan
 
 
-@dataclass(frozen=True, eq=False, slots=True)
-class _KnownSymbols:
-    positions: NDArray[np.int64]
-    values: NDArray[np.complex64]
+def _amplitude(pending: PendingFrame) -> float:
+    noise = float(pending.synchronisation.channel.noise_variance)
+    return math.sqrt(float(pending.equaliser.matched_snr) * noise)
 
 
 @lru_cache(maxsize=8)
-def _known_symbols(frame_format: FrameFormat, header: Header) -> _KnownSymbols:
+def _known_symbols(
+    frame_format: FrameFormat, header: Header
+) -> tuple[NDArray[np.int64], NDArray[np.complex64]]:
     """Return where the known symbols of a frame are, and what they are."""
     layout = frame_layout(frame_format, header.payload_symbols)
-    first = torch.cat(
-        [preamble_points(frame_format), encode_header(header).to(torch.complex64)]
-    )
+    first = torch.cat([preamble_points(frame_format), encode_header(header).to(torch.complex64)])
     pilots = pilot_points(len(layout.pilot_positions))
     positions = torch.cat([torch.arange(len(first)), layout.pilot_positions])
-    return _KnownSymbols(positions.numpy(), torch.cat([first, pilots]).numpy())
+    return positions.numpy(), torch.cat([first, pilots]).numpy()

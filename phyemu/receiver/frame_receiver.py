@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from phyemu.errors import SignalError
 from phyemu.receiver.config import ReceiverConfig
 from phyemu.receiver.decoding import FrameDecoder, PendingFrame
-from phyemu.receiver.received_frame import FrameStatus, ReceivedFrame
+from phyemu.receiver.received_frame import ReceivedFrame
 from phyemu.receiver.sample_buffer import SampleBuffer
 from phyemu.waveform import Constellation, FrameFormat
 from phyemu.waveform.detection import Detection, PreambleDetector
@@ -145,9 +145,7 @@ class FrameReceiver:
             self._pending = pending
             return True
         end = min(start + self._format.frame_samples(1), self._buffer.stop)
-        frames.append(
-            self._decoder.failed(pending, sample_start=start, sample_count=end - start)
-        )
+        frames.append(self._decoder.failed(pending, stream_start=start, sample_count=end - start))
         # The next frame cannot begin within this preamble, but anywhere behind it.
         self._resume(start + self._format.preamble_symbols * self._format.samples_per_symbol)
         return True
@@ -168,6 +166,7 @@ class FrameReceiver:
             self._decoder.read_payload(
                 samples,
                 pending,
+                pending.header,
                 sample_start=start - origin,
                 stream_start=start,
                 truncated=self._buffer.stop < start + count,
@@ -205,8 +204,3 @@ def receive_frames(
     receiver = FrameReceiver(frame_format, constellation, config)
     frames = [frame for block in blocks for frame in receiver.process(block)]
     return frames + receiver.finish()
-
-
-def lost_frames(frames: list[ReceivedFrame]) -> list[ReceivedFrame]:
-    """Return the frames that were not received whole."""
-    return [frame for frame in frames if frame.status is not FrameStatus.OK]

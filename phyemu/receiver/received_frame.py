@@ -32,6 +32,7 @@ class ReceivedFrame:
             where the header failed.
         status: How the reception ended.
         frame_index: Stated in the header, 0..4095; None where it failed.
+        received_symbols: Payload symbols that the stream holds: the first ones of `points`.
         points: Payload after equalisation, scaled as the constellation, (S,), complex64; 0 where
             the stream had ended, (0,) where the header failed.
         posteriors: Probability of each symbol, (S, M), float32; uniform where the stream had ended.
@@ -55,6 +56,7 @@ class ReceivedFrame:
     sample_count: int
     status: FrameStatus
     frame_index: int | None
+    received_symbols: int
     points: NDArray[np.complex64]
     posteriors: NDArray[np.float32]
     noise_variance: float

@@ -108,9 +108,7 @@ def estimate_channel(iq: Tensor, known: KnownWaveform) -> ChannelEstimate:
     # Rows that stopped early hold zeros behind their last tap; adding them changes nothing.
     response = torch.zeros_like(projected).scatter_add(1, taken, values)
     noise = residual / (num_rows - counts)
-    return ChannelEstimate(
-        response.reshape(*iq.shape[:-1], num_taps), noise.reshape(iq.shape[:-1])
-    )
+    return ChannelEstimate(response.reshape(*iq.shape[:-1], num_taps), noise.reshape(iq.shape[:-1]))
 
 
 def _solve(

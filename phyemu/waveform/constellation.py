@@ -49,7 +49,9 @@ class Constellation:
         distances = (points[:, None] - points[None, :]).abs()
         distances.fill_diagonal_(math.inf)
         if float(distances.min()) < 1e-5:
-            raise ConfigError("constellation points coincide; every symbol needs a point of its own")
+            raise ConfigError(
+                "constellation points coincide; every symbol needs a point of its own"
+            )
         if not torch.equal(labels.sort().values.cpu(), torch.arange(len(points))):
             raise ConfigError(f"labels must be a permutation of 0..{len(points) - 1}")
 

@@ -99,9 +99,7 @@ class PreambleDetector:
         self._first_threshold = float(
             betaincinv(self._periods, samples - self._periods, 1.0 - _FIRST_RATE)
         )
-        self._second_threshold = -math.expm1(
-            math.log(false_alarm_rate / _TRIALS) / (samples - 1.0)
-        )
+        self._second_threshold = -math.expm1(math.log(false_alarm_rate / _TRIALS) / (samples - 1.0))
 
     @property
     def overlap(self) -> int:

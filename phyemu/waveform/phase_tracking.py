@@ -97,9 +97,7 @@ def track_known_phase(
     block = (times // PHASE_BLOCK).astype(np.int64)
     information = np.bincount(block, 1.0 / variances, minlength=num_blocks)
     weighted = np.bincount(block, phases / variances, minlength=num_blocks)
-    values = np.divide(
-        weighted, information, out=np.zeros(num_blocks), where=information > 0
-    )
+    values = np.divide(weighted, information, out=np.zeros(num_blocks), where=information > 0)
     return _spread(smooth_walk(values, information, _STEP_VARIANCES), len(points))
 
 
@@ -169,9 +167,7 @@ def refine_phase(
     starts = np.arange(0, len(points), PHASE_BLOCK)
     gradient = np.add.reduceat(scale * products.imag.astype(np.float64), starts)
     information = np.maximum(np.add.reduceat(curvature.astype(np.float64), starts), 0.0)
-    steps = np.divide(
-        gradient, information, out=np.zeros(len(starts)), where=information > 1e-6
-    )
+    steps = np.divide(gradient, information, out=np.zeros(len(starts)), where=information > 1e-6)
     information = np.where(information > 1e-6, information, 0.0)
     if not information.any():
         return previous
@@ -188,8 +184,8 @@ def posterior_moments(
     received = torch.from_numpy(points)
     posteriors = symbol_posteriors(received, constellation, noise_variance=noise_variance)
     x, y = constellation.points.real, constellation.points.imag
-    moments = posteriors @ torch.stack([x, y, x * x, y * y, x * y], dim=1)
-    mean_x, mean_y, xx, yy, xy = moments.unbind(-1)
+    moments = torch.stack([x, y, x * x, y * y, x * y]) @ posteriors.mT
+    mean_x, mean_y, xx, yy, xy = moments.unbind(0)
     zx, zy = received.real, received.imag
     # Im(z c*) = zy cx - zx cy.
     mean = zy * mean_x - zx * mean_y

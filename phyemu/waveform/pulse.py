@@ -109,6 +109,4 @@ def matched_filter(iq: Tensor, taps: Tensor) -> Tensor:
     if len(taps) % 2 == 0:
         raise SignalError(f"a matched filter without delay needs odd num_taps, got {len(taps)}")
     rails = _rails(iq)
-    return _joined(
-        conv1d(rails, taps.to(rails)[None, None, :], padding=len(taps) // 2), iq.shape
-    )
+    return _joined(conv1d(rails, taps.to(rails)[None, None, :], padding=len(taps) // 2), iq.shape)

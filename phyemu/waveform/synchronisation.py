@@ -19,7 +19,7 @@ from phyemu.waveform.channel_estimation import (
 from phyemu.waveform.frame_format import FrameFormat, preamble_points
 from phyemu.waveform.pulse import shape_pulses
 
-__all__ = ["Synchronisation", "rotate", "synchronise"]
+__all__ = ["Synchronisation", "carrier", "synchronise"]
 
 _GUARD_SYMBOLS = 3  # the last known symbols touch the pulses of unknown ones
 _EDGE_SYMBOLS = 4  # of the first pulse, what lies further out is not used
@@ -45,21 +45,21 @@ class Synchronisation:
     first_delay: int
 
 
-def rotate(iq: NDArray[np.complex64], frequency: float, *, origin: int = 0) -> NDArray[np.complex64]:
-    """Return iq[n] exp(2 pi j frequency (n - origin)).
+def carrier(num_samples: int, frequency: float, *, origin: int) -> NDArray[np.complex64]:
+    """Return exp(2 pi j frequency (n - origin)), (num_samples,), complex64.
 
     Args:
-        iq: (num_samples,), complex64.
+        num_samples: >= 0.
         frequency: [cycles per sample].
-        origin: Sample whose phase stays.
+        origin: Sample at which the phase is 0.
     """
     # An outer product of two short ramps costs far less than an exponential per sample.
     short = 512
-    rows = -(-len(iq) // short)
+    rows = -(-num_samples // short)
     slow = np.exp(2j * np.pi * ((frequency * (np.arange(rows) * short - origin)) % 1.0))
     fast = np.exp(2j * np.pi * frequency * np.arange(short))
     ramp = np.multiply.outer(slow.astype(np.complex64), fast.astype(np.complex64))
-    result: NDArray[np.complex64] = iq * ramp.reshape(-1)[: len(iq)]
+    result: NDArray[np.complex64] = ramp.reshape(-1)[:num_samples]
     return result
 
 

@@ -25,19 +25,21 @@ _GRID = 121
 
 
 def clock_offset_ppm(
-    spectra: Tensor, *, frame_format: FrameFormat, max_offset_ppm: float
+    spectra: Tensor, *, delay_samples: float, frame_format: FrameFormat, max_offset_ppm: float
 ) -> float:
     """Return how much longer a frame is than it should be [ppm]; 0 for short frames.
 
     Args:
         spectra: `block_spectra` of the whole frame times the weights of the equaliser,
             (num_blocks, BLOCK_SYMBOLS x samples_per_symbol).
+        delay_samples: Delay of the frame's first symbols in these spectra [samples].
         frame_format: Pulse and rate.
         max_offset_ppm: Largest offset searched, either way.
     """
     if len(spectra) < _MIN_BLOCKS or max_offset_ppm <= 0:
         return 0.0
-    values = _correlations(spectra, frame_format)
+    start = np.exp(2j * np.pi * delay_samples / frame_format.samples_per_symbol)
+    values = _correlations(spectra, frame_format) * start
     # The middle of block b is this many symbols behind the first symbol.
     centres = np.arange(len(values)) * BLOCK_HOP_SYMBOLS + BLOCK_HOP_SYMBOLS / 2.0
     offsets = np.linspace(-max_offset_ppm, max_offset_ppm, _GRID)
