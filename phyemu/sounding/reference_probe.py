@@ -21,6 +21,7 @@ _LATE_S = 3.2e-6
 _MAX_SAMPLES = 8192  # of a known stretch that are used: enough for 25 dB over 80 taps
 _PREFIX_SAMPLES = 256  # what is looked for; frames that begin alike are told apart by the rest
 _MAX_PREFIXES = 16
+_SILENCE = 1e-4  # [full scale]: three steps of 16 bits
 _MIN_SHARE = 0.05  # of the energy of a whole stretch: structure that only resembles the prefix
 _ALIKE = 0.9
 _MAX_TURN = 0.3  # of a cycle within a chunk, at 100 kHz
@@ -105,7 +106,7 @@ def _stretches(reference: Recording, early: int, late: int) -> list[_Stretch]:
         if item.sample_count
     ]
     if not marked:
-        marked = [(0, min(reference.num_samples, _MAX_SAMPLES))]
+        marked = [_sounding_part(reference)]
     stretches: list[_Stretch] = []
     for start, count in marked:
         samples = reference.read(start, min(count, reference.num_samples - start))
@@ -124,6 +125,20 @@ def _stretches(reference: Recording, early: int, late: int) -> list[_Stretch]:
             f"a reference"
         )
     return stretches
+
+
+def _sounding_part(reference: Recording) -> tuple[int, int]:
+    """Return start and count of the first samples that are not silence."""
+    start = 0
+    for block in reference.blocks(_MAX_SAMPLES):
+        loud = np.flatnonzero(np.abs(block) > _SILENCE)
+        if len(loud):
+            start += int(loud[0])
+            break
+        start += len(block)
+    iq = reference.read(start, min(_MAX_SAMPLES, reference.num_samples - start))
+    loud = np.flatnonzero(np.abs(iq) > _SILENCE)
+    return start, int(loud[-1]) + 1 if len(loud) else 0
 
 
 def _distinct_prefixes(

@@ -65,7 +65,7 @@ def find_bursts(
     ):
         bursts += detector.process(block)
     bursts += detector.finish()
-    return agree_on_offset(bursts, bin_spacing_hz=sounder_format.bin_spacing_hz)
+    return agree_on_offset(bursts, sounder_format=sounder_format)
 
 
 def measure_bursts(

@@ -32,6 +32,7 @@ __all__ = ["SounderBurst", "SounderDetector", "agree_on_offset"]
 
 _BLOCKS_PER_WINDOW = 256
 _FALSE_PAIRS_PER_BLOCK = 1e-12
+_STANDARD_ERRORS = 5.0
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
@@ -55,16 +56,20 @@ class SounderBurst:
     scores: NDArray[np.float64]
 
 
-def agree_on_offset(bursts: list[SounderBurst], *, bin_spacing_hz: float) -> list[SounderBurst]:
+def agree_on_offset(
+    bursts: list[SounderBurst], *, sounder_format: SounderFormat
+) -> list[SounderBurst]:
     """Return the bursts of one transmitter with the whole-bin offset that suits them all best.
 
     A single burst close to the noise may mistake its offset by whole bins. All bursts of a
-    transmitter share it, up to a part of a bin, so their scores are added.
+    transmitter share it, up to a part of a bin, so their scores are added. A burst keeps its own
+    offset where its edges speak for it by more than five standard errors: another transmitter.
 
     Args:
-        bursts: Bursts of one transmitter, of one format and one detector.
-        bin_spacing_hz: Sample rate over length of that format [Hz].
+        bursts: Bursts of one format and one detector, most of them of one transmitter.
+        sounder_format: That format.
     """
+    bin_spacing_hz, size = sounder_format.bin_spacing_hz, sounder_format.burst_samples
     if len(bursts) < 2:
         return bursts
     # Offset = (whole + part) bins; the parts may lie on both sides of the half-bin border, e.g.
@@ -73,14 +78,22 @@ def agree_on_offset(bursts: list[SounderBurst], *, bin_spacing_hz: float) -> lis
     part = np.array([burst.cfo_hz for burst in bursts]) / bin_spacing_hz - whole
     centre = float(np.angle(np.mean(np.exp(2j * np.pi * part)))) / (2.0 * np.pi)
     carry = np.round(part - centre).astype(int)
-    size = len(bursts[0].offsets)
-    total = np.zeros(size + 2)
+    count = len(bursts[0].offsets)
+    total = np.zeros(count + 2)
     for burst, step in zip(bursts, carry.tolist(), strict=True):
-        total[1 + step : 1 + step + size] += burst.scores
+        total[1 + step : 1 + step + count] += burst.scores
     common = int(total.argmax()) - 1
     agreed: list[SounderBurst] = []
     for burst, step, fraction in zip(bursts, carry.tolist(), part.tolist(), strict=True):
-        index = min(max(common - step, 0), size - 1)
+        index = min(max(common - step, 0), count - 1)
+        own = int(burst.scores.argmax())
+        # The scores differ by the d samples between the two starts: 2 d of `size`, with an error
+        # of 2 sqrt(d / snr).
+        differing = max(abs(int(burst.starts[index]) - burst.sample_start), 1)
+        snr = burst.confidence / max(1.0 - burst.confidence, 1e-6)
+        loss = 1.0 - float(burst.scores[index] / burst.scores[own])
+        if loss * size > 2.0 * _STANDARD_ERRORS * math.sqrt(differing / max(snr, 1e-6)):
+            index = own
         agreed.append(
             replace(
                 burst,

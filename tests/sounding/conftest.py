@@ -1,6 +1,7 @@
 """Recordings made on the spot."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,10 @@ RecordingMaker = Callable[..., Recording]
 
 
 @pytest.fixture
-def make_recording(tmp_path: Path) -> RecordingMaker:
-    """Return a function that writes samples to a recording and opens it."""
+def make_recording(tmp_path: Path) -> Iterator[RecordingMaker]:
+    """Return a function that writes samples to a recording and opens it until the test ends."""
     count = iter(range(1000))
+    stack = ExitStack()
 
     def make(iq: NDArray[np.complex64], sample_rate_hz: float, **fields: Any) -> Recording:
         annotations = fields.pop("annotations", ())
@@ -28,6 +30,7 @@ def make_recording(tmp_path: Path) -> RecordingMaker:
             global_fields=fields.pop("global_fields", {}),
             annotations=annotations,
         )
-        return open_recording(path)
+        return stack.enter_context(open_recording(path))
 
-    return make
+    with stack:
+        yield make

@@ -40,7 +40,7 @@ def _detect(iq: NDArray[np.complex64], block: int = 1 << 20) -> list[SounderBurs
 def test_bursts_are_found_where_they_are_with_their_offset(cfo_hz: float) -> None:
     # 58,593.75 Hz is one and a half bins: the half may round either way from burst to burst.
     iq = _stream(30, cfo_hz=cfo_hz, snr_db=10.0)
-    bursts = agree_on_offset(_detect(iq), bin_spacing_hz=FORMAT.bin_spacing_hz)
+    bursts = agree_on_offset(_detect(iq), sounder_format=FORMAT)
     starts = [burst.sample_start for burst in bursts]
     assert starts == [700 + k * FORMAT.interval_samples for k in range(30)]
     assert max(abs(burst.cfo_hz - cfo_hz) for burst in bursts) < 0.02 * FORMAT.bin_spacing_hz
@@ -48,7 +48,7 @@ def test_bursts_are_found_where_they_are_with_their_offset(cfo_hz: float) -> Non
 
 def test_bursts_below_the_noise_agree_on_their_offset() -> None:
     iq = _stream(40, cfo_hz=-71e3, snr_db=-8.0, seed=5)
-    bursts = agree_on_offset(_detect(iq), bin_spacing_hz=FORMAT.bin_spacing_hz)
+    bursts = agree_on_offset(_detect(iq), sounder_format=FORMAT)
     assert len(bursts) >= 39
     assert max(abs(burst.cfo_hz + 71e3) for burst in bursts) < 0.1 * FORMAT.bin_spacing_hz
     assert np.median([burst.confidence for burst in bursts]) < 0.3

@@ -1,0 +1,86 @@
+"""`phyemu sound` prints, saves and draws what a recording holds."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from phyemu_cli.main import main
+
+from phyemu.iq import write_recording
+from phyemu.sounding import load_soundings
+from phyemu.waveform.sounder import SounderFormat
+from phyemu.waveform.transmission import write_sounder
+
+
+@pytest.fixture
+def recording(tmp_path: Path) -> Path:
+    """Return a recording of six clean bursts."""
+    sounder = SounderFormat(sample_rate_hz=20e6, length=128, gap_samples=400)
+    return write_sounder(tmp_path / "rx.sigmf", sounder, num_bursts=6, amplitude=0.5)
+
+
+def test_json_has_the_fields_promised(recording: Path, tmp_path: Path) -> None:
+    output, plot = tmp_path / "cir.h5", tmp_path / "cir.svg"
+    arguments = ["sound", str(recording), "-o", str(output), "--plot", str(plot), "--json"]
+    result = CliRunner().invoke(main, [*arguments, "--quiet"])
+    assert result.exit_code == 0, result.output
+    answer = json.loads(result.stdout)
+    assert answer["frames"] == 6
+    assert answer["probe"] == "sounder"
+    assert set(answer["cfo_hz"]) == {"median", "p05", "p95"}
+    assert set(answer["snr_db"]) == {"median", "p05", "p95"}
+    assert answer["rms_delay_spread_s"]["median"] == pytest.approx(0.0, abs=1e-9)
+    assert answer["paths"][0]["gain_db"] == pytest.approx(-6.02, abs=0.01)
+    assert len(answer["transmitters"]) == 1
+    (link,) = load_soundings(output)
+    assert link.num_frames == 6
+    assert link.provenance["command"].startswith("phyemu sound")
+    assert plot.read_text().lstrip().startswith("<?xml")
+
+
+def test_text_names_the_link_and_its_paths(recording: Path) -> None:
+    result = CliRunner().invoke(main, ["sound", str(recording), "--quiet"])
+    assert result.exit_code == 0, result.output
+    assert "transmitter 0: 6 sounder frames" in result.stdout
+    assert "path 0:" in result.stdout
+
+
+def test_the_reference_tells_what_was_sent(recording: Path, tmp_path: Path) -> None:
+    from phyemu.iq import open_recording
+
+    with open_recording(recording) as sent:
+        bare = write_recording(tmp_path / "bare.sigmf", sent.read(), sample_rate_hz=20e6)
+    arguments = ["sound", str(bare), "--reference", str(recording), "--json", "--quiet"]
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["probe"] == "sounder"
+
+
+def test_no_probe_is_one_line_with_the_remedy(tmp_path: Path) -> None:
+    noise = 0.1 * np.random.default_rng(0).standard_normal((5000, 2)) @ [1, 1j]
+    path = write_recording(
+        tmp_path / "noise.sigmf", noise.astype(np.complex64), sample_rate_hz=20e6
+    )
+    result = CliRunner().invoke(main, ["sound", str(path), "--quiet"])
+    assert result.exit_code == 1
+    assert result.stderr.count("\n") == 1
+    assert "no probe found" in result.stderr
+    assert "--reference" in result.stderr
+
+
+def test_existing_output_needs_force(recording: Path, tmp_path: Path) -> None:
+    output = tmp_path / "cir.h5"
+    arguments = ["sound", str(recording), "-o", str(output), "--quiet"]
+    assert CliRunner().invoke(main, arguments).exit_code == 0
+    again = CliRunner().invoke(main, arguments)
+    assert again.exit_code == 1
+    assert "--force" in again.stderr
+    assert CliRunner().invoke(main, [*arguments, "--force"]).exit_code == 0
+
+
+def test_a_missing_recording_is_a_usage_error(tmp_path: Path) -> None:
+    result = CliRunner().invoke(main, ["sound", str(tmp_path / "none.sigmf")])
+    assert result.exit_code == 2
+    assert "no such file" in result.stderr

@@ -1,0 +1,72 @@
+"""`phyemu waveform` writes what a radio can transmit."""
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from phyemu_cli.main import main
+
+from phyemu.iq import open_recording
+
+
+def test_a_sounder_and_frames_are_written_with_their_parameters(tmp_path: Path) -> None:
+    runner = CliRunner()
+    sounder = tmp_path / "sounder.sigmf"
+    arguments = ["waveform", "sounder", "--sample-rate", "5M", "--period", "128", "--bursts", "4"]
+    result = runner.invoke(main, [*arguments, "-o", str(sounder)])
+    assert result.exit_code == 0, result.output
+    assert "4 bursts" in result.output
+    with open_recording(sounder) as recording:
+        assert recording.sample_rate_hz == 5e6
+        assert recording.global_fields["phyemu:sounder"]["length"] == 128
+        assert [item.label for item in recording.annotations] == ["sounding"] * 4
+    frames = tmp_path / "frames.sigmf"
+    arguments = ["waveform", "frames", "--order", "8", "--symbols", "500", "--seed", "3"]
+    result = runner.invoke(main, [*arguments, "-o", str(frames)])
+    assert result.exit_code == 0, result.output
+    with open_recording(frames) as recording:
+        assert recording.global_fields["phyemu:seed"] == 3
+        assert recording.global_fields["phyemu:constellation"]["order"] == 8
+        assert [item.label for item in recording.annotations] == ["frame"]
+
+
+def test_duration_decides_how_many_bursts(tmp_path: Path) -> None:
+    path = tmp_path / "tx.sigmf"
+    arguments = ["waveform", "sounder", "--duration", "0.01", "-o", str(path)]
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 0, result.output
+    with open_recording(path) as recording:
+        assert recording.duration_s <= 0.01
+        assert len(recording.annotations) == 16  # of 12,288 samples in 200,000
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["sounder", "--bursts", "2", "--duration", "1"], 2, "not both"),
+        (["sounder", "--gap", "10"], 1, "at least two periods"),
+        (["sounder", "--bandwidth", "40M"], 1, "at most the sample rate"),
+        (["sounder", "--amplitude", "1", "--bandwidth", "9M"], 1, "would clip"),
+        (["sounder", "--sample-rate", "fast"], 2, "no positive frequency"),
+        (["frames", "--constellation", "qam", "--order", "7"], 1, "order"),
+    ],
+)
+def test_a_bad_setting_is_one_line(
+    tmp_path: Path, arguments: list[str], code: int, message: str
+) -> None:
+    output = str(tmp_path / "tx.sigmf")
+    result = CliRunner().invoke(main, ["waveform", *arguments, "-o", output])
+    assert result.exit_code == code
+    assert message in result.output
+    assert "Traceback" not in result.output
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_existing_output_needs_force(tmp_path: Path) -> None:
+    path = tmp_path / "tx.sigmf"
+    arguments = ["waveform", "sounder", "--bursts", "1", "--period", "64", "-o", str(path)]
+    assert CliRunner().invoke(main, arguments).exit_code == 0
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 1
+    assert "--force" in result.output
+    assert CliRunner().invoke(main, [*arguments, "--force"]).exit_code == 0
