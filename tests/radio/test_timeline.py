@@ -1,11 +1,12 @@
 """Placing runs of samples by time stamp."""
 
 import hypothesis.strategies as st
-from hypothesis import given
+from hypothesis import given, settings
 
 from phyemu.radio.timeline import SampleTimeline
 
 
+@settings(deadline=None)
 @given(
     st.integers(-(10**12), 10**12),
     st.lists(st.tuples(st.integers(0, 1000), st.integers(1, 1000)), min_size=1, max_size=20),

@@ -6,15 +6,15 @@ from typing import Any
 import hypothesis.strategies as st
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 
 from phyemu.errors import ConfigError, RadioError, SignalError
 from phyemu.radio import ReceivedBlock, StreamEvent, UsrpConfig, UsrpPort, UsrpRadio
 
 
-def open_radio(uhd: Any, **settings: Any) -> UsrpRadio:
+def open_radio(uhd: Any, **values: Any) -> UsrpRadio:
     return UsrpRadio(
-        UsrpConfig(**({"sample_rate_hz": 1e6, "center_frequency_hz": 2.4e9} | settings)), uhd=uhd
+        UsrpConfig(**({"sample_rate_hz": 1e6, "center_frequency_hz": 2.4e9} | values)), uhd=uhd
     )
 
 
@@ -50,6 +50,7 @@ def actions(fake: ModuleType) -> st.SearchStrategy[list[Any]]:
     )
 
 
+@settings(deadline=None)
 @given(data=st.data(), size=st.integers(1, 400), stamps=st.booleans())
 def test_no_sample_is_lost_duplicated_or_mislabelled(
     data: st.DataObject, size: int, stamps: bool, fake_uhd: ModuleType
@@ -252,6 +253,7 @@ def test_a_burst_is_timed_complete_and_ends_with_its_last_sample(fake_uhd: Modul
     assert times == (pytest.approx(uhd.now_s + 0.5),) + (None,) * (len(times) - 1)
 
 
+@settings(deadline=None)
 @given(accept=st.lists(st.integers(0, 400), max_size=20))
 def test_partly_accepted_pieces_are_sent_on_without_loss_or_repetition(
     accept: list[int], fake_uhd: ModuleType

@@ -1,0 +1,279 @@
+"""From a radio into a recording."""
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import hypothesis.strategies as st
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from phyemu.channel import Awgn
+from phyemu.errors import ConfigError, RadioError, RecordingError
+from phyemu.iq import Recording, RecordingWriter, open_recording, write_recording
+from phyemu.radio import (
+    CaptureEnd,
+    EmulatedRadio,
+    RecordedRadio,
+    UsrpConfig,
+    UsrpRadio,
+    capture_to_recording,
+    capture_transmission,
+)
+
+Open = Callable[[Path], Recording]
+
+
+def usrp(uhd: Any) -> UsrpRadio:
+    return UsrpRadio(UsrpConfig(sample_rate_hz=1e6, center_frequency_hz=2.4e9), uhd=uhd)
+
+
+def ticks_of(recording: Recording) -> np.ndarray:
+    parts = (recording.read().view(np.float32) * 32768).astype(np.int16)
+    return parts.view(np.uint32).astype(np.int64)
+
+
+def emulated() -> EmulatedRadio:
+    return EmulatedRadio(
+        Awgn(10.0), sample_rate_hz=1e6, symbol_rate_hz=1e6, reference_power=0.01, seed=4
+    )
+
+
+@settings(
+    deadline=None,
+    max_examples=40,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(data=st.data())
+def test_every_sample_is_in_the_recording_once_and_at_its_place(
+    data: st.DataObject, fake_uhd: ModuleType, tmp_path: Path
+) -> None:
+    count = st.integers(1, 300)
+    script = data.draw(
+        st.lists(
+            st.one_of(
+                st.builds(fake_uhd.Data, count),
+                st.builds(fake_uhd.Lose, count, st.sampled_from(["overflow", "bad_packet", None])),
+                st.builds(fake_uhd.Fault, st.sampled_from(["late", "broken_chain", "alignment"])),
+                st.builds(fake_uhd.Pause),
+            ),
+            max_size=10,
+        )
+    )
+    end = data.draw(st.sampled_from(["complete", "disconnected"]))
+    size = data.draw(st.integers(1, 400))
+    uhd = fake_uhd.FakeUhd(script=[fake_uhd.Data(10), *script])
+    if end == "disconnected":
+        uhd.script.append(fake_uhd.Disconnect())
+    summary = capture_to_recording(
+        usrp(uhd),
+        tmp_path / "capture.sigmf",
+        num_samples=3000 if end == "complete" else None,
+        block_samples=size,
+        ring_samples=4 * size,
+        force=True,
+    )
+    assert summary.ended_by == end
+    with open_recording(summary.path) as recording:
+        ticks = ticks_of(recording)
+        np.testing.assert_array_equal(ticks, uhd.delivered_ticks)
+        assert summary.num_samples == recording.num_samples == ticks.size
+        assert recording.verify()
+        # The time stamps tell everything, so each gap is known to the sample.
+        assert summary.lost_samples == ticks[-1] - ticks[0] + 1 - ticks.size
+        starts = [segment.sample_start for segment in recording.captures]
+        for segment in recording.captures:
+            assert segment.global_index == ticks[segment.sample_start] - ticks[0]
+        gaps = np.flatnonzero(np.diff(ticks) != 1) + 1
+        assert set(gaps) <= set(starts)
+        assert summary.num_segments == len(starts)
+
+
+def test_a_gap_names_its_cause_its_length_and_its_time(
+    fake_uhd: ModuleType, tmp_path: Path, opened: Open
+) -> None:
+    uhd = fake_uhd.FakeUhd(script=[fake_uhd.Data(500_000), fake_uhd.Lose(250_000, "overflow")])
+    summary = capture_to_recording(usrp(uhd), tmp_path / "gap", num_samples=600_000)
+    recording = opened(summary.path)
+    before, after = recording.captures
+    assert (before.global_index, after.global_index) == (0, 750_000)
+    assert after.fields["phyemu:gap"] == "overflow"
+    assert after.fields["phyemu:lost_samples"] == 250_000
+    assert before.datetime is not None
+    assert after.datetime is not None
+    start, resumed = (np.datetime64(text.rstrip("Z")) for text in (before.datetime, after.datetime))
+    assert resumed - start == np.timedelta64(750_000, "us")
+    assert summary.events == {"overflow": 1}
+    assert summary.to_dict()["lost_samples"] == 250_000
+    assert "1 gaps, 250000 samples lost, overflow x1" in summary.line()
+
+
+def test_a_gap_of_unknown_length_leaves_later_segments_without_an_index(
+    fake_uhd: ModuleType, tmp_path: Path, opened: Open
+) -> None:
+    uhd = fake_uhd.FakeUhd(
+        script=[fake_uhd.Data(100), fake_uhd.Lose(7), fake_uhd.Data(100), fake_uhd.Lose(7)],
+        time_stamps=False,
+    )
+    summary = capture_to_recording(usrp(uhd), tmp_path / "gap", num_samples=300)
+    assert summary.lost_samples is None
+    assert "an unknown number of samples lost" in summary.line()
+    assert [item.global_index for item in opened(summary.path).captures] == [0, None, None]
+
+
+def test_a_vanished_device_leaves_everything_up_to_there(
+    fake_uhd: ModuleType, tmp_path: Path, opened: Open
+) -> None:
+    uhd = fake_uhd.FakeUhd(script=[fake_uhd.Data(1234), fake_uhd.Disconnect()])
+    summary = capture_to_recording(usrp(uhd), tmp_path / "gone.sigmf", duration_s=1.0)
+    assert summary.ended_by is CaptureEnd.DISCONNECTED
+    assert "NO_DEVICE" in summary.detail
+    assert opened(summary.path).num_samples == summary.num_samples == 1234
+
+
+def test_a_stream_that_dries_up_ends(fake_uhd: ModuleType, tmp_path: Path) -> None:
+    uhd = fake_uhd.FakeUhd(script=[fake_uhd.Data(50)] + [fake_uhd.Pause()] * 1_000_000)
+    summary = capture_to_recording(usrp(uhd), tmp_path / "dry", stall_s=0.01)
+    assert summary.ended_by is CaptureEnd.STALLED
+    assert summary.num_samples == 50
+    assert summary.events["timeout"] >= 1
+
+
+def test_ctrl_c_leaves_a_valid_recording(tmp_path: Path, opened: Open) -> None:
+    def interrupt(stage: str, done: int, total: int, note: str = "") -> None:
+        if done and not interrupted.is_set():
+            interrupted.set()
+            raise KeyboardInterrupt
+
+    interrupted = threading.Event()
+    summary = capture_to_recording(
+        emulated(), tmp_path / "stopped.sigmf", block_samples=1000, progress=interrupt
+    )
+    assert summary.ended_by is CaptureEnd.INTERRUPTED
+    recording = opened(summary.path)
+    assert recording.num_samples == summary.num_samples > 0
+    assert recording.verify()
+
+
+def test_the_caller_can_stop_it_too(tmp_path: Path) -> None:
+    stop = threading.Event()
+    stop.set()
+    with pytest.raises(RadioError, match="not one sample came \\(interrupted\\)"):
+        capture_to_recording(emulated(), tmp_path / "none.sigmf", stop=stop)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_disk_that_fails_leaves_what_was_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, opened: Open
+) -> None:
+    write = RecordingWriter.write
+
+    def fail_later(self: RecordingWriter, iq: np.ndarray) -> None:
+        if self.num_samples >= 3000:
+            raise RecordingError("disk full")
+        write(self, iq)
+
+    monkeypatch.setattr(RecordingWriter, "write", fail_later)
+    summary = capture_to_recording(
+        emulated(), tmp_path / "full.sigmf", block_samples=1000, ring_samples=2000
+    )
+    assert (summary.ended_by, summary.detail) == (CaptureEnd.FAILED, "disk full")
+    assert opened(summary.path).num_samples == 3000
+
+
+def test_an_error_that_nobody_foresaw_is_raised_and_nothing_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*arguments: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(EmulatedRadio, "receive", broken)
+    with pytest.raises(ZeroDivisionError):
+        capture_to_recording(emulated(), tmp_path / "none.sigmf", num_samples=10)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_slow_disk_holds_an_emulated_radio_back_without_loss(
+    tmp_path: Path, opened: Open
+) -> None:
+    summary = capture_to_recording(
+        emulated(),
+        tmp_path / "slow.sigmf",
+        num_samples=50_001,
+        block_samples=100,
+        ring_samples=200,
+        datatype="cf32_le",
+    )
+    np.testing.assert_array_equal(opened(summary.path).read(), emulated().receive(50_001).iq[0])
+
+
+def test_a_played_recording_is_recorded_to_its_end_with_its_gaps(
+    fake_uhd: ModuleType, tmp_path: Path, opened: Open
+) -> None:
+    uhd = fake_uhd.FakeUhd(script=[fake_uhd.Data(100), fake_uhd.Lose(30), fake_uhd.Data(100)])
+    first = opened(capture_to_recording(usrp(uhd), tmp_path / "a", num_samples=200).path)
+    summary = capture_to_recording(RecordedRadio(first), tmp_path / "b")
+    assert summary.ended_by is CaptureEnd.STREAM_END
+    assert summary.lost_samples == 30
+    second = opened(summary.path)
+    np.testing.assert_array_equal(second.read(), first.read())
+    assert [segment.global_index for segment in second.captures] == [0, 130]
+    assert second.global_fields["core:hw"] == first.global_fields["core:hw"]
+
+
+def test_two_channels_are_recorded_side_by_side(
+    fake_uhd: ModuleType, tmp_path: Path, opened: Open
+) -> None:
+    radio = UsrpRadio(
+        UsrpConfig(sample_rate_hz=1e6, center_frequency_hz=1e9, channels=(0, 1)),
+        uhd=fake_uhd.FakeUhd(),
+    )
+    recording = opened(capture_to_recording(radio, tmp_path / "two", num_samples=500).path)
+    first, second = recording.read_channels()
+    np.testing.assert_array_equal(second[:-1], first[1:])
+
+
+def test_a_capture_says_what_was_transmitted(tmp_path: Path, opened: Open) -> None:
+    iq = (np.arange(2000) / 32768).astype(np.complex64)
+    fields = {"phyemu:waveform": "sounder", "phyemu:reference_power": 0.001}
+    sent = opened(
+        write_recording(tmp_path / "tx.sigmf", iq, sample_rate_hz=1e6, global_fields=fields)
+    )
+    radio = EmulatedRadio(
+        Awgn(float("inf")), sample_rate_hz=1e6, symbol_rate_hz=1e6, reference_power=1.0, seed=0
+    )
+    summary, report = capture_transmission(
+        radio, sent, tmp_path / "rx.sigmf", repeats=2, delay_s=100e-6
+    )
+    assert report is not None
+    assert (report.start_index, report.num_samples) == (100, 4000)
+    received = opened(summary.path)
+    assert received.global_fields["phyemu:waveform"] == "sounder"
+    assert received.global_fields["phyemu:reference_power"] == 0.001
+    assert received.global_fields["phyemu:transmit_recording"] == "tx.sigmf"
+    begin = 100 + radio.latency_samples
+    # The noise-free channel and the rounding to 16 bit: half a step each way, and the filter.
+    np.testing.assert_allclose(received.read(begin, 4000), np.tile(iq, 2), atol=1 / 32768 + 1e-5)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"num_samples": 0},
+        {"duration_s": 0.0},
+        {"duration_s": float("inf")},
+        {"num_samples": 1, "duration_s": 1.0},
+        {"block_samples": 0},
+        {"ring_samples": 1},
+        {"stall_s": 0.0},
+    ],
+)
+def test_lengths_and_sizes_that_make_no_sense_are_refused(
+    tmp_path: Path, arguments: dict[str, Any]
+) -> None:
+    with pytest.raises(ConfigError):
+        capture_to_recording(emulated(), tmp_path / "none.sigmf", **arguments)
+    assert list(tmp_path.iterdir()) == []
