@@ -2,10 +2,11 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from phyemu.channel import ImpulseResponse
@@ -13,6 +14,16 @@ from phyemu.errors import SignalError
 from phyemu.sounding.front_end import FrontEndEstimate
 
 __all__ = ["Sounding"]
+
+_PER_FRAME = (
+    "time_s",
+    "cfo_hz",
+    "sfo_ppm",
+    "cn0_dbhz",
+    "received_power_dbfs",
+    "noise_floor_dbfs",
+    "confidence",
+)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
@@ -89,15 +100,7 @@ class Sounding:
                     f"Sounding.{name} must be (frames, frequencies) = {grid}, "
                     f"got {getattr(self, name).shape}"
                 )
-        for name in (
-            "time_s",
-            "cfo_hz",
-            "sfo_ppm",
-            "cn0_dbhz",
-            "received_power_dbfs",
-            "noise_floor_dbfs",
-            "confidence",
-        ):
+        for name in _PER_FRAME:
             if getattr(self, name).shape != (num_frames,):
                 raise SignalError(
                     f"Sounding.{name} must have one value for each of the {num_frames} frames, "
@@ -126,6 +129,23 @@ class Sounding:
             np.maximum(power @ np.square(delays_s) / total - np.square(mean), 0.0)
         )
         return spread
+
+    def select(self, index: NDArray[np.int64]) -> "Sounding":
+        """Return the frames at `index`, (num_kept,), in that order.
+
+        Raises:
+            SignalError: No frame is kept.
+        """
+        per_frame = {
+            name: getattr(self, name)[index]
+            for name in ("sample_start", "transfer", "noise_variance", *_PER_FRAME)
+        }
+        paths = ImpulseResponse(
+            self.paths.gains[torch.from_numpy(np.asarray(index))],
+            self.paths.delays_s,
+            self.paths.interval_s,
+        )
+        return replace(self, paths=paths, **per_frame)
 
     def summary(self) -> dict[str, Any]:
         """Return what `phyemu sound --json` prints of this link: plain numbers in SI units."""
