@@ -17,6 +17,7 @@ and would pass for fast fading.
 
 import math
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import torch
@@ -39,8 +40,10 @@ _NUM_SEGMENTS = 8
 _SEARCH_POINTS = 160
 _MIN_RADIAL_K = 2.0  # below, the real part along the specular parts is no Gaussian
 _MIN_DIFFUSE_SNR = 0.1
+_BELL_TURNS = 6
 _MIN_SHARE = 0.03  # of the strongest direction's power
-_EVIDENCE = 3.0  # [nat] that a hypothesis must be better by
+_EVIDENCE = 3.0  # [nat] per lag by which correlated frames must beat independent ones
+_STANDARD_ERRORS = 2.0  # of the gain, by which another spectrum must beat Jakes
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
@@ -94,18 +97,13 @@ def measure_memory(
     lags_s = table.lags.astype(np.float64) * interval_s
     duration_s = float(slots[-1] - slots[0]) * interval_s
     candidates_hz = np.geomspace(0.02 / duration_s, 0.48 / interval_s, _SEARCH_POINTS)
-    best, spectrum, curve = -np.inf, DopplerSpectrum.JAKES, np.empty(0)
-    curves = {}
-    for shape in DopplerSpectrum:
-        curves[shape] = _curve(shape, candidates_hz, lags_s)
-        score = _score(total, curves[shape])
-        # Pairs share frames: the sum overstates the evidence by about the number of lags.
-        margin = 0.0 if shape is DopplerSpectrum.JAKES else _EVIDENCE * len(table.lags)
-        if score.max() - margin > best:
-            best, spectrum, curve = float(score.max()) - margin, shape, score
+    curves = {shape: _curve(shape, candidates_hz, lags_s) for shape in DopplerSpectrum}
+    spectrum = _choose_spectrum(table, curves)
+    score = _score(total, curves[spectrum])
     white = float(_score(total, np.zeros((1, len(lags_s))))[0])
-    peak = int(curve.argmax())
-    if float(curve[peak]) - white < _EVIDENCE * len(table.lags):
+    peak = int(score.argmax())
+    # Pairs share frames: the sum overstates the evidence by about the number of lags.
+    if float(score[peak]) - white < _EVIDENCE * len(table.lags):
         return FadingMemory(
             doppler_hz=Interval(value=math.nan),
             spectrum=spectrum,
@@ -155,14 +153,24 @@ def _nothing(interval_s: float) -> FadingMemory:
 def _autocorrelation(
     spectrum: DopplerSpectrum, doppler_hz: float, lags_s: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Return the autocorrelation at many lags; tabulated once, as BELL is an integral."""
-    if doppler_hz == 0:
-        return np.ones(len(lags_s))
+    """Return the autocorrelation at many lags; BELL, an integral, from a table."""
     turns = np.asarray(lags_s, np.float64) * doppler_hz
-    grid = np.linspace(0.0, max(float(turns.max()), 1e-9), 2048)
-    values = doppler_autocorrelation(spectrum, 1.0, torch.from_numpy(grid)).numpy()
-    result: NDArray[np.float64] = np.interp(turns, grid, values)
-    return result
+    if spectrum is DopplerSpectrum.BELL:
+        grid, values = _bell_table()
+        tabulated: NDArray[np.float64] = np.interp(turns, grid, values, right=0.0)
+        return tabulated
+    exact: NDArray[np.float64] = doppler_autocorrelation(
+        spectrum, 1.0, torch.from_numpy(turns)
+    ).numpy()
+    return exact
+
+
+@cache
+def _bell_table() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return turns and the autocorrelation there, up to where it is gone (below 1 %)."""
+    grid = np.linspace(0.0, _BELL_TURNS, 100 * _BELL_TURNS + 1)
+    values = doppler_autocorrelation(DopplerSpectrum.BELL, 1.0, torch.from_numpy(grid))
+    return grid, values.numpy()
 
 
 def _coherence_time_s(spectrum: DopplerSpectrum, doppler_hz: float) -> float:
@@ -271,6 +279,20 @@ def _real_pairs(
         -0.5 * np.log(spread) - (0.5 * total * energy[:, None] - shared * product[:, None]) / spread
     )
     return likelihood
+
+
+def _choose_spectrum(
+    table: _Table, curves: dict[DopplerSpectrum, NDArray[np.float64]]
+) -> DopplerSpectrum:
+    """Return the best shape; it must beat Jakes in most of the record to replace it."""
+    each = {}
+    for shape, curve in curves.items():
+        peak = int(_score(table.values.sum(axis=0), curve).argmax())
+        each[shape] = np.array([_score(part, curve[[peak]])[0] for part in table.values])
+    best = max(each, key=lambda shape: float(each[shape].sum()))
+    gain = each[best] - each[DopplerSpectrum.JAKES]
+    error = float(gain.std(ddof=1)) * math.sqrt(len(gain))
+    return best if float(gain.sum()) > _STANDARD_ERRORS * error else DopplerSpectrum.JAKES
 
 
 def _curve(

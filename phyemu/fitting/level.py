@@ -24,7 +24,8 @@ from phyemu.fitting.rician_link import RicianLink
 
 __all__ = ["LinkLevel", "level_out", "measure_level"]
 
-_FRAMES_PER_BLOCK = (5.0, 10.0, 20.0)  # independent ones
+# Independent ones; the longest first, as a drift of long blocks is not to be chased in short ones.
+_FRAMES_PER_BLOCK = (math.inf, 20.0, 10.0, 5.0)
 _MIN_BLOCKS = 4
 _SIGNIFICANCE = 1e-3
 _NEPER_DB = 10.0 / math.log(10.0)
@@ -79,15 +80,11 @@ def level_out(
         effective_frames: Independent frames that the record is worth.
     """
     level = measure_level(frames, link, delays_s=delays_s, effective_frames=effective_frames)
-    found = [
-        drift
-        for size in _FRAMES_PER_BLOCK
-        if (drift := _drift(frames, link, level, effective_frames, size)) is not None
-    ]
-    if not found:
-        return level
-    _, drift_db, amplitude = min(found, key=lambda drift: drift[0])
-    return replace(level, drift_db=drift_db, amplitude=amplitude)
+    for size in _FRAMES_PER_BLOCK:
+        drift = _drift(frames, link, level, effective_frames, size)
+        if drift is not None:
+            return replace(level, drift_db=drift[0], amplitude=drift[1])
+    return level
 
 
 def _drift(
@@ -96,8 +93,8 @@ def _drift(
     level: LinkLevel,
     effective_frames: float,
     frames_per_block: float,
-) -> tuple[float, float, NDArray[np.float64]] | None:
-    """Return (p-value, spread [dB], factors that undo it) for one block size, if significant."""
+) -> tuple[float, NDArray[np.float64]] | None:
+    """Return (spread [dB], factors that undo it) for one block size, if significant."""
     power, mean_power = frames.received_power, level.received_power
     each = frames.num_frames / effective_frames
     blocks = []
@@ -116,14 +113,13 @@ def _drift(
     # Sum of squares over its expectation under fading alone: chi-square, roughly.
     surplus = float((np.square(means - mean_power) * sizes).sum()) / expected
     freedom = len(blocks) - 1
-    chance = float(stats.chi2.sf(surplus, freedom))
-    if chance > _SIGNIFICANCE:
+    if surplus < float(stats.chi2.isf(_SIGNIFICANCE, freedom)):
         return None
     amplitude = np.ones(frames.num_frames)
     for block, mean in zip(blocks, means, strict=True):
         amplitude[block] = math.sqrt(mean_power / mean)
     variance = float(np.var(np.log(means), ddof=1)) * (1.0 - freedom / surplus)
-    return chance, _NEPER_DB * math.sqrt(max(variance, 0.0)), amplitude
+    return _NEPER_DB * math.sqrt(max(variance, 0.0)), amplitude
 
 
 def measure_level(

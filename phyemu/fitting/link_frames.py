@@ -192,5 +192,8 @@ def _lateness_s(
     size = len(profile)
     match = np.fft.irfft(np.fft.rfft(profile) * np.fft.rfft(reference).conj(), size)
     peak = int(match.argmax())
-    peak = peak - size if peak > size // 2 else peak
-    return peak / size / float(np.diff(frequencies_hz).min())
+    left, middle, right = match[[peak - 1, peak, (peak + 1) % size]].tolist()
+    bend = left - 2.0 * middle + right
+    exact = peak + (0.5 * (left - right) / bend if bend < 0 else 0.0)
+    exact = exact - size if exact > size / 2 else exact
+    return exact / size / float(np.diff(frequencies_hz).min())
