@@ -44,6 +44,12 @@ from .progress import progress_bars
 @click.option(
     "--repeat", type=click.IntRange(1), default=1, show_default=True, help="Times to send."
 )
+@click.option(
+    "--burst-interval",
+    type=click.FloatRange(0, min_open=True),
+    metavar="S",
+    help="With --emulated: send the annotated bursts this far apart and record only around them.",
+)
 @output_option()
 @seed_option
 @force_option
@@ -68,6 +74,7 @@ def command(
     samples: int | None,
     datatype: str,
     repeat: int,
+    burst_interval: float | None,
     output: Path,
     seed: int,
     force: bool,
@@ -87,6 +94,8 @@ def command(
         raise click.UsageError("--usrp needs --rate and --freq")
     if duration is not None and samples is not None:
         raise click.UsageError("give --duration or --samples, not both")
+    if burst_interval is not None and (emulated is None or duration or samples):
+        raise click.UsageError("--burst-interval needs --emulated, and no --duration or --samples")
     from contextlib import ExitStack
     from dataclasses import asdict
 
@@ -101,6 +110,7 @@ def command(
         capture_to_recording,
         capture_transmission,
         load_world_or_channel,
+        record_annotated_bursts,
     )
 
     refuse_existing(output, force)
@@ -131,6 +141,25 @@ def command(
                 )
             )
         stack.enter_context(radio)
+        if burst_interval is not None and isinstance(radio, EmulatedRadio) and sent is not None:
+            with progress_bars(quiet) as progress:
+                record_annotated_bursts(
+                    radio,
+                    sent,
+                    output,
+                    interval_s=burst_interval,
+                    repeats=repeat,
+                    datatype=datatype,
+                    description=f"Emulated: {sent.path.name} in bursts through {radio.name}",
+                    force=force,
+                    progress=progress,
+                )
+            bursts = len(sent.annotations) * repeat
+            if as_json:
+                echo_json({"path": str(output), "bursts": bursts, "interval_s": burst_interval})
+            else:
+                click.echo(f"{output}: {bursts} bursts, one every {burst_interval:g} s")
+            return
         length: dict[str, Any] = {"num_samples": samples, "duration_s": duration}
         progress = stack.enter_context(progress_bars(quiet))
         if sent is None:

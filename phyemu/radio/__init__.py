@@ -1,6 +1,6 @@
 """Radios: a small protocol, a real one, an emulated one, and recordings that play one."""
 
-from phyemu.radio.bursts import record_bursts
+from phyemu.radio.bursts import record_annotated_bursts, record_bursts
 from phyemu.radio.capture import CaptureEnd, CaptureSummary, capture_to_recording
 from phyemu.radio.duplex import capture_transmission
 from phyemu.radio.emulated import HEADROOM_GAIN_DB, EmulatedRadio, load_world_or_channel
@@ -46,6 +46,7 @@ __all__ = [
     "find_usrps",
     "load_world_or_channel",
     "measure_levels",
+    "record_annotated_bursts",
     "record_bursts",
     "send_recording",
     "sent_fields",

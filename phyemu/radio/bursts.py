@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from phyemu.errors import ConfigError
-from phyemu.iq import Annotation, RecordingWriter
+from phyemu.errors import ConfigError, RecordingError
+from phyemu.iq import Annotation, Recording, RecordingWriter
 from phyemu.progress import ProgressCallback, no_progress
 from phyemu.radio.emulated import EmulatedRadio
+from phyemu.radio.transmission import sent_fields
 
-__all__ = ["record_bursts"]
+__all__ = ["record_annotated_bursts", "record_bursts"]
 
 
 def record_bursts(
@@ -97,3 +98,53 @@ def record_bursts(
             radio.skip(interval - dropped - int(block.iq.shape[1]))
             progress(stage, index + 1, len(bursts))
         return writer.close()
+
+
+def record_annotated_bursts(
+    radio: EmulatedRadio,
+    sent: Recording,
+    path: Path,
+    *,
+    interval_s: float,
+    repeats: int = 1,
+    datatype: str = "ci16_le",
+    description: str | None = None,
+    force: bool = False,
+    progress: ProgressCallback = no_progress,
+) -> Path:
+    """Send every annotated stretch of a recording as a burst of its own, and record what arrives.
+
+    What was sent goes into the metadata of the new recording, so that it can be sounded or decoded.
+
+    Args:
+        radio: As for `record_bursts`.
+        sent: Its annotations are the bursts, such as those of `phyemu waveform`.
+        path: Recording to write.
+        interval_s: From the start of one burst to that of the next [s].
+        repeats: Times to send all of them, >= 1.
+        datatype: How samples are stored.
+        description: core:description of the recording.
+        force: Replace an existing recording.
+        progress: Called after each burst.
+
+    Raises:
+        RecordingError: `sent` has no annotations.
+        ConfigError: A burst does not fit into the interval.
+    """
+    bursts = [sent.read(note.sample_start, note.sample_count) for note in sent.annotations]
+    if not bursts:
+        raise RecordingError(
+            f"{sent.path}: has no annotations, so its bursts are not known; make it with phyemu "
+            "waveform, or leave --burst-interval out"
+        )
+    return record_bursts(
+        radio,
+        bursts * repeats,
+        path,
+        interval_s=interval_s,
+        datatype=datatype,
+        description=description,
+        global_fields=sent_fields(sent),
+        force=force,
+        progress=progress,
+    )

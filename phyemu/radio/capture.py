@@ -30,6 +30,8 @@ __all__ = ["CaptureEnd", "CaptureSummary", "capture_to_recording"]
 
 # Threads look this often whether they should end [s].
 _POLL_S = 0.1
+# More slots than this hold nobody's disk up.
+_MAX_SLOTS = 1024
 
 
 class CaptureEnd(StrEnum):
@@ -238,7 +240,7 @@ def _run(
     # Last in, first out: while the disk keeps up, only a few slots are ever touched.
     free: queue.LifoQueue[_Slot] = queue.LifoQueue()
     full: queue.SimpleQueue[_Item] = queue.SimpleQueue()
-    for _ in range(max(2, ring_samples // block_samples)):
+    for _ in range(min(_MAX_SLOTS, max(2, ring_samples // block_samples))):
         free.put(np.empty((radio.num_channels, block_samples), np.complex64))
     with ThreadPoolExecutor(2, thread_name_prefix="phyemu-capture") as pool:
         threads: list[Future[None]] = [

@@ -1,0 +1,141 @@
+"""`phyemu capture`."""
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+from phyemu_cli.main import main
+
+from phyemu import radio
+from phyemu.channel import Awgn
+from phyemu.iq import open_recording, write_recording
+from phyemu.radio import EmulatedRadio, UsrpConfig
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(main, ["capture", *map(str, arguments)])
+
+
+@pytest.fixture
+def sent(tmp_path: Path) -> Path:
+    iq = np.full(3000, 0.25 + 0.25j, np.complex64)
+    fields = {"phyemu:waveform": "sounder", "phyemu:reference_power": 0.125}
+    return write_recording(
+        tmp_path / "tx.sigmf",
+        iq,
+        sample_rate_hz=1e6,
+        center_frequency_hz=2.4e9,
+        global_fields=fields,
+    )
+
+
+def test_an_emulated_capture_hears_the_transmission_and_says_what_it_was(
+    sent: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "rx.sigmf"
+    result = run("--emulated", "awgn:30", "--transmit", sent, "-o", out, "--seed", 7, "--json")
+    assert result.exit_code == 0, result.output
+    answer = json.loads(result.stdout)
+    assert answer["ended_by"] == "complete"
+    assert answer["transmitted"]["num_samples"] == 3000
+    with open_recording(out) as recording:
+        assert recording.num_samples == answer["num_samples"]
+        assert recording.global_fields["phyemu:waveform"] == "sounder"
+        assert recording.global_fields["phyemu:transmit_recording"] == "tx.sigmf"
+        assert recording.global_fields["phyemu:seed"] == 7
+        assert recording.center_frequency_hz == 2.4e9
+        # Twelve decibels of headroom are taken off what was sent.
+        middle = recording.read(1000, 1000)
+        assert np.abs(middle.mean()) == pytest.approx(0.125**0.5 * 10 ** (-12 / 20), rel=0.02)
+
+
+def test_the_same_seed_gives_the_same_samples(sent: Path, tmp_path: Path) -> None:
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        common = ("--emulated", "office-nlos-world", "--samples", 2000, "--quiet")
+        sent20 = write_recording(
+            tmp_path / f"tx-{name}.sigmf", np.ones(2000, np.complex64), sample_rate_hz=20e6
+        )
+        out = tmp_path / f"{name}.sigmf"
+        result = run(*common, "--transmit", sent20, "--seed", seed, "-o", out)
+        assert result.exit_code == 0, result.output
+    hashes = []
+    for name in ("a", "b", "c"):
+        with open_recording(tmp_path / f"{name}.sigmf") as recording:
+            hashes.append(recording.sha512)
+    assert hashes[0] == hashes[1] != hashes[2]
+
+
+def test_a_usrp_is_set_as_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[UsrpConfig] = []
+
+    def open_usrp(config: UsrpConfig) -> EmulatedRadio:
+        asked.append(config)
+        rate = config.sample_rate_hz
+        return EmulatedRadio(
+            Awgn(10.0), sample_rate_hz=rate, symbol_rate_hz=rate, reference_power=0.01, seed=0
+        )
+
+    monkeypatch.setattr(radio, "UsrpRadio", open_usrp)
+    out = tmp_path / "air.sigmf"
+    result = run(
+        *("--usrp", "type=b200", "--rate", "20M", "--freq", "2.4G", "--gain", 30),
+        *("--antenna", "RX2", "--duration", 1e-4, "--channels", "1", "-o", out),
+    )
+    assert result.exit_code == 0, result.output
+    assert "2000 samples (0.000 s) at 20 Msps" in result.stdout
+    config = asked[0]
+    assert (config.args, config.sample_rate_hz, config.center_frequency_hz) == (
+        "type=b200",
+        20e6,
+        2.4e9,
+    )
+    assert (config.rx.gain_db, config.rx.antenna, config.channels) == (30.0, "RX2", (1,))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((), "give one of --usrp"),
+        (("--usrp", "", "--emulated", "awgn:3"), "give one of --usrp"),
+        (("--emulated", "awgn:3"), "needs --transmit"),
+        (("--usrp", ""), "needs --rate and --freq"),
+        (
+            ("--usrp", "", "--rate", "1M", "--freq", "1G", "--samples", 1, "--duration", 1),
+            "not both",
+        ),
+        (("--usrp", "", "--rate", "1M", "--freq", "1G", "--channels", "a"), "write 0 or 0,1"),
+    ],
+)
+def test_contradictions_are_usage_errors(
+    arguments: tuple[object, ...], message: str, tmp_path: Path
+) -> None:
+    result = run(*arguments, "-o", tmp_path / "x.sigmf")
+    assert result.exit_code == 2
+    assert message in result.stderr
+
+
+def test_existing_output_and_unknown_worlds_are_one_line(sent: Path) -> None:
+    result = run("--emulated", "awgn:3", "--transmit", sent, "-o", sent)
+    assert result.exit_code == 1
+    assert "exists already" in result.stderr
+    result = run("--emulated", "moon-world", "--transmit", sent, "-o", sent, "--force", "--quiet")
+    assert result.exit_code == 1
+    assert "office-los" in result.stderr
+
+
+def test_a_missing_usrp_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def find(args: str) -> list[object]:
+        return []
+
+    def make(args: str) -> object:
+        raise RuntimeError("LookupError: KeyError: No devices found for ----->\n\n")
+
+    driver = SimpleNamespace(find=find, usrp=SimpleNamespace(MultiUSRP=make))
+    monkeypatch.setattr("phyemu.radio.usrp.load_driver", lambda: driver)
+    result = run("--usrp", "", "--rate", "1M", "--freq", "1G", "-o", tmp_path / "x.sigmf")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("phyemu: no USRP answers; check power and cable")
+    assert len(result.stderr.strip().splitlines()) == 1
