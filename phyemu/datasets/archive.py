@@ -42,5 +42,12 @@ def read_members(path: Path) -> Iterator[tuple[PurePosixPath, bytes]]:
                 stream = archive.extractfile(member)
                 if stream is not None:
                     yield name, stream.read()
-    except (tarfile.TarError, lzma.LZMAError, zlib.error, EOFError, OSError) as exc:
+    except (
+        tarfile.TarError,
+        lzma.LZMAError,
+        zlib.error,
+        EOFError,
+        OSError,
+        ValueError,
+    ) as exc:
         raise DatasetError(f"{path}: cannot be read as a tar archive ({exc})") from exc

@@ -5,6 +5,8 @@ All images have one size and are decoded once, by several threads, into one byte
 
 import io
 import os
+import struct
+import zlib
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -144,9 +146,16 @@ def _decode(
                     f"has {expected[1]}x{expected[0]} with {expected[2]}; bring all to one size"
                 )
             return np.asarray(image.convert("L" if grey else "RGB")).reshape(shape)
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, EOFError) as exc:
-        if isinstance(exc, DatasetError):
-            raise
+    except (
+        UnidentifiedImageError,
+        Image.DecompressionBombError,
+        OSError,
+        SyntaxError,
+        ValueError,
+        EOFError,
+        struct.error,
+        zlib.error,
+    ) as exc:
         raise DatasetError(f"{where}: cannot be decoded as an image ({exc})") from exc
 
 

@@ -7,6 +7,7 @@ it is imported, so a file cannot call a function of its choosing.
 
 import io
 import pickle
+import pickletools
 import struct
 from typing import Any
 
@@ -16,6 +17,8 @@ from numpy.typing import NDArray
 from phyemu.errors import DatasetError
 
 __all__ = ["load_plain_pickle"]
+
+_MAX_PROTOCOL = 4
 
 
 class _ArrayType:
@@ -96,6 +99,9 @@ def load_plain_pickle(content: bytes, *, source: str) -> dict[str, Any]:
         DatasetError: It asks for anything but plain data, is damaged, or holds no dictionary.
     """
     try:
+        # Later opcodes share buffers with the reader; CIFAR is of protocol 2.
+        if any(opcode.proto > _MAX_PROTOCOL for opcode, _, _ in pickletools.genops(content)):
+            raise pickle.UnpicklingError(f"is of a protocol above {_MAX_PROTOCOL}")
         loaded = _RestrictedUnpickler(io.BytesIO(content), encoding="bytes").load()
     except (
         pickle.UnpicklingError,

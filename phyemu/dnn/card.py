@@ -10,9 +10,29 @@ from typing import Any
 
 from phyemu.errors import CheckpointError, ConfigError
 
+from .slices import SliceLayout
+
 __all__ = ["ArtefactCard", "Part", "card_path", "read_card"]
 
 FORMAT_VERSION = 1
+
+_KINDS: dict[str, type | tuple[type, ...]] = {
+    "architecture": Mapping,
+    "split": str,
+    "num_embeddings": int,
+    "slice_dim": int,
+    "feature_shape": int,
+    "score": str,
+    "image_shape": int,
+    "mean": (int, float),
+    "std": (int, float),
+    "class_names": str,
+    "constellation": Mapping,
+    "frame": Mapping,
+    "provenance": Mapping,
+    "embedding_sha256": str,
+    "weights_sha256": str,
+}
 
 
 class Part(StrEnum):
@@ -73,6 +93,17 @@ class ArtefactCard:
         object.__setattr__(self, "part", Part(self.part))
         for name in ("feature_shape", "image_shape", "mean", "std", "class_names"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
+        for name, kind in _KINDS.items():
+            value = getattr(self, name)
+            items = value if isinstance(value, tuple) else (value,)
+            if not all(isinstance(item, kind) and not isinstance(item, bool) for item in items):
+                raise ConfigError(f"{name} is of the wrong type: {value!r}")
+        layout = SliceLayout(self.feature_shape)
+        if layout.dim != self.slice_dim:
+            raise ConfigError(
+                f"slice_dim must be {layout.dim} for features of {self.feature_shape}, got "
+                f"{self.slice_dim}"
+            )
         points = self.constellation.get("points", ())
         if len(points) != self.num_embeddings:
             raise ConfigError(
@@ -113,7 +144,7 @@ def read_card(weights_path: Path) -> ArtefactCard:
             f"{path}: the card of {weights_path.name} cannot be read ({exc.strerror}); copy both "
             "files"
         ) from exc
-    except ValueError as exc:
+    except (ValueError, RecursionError) as exc:
         raise CheckpointError(f"{path}: is no JSON ({exc}); export again") from exc
     if not isinstance(content, dict):
         raise CheckpointError(f"{path}: must hold a JSON object; export again")

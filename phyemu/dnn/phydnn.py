@@ -109,15 +109,15 @@ class PhyDnn(nn.Module):
         if num_embeddings < 2:
             raise ConfigError(f"num_embeddings must be at least 2, got {num_embeddings}")
         head, tail = split_model(copy.deepcopy(backbone), split)
-        parameter = next(backbone.parameters(), torch.empty(0))
-        probe = torch.zeros((1, *image_shape), device=parameter.device)
+        device = next(backbone.parameters(), torch.empty(0)).device
+        normalise = copy.deepcopy(normalise).to(device)
         with evaluating(head):
-            features = head(normalise.to(parameter.device)(probe))
+            features = head(normalise(torch.zeros((1, *image_shape), device=device)))
         if not isinstance(features, Tensor):
             raise ConfigError(f"split point {split!r} gives {type(features).__name__}, no tensor")
         layout = SliceLayout(tuple(features.shape[1:]))
         vectors = torch.randn((num_embeddings, layout.dim), generator=generator)
-        embedding = Embedding(vectors.to(parameter.device), score=score)
+        embedding = Embedding(vectors.to(device), score=score)
         return cls(normalise=normalise, head=head, embedding=embedding, tail=tail, layout=layout)
 
     def with_embedding(self, embedding: Embedding) -> "PhyDnn":

@@ -81,6 +81,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
         IndexError,
         AttributeError,
         TypeError,
+        AssertionError,  # how torch's unpickler refuses some malformed records
     ) as exc:
         raise CheckpointError(
             f"{path}: cannot be read as tensors alone (torch weights_only, or safetensors); it is "

@@ -15,6 +15,10 @@ from phyemu.errors import ConfigError
 
 __all__ = ["ResNet", "ResNetConfig", "resnet"]
 
+_MAX_DEPTH = 1202  # the deepest of the paper
+_MAX_WIDTH = 1024
+_MAX_CLASSES = 100_000
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ResNetConfig:
@@ -33,17 +37,20 @@ class ResNetConfig:
     width: int = 16
 
     def __post_init__(self) -> None:
-        if self.depth < 8 or (self.depth - 2) % 6:
+        for name in ("depth", "num_classes", "in_channels", "width"):
+            if not isinstance(getattr(self, name), int):
+                raise ConfigError(f"ResNet {name} must be an integer, got {getattr(self, name)!r}")
+        if not 8 <= self.depth <= _MAX_DEPTH or (self.depth - 2) % 6:
             raise ConfigError(
-                f"ResNet depth must be 6n + 2 (8, 20, 32, 44, 56, 110), got {self.depth}"
+                f"ResNet depth must be 6n + 2 (8, 20, 32, 44, 56, 110, ...), got {self.depth}"
             )
-        if self.num_classes < 2 or self.in_channels < 1:
+        if not (2 <= self.num_classes <= _MAX_CLASSES and 1 <= self.in_channels <= _MAX_WIDTH):
             raise ConfigError(
-                f"need num_classes >= 2 and in_channels >= 1, got {self.num_classes} and "
-                f"{self.in_channels}"
+                f"need num_classes in 2..{_MAX_CLASSES} and in_channels in 1..{_MAX_WIDTH}, got "
+                f"{self.num_classes} and {self.in_channels}"
             )
-        if self.width < 1 or self.width % 2:
-            raise ConfigError(f"ResNet width must be even and positive, got {self.width}")
+        if not 2 <= self.width <= _MAX_WIDTH or self.width % 2:
+            raise ConfigError(f"ResNet width must be even, at most {_MAX_WIDTH}, got {self.width}")
 
 
 class BasicBlock(nn.Module):

@@ -123,16 +123,13 @@ def _head_graph(graph: fx.Graph, entry: fx.Node, cut: fx.Node) -> fx.Graph:
 
 def _tail_graph(graph: fx.Graph, cut: fx.Node, behind: dict[fx.Node, None]) -> fx.Graph:
     output = next(node for node in graph.nodes if node.op == "output")
-    wanted = _ancestors(output)
-    wanted -= _ancestors(cut) - _needed_constants(behind)
-    wanted.discard(cut)
+    # What feeds only the head stays out; a parameter that both parts read is in both.
+    constants: set[fx.Node] = set()
+    for source in {source for node in behind for source in node.all_input_nodes}:
+        if source is not cut and source not in behind:
+            constants |= {source} | _ancestors(source)
+    wanted = (_ancestors(output) - _ancestors(cut) - {cut}) | constants
     return _copy(graph, wanted, {cut: "features"}, returned=output.args[0])
-
-
-def _needed_constants(behind: dict[fx.Node, None]) -> set[fx.Node]:
-    """Return nodes outside of the tail that it reads: parameters, buffers and what they make."""
-    direct = {source for node in behind for source in node.all_input_nodes if source not in behind}
-    return direct.union(*(_ancestors(node) for node in direct if node.op != "call_module"))
 
 
 def _copy(

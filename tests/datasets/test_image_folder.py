@@ -1,12 +1,16 @@
 """Image trees, as folders and as archives."""
 
+import struct
 import tarfile
+import zlib
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from phyemu.datasets.archive import read_members
 from phyemu.datasets.image_folder import load_image_folder
 from phyemu.errors import DatasetError
 
@@ -80,6 +84,17 @@ def test_a_huge_image_is_refused_before_it_is_decoded(tmp_path: Path) -> None:
         load_image_folder(tmp_path)
 
 
+def test_a_decompression_bomb_is_refused(tmp_path: Path) -> None:
+    header = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 0, 0, 0, 0)
+    chunk = (
+        struct.pack(">I", 13) + b"IHDR" + header + struct.pack(">I", zlib.crc32(b"IHDR" + header))
+    )
+    (tmp_path / "train" / "a").mkdir(parents=True)
+    (tmp_path / "train" / "a" / "0.png").write_bytes(b"\x89PNG\r\n\x1a\n" + chunk + bytes(12))
+    with pytest.raises(DatasetError, match=r"train/a/0\.png: cannot be decoded"):
+        load_image_folder(tmp_path)
+
+
 def test_a_class_that_a_split_lacks_is_refused(tree: Path) -> None:
     for file in (tree / "test" / "ant").iterdir():
         file.unlink()
@@ -98,3 +113,15 @@ def test_a_missing_or_empty_tree_is_refused(tmp_path: Path) -> None:
         load_image_folder(tmp_path / "absent")
     with pytest.raises(DatasetError, match="holds no train/CLASS/IMAGE"):
         load_image_folder(tmp_path)
+
+
+def test_the_published_tree_is_read_from_its_archive(shared_data: Path, tmp_path: Path) -> None:
+    # Its test images come first; a few dozen stand for both splits.
+    for name, content in islice(read_members(shared_data / "cifar10-jpeg.tar.xz"), 40):
+        for split in ("train", "test"):
+            file = tmp_path / split / name.parts[-2] / name.name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(content)
+    train, test = load_image_folder(tmp_path)
+    assert (len(test), test.image_shape, test.class_names) == (40, (3, 32, 32), ("airplane",))
+    assert train.images.equal(test.images)

@@ -66,6 +66,7 @@ def test_a_hostile_pickle_is_refused_and_does_not_run(tmp_path: Path) -> None:
         b"\x80\x02cnumpy.core.multiarray\n_reconstruct\nK\x01K\x02K\x03\x87R.",
         b"\x80\x02c_codecs\nencode\nX\x01\x00\x00\x00aX\x03\x00\x00\x00zip\x86R.",
         b"\x80\x02(X\x01\x00\x00\x00ae.",
+        pickle.dumps({"data": bytearray(4)}, protocol=5),
     ],
 )
 def test_a_damaged_or_cunning_pickle_is_one_line(content: bytes) -> None:

@@ -83,12 +83,3 @@ def test_too_few_images_for_a_validation_split_are_refused(tmp_path: Path) -> No
         (tmp_path / name).write_bytes(bytes([0, 5]) + rng.bytes(3072))
     with pytest.raises(DatasetError, match="no image is left for the validation split"):
         load_dataset(f"cifar100:{tmp_path}", seed=0)
-
-
-@pytest.mark.slow
-def test_the_real_jpeg_tree_is_balanced(shared_data: Path) -> None:
-    cifar = load_dataset(f"image-folder:{shared_data / 'cifar10-jpeg.tar.xz'}", seed=0)
-    assert (len(cifar.train), len(cifar.validation), len(cifar.test)) == (45_000, 5_000, 10_000)
-    assert torch.bincount(cifar.test.labels).tolist() == [1000] * 10
-    # The statistics of CIFAR-10, known to four digits from the originals; JPEG keeps the means.
-    assert cifar.mean == pytest.approx((0.4914, 0.4822, 0.4465), abs=0.002)
