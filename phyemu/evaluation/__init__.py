@@ -1,1 +1,43 @@
-"""phyemu.evaluation."""
+"""Evaluation of exported PhyDNNs: over links, over SNR, over the air."""
+
+from phyemu.evaluation.air_bytes import AirBytes, bytes_on_air
+from phyemu.evaluation.exported import ExportedPhyDnn, load_exported
+from phyemu.evaluation.figure import plot_sweep
+from phyemu.evaluation.link_evaluation import (
+    EvaluationFidelity,
+    evaluate_phydnn,
+    snr_range,
+    sweep_snr,
+)
+from phyemu.evaluation.reception_score import RecordingScore, score_frames, score_recording
+from phyemu.evaluation.result import Evaluation
+from phyemu.evaluation.run_images import run_test_images
+from phyemu.evaluation.transmission import (
+    SentImages,
+    encode_images,
+    image_waveform,
+    load_sent_images,
+    save_sent_images,
+)
+
+__all__ = [
+    "AirBytes",
+    "Evaluation",
+    "EvaluationFidelity",
+    "ExportedPhyDnn",
+    "RecordingScore",
+    "SentImages",
+    "bytes_on_air",
+    "encode_images",
+    "evaluate_phydnn",
+    "image_waveform",
+    "load_exported",
+    "load_sent_images",
+    "plot_sweep",
+    "run_test_images",
+    "save_sent_images",
+    "score_frames",
+    "score_recording",
+    "snr_range",
+    "sweep_snr",
+]

@@ -3,14 +3,15 @@
 from phyemu.link.build import build_link
 from phyemu.link.effective_sinr import folded_power, mmse_sinr
 from phyemu.link.fidelity import Fidelity
-from phyemu.link.receiver_loss import ReceiverLoss
-from phyemu.link.symbol_link import EffectiveChannel, SymbolLink
+from phyemu.link.symbol_link import EffectiveChannel, ReceiverModel, SymbolLink
+from phyemu.link.waveform_link import WaveformLink
 
 __all__ = [
     "EffectiveChannel",
     "Fidelity",
-    "ReceiverLoss",
+    "ReceiverModel",
     "SymbolLink",
+    "WaveformLink",
     "build_link",
     "folded_power",
     "mmse_sinr",

@@ -5,6 +5,7 @@ from phyemu.waveform import Constellation, FrameFormat
 
 from .fidelity import Fidelity
 from .symbol_link import SymbolLink
+from .waveform_link import WaveformLink
 
 __all__ = ["build_link"]
 
@@ -15,8 +16,8 @@ def build_link(
     frame_format: FrameFormat,
     *,
     fidelity: Fidelity,
-) -> SymbolLink:
-    """Return the link of a fidelity.
+) -> SymbolLink | WaveformLink:
+    """Return the link of a fidelity, with its defaults.
 
     Args:
         model: The channel.
@@ -24,4 +25,6 @@ def build_link(
         frame_format: Frames on the air.
         fidelity: How closely the radio is followed.
     """
+    if fidelity is Fidelity.WAVEFORM:
+        return WaveformLink(model, constellation, frame_format)
     return SymbolLink(model, constellation, frame_format)

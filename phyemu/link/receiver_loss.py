@@ -1,39 +1,48 @@
 """What a real receiver loses against one that knows the channel, in closed form."""
 
 import math
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from phyemu.channel import Impairments
-from phyemu.errors import ConfigError
+from phyemu.channel import Impairments, ImpulseResponse
 from phyemu.waveform import FrameFormat
 
-__all__ = ["ReceiverLoss", "converter_noise", "image_ratio", "phase_error_variance"]
+__all__ = ["converter_noise", "estimation_taps", "image_ratio", "phase_error_variance"]
+
+_EARLY_SYMBOLS, _LATE_SYMBOLS = 10, 18  # where the receiver looks for taps
+_TAP_THRESHOLD = 3.0  # energy at which it takes a tap, over the noise
+_TAP_ERROR = 0.5  # of a symbol-spaced tap, when taps may lie between; measured
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ReceiverLoss:
-    """How well the channel is estimated.
+def estimation_taps(response: ImpulseResponse, snr: Tensor, frame_format: FrameFormat) -> Tensor:
+    """Return how many symbols' noise the error of the channel estimate amounts to, (batch,).
 
-    Attributes:
-        estimated_taps: Degrees of freedom of the channel estimate [symbols], >= 0: each costs the
-            noise of one preamble symbol, so the noise behind the equaliser grows by
-            estimated_taps / preamble symbols. 0: the channel is known.
-        track_phase: Whether phase noise, and the pilots' error in following it, are modelled.
+    The receiver estimates, by least squares over N preamble symbols, the taps that stand out of the
+    noise. With gamma_d = N snr |h_d|^2 the energy of tap d (symbol spaced, the strongest path on
+    the grid) over the noise of its estimate, a tap taken has an error of 1, a tap left out one of
+    gamma_d; the noise behind the equaliser grows by the sum over taps / N. The receiver of
+    `phyemu.receiver` does better, as it puts few taps on a finer grid: half of that sum, with taps
+    taken from gamma = 3 on, follows it within 0.5 dB on the worlds and on TGn B and D.
+
+    Args:
+        response: Gains (batch, time, path), of which the first step counts.
+        snr: Linear, (batch,).
+        frame_format: Symbol rate and preamble.
     """
-
-    estimated_taps: float
-    track_phase: bool = True
-
-    def __post_init__(self) -> None:
-        if not (math.isfinite(self.estimated_taps) and self.estimated_taps >= 0):
-            raise ConfigError(f"estimated_taps must be >= 0, got {self.estimated_taps}")
+    gains = response.gains[:, 0].to(torch.complex128)
+    strongest = response.delays_s[gains.abs().argmax(-1)]
+    places = (response.delays_s - strongest[:, None]) * frame_format.symbol_rate_hz
+    grid = torch.arange(-_EARLY_SYMBOLS, _LATE_SYMBOLS + 1, device=gains.device)
+    pulses = torch.sinc(grid[:, None] - places[:, None, :])  # (batch, tap, path)
+    taps = (pulses.to(gains.dtype) @ gains[:, :, None]).squeeze(-1)
+    energy = frame_format.preamble_symbols * snr[:, None] * taps.abs().square()
+    errors = torch.where(energy < _TAP_THRESHOLD, energy, torch.ones_like(energy))
+    return _TAP_ERROR * errors.sum(-1)
 
 
 def phase_error_variance(linewidth_hz: Tensor, sinr: Tensor, frame_format: FrameFormat) -> Tensor:
-    """Return the variance of the phase left at the pilots by the best smoother, (batch,) [rad^2].
+    """Return the variance of the phase that is left behind the tracking, (batch,) [rad^2].
 
     Wiener phase noise moves by Q = 2 pi linewidth T_pilot from pilot to pilot, and a pilot measures
     the phase with variance R = 1 / (2 SINR). The steady state of the Rauch-Tung-Striebel smoother

@@ -2,21 +2,32 @@
 
 import math
 from dataclasses import dataclass
+from enum import StrEnum
 
 import torch
 from torch import Tensor
 
-from phyemu.channel import Awgn, ChannelModel
+from phyemu.channel import Awgn, ChannelDraw, ChannelModel
 from phyemu.errors import ConfigError
 from phyemu.waveform import Constellation, FrameFormat, modulate_probabilities, symbol_posteriors
 
 from .effective_sinr import folded_power, mmse_sinr
-from .receiver_loss import ReceiverLoss, converter_noise, image_ratio, phase_error_variance
+from .receiver_loss import converter_noise, estimation_taps, image_ratio, phase_error_variance
 
-__all__ = ["EffectiveChannel", "SymbolLink"]
+__all__ = ["EffectiveChannel", "ReceiverModel", "SymbolLink"]
 
 _MAX_SNR = 1e9  # 90 dB stands for "no noise"
 _MIN_SINR = 1e-3  # -30 dB: nothing is left to estimate a phase from
+
+
+class ReceiverModel(StrEnum):
+    """What is supposed of the receiver."""
+
+    IDEAL = "ideal"
+    """It knows the channel and the phase; equalisation alone costs."""
+
+    ESTIMATING = "estimating"
+    """It estimates the channel from the preamble and follows the phase by pilots."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -38,13 +49,13 @@ class EffectiveChannel:
 
 
 class SymbolLink:
-    """A link that meets `phyemu.dnn.Link` and costs about as much as AWGN.
+    """A link that costs about as much as AWGN; meets `phyemu.dnn.Link`.
 
     For each draw of the channel: the SINR of the MMSE equaliser in closed form from the response
     over the band (`mmse_sinr`), less what channel estimation costs, with IQ image, DC and quantiser
-    as further noise. Each image then gets y = x e^{j theta} + n, with theta the residual phase
-    error, and the posteriors of a receiver that knows the variance. With `Awgn` it is exactly the
-    paper's y = x + n (Sec. III-A).
+    as further noise. Each image then gets y = x e^{j theta} + n, with theta the phase that is left
+    behind the tracking, and the posteriors of a receiver that knows the variance. With `Awgn` it is
+    exactly the paper's y = x + n (Sec. III-A).
 
     Valid while the response stands still for the length of a frame (Doppler times frame duration
     well below 0.1) and is shorter than the preamble period; clipping and lost frames are not
@@ -54,7 +65,8 @@ class SymbolLink:
         model: The channel.
         constellation: Point m is sent for symbol m.
         frame_format: Band, preamble and pilots.
-        loss: What channel estimation costs; None: `receiver_loss_for` the model.
+        receiver: What is supposed of the receiver; None: ideal on `Awgn`, which is the paper's
+            abstraction, estimating on every other channel.
         images_per_draw: Rows of a batch that share a channel, as images of one frame do; 1 draws
             afresh for each, which serves training best and has the same distribution.
         amplitude: Of a symbol at the receiver [full scale], > 0; DC and quantiser count against it.
@@ -69,7 +81,7 @@ class SymbolLink:
         constellation: Constellation,
         frame_format: FrameFormat,
         *,
-        loss: ReceiverLoss | None = None,
+        receiver: ReceiverModel | None = None,
         images_per_draw: int = 1,
         amplitude: float = 0.5,
     ) -> None:
@@ -77,35 +89,46 @@ class SymbolLink:
             raise ConfigError(f"images_per_draw must be at least 1, got {images_per_draw}")
         if not (math.isfinite(amplitude) and amplitude > 0):
             raise ConfigError(f"amplitude must be positive, got {amplitude}")
+        if receiver is None:
+            ideal = isinstance(model, Awgn)
+            receiver = ReceiverModel.IDEAL if ideal else ReceiverModel.ESTIMATING
         self.model = model
         self.constellation = constellation
         self.frame_format = frame_format
-        self.loss = receiver_loss_for(model) if loss is None else loss
+        self.receiver = receiver
         self.images_per_draw = images_per_draw
         self.amplitude = amplitude
 
     def draw(self, num_draws: int, generator: torch.Generator) -> EffectiveChannel:
         """Return `num_draws` independent channels as the demodulator sees them."""
-        frame_format = self.frame_format
         draw = self.model.draw(
             num_draws,
             num_steps=1,
             interval_s=1e-3,
-            symbol_rate_hz=frame_format.symbol_rate_hz,
+            symbol_rate_hz=self.frame_format.symbol_rate_hz,
             generator=generator,
         )
+        return self.effective_channel(draw)
+
+    def effective_channel(self, draw: ChannelDraw) -> EffectiveChannel:
+        """Return what the demodulator sees of drawn channels; their first time step counts."""
+        frame_format = self.frame_format
         snr = (10 ** (draw.snr_db / 10)).clamp(max=_MAX_SNR)
-        snr = snr / (1 + self.loss.estimated_taps / frame_format.preamble_symbols)
+        if self.receiver is ReceiverModel.ESTIMATING:
+            taps = estimation_taps(draw.response, snr, frame_format)
+            snr = snr / (1 + taps / frame_format.preamble_symbols)
         folded = folded_power(
             draw.response,
             symbol_rate_hz=frame_format.symbol_rate_hz,
             rolloff=frame_format.rolloff,
         )
-        sinr = mmse_sinr(folded[:, 0].double(), snr)
+        # The equaliser trades noise against interference at the mean power of the symbols.
+        power = self.constellation.mean_power
+        sinr = mmse_sinr(folded[:, 0].double(), power * snr) / power
         front_end = image_ratio(draw.impairments)
         front_end = front_end + converter_noise(draw.impairments, frame_format) / self.amplitude**2
         sinr = (1 / (1 / sinr + front_end)).clamp(_MIN_SINR, _MAX_SNR)
-        if self.loss.track_phase:
+        if self.receiver is ReceiverModel.ESTIMATING:
             variance = phase_error_variance(draw.impairments.linewidth_hz, sinr, frame_format)
         else:
             variance = torch.zeros_like(sinr)
@@ -128,12 +151,12 @@ class SymbolLink:
         real = points.real.dtype
         noise_variance = self._rows(1 / channel.sinr, batch).to(real)
         phase_variance = self._rows(channel.phase_variance, batch).to(real)
-        noise = torch.empty_like(points).normal_(generator=generator)
         received = points
-        if self.loss.track_phase:
+        if self.receiver is ReceiverModel.ESTIMATING:
             phase = torch.empty_like(phase_variance).normal_(generator=generator)
             phase = phase * phase_variance.sqrt()
-            received = points * torch.polar(torch.ones_like(phase), phase)
+            received = received * torch.polar(torch.ones_like(phase), phase)
+        noise = torch.empty_like(points).normal_(generator=generator)
         received = received + noise_variance.sqrt() * noise
         return symbol_posteriors(
             received, constellation, noise_variance=noise_variance + phase_variance
@@ -141,14 +164,3 @@ class SymbolLink:
 
     def _rows(self, values: Tensor, batch: int) -> Tensor:
         return values.repeat_interleave(self.images_per_draw)[:batch, None]
-
-
-def receiver_loss_for(model: ChannelModel) -> ReceiverLoss:
-    """Return the loss of our receiver on a model; none on `Awgn`, which is the paper's ideal."""
-    if isinstance(model, Awgn):
-        return ReceiverLoss(estimated_taps=0.0, track_phase=False)
-    return ReceiverLoss(estimated_taps=_ESTIMATED_TAPS)
-
-
-# Measured against FrameReceiver, see tests/link/test_fidelity_gap.py.
-_ESTIMATED_TAPS = 12.0

@@ -12,6 +12,15 @@ from phyemu.training.config import (
 )
 from phyemu.training.history import EpochRecord
 from phyemu.training.phydnn import PhyDnnResult, TrainedPhyDnn, train_phydnn
+from phyemu.training.presets import preset
+from phyemu.training.resolve import pick_device, resolve_config
+from phyemu.training.run import (
+    StageReport,
+    TrainReport,
+    export_phydnn,
+    read_run_config,
+    train_run,
+)
 from phyemu.training.toml_config import from_table, read_toml, to_toml
 from phyemu.training.validation import LinkScore, score_images, score_over_link
 
@@ -25,15 +34,23 @@ __all__ = [
     "PhyDnnConfig",
     "PhyDnnResult",
     "Precision",
+    "StageReport",
     "TrainConfig",
+    "TrainReport",
     "TrainedPhyDnn",
+    "export_phydnn",
     "from_table",
+    "pick_device",
+    "preset",
     "read_checkpoint",
+    "read_run_config",
     "read_toml",
+    "resolve_config",
     "score_images",
     "score_over_link",
     "to_toml",
     "train_backbone",
     "train_phydnn",
+    "train_run",
     "write_checkpoint",
 ]

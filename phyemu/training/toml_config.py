@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 
 from phyemu.errors import ConfigError
 
-__all__ = ["from_table", "read_toml", "to_toml"]
+__all__ = ["from_table", "read_toml", "to_table", "to_toml"]
 
 T = TypeVar("T")
 
@@ -93,27 +93,40 @@ def _value(hint: Any, value: Any, where: str) -> Any:
     return value
 
 
-def to_toml(config: Any) -> str:
-    """Return the settings of a dataclass as TOML, every default written out; None is left out."""
-    return "\n".join(_lines(config, "")) + "\n"
-
-
-def _lines(config: Any, prefix: str) -> list[str]:
-    plain, tables = [], []
+def to_table(config: Any) -> dict[str, Any]:
+    """Return the settings of a dataclass as a table, every default written out, None left out."""
+    table: dict[str, Any] = {}
     for item in dataclasses.fields(config):
         value = getattr(config, item.name)
         if dataclasses.is_dataclass(value):
-            name = f"{prefix}{item.name}"
-            tables += ["", f"[{name}]", *_lines(value, f"{name}.")]
+            table[item.name] = to_table(value)
+        elif isinstance(value, tuple):
+            table[item.name] = list(value)
         elif value is not None:
-            plain.append(f"{item.name} = {_literal(value)}")
+            table[item.name] = value
+    return table
+
+
+def to_toml(config: Any) -> str:
+    """Return the settings of a dataclass as TOML, every default written out, None left out."""
+    return "\n".join(_lines(to_table(config), "")) + "\n"
+
+
+def _lines(table: Mapping[str, Any], prefix: str) -> list[str]:
+    plain, tables = [], []
+    for key, value in table.items():
+        if isinstance(value, Mapping):
+            name = f"{prefix}{key}"
+            tables += ["", f"[{name}]", *_lines(value, f"{name}.")]
+        else:
+            plain.append(f"{key} = {_literal(value)}")
     return plain + tables
 
 
 def _literal(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, tuple):
+    if isinstance(value, list):
         return "[" + ", ".join(_literal(entry) for entry in value) + "]"
     if isinstance(value, str):
         return json.dumps(str(value), ensure_ascii=False)  # a JSON string is a TOML basic string

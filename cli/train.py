@@ -1,0 +1,115 @@
+"""`phyemu train`: a backbone, then PhyDNNs through a channel (Algorithm 1)."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .options import channel_option, echo_json, json_option, quiet_option
+from .progress import progress_bars
+
+
+@click.command("train")
+@click.option(
+    "--config",
+    "config_file",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Settings (TOML); options given here come before it.",
+)
+@click.option(
+    "--dataset",
+    metavar="SPEC",
+    help="digits, cifar10:PATH, cifar100:PATH or image-folder:PATH.",
+)
+@click.option("--limit", type=click.IntRange(1), help="At most so many images a split.")
+@click.option("--backbone", metavar="NAME", help="resnet8, resnet20, resnet56, resnet110 ...")
+@click.option(
+    "--pretrained",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Weights to start the backbone from.",
+)
+@click.option("--backbone-epochs", type=click.IntRange(0), help="Epochs of the backbone.")
+@channel_option(required=False)
+@click.option("--fidelity", type=click.Choice(["symbol", "waveform"]), help="Of the link.")
+@click.option("--modulation", type=click.Choice(["psk", "qam"]), help="Constellation.")
+@click.option(
+    "--order",
+    "orders",
+    type=click.IntRange(2),
+    multiple=True,
+    help="M; give it again for each removal: --order 16 --order 8 --order 4.",
+)
+@click.option(
+    "--epochs",
+    type=click.IntRange(1),
+    multiple=True,
+    help="Epochs of the PhyDNN: one number, or one for each order.",
+)
+@click.option("--split", metavar="NAME", help="Last submodule of the head.")
+@click.option("--seed", type=click.IntRange(0), help="Seed of every draw.  [default: 0]")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 ...")
+@click.option(
+    "-o",
+    "--output",
+    "run",
+    type=click.Path(path_type=Path, file_okay=False),
+    required=True,
+    metavar="RUN",
+    help="Run folder to make.",
+)
+@click.option("--resume", is_flag=True, help="Continue the run in RUN.")
+@json_option
+@quiet_option
+def command(
+    config_file: Path | None,
+    dataset: str | None,
+    limit: int | None,
+    backbone: str | None,
+    pretrained: Path | None,
+    backbone_epochs: int | None,
+    channel: str | None,
+    fidelity: str | None,
+    modulation: str | None,
+    orders: tuple[int, ...],
+    epochs: tuple[int, ...],
+    split: str | None,
+    seed: int | None,
+    device: str,
+    run: Path,
+    resume: bool,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Train a PhyDNN through a channel and export its head and tail to RUN."""
+    from phyemu.training import pick_device, resolve_config, train_run
+
+    options: dict[str, Any] = {
+        "seed": seed,
+        "data.dataset": dataset,
+        "data.limit": limit,
+        "backbone.name": backbone,
+        "backbone.pretrained": None if pretrained is None else str(pretrained),
+        "backbone.epochs": backbone_epochs,
+        "link.channel": channel,
+        "link.fidelity": fidelity,
+        "link.modulation": modulation,
+        "phydnn.orders": list(orders) or None,
+        "phydnn.epochs": list(epochs) or None,
+        "phydnn.split": split,
+    }
+    given = {name: value for name, value in options.items() if value is not None}
+    config = resolve_config(given, file=config_file, resumed=run if resume else None)
+    with progress_bars(quiet) as progress:
+        report = train_run(
+            config, run, resume=resume, device=pick_device(device), progress=progress
+        )
+    if as_json:
+        echo_json(report.to_dict())
+        return
+    click.echo(f"{run}: backbone {report.backbone_accuracy:.2f} % on the test images")
+    for stage in report.phydnn:
+        click.echo(
+            f"  M = {stage.order}: {stage.accuracy:.2f} % through {report.channel}, symbol error "
+            f"rate {stage.ser:.3g}, epoch {stage.epoch}"
+        )

@@ -1,0 +1,216 @@
+"""Accuracy and symbol errors of a PhyDNN over a channel model, at one SNR or over a range."""
+
+import math
+from collections.abc import Sequence
+from enum import StrEnum
+
+import numpy as np
+import torch
+
+from phyemu.channel import ChannelLayer, ChannelModel, with_snr
+from phyemu.datasets import ImageSet
+from phyemu.dnn import Lookup
+from phyemu.errors import ConfigError
+from phyemu.link import Fidelity, build_link
+from phyemu.progress import ProgressCallback, no_progress
+from phyemu.receiver import ReceivedFrame, receive_frames
+from phyemu.training import score_over_link
+from phyemu.waveform import build_frame, modulate
+
+from .air_bytes import bytes_on_air
+from .exported import ExportedPhyDnn
+from .reception_score import score_frames
+from .result import Evaluation
+from .transmission import encode_images
+
+__all__ = ["EvaluationFidelity", "evaluate_phydnn", "snr_range", "sweep_snr"]
+
+_AMPLITUDE = 0.5
+_PAD_SAMPLES = 512
+_MAX_POINTS = 200
+
+
+class EvaluationFidelity(StrEnum):
+    """What an evaluation goes through."""
+
+    SYMBOL = "symbol"
+    """The equivalent channel of each symbol: fast, no frames."""
+
+    WAVEFORM = "waveform"
+    """The waveform link of training: frames whose place is known."""
+
+    FRAMES = "frames"
+    """Frames through the channel to the stream receiver, each over a draw of its own."""
+
+
+def evaluate_phydnn(
+    phydnn: ExportedPhyDnn,
+    channel: ChannelModel,
+    images: ImageSet,
+    *,
+    fidelity: EvaluationFidelity,
+    seed: int,
+    lookup: Lookup = Lookup.HARD,
+    repetitions: int = 1,
+    progress: ProgressCallback = no_progress,
+) -> Evaluation:
+    """Return how an exported PhyDNN does over a channel.
+
+    Args:
+        phydnn: Head and tail as deployed.
+        channel: The channel.
+        images: What is classified.
+        fidelity: What stands between head and tail.
+        seed: Of channel and noise; the same seed gives the same result.
+        lookup: Hard or soft.
+        repetitions: Passes over the images, each through new channels, >= 1.
+        progress: Told of the frames sent.
+
+    Raises:
+        ConfigError: There are no images, or `repetitions` is below 1.
+    """
+    if not len(images) or repetitions < 1:
+        raise ConfigError(f"there is nothing to evaluate: {len(images)} images, {repetitions=}")
+    if fidelity is EvaluationFidelity.FRAMES:
+        return _over_frames(phydnn, channel, images, seed, lookup, repetitions, progress)
+    link = build_link(
+        channel, phydnn.constellation, phydnn.frame_format, fidelity=Fidelity(fidelity)
+    )
+    score = score_over_link(
+        phydnn.joined(), link, images, seed=seed, lookup=lookup, repetitions=repetitions
+    )
+    batch = bytes_on_air(
+        num_images=64,
+        symbols_per_image=phydnn.symbols_per_image,
+        order=phydnn.order,
+        frame_format=phydnn.frame_format,
+    )
+    return Evaluation(
+        channel=channel.name,
+        fidelity=fidelity,
+        num_images=score.num_images,
+        accuracy=score.accuracy,
+        ser=score.ser if score.ser is not None else math.nan,
+        frames_sent=0,
+        frames_lost=0,
+        bytes_on_air_per_batch_of_64=batch.total,
+        snr_db=_mean_snr_db(phydnn, channel, seed),
+    )
+
+
+def _mean_snr_db(phydnn: ExportedPhyDnn, channel: ChannelModel, seed: int) -> float:
+    draw = channel.draw(
+        1024,
+        num_steps=1,
+        interval_s=1e-3,
+        symbol_rate_hz=phydnn.frame_format.symbol_rate_hz,
+        generator=torch.Generator().manual_seed(seed),
+    )
+    return float(draw.snr_db.mean())
+
+
+def _over_frames(
+    phydnn: ExportedPhyDnn,
+    channel: ChannelModel,
+    images: ImageSet,
+    seed: int,
+    lookup: Lookup,
+    repetitions: int,
+    progress: ProgressCallback,
+) -> Evaluation:
+    frame_format = phydnn.frame_format
+    sent = encode_images(phydnn, images, repetitions=repetitions)
+    layer = ChannelLayer(
+        channel,
+        sample_rate_hz=frame_format.sample_rate_hz,
+        symbol_rate_hz=frame_format.symbol_rate_hz,
+        reference_power=frame_format.reference_power(_AMPLITUDE),
+    )
+    generator = torch.Generator().manual_seed(seed)
+    points = modulate(sent.symbols.flatten(), phydnn.constellation)
+    payloads = torch.split(points, list(sent.payload_plan))
+    received: list[ReceivedFrame] = []
+    for index, payload in enumerate(payloads):
+        frame = build_frame(payload, frame_index=index % 4096, frame_format=frame_format)
+        iq = torch.nn.functional.pad(_AMPLITUDE * frame, (_PAD_SAMPLES, 2 * _PAD_SAMPLES))
+        arrived = layer(iq[None].to(torch.complex64), generator)[0].numpy().astype(np.complex64)
+        received += receive_frames(
+            [arrived], frame_format=frame_format, constellation=phydnn.constellation
+        )
+        progress("evaluate", index + 1, len(payloads), channel.name)
+    return score_frames(
+        received,
+        sent,
+        phydnn,
+        channel=channel.name,
+        fidelity=EvaluationFidelity.FRAMES,
+        lookup=lookup,
+    ).evaluation
+
+
+def snr_range(text: str) -> tuple[float, ...]:
+    """Return the SNRs that "START:STOP:STEP" (both ends included) or "A,B,C" names [dB].
+
+    >>> snr_range("4:8:2")
+    (4.0, 6.0, 8.0)
+
+    Raises:
+        ConfigError: The text is neither, or names more than 200.
+    """
+    try:
+        if ":" in text:
+            start, stop, step = (float(word) for word in text.split(":"))
+            values = [start + step * k for k in range(int((stop - start) / step + 1e-9) + 1)]
+        else:
+            values = [float(word) for word in text.split(",")]
+    except (ValueError, ZeroDivisionError, OverflowError) as exc:
+        raise ConfigError(f"SNR {text!r}: write START:STOP:STEP or A,B,C in dB") from exc
+    if not 0 < len(values) <= _MAX_POINTS or not all(math.isfinite(value) for value in values):
+        raise ConfigError(f"SNR {text!r} must name 1 to {_MAX_POINTS} finite values in dB")
+    return tuple(values)
+
+
+def sweep_snr(
+    phydnn: ExportedPhyDnn,
+    channel: ChannelModel,
+    images: ImageSet,
+    snrs_db: Sequence[float],
+    *,
+    fidelity: EvaluationFidelity,
+    seed: int,
+    lookup: Lookup = Lookup.HARD,
+    repetitions: int = 1,
+    progress: ProgressCallback = no_progress,
+) -> list[Evaluation]:
+    """Return a result for each SNR, everything else of the channel as it was.
+
+    Args:
+        phydnn: Head and tail as deployed.
+        channel: The channel; its own SNR does not count.
+        images: What is classified.
+        snrs_db: SNRs of the link [dB].
+        fidelity: What stands between head and tail.
+        seed: The same for each SNR.
+        lookup: Hard or soft.
+        repetitions: Passes over the images at each SNR, >= 1.
+        progress: Told of the SNRs done.
+
+    Raises:
+        ConfigError: The channel has no SNR to set, or there is nothing to evaluate.
+    """
+    results = []
+    for done, snr_db in enumerate(snrs_db):
+        progress("SNR sweep", done, len(snrs_db), f"{snr_db:g} dB")
+        results.append(
+            evaluate_phydnn(
+                phydnn,
+                with_snr(channel, snr_db),
+                images,
+                fidelity=fidelity,
+                seed=seed,
+                lookup=lookup,
+                repetitions=repetitions,
+            )
+        )
+    progress("SNR sweep", len(snrs_db), len(snrs_db))
+    return results

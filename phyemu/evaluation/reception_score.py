@@ -1,0 +1,168 @@
+"""Frames as received to classes, and the score of both."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from phyemu.dnn import Lookup, evaluating
+from phyemu.errors import CheckpointError
+from phyemu.iq import Recording
+from phyemu.progress import ProgressCallback, no_progress
+from phyemu.receiver import FrameReceiver, ReceivedFrame, Reception, assemble
+
+from .air_bytes import bytes_on_air
+from .exported import ExportedPhyDnn, load_exported
+from .result import Evaluation
+from .transmission import SentImages, load_sent_images
+
+__all__ = ["RecordingScore", "score_frames", "score_recording"]
+
+_BATCH = 256
+_BLOCK_SAMPLES = 1 << 20
+SENT_FILE = "sent.npz"
+
+
+@dataclass(frozen=True, eq=False, slots=True, kw_only=True)
+class RecordingScore:
+    """A score with what was received.
+
+    Attributes:
+        evaluation: The result.
+        reception: All symbols in order, and the sample indices of whatever went wrong.
+        frames: Every frame found.
+        predictions: Class found for each image, (num_images,), int64.
+    """
+
+    evaluation: Evaluation
+    reception: Reception
+    frames: tuple[ReceivedFrame, ...]
+    predictions: torch.Tensor
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return result and losses as JSON values."""
+        losses = {
+            "lost_frames": list(self.reception.lost_frames),
+            "truncated_samples": list(self.reception.truncated_samples),
+            "header_error_samples": list(self.reception.header_error_samples),
+            "unexpected_samples": list(self.reception.unexpected_samples),
+        }
+        return {**asdict(self.evaluation), **losses}
+
+
+def score_frames(
+    frames: Sequence[ReceivedFrame],
+    sent: SentImages,
+    phydnn: ExportedPhyDnn,
+    *,
+    channel: str,
+    fidelity: str,
+    lookup: Lookup = Lookup.HARD,
+) -> RecordingScore:
+    """Return how many images were understood.
+
+    Symbols of lost frames have equal posteriors: the tail is given the mean embedding for them.
+
+    Args:
+        frames: As received, in the order of their samples.
+        sent: What was sent.
+        phydnn: Its tail is used alone.
+        channel: Named in the result.
+        fidelity: Named in the result.
+        lookup: Hard or soft.
+
+    Raises:
+        CheckpointError: What was sent is of another PhyDNN.
+    """
+    num_images, symbols_per_image = sent.symbols.shape
+    if sent.order != phydnn.order or symbols_per_image != phydnn.symbols_per_image:
+        raise CheckpointError(
+            f"{symbols_per_image} symbols an image of order {sent.order} were sent, but this "
+            f"PhyDNN has {phydnn.symbols_per_image} of order {phydnn.order}"
+        )
+    reception = assemble(frames, sent.payload_plan, order=sent.order)
+    posteriors = torch.from_numpy(reception.posteriors).view(num_images, symbols_per_image, -1)
+    with evaluating(phydnn.tail):
+        logits = [phydnn.tail(part, lookup) for part in posteriors.split(_BATCH)]  # type: ignore[no-untyped-call]
+    predictions = torch.cat(logits).argmax(-1)
+    decided = posteriors.argmax(-1).flatten().numpy()
+    right = (decided == sent.symbols.flatten().numpy()) & reception.received
+    batch = bytes_on_air(
+        num_images=64,
+        symbols_per_image=symbols_per_image,
+        order=sent.order,
+        frame_format=phydnn.frame_format,
+    )
+    levels = [frame.snr_db for frame in frames if frame.frame_index is not None]
+    evaluation = Evaluation(
+        channel=channel,
+        fidelity=fidelity,
+        num_images=num_images,
+        accuracy=100 * float((predictions == sent.labels).float().mean()),
+        ser=1 - float(np.mean(right)),
+        frames_sent=reception.frames_sent,
+        frames_lost=reception.frames_lost,
+        bytes_on_air_per_batch_of_64=batch.total,
+        snr_db=float(np.mean(levels)) if levels else float("nan"),
+    )
+    return RecordingScore(
+        evaluation=evaluation,
+        reception=reception,
+        frames=tuple(frames),
+        predictions=predictions,
+    )
+
+
+def score_recording(
+    recording: Recording,
+    run: Path,
+    *,
+    sent: SentImages | None = None,
+    order: int | None = None,
+    channel: int = 0,
+    lookup: Lookup = Lookup.HARD,
+    progress: ProgressCallback = no_progress,
+) -> RecordingScore:
+    """Return the score of a recording of frames that a run's head sent.
+
+    The recording is read in blocks; the receiver is told the waveform, never where frames are.
+
+    Args:
+        recording: What was received.
+        run: Run folder with head, tail and `sent.npz`.
+        sent: What was sent; None: from `sent.npz`.
+        order: M, where the run holds several; None: that of `sent`.
+        channel: Channel of the recording.
+        lookup: Hard or soft.
+        progress: Told of the samples read.
+
+    Raises:
+        CheckpointError: The run lacks a file, or what was sent is of another PhyDNN.
+        RecordingError: The recording is damaged, or was taken at another sample rate.
+    """
+    if sent is None:
+        sent = load_sent_images(run / SENT_FILE)
+    phydnn = load_exported(run, order=sent.order if order is None else order)
+    rate_hz = phydnn.frame_format.sample_rate_hz
+    if abs(recording.sample_rate_hz - rate_hz) > 1e-6 * rate_hz:
+        raise CheckpointError(
+            f"{recording.path}: recorded at {recording.sample_rate_hz / 1e6:g} MHz, but the frames "
+            f"of {run} have {rate_hz / 1e6:g} MHz; record at that rate"
+        )
+    receiver = FrameReceiver(phydnn.frame_format, phydnn.constellation)
+    frames: list[ReceivedFrame] = []
+    for block in recording.blocks(_BLOCK_SAMPLES, channel=channel):
+        frames += receiver.process(block)
+        progress("receive", receiver.num_samples, recording.num_samples, f"{len(frames)} frames")
+    frames += receiver.finish()
+    return score_frames(
+        frames,
+        sent,
+        phydnn,
+        channel=recording.path.name,
+        fidelity="recording",
+        lookup=lookup,
+    )

@@ -1,0 +1,93 @@
+"""The settings of a run from what a user gives: a preset, a file, single options."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from phyemu.errors import ConfigError
+
+from .config import TrainConfig
+from .presets import preset
+from .run import read_run_config
+from .toml_config import from_table, read_toml, to_table
+
+__all__ = ["pick_device", "resolve_config"]
+
+_CHANNEL = "awgn:12"  # what the paper trains through, where a user names none
+
+
+def resolve_config(
+    options: Mapping[str, Any], *, file: Path | None = None, resumed: Path | None = None
+) -> TrainConfig:
+    """Return the settings: options before the file before the preset of the dataset.
+
+    Args:
+        options: Values by dotted name, as `link.channel`; `backbone.name` stands for the depth
+            (`resnet20`), and one number in `phydnn.epochs` for each of several orders.
+        file: TOML file.
+        resumed: Run folder whose settings take the place of the preset.
+
+    Raises:
+        ConfigError: A name is unknown, or a value out of range.
+    """
+    given = read_toml(file) if file is not None else {}
+    if resumed is not None and (resumed / "config.toml").is_file():
+        base = read_run_config(resumed)
+    else:
+        dataset = options.get("data.dataset", _find(given, "data", "dataset") or "digits")
+        channel = options.get("link.channel", _find(given, "link", "channel") or _CHANNEL)
+        base = preset(str(dataset), str(channel))
+    table = to_table(base)
+    where = "settings" if file is None else str(file)
+    _merge(table, given)
+    for name, value in options.items():
+        section, _, key = name.rpartition(".")
+        target = table.setdefault(section, {}) if section else table
+        if name == "backbone.name":
+            key, value = "depth", _depth(str(value))
+        target[key] = value
+    epochs, orders = table["phydnn"]["epochs"], table["phydnn"]["orders"]
+    if len(epochs) == 1 < len(orders):
+        table["phydnn"]["epochs"] = epochs * len(orders)
+    return from_table(TrainConfig, table, where=where)
+
+
+def pick_device(name: str) -> torch.device:
+    """Return the device of that name; `auto` is CUDA where there is one, else the CPU.
+
+    Raises:
+        ConfigError: The device is unknown or absent.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as exc:
+        raise ConfigError(f"device {name!r} is unknown; write auto, cpu, cuda or cuda:1") from exc
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise ConfigError(f"device {name!r}: there is no CUDA here; use cpu")
+    return device
+
+
+def _find(table: Mapping[str, Any], section: str, key: str) -> Any:
+    part = table.get(section)
+    return part.get(key) if isinstance(part, Mapping) else None
+
+
+def _merge(table: dict[str, Any], given: Mapping[str, Any]) -> None:
+    """Put the given values over those of `table`, table by table."""
+    for key, value in given.items():
+        if isinstance(value, Mapping) and isinstance(table.get(key), dict):
+            _merge(table[key], value)
+        else:
+            table[key] = value
+
+
+def _depth(name: str) -> int:
+    match = re.fullmatch(r"resnet-?(\d+)", name.lower())
+    if match is None:
+        raise ConfigError(f"backbone {name!r} is unknown; write resnet8, resnet20, ... resnet110")
+    return int(match[1])

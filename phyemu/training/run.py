@@ -1,0 +1,284 @@
+"""A whole run in one folder: settings, backbone, PhyDNNs, their exports, their results."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import phyemu
+from phyemu.channel import load_channel
+from phyemu.datasets import Dataset, load_dataset
+from phyemu.dnn import ArtefactInfo, PhyDnn, describe_architecture, export_head, export_tail
+from phyemu.errors import ConfigError
+from phyemu.link import build_link
+from phyemu.progress import ProgressCallback, no_progress
+from phyemu.waveform import Constellation
+
+from .backbone import BackboneResult, train_backbone
+from .checkpoint import write_checkpoint
+from .config import TrainConfig
+from .phydnn import PhyDnnResult, train_phydnn
+from .seeds import SeedUse, derived_seed
+from .toml_config import from_table, read_toml, to_toml
+from .validation import score_images, score_over_link
+
+__all__ = ["StageReport", "TrainReport", "export_phydnn", "read_run_config", "train_run"]
+
+_CONFIG = "config.toml"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StageReport:
+    """A PhyDNN of one order.
+
+    Attributes:
+        order: M.
+        epoch: The epoch kept, from 1.
+        validation_accuracy: What it was chosen by, in percent.
+        accuracy: On the test images, through the link in training, in percent.
+        ser: Symbol error rate there.
+    """
+
+    order: int
+    epoch: int
+    validation_accuracy: float
+    accuracy: float
+    ser: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrainReport:
+    """What a run came to.
+
+    Attributes:
+        run: The folder.
+        channel: What was trained through.
+        symbols_per_image: N_s.
+        backbone_accuracy: On the test images, in percent.
+        phydnn: A line for each order.
+    """
+
+    run: str
+    channel: str
+    symbols_per_image: int
+    backbone_accuracy: float
+    phydnn: tuple[StageReport, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the report as JSON values."""
+        return asdict(self)
+
+
+def read_run_config(folder: Path) -> TrainConfig:
+    """Return the settings of a run.
+
+    Raises:
+        ConfigError: The folder is no run, or its settings are damaged.
+    """
+    path = folder / _CONFIG
+    if not path.is_file():
+        raise ConfigError(f"{folder}: no run folder, it holds no {_CONFIG}; make one: phyemu train")
+    return from_table(TrainConfig, read_toml(path), where=str(path))
+
+
+def train_run(
+    config: TrainConfig,
+    folder: Path,
+    *,
+    resume: bool = False,
+    device: torch.device | str = "cpu",
+    progress: ProgressCallback = no_progress,
+) -> TrainReport:
+    """Train backbone and PhyDNNs, export them, score them on the test images, keep it all.
+
+    Args:
+        config: The settings; written to `config.toml`.
+        folder: New, or with `resume` that of an earlier run with the same settings.
+        resume: Continue an interrupted run; a finished one is scored again.
+        device: Where to compute.
+        progress: Told of each step.
+
+    Raises:
+        ConfigError: The folder is in use, or its settings differ.
+        DatasetError: The images cannot be read.
+        CheckpointError: A checkpoint is damaged or of another run.
+        KeyboardInterrupt: Ctrl-C; `resume` continues at the very step.
+    """
+    _open_folder(config, folder, resume=resume)
+    channel = load_channel(config.link.channel)
+    data = config.data
+    dataset = load_dataset(
+        data.dataset,
+        seed=config.seed,
+        validation_fraction=data.validation_fraction,
+        limit=data.limit,
+    )
+    backbone = train_backbone(
+        dataset, config, device=device, folder=folder, resume=resume, progress=progress
+    )
+    _save_backbone(folder / "backbone.safetensors", backbone, dataset)
+    result = train_phydnn(
+        backbone.backbone,
+        backbone.normalise,
+        dataset,
+        channel,
+        config,
+        device=device,
+        folder=folder,
+        resume=resume,
+        progress=progress,
+    )
+    report = _score(folder, config, channel.name, dataset, backbone, result, device)
+    for order, stage in result.stages.items():
+        export_phydnn(
+            folder,
+            stage.phydnn,
+            stage.constellation,
+            config=config,
+            dataset=dataset,
+            architecture=describe_architecture(backbone.backbone),
+            provenance={
+                "phyemu": phyemu.__version__,
+                "channel": channel.name,
+                "seed": config.seed,
+                "epoch": stage.epoch,
+                "validation_accuracy": stage.validation_accuracy,
+                "order": order,
+            },
+        )
+    history = [record.to_dict() for record in (*backbone.history, *result.history)]
+    write_json(folder / "history.json", {"epochs": history})
+    write_json(folder / "metrics.json", report.to_dict())
+    return report
+
+
+def export_phydnn(
+    folder: Path,
+    phydnn: PhyDnn,
+    constellation: Constellation,
+    *,
+    config: TrainConfig,
+    dataset: Dataset,
+    architecture: Mapping[str, Any],
+    provenance: Mapping[str, Any],
+) -> tuple[Path, Path]:
+    """Write head and tail of a PhyDNN to `head/mM.safetensors` and `tail/mM.safetensors`.
+
+    Args:
+        folder: Run folder.
+        phydnn: The model.
+        constellation: Point m is sent for symbol m.
+        config: Its split and frames are written to the cards.
+        dataset: Its image shape and class names are.
+        architecture: Of `describe_architecture`.
+        provenance: Where the weights come from, JSON values.
+
+    Returns:
+        Paths of head and tail.
+    """
+    info = ArtefactInfo(
+        architecture=architecture,
+        split=config.phydnn.split,
+        image_shape=dataset.image_shape,
+        class_names=dataset.train.class_names,
+        constellation={
+            "name": constellation.name,
+            "order": constellation.order,
+            "points": torch.view_as_real(constellation.points.detach().cpu()).tolist(),
+        },
+        frame=config.frame.to_dict(),
+        provenance=provenance,
+    )
+    name = f"m{constellation.order}.safetensors"
+    head, tail = folder / "head" / name, folder / "tail" / name
+    for path in (head, tail):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    export_head(phydnn, head, info)
+    export_tail(phydnn, tail, info)
+    return head, tail
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a JSON file whole or not at all."""
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    partial.replace(path)
+
+
+def _open_folder(config: TrainConfig, folder: Path, *, resume: bool) -> None:
+    text = to_toml(config)
+    path = folder / _CONFIG
+    if resume and path.is_file():
+        if read_run_config(folder) != config:
+            raise ConfigError(
+                f"{path}: the run has other settings than were given; give the same, or none of "
+                "them, to continue it"
+            )
+        return
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ConfigError(
+            f"{folder}: exists already; name another folder with -o, or continue it with --resume"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
+def _save_backbone(path: Path, result: BackboneResult, dataset: Dataset) -> None:
+    record = {
+        "architecture": describe_architecture(result.backbone),
+        "dataset": dataset.summary(),
+        "epoch": result.epoch,
+        "validation_accuracy": result.validation_accuracy,
+    }
+    write_checkpoint(path, result.backbone.state_dict(), record)
+
+
+def _score(
+    folder: Path,
+    config: TrainConfig,
+    channel_name: str,
+    dataset: Dataset,
+    backbone: BackboneResult,
+    result: PhyDnnResult,
+    device: torch.device | str,
+) -> TrainReport:
+    test = dataset.test.to(device)
+    stages = []
+    for order, stage in result.stages.items():
+        link = build_link(
+            load_channel(config.link.channel),
+            stage.constellation.to(device),
+            config.frame,
+            fidelity=config.link.fidelity,
+        )
+        score = score_over_link(
+            stage.phydnn,
+            link,
+            test,
+            seed=derived_seed(config.seed, SeedUse.VALIDATION, 1),
+            lookup=config.phydnn.lookup,
+        )
+        stages.append(
+            StageReport(
+                order=order,
+                epoch=stage.epoch,
+                validation_accuracy=stage.validation_accuracy,
+                accuracy=score.accuracy,
+                ser=score.ser if score.ser is not None else 0.0,
+            )
+        )
+    classify = score_images(
+        lambda images: backbone.backbone(backbone.normalise(images)).float(),
+        backbone.backbone,
+        test,
+    )
+    return TrainReport(
+        run=str(folder),
+        channel=channel_name,
+        symbols_per_image=result.last.phydnn.layout.num_slices,
+        backbone_accuracy=classify.accuracy,
+        phydnn=tuple(stages),
+    )
