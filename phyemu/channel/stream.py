@@ -34,6 +34,8 @@ __all__ = ["ChannelStream"]
 NOISE_STREAM = 101
 # Samples handled at once per thread; planes of this size stay in the second-level cache.
 _PIECE = 1 << 15
+# Samples whose carrier phase is followed at once while time is skipped.
+_SKIPPED_PIECE = 1 << 22
 # The kernels read whole vectors, up to this many samples beyond the last.
 _SLACK = 64
 # Knots of the gains computed at once; always from a multiple of it, so that they never depend on
@@ -247,14 +249,17 @@ class ChannelStream:
         """
         if num_samples < 0:
             raise ConfigError(f"num_samples must not be negative, got {num_samples}")
-        done = 0
-        while done < num_samples:
-            count = min(self._piece, num_samples - done)
+        # Until the samples before have left the filters, silence is processed like any sample.
+        settling = min(num_samples, self._input_history + self.latency_samples)
+        self.process(np.zeros(settling, np.complex64))
+        num_samples -= settling
+        # The phase noise is a walk: it has to be followed, piece by piece.
+        end = self.num_samples + num_samples
+        while self._rotating and self.num_samples < end:
+            count = min(_SKIPPED_PIECE, end - self.num_samples)
             self._phases(self.num_samples - self.latency_samples, count)
-            for plane in self._planes:
-                plane[:] = 0
             self.num_samples += count
-            done += count
+        self.num_samples = end
 
     def _process_piece(self, flat: NDArray[np.float32], out: NDArray[np.float32]) -> None:
         count = len(flat) // 2

@@ -157,13 +157,12 @@ def test_taps_on_the_grid_are_exact_shifts() -> None:
     np.testing.assert_allclose(stream.process(x), expected, atol=1e-6)
 
 
-def test_skipping_silence_equals_processing_it() -> None:
+@pytest.mark.parametrize("gap", [1, 5000, 100_003, 9_000_001])
+def test_skipping_silence_equals_processing_it(gap: int) -> None:
     model, x = MODELS["full"], signal(3000)
-    gap = 100_003
     streams = [ChannelStream(model, **RATES, seed=2) for _ in range(2)]
     for stream in streams:
-        # Let the burst leave the filters, so that the skipped stretch is silent at the output.
-        stream.process(np.concatenate([x, np.zeros(20_000, np.complex64)]))
+        stream.process(x)
     streams[0].process(np.zeros(gap, np.complex64))
     streams[1].skip(gap)
     assert streams[0].process(x).tobytes() == streams[1].process(x).tobytes()
