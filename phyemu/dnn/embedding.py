@@ -128,6 +128,7 @@ class Embedding(nn.Module):
         with torch.autocast(device_type=posteriors.device.type, enabled=False):
             weights = posteriors.to(self.vectors.dtype)
             if mode is Lookup.HARD:
-                erased = (weights == weights[..., :1]).all(-1, keepdim=True)
+                # Rows sum to one, so the largest entry is 1 / M only where all are.
+                erased = weights.amax(-1, keepdim=True) <= (1 + 1e-6) / self.num_embeddings
                 weights = torch.where(erased, weights, one_hot_argmax(weights))
             return weights @ self.vectors

@@ -28,9 +28,11 @@ def gumbel_softmax(logits: Tensor, *, temperature: float, generator: torch.Gener
     """
     if not temperature > 0:
         raise ConfigError(f"the Gumbel temperature must be positive, got {temperature}")
-    exponential = torch.empty_like(logits).exponential_(generator=generator)
-    # -log of an exponential draw is a Gumbel draw; the clamp keeps a draw of 0 finite.
-    noisy = logits - exponential.clamp_min(torch.finfo(logits.dtype).tiny).log()
+    uniform = torch.rand(
+        logits.shape, generator=generator, dtype=logits.dtype, device=logits.device
+    )
+    # -log(-log(u)) of a uniform draw is a Gumbel draw; the clamp keeps a draw of 0 finite.
+    noisy = logits - (-uniform.clamp_min(torch.finfo(logits.dtype).tiny).log()).log()
     soft = (noisy / temperature).softmax(-1)
     return one_hot_argmax(soft)
 

@@ -1,7 +1,6 @@
 """A PhyDNN is its backbone with a link between head and tail."""
 
 import copy
-import math
 
 import pytest
 import torch

@@ -27,8 +27,8 @@ def test_the_gradient_is_that_of_the_soft_sample() -> None:
     weights = torch.tensor([[1.0, 2.0, -3.0]], dtype=torch.float64)
     sample = gumbel_softmax(logits, temperature=0.7, generator=torch.Generator().manual_seed(3))
     (sample * weights).sum().backward()
-    noise = torch.empty(1, 3, dtype=torch.float64)
-    noise = -noise.exponential_(generator=torch.Generator().manual_seed(3)).log()
+    uniform = torch.rand(1, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
+    noise = -(-uniform.log()).log()
     soft = ((logits.detach() + noise) / 0.7).softmax(-1)
     # d softmax / d logit by hand: p_i (w_i - sum_j p_j w_j) / temperature.
     expected = soft * (weights - (soft * weights).sum()) / 0.7
