@@ -1,25 +1,53 @@
-"""`phyemu inspect`: what a recording or a channel file holds."""
+"""`phyemu inspect`: what a recording, or an .h5 file of ours, holds."""
 
 from collections import Counter
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from .options import CAPTURES, echo_json, json_option, plot_option, quiet_option
+from .options import (
+    CAPTURES,
+    LibraryFile,
+    echo_json,
+    force_option,
+    json_option,
+    plot_option,
+    quiet_option,
+    refuse_existing,
+)
 from .progress import progress_bars
 
 if TYPE_CHECKING:
-    from phyemu.iq import Recording
+    from phyemu.iq import Recording, SampleSurvey
+
+_STORES = LibraryFile("channels", "FILE")
+
+
+class _RecordingOrStore(click.ParamType[Path]):
+    """A path or library name: a channel when it ends in .h5, else a recording."""
+
+    name = "REC"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """Return the path; a name that is neither is a usage error that lists the near ones."""
+        kind = _STORES if str(value).endswith(".h5") else CAPTURES
+        return kind.convert(value, param, ctx)
 
 
 @click.command("inspect")
-@click.argument("source", metavar="RECORDING", type=CAPTURES)
+@click.argument("source", metavar="REC", type=_RecordingOrStore())
 @click.option("--verify/--no-verify", default=True, help="Check the hash of the samples.")
 @click.option(
-    "--channel-index", type=click.IntRange(0), default=0, help="Which channel of several."
+    "--channel-index",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Which channel of a multichannel recording.",
 )
 @plot_option
+@force_option
 @json_option
 @quiet_option
 def command(
@@ -27,69 +55,142 @@ def command(
     verify: bool,
     channel_index: int,
     plot: Path | None,
+    force: bool,
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Show what RECORDING (SigMF, or a channel .h5) holds, and check its hash."""
+    """Show what REC holds: a SigMF recording, a channel model, responses or soundings (.h5).
+
+    The power, peak, clipping, DC offset, and the bandwidth that holds 99 % of the power are
+    measured on all samples of a recording; --plot draws its spectrogram and power spectral density.
+    Samples that do not match their hash end with exit code 1.
+    """
+    if plot is not None:
+        refuse_existing(plot, force)
     if source.suffix == ".h5":
-        result = _of_channel(source)
+        result = _inspect_store(source, plot)
     else:
-        from phyemu.iq import open_recording, survey_samples
-
-        with open_recording(source) as recording, progress_bars(quiet) as progress:
-            hash_ok = recording.verify() if verify else None
-            survey = survey_samples(recording, channel=channel_index, progress=progress)
-            result = _of_recording(recording) | {
-                "power_dbfs": survey.power_dbfs,
-                "peak_dbfs": survey.peak_dbfs,
-                "clipped": survey.num_clipped,
-                "dc_offset": [survey.dc_offset.real, survey.dc_offset.imag],
-                "occupied_bandwidth_hz": survey.occupied_bandwidth_hz,
-                "hash_ok": hash_ok,
-            }
-        if plot is not None:
-            from phyemu.iq.figure import save_survey_figure
-
-            save_survey_figure(survey, plot, title=source.name)
+        result = _inspect_recording(source, verify, channel_index, plot, quiet)
     if as_json:
         echo_json(result)
-        return
-    for key, value in result.items():
-        if value not in (None, "", {}, []):
-            click.echo(f"{key:<22} {_text(value)}")
+    else:
+        for line in _lines(result):
+            click.echo(line)
+    if result.get("hash_ok") is False:
+        from phyemu.errors import RecordingError
+
+        raise RecordingError(f"{source}: its samples do not match core:sha512; copy it again")
 
 
-def _of_recording(recording: "Recording") -> dict[str, Any]:
-    labels = Counter(note.label or "(no label)" for note in recording.annotations)
+def _inspect_recording(
+    source: Path, verify: bool, channel: int, plot: Path | None, quiet: bool
+) -> dict[str, Any]:
+    from phyemu.iq import open_recording, survey_samples  # NumPy and SciPy load only when asked for
+
+    with open_recording(source) as recording, progress_bars(quiet) as progress:
+        survey = survey_samples(recording, channel=channel, progress=progress)
+        hash_ok = recording.verify() if verify else None
+        result = _of_recording(recording, survey) | {"hash_ok": hash_ok}
+    if plot is not None:
+        from phyemu.iq.figure import save_survey_figure
+
+        save_survey_figure(survey, plot, title=source.name)
+    return result
+
+
+def _of_recording(recording: "Recording", survey: "SampleSurvey") -> dict[str, Any]:
+    fields = recording.global_fields
     return {
         "kind": "recording",
-        "description": recording.global_fields.get("core:description"),
-        "hardware": recording.global_fields.get("core:hw"),
+        "description": fields.get("core:description"),
+        "hardware": fields.get("core:hw"),
+        "author": fields.get("core:author"),
+        "datatype": recording.datatype,
         "samples": recording.num_samples,
         "channels": recording.num_channels,
         "sample_rate_hz": recording.sample_rate_hz,
         "duration_s": recording.duration_s,
         "center_frequency_hz": recording.center_frequency_hz,
-        "datatype": recording.datatype,
+        "datetime": recording.captures[0].datetime,
         "segments": len(recording.captures),
-        "annotations": dict(labels),
-        "waveform": recording.global_fields.get("phyemu:waveform"),
-        "world": recording.global_fields.get("phyemu:world"),
-        "seed": recording.global_fields.get("phyemu:seed"),
+        "lost_samples": recording.lost_samples,
+        "annotations": dict(Counter(note.label or "" for note in recording.annotations)),
+        "phyemu": {
+            key.removeprefix("phyemu:"): value
+            for key, value in fields.items()
+            if key.startswith("phyemu:")
+        },
+        "power_dbfs": survey.power_dbfs,
+        "peak_dbfs": survey.peak_dbfs,
+        "clipped": survey.num_clipped,
+        "dc_offset": {"i": survey.dc_offset.real, "q": survey.dc_offset.imag},
+        "occupied_bandwidth_hz": survey.occupied_bandwidth_hz,
+        "sha512": recording.sha512,
     }
 
 
-def _of_channel(path: Path) -> dict[str, Any]:
-    from phyemu.channel import load_model, summarise_model
+def _inspect_store(path: Path, plot: Path | None) -> dict[str, Any]:
+    from phyemu.channel.hdf5 import StoreReader
 
-    return {"kind": "channel", **summarise_model(load_model(path))}
+    with StoreReader(path, kind=None) as store:
+        kind, provenance = store.kind, store.provenance
+    if plot is not None and kind != "soundings":
+        raise click.UsageError("--plot draws recordings and soundings; see phyemu emulate --plot")
+    match kind:
+        case "channel-model":
+            from phyemu.channel import load_model, summarise_model
+
+            result = {"kind": "channel", **summarise_model(load_model(path))}
+        case "responses":
+            from phyemu.channel import load_responses
+
+            response = load_responses(path)
+            result = {
+                "kind": "responses",
+                "steps": response.num_steps,
+                "interval_s": response.interval_s,
+                "delays_s": response.delays_s.tolist(),
+                "rms_delay_spread_s": float(response.rms_delay_spread_s()),
+            }
+        case "soundings":
+            from phyemu.sounding import load_soundings
+            from phyemu.sounding.summary import summarise
+
+            soundings = load_soundings(path)
+            result = {"kind": "soundings", **summarise(soundings)}
+            if plot is not None:
+                from phyemu.sounding.figure import save_sounding_figure
+
+                save_sounding_figure(soundings, plot)
+        case _:
+            result = {"kind": kind}
+    return result | {"provenance": provenance}
+
+
+def _lines(result: Mapping[str, Any], indent: str = "") -> Iterator[str]:
+    """Yield one line per value; nested ones are indented below their key."""
+    width = max((len(key) for key in result), default=0)
+    for key, value in result.items():
+        if value is None or value in ("", {}, []):
+            continue
+        if isinstance(value, Mapping) and any(
+            isinstance(v, Mapping | list) for v in value.values()
+        ):
+            yield f"{indent}{key}"
+            yield from _lines(value, indent + "  ")
+        elif isinstance(value, list) and any(isinstance(item, Mapping) for item in value):
+            yield f"{indent}{key}"
+            for item in value:
+                yield f"{indent}  {_text(item)}"
+        else:
+            yield f"{indent}{key:<{width}}  {_text(value)}"
 
 
 def _text(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.6g}"
-    if isinstance(value, dict):
-        return ", ".join(f"{key}: {_text(item)}" for key, item in value.items())
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key or 'no label'} {_text(item)}" for key, item in value.items())
     if isinstance(value, list):
         return ", ".join(_text(item) for item in value)
-    return str(value)
+    return " ".join(str(value).split())

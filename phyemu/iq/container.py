@@ -127,10 +127,8 @@ def _open_archive(path: Path, on_failure: ExitStack) -> Container:
             return _open_zip(path, on_failure)
         if name.endswith(".sigmf"):
             return _open_tar(path, on_failure.enter_context(path.open("rb")))
-        unpacked = on_failure.enter_context(tempfile.TemporaryFile())
         with (gzip.open if name.endswith(".gz") else lzma.open)(path, "rb") as packed:
-            shutil.copyfileobj(packed, unpacked, _COPY_BYTES)
-        return _open_tar(path, unpacked)
+            return _open_tar(path, _unpack(packed, on_failure))
     except (
         tarfile.TarError,
         zipfile.BadZipFile,
@@ -144,6 +142,13 @@ def _open_archive(path: Path, on_failure: ExitStack) -> Container:
             f"{path}: is damaged, truncated, or not the kind of archive that its name says "
             f"({error}); copy it again"
         ) from error
+
+
+def _unpack(packed: IO[bytes] | gzip.GzipFile | lzma.LZMAFile, on_failure: ExitStack) -> IO[bytes]:
+    unpacked = on_failure.enter_context(tempfile.TemporaryFile())
+    shutil.copyfileobj(packed, unpacked, _COPY_BYTES)
+    unpacked.flush()  # it will be mapped
+    return unpacked
 
 
 def _open_tar(path: Path, file: IO[bytes]) -> Container:
@@ -185,9 +190,8 @@ def _open_zip(path: Path, on_failure: ExitStack) -> Container:
         _refuse_large_metadata(path, meta.file_size)
         text = archive.read(meta)
         data = files[_dataset_member(path, files, text)]
-        unpacked = on_failure.enter_context(tempfile.TemporaryFile())
         with archive.open(data) as packed:
-            shutil.copyfileobj(packed, unpacked, _COPY_BYTES)
+            unpacked = _unpack(packed, on_failure)
         size = unpacked.tell()
     return Container(path, f"{path.name}:{meta.filename}", text, unpacked, 0, size)
 

@@ -29,7 +29,13 @@ def save_survey_figure(survey: SampleSurvey, path: Path, *, title: str) -> Path:
         interpolation="nearest",
         vmin=top - _RANGE_DB,
         vmax=top,
-        extent=(0.0, 2e3 * float(survey.times_s.mean()), frequencies_mhz[0], frequencies_mhz[-1]),
+        # The first and the last column are centred half a column inside.
+        extent=(
+            0.0,
+            1e3 * float(survey.times_s[0] + survey.times_s[-1]),
+            frequencies_mhz[0],
+            frequencies_mhz[-1],
+        ),
     )
     figure.colorbar(image, ax=above, label="dBFS per bin")
     above.set(title=title, xlabel="time [ms]", ylabel="frequency [MHz]")

@@ -3,6 +3,7 @@
 import hashlib
 import mmap
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -103,6 +104,17 @@ class Recording:
     def annotations(self) -> tuple[Annotation, ...]:
         """Annotations, ascending."""
         return self.metadata.annotations
+
+    @property
+    def lost_samples(self) -> int | None:
+        """Samples missing between the segments; None when `global_index` does not tell."""
+        lost = 0
+        for before, after in pairwise(self.captures):
+            if before.global_index is None or after.global_index is None:
+                return None
+            kept = after.sample_start - before.sample_start
+            lost += after.global_index - before.global_index - kept
+        return lost
 
     @property
     def sha512(self) -> str | None:

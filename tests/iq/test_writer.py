@@ -1,0 +1,393 @@
+"""Writing recordings: what is written is read back; what fails leaves nothing behind."""
+
+import errno
+import hashlib
+import io
+import os
+import tarfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from phyemu.errors import RecordingError
+from phyemu.iq import Annotation, CaptureSegment, RecordingWriter, open_recording, write_recording
+from phyemu.iq import writer as writer_module
+
+DATATYPES = [
+    "ci8", "cu8", "ci16_le", "ci16_be", "cu16_le", "cu16_be", "ci32_le", "ci32_be", "cu32_le",
+    "cf32_le", "cf32_be", "cf64_le", "cf64_be",
+]  # fmt: skip
+# Largest error of a stored component below full scale: half a step, or none.
+HALF_STEP = {"8": 2.0**-8, "16": 2.0**-16, "32": 2.0**-25}
+
+
+def error_bound(datatype: str) -> float:
+    return 0.0 if datatype[1] == "f" else HALF_STEP[datatype[2:].partition("_")[0]]
+
+
+@pytest.mark.parametrize("name", ["rec", "rec.sigmf", "rec.sigmf-meta", "rec.sigmf-data", "a.b"])
+def test_the_suffix_says_pair_or_archive(tmp_path: Path, noise: np.ndarray, name: str) -> None:
+    written = write_recording(tmp_path / name, noise, sample_rate_hz=1e6)
+    base = name.removesuffix("-meta").removesuffix("-data").removesuffix(".sigmf")
+    names = {f"{base}.sigmf-meta", f"{base}.sigmf-data"}
+    if name == "rec.sigmf":
+        names = {name}
+    assert {path.name for path in tmp_path.iterdir()} == names
+    assert written.name in names
+    with open_recording(tmp_path / name, verify=True) as recording:
+        assert recording.path == written
+        assert recording.num_samples == noise.size
+
+
+@settings(max_examples=60)
+@given(
+    datatype=st.sampled_from(DATATYPES),
+    num_channels=st.integers(1, 3),
+    sizes=st.lists(st.integers(0, 40), min_size=1, max_size=5).filter(sum),
+    archive=st.booleans(),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_what_is_written_in_pieces_is_read_back(
+    tmp_path_factory: pytest.TempPathFactory,
+    datatype: str,
+    num_channels: int,
+    sizes: list[int],
+    archive: bool,
+    seed: int,
+) -> None:
+    path = tmp_path_factory.getbasetemp() / ("hypothesis.sigmf" if archive else "hypothesis")
+    rng = np.random.default_rng(seed)
+    parts = rng.uniform(-0.99, 0.99, (2, num_channels, sum(sizes)))
+    iq = (parts[0] + 1j * parts[1]).astype(np.complex64)
+    with RecordingWriter(
+        path, sample_rate_hz=1e6, datatype=datatype, num_channels=num_channels, force=True
+    ) as writer:
+        for start, size in zip(np.cumsum([0, *sizes]), sizes, strict=False):
+            piece = iq[:, start : start + size]
+            writer.write(piece[0] if num_channels == 1 and seed % 2 else piece)
+    assert (writer.num_samples, writer.num_clipped) == (sum(sizes), 0)
+    with open_recording(path, verify=True) as recording:
+        assert recording.datatype == datatype
+        error = recording.read_channels() - iq
+    bound = error_bound(datatype)
+    assert max(np.abs(error.real).max(), np.abs(error.imag).max()) <= bound
+
+
+def test_segments_annotations_and_fields_are_read_back(tmp_path: Path, noise: np.ndarray) -> None:
+    notes = [
+        Annotation(sample_start=900, label="later", fields={"phyemu:frame_index": 1}),
+        Annotation(sample_start=10, sample_count=1490, comment="reaches into what comes"),
+    ]
+    with RecordingWriter(
+        tmp_path / "rec",
+        sample_rate_hz=20e6,
+        center_frequency_hz=2.4e9,
+        description="a room",
+        global_fields={"phyemu:seed": 7},
+    ) as writer:
+        for note in notes:
+            writer.annotate(note)
+        writer.write(noise)
+        writer.start_segment(global_index=1200, fields={"phyemu:gap": "overflow"})
+        writer.write(noise[:500])
+        writer.set_global("core:hw", "USRP B210")
+    with open_recording(writer.path) as recording:
+        assert recording.annotations == (notes[1], notes[0])
+        assert recording.captures == (
+            CaptureSegment(sample_start=0, center_frequency_hz=2.4e9),
+            CaptureSegment(sample_start=1000, global_index=1200, fields={"phyemu:gap": "overflow"}),
+        )
+        assert recording.global_fields["core:description"] == "a room"
+        assert recording.global_fields["core:hw"] == "USRP B210"
+        assert recording.global_fields["phyemu:seed"] == 7
+
+
+def test_a_segment_without_samples_is_replaced(tmp_path: Path, noise: np.ndarray) -> None:
+    with RecordingWriter(tmp_path / "r", sample_rate_hz=1e6, center_frequency_hz=5e9) as writer:
+        writer.start_segment(global_index=4, datetime="2026-01-01T00:00:00Z")
+        writer.start_segment(global_index=5)
+        writer.write(noise)
+    with open_recording(writer.path) as recording:
+        assert recording.captures == (
+            CaptureSegment(
+                sample_start=0,
+                global_index=5,
+                center_frequency_hz=5e9,
+                datetime="2026-01-01T00:00:00Z",
+            ),
+        )
+
+
+def test_the_same_samples_give_the_same_bytes(tmp_path: Path, noise: np.ndarray) -> None:
+    contents = []
+    for folder in ("a", "b"):
+        path = write_recording(tmp_path / folder / "rec.sigmf", noise, sample_rate_hz=1e6)
+        contents.append(path.read_bytes())
+    assert contents[0] == contents[1]
+
+
+def test_double_precision_and_strided_samples_are_written(tmp_path: Path) -> None:
+    iq = np.linspace(-0.5, 0.5, 80_000) * (1 - 1j)
+    path = write_recording(tmp_path / "r", iq[::2], sample_rate_hz=1e6, datatype="cf32_le")
+    with open_recording(path) as recording:
+        assert np.array_equal(recording.read(), iq[::2].astype(np.complex64))
+
+
+def test_clipped_samples_saturate_and_are_counted(tmp_path: Path) -> None:
+    iq = np.array([[2, 0.5j, -1], [0.1, 1 - 3j, 5j]], np.complex64)
+    with RecordingWriter(tmp_path / "r", sample_rate_hz=1e6, datatype="ci8", num_channels=2) as w:
+        w.write(iq)
+        w.write(iq)
+    assert w.num_clipped == 6
+    top = 127 / 128
+    with open_recording(w.path) as recording:
+        expected = [[top, 0.5j, -1], [13 / 128, top - 1j, top * 1j]]
+        assert np.array_equal(recording.read_channels(0, 3), np.array(expected, np.complex64))
+
+
+def test_a_block_is_never_copied_whole(tmp_path: Path) -> None:
+    import tracemalloc
+
+    iq = np.zeros(1 << 22, np.complex64)
+    with RecordingWriter(tmp_path / "r.sigmf", sample_rate_hz=1e6) as writer:
+        tracemalloc.start()
+        writer.write(iq)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    # A chunk of 2^15 samples needs 8 bytes each for the scaled values and 4 for the stored ones.
+    assert peak < 20 << 15
+
+
+@pytest.mark.parametrize("datatype", ["ci16_le", "cf32_le"])
+@pytest.mark.parametrize("bad", [np.nan, np.inf, 1j * -np.inf])
+def test_bad_samples_are_refused_by_index_and_none_is_written(
+    tmp_path: Path, noise: np.ndarray, datatype: str, bad: complex
+) -> None:
+    iq = np.tile(noise, 50)
+    iq[40_123] = bad
+    with RecordingWriter(tmp_path / "r", sample_rate_hz=1e6, datatype=datatype) as writer:
+        writer.write(noise)
+        with pytest.raises(RecordingError, match="sample 41123 is NaN, infinite"):
+            writer.write(iq)
+        writer.write(noise)
+    with open_recording(writer.path, verify=True) as recording:
+        assert recording.num_samples == 2000
+
+
+def fail_while_writing(writer: RecordingWriter, iq: np.ndarray, error: type[BaseException]) -> None:
+    with writer:
+        writer.write(iq)
+        assert [path.suffix for path in writer.path.parent.glob(".*")] == [".partial"]
+        raise error
+
+
+@pytest.mark.parametrize("name", ["rec", "rec.sigmf"])
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])
+def test_an_exception_leaves_nothing_behind(
+    tmp_path: Path, noise: np.ndarray, name: str, error: type[BaseException]
+) -> None:
+    writer = RecordingWriter(tmp_path / name, sample_rate_hz=1e6)
+    with pytest.raises(error):
+        fail_while_writing(writer, noise, error)
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(RecordingError, match="was given up"):
+        writer.close()
+    with pytest.raises(RecordingError, match="is closed"):
+        writer.write(noise)
+
+
+def test_abort_keeps_a_recording_that_is_closed(tmp_path: Path, noise: np.ndarray) -> None:
+    writer = RecordingWriter(tmp_path / "rec", sample_rate_hz=1e6)
+    writer.write(noise)
+    path = writer.close()
+    writer.abort()
+    assert writer.close() == path
+    open_recording(path, verify=True).close()
+
+
+@pytest.mark.parametrize("name", ["rec", "rec.sigmf"])
+def test_force_replaces_and_without_it_what_is_there_stays(
+    tmp_path: Path, noise: np.ndarray, name: str
+) -> None:
+    path = write_recording(tmp_path / name, noise, sample_rate_hz=1e6)
+    before = path.read_bytes()
+    with pytest.raises(RecordingError, match=r"exists already; .*--force"):
+        write_recording(tmp_path / name, noise, sample_rate_hz=2e6)
+    writer = RecordingWriter(tmp_path / name, sample_rate_hz=2e6, force=True)
+    with pytest.raises(ZeroDivisionError):
+        fail_while_writing(writer, noise, ZeroDivisionError)
+    assert path.read_bytes() == before
+    open_recording(path, verify=True).close()
+    write_recording(tmp_path / name, noise[:10], sample_rate_hz=2e6, force=True)
+    with open_recording(path, verify=True) as recording:
+        assert (recording.num_samples, recording.sample_rate_hz) == (10, 2e6)
+
+
+def test_a_data_file_without_metadata_is_not_overwritten(tmp_path: Path, noise: np.ndarray) -> None:
+    (tmp_path / "rec.sigmf-data").write_bytes(b"precious")
+    with pytest.raises(RecordingError, match=r"rec.sigmf-data: exists already"):
+        RecordingWriter(tmp_path / "rec", sample_rate_hz=1e6)
+
+
+class FullDisk(io.FileIO):
+    """A file on a disk with little room: writes what fits, then refuses."""
+
+    room = 150_000
+
+    def write(self, data: Any) -> int:
+        fits = min(len(memoryview(data)), self.room - self.tell())
+        if fits <= 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return super().write(memoryview(data)[:fits])
+
+
+@pytest.mark.parametrize("name", ["rec", "rec.sigmf"])
+def test_a_full_disk_keeps_whole_samples_and_the_recording_can_be_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(Path, "open", lambda self, mode, buffering=-1: FullDisk(self, mode))
+    writer = RecordingWriter(tmp_path / name, sample_rate_hz=1e6)
+    iq = (np.arange(100_000) % 1000 / 2**15).astype(np.complex64)
+    with pytest.raises(RecordingError, match=r"cannot be written .*No space left.*make room"):
+        writer.write(iq)
+    assert writer.num_samples == 1 << 15
+    monkeypatch.undo()
+    writer.close()
+    with open_recording(writer.path, verify=True) as recording:
+        assert np.array_equal(recording.read(), iq[: 1 << 15])
+
+
+@pytest.mark.parametrize("name", ["rec", "rec.sigmf"])
+def test_a_disk_that_is_full_at_the_end_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, noise: np.ndarray, name: str
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    writer = RecordingWriter(tmp_path / name, sample_rate_hz=1e6)
+    writer.write(noise)
+    monkeypatch.setattr(writer_module.os, "fsync", fail)
+    with pytest.raises(RecordingError, match=r"cannot be written .*No space left"):
+        writer.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_pair_whose_metadata_cannot_get_its_name_leaves_no_samples(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, noise: np.ndarray
+) -> None:
+    replace = Path.replace
+
+    def only_data(self: Path, target: Path) -> Path:
+        if target.suffix == ".sigmf-meta":
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return replace(self, target)
+
+    writer = RecordingWriter(tmp_path / "rec", sample_rate_hz=1e6)
+    writer.write(noise)
+    monkeypatch.setattr(Path, "replace", only_data)
+    with pytest.raises(RecordingError, match="cannot be written"):
+        writer.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_data_come_first_in_an_archive_and_are_hashed_as_stored(
+    tmp_path: Path, noise: np.ndarray
+) -> None:
+    path = write_recording(tmp_path / "rec.sigmf", noise, sample_rate_hz=1e6)
+    with tarfile.open(path) as archive:
+        assert archive.getnames() == ["rec/rec.sigmf-data", "rec/rec.sigmf-meta"]
+        data = archive.extractfile("rec/rec.sigmf-data")
+        assert data is not None
+        digest = hashlib.sha512(data.read()).hexdigest()
+    with open_recording(path) as recording:
+        assert recording.sha512 == digest
+
+
+def test_names_of_any_length_and_script_fit_an_archive(tmp_path: Path, noise: np.ndarray) -> None:
+    for name in ("n" * 200, "Büro ✓"):
+        path = write_recording(tmp_path / f"{name}.sigmf", noise, sample_rate_hz=1e6)
+        with tarfile.open(path) as archive:
+            assert archive.getnames()[0] == f"{name}/{name}.sigmf-data"
+        open_recording(path, verify=True).close()
+
+
+def test_archives_beyond_eight_gibibytes_have_a_valid_header() -> None:
+    header = writer_module._tar_header("rec/rec.sigmf-data", 9 << 30)
+    member = tarfile.TarInfo.frombuf(header, "utf-8", "surrogateescape")
+    assert member.size == 9 << 30
+    assert len(header) == len(writer_module._tar_header("rec/rec.sigmf-data", 0)) == 512
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"sample_rate_hz": 0.0}, "core:sample_rate must be a positive"),
+        ({"sample_rate_hz": -1.0}, "core:sample_rate must be a positive"),
+        ({"sample_rate_hz": float("nan")}, "no JSON value"),
+        ({"datatype": "rf32_le"}, "core:datatype: rf32_le samples are real"),
+        ({"datatype": "c16"}, "unknown datatype 'c16'"),
+        ({"num_channels": 0}, "global/core:num_channels: 0 breaks"),
+        ({"center_frequency_hz": 1e15}, "captures/0/core:frequency"),
+        ({"global_fields": {"core:datatype": "ci8"}}, "core:datatype is stated by the writer"),
+        ({"global_fields": {"core:sha512": "0" * 128}}, "core:sha512 is stated by the writer"),
+        ({"global_fields": {"phyemu:x": {1}}}, "no JSON value"),
+        ({"global_fields": {"core:author": 3}}, "global/core:author: 3 breaks SigMF's rule"),
+    ],
+)
+def test_bad_settings_are_refused_before_anything_is_written(
+    tmp_path: Path, settings: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(RecordingError, match=message):
+        RecordingWriter(tmp_path / "rec", **({"sample_rate_hz": 1e6} | settings))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_bad_samples_annotations_and_names_are_refused(tmp_path: Path, noise: np.ndarray) -> None:
+    with pytest.raises(RecordingError, match="compressed archives are read, not written"):
+        RecordingWriter(tmp_path / "rec.sigmf.gz", sample_rate_hz=1e6)
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(RecordingError, match=r"cannot be written .*choose another folder"):
+        RecordingWriter(tmp_path / "file" / "rec", sample_rate_hz=1e6)
+    with RecordingWriter(tmp_path / "rec", sample_rate_hz=1e6) as writer:
+        writer.write(noise)
+        for iq in (noise.reshape(2, -1), noise.reshape(1, 1, -1), noise[0]):
+            with pytest.raises(RecordingError, match=r"samples must be \(1, num_samples\), got"):
+                writer.write(iq)
+        with pytest.raises(RecordingError, match="samples must be complex, got float32"):
+            writer.write(noise.real)
+        for start, count in ((-1, None), (0, -1)):
+            with pytest.raises(RecordingError, match="needs sample_start and sample_count >= 0"):
+                writer.annotate(Annotation(sample_start=start, sample_count=count))
+
+
+def test_what_we_would_refuse_to_read_is_not_written(tmp_path: Path, noise: np.ndarray) -> None:
+    writer = RecordingWriter(tmp_path / "rec", sample_rate_hz=1e6)
+    writer.write(noise)
+    writer.annotate(Annotation(sample_start=900, sample_count=101))
+    with pytest.raises(RecordingError, match="annotations/0 ends at sample 1001"):
+        writer.close()
+    with (
+        pytest.raises(RecordingError, match="no samples were written; nothing is kept"),
+        RecordingWriter(tmp_path / "rec", sample_rate_hz=1e6) as writer,
+    ):
+        writer.write(noise[:0])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_one_core_writes_40_million_samples_a_second(tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    iq = (0.1 * (rng.standard_normal((1 << 20, 2)) @ [1, 1j])).astype(np.complex64)
+    with RecordingWriter(tmp_path / "rec.sigmf", sample_rate_hz=1e6) as writer:
+        writer.write(iq)
+        best_s = np.inf
+        for _ in range(5):
+            start = time.process_time()
+            writer.write(iq)
+            best_s = min(best_s, time.process_time() - start)
+    # Half of it, as what shares the machine slows a core down; benchmarks measure the real number.
+    assert iq.size / best_s > 20e6
