@@ -68,7 +68,8 @@ class Fit:
         effective_frames: How many independent frames they are worth, as fading correlates them.
         paths: The paths, ascending in delay.
         gain_db: Mean power gain of the link, received [full scale] over transmitted [dB].
-        cn0_dbhz: Carrier-to-noise density [dB Hz].
+        cn0_dbhz: Mean received power over noise power per hertz [dB Hz]. That of the model is for
+            path powers that sum to one, and differs where paths interfere over the band.
         snr_db: The same over the noise in the measured band [dB].
         drift_db: Standard deviation of the local mean beyond small-scale fading [dB].
         cfo_hz: Carrier frequency offset [Hz]; the ends are those of its drift.

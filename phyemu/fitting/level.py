@@ -39,7 +39,7 @@ class LinkLevel:
         received_power: Mean power over the band without the noise [full scale^2].
         gain: Sum of the mean path powers that receives it [full scale^2 over transmitted].
         explained: Share of the received power that the fitted paths hold, 0..1.
-        cn0_dbhz: C/N0 [dB Hz] and its confidence interval.
+        cn0_dbhz: C/N0 of the received power [dB Hz] and its confidence interval.
         drift_db: Standard deviation of the local mean over the record [dB]; 0 where none shows.
         amplitude: What each frame is to be multiplied by to undo the drift, (N,).
     """
@@ -52,8 +52,8 @@ class LinkLevel:
     amplitude: NDArray[np.float64]
 
     def distribution(self) -> Distribution:
-        """Return the distribution of C/N0 from frame to frame, small-scale fading aside."""
-        value = self.cn0_dbhz.value
+        """Return the distribution of C/N0 of unit path powers, small-scale fading aside."""
+        value = self.cn0_dbhz.value + 10.0 * math.log10(self.gain / self.received_power)
         if self.drift_db == 0:
             return Distribution.constant(value)
         return Distribution(
@@ -146,7 +146,7 @@ def measure_level(
         received = in_band
     gain = received * total / in_band
     density = float(frames.noise_density.mean())
-    value = 10.0 * math.log10(gain / density)
+    value = 10.0 * math.log10(received / density)
     variance = _power_variance(frames, link, received) / effective_frames
     # The noise density itself: how it varies from frame to frame, or 1 % at least.
     variance += max(

@@ -67,7 +67,8 @@ def test_a_dense_world_is_drawn_with_its_delay_spread(make_sounding, letter: str
     assert fit.explained > 0.9
     assert fit.holdout is not None
     assert fit.holdout.effective_snr < 1.5 * fit.holdout.critical
-    assert abs(fit.holdout.effective_snr_offset_db) < 0.6
+    # The median of 120 frames that scatter by 4 dB: a standard error of 0.46 dB; allow three.
+    assert abs(fit.holdout.effective_snr_offset_db) < 3 * 1.25 * 4.0 / math.sqrt(120)
     assert fit.holdout.log_likelihood["fit"] > fit.holdout.log_likelihood["single-tap"]
 
 
@@ -140,8 +141,10 @@ def test_a_static_link_keeps_its_phases(make_sounding) -> None:
     assert min(model.k_factor) > 1e4
     phase = np.angle(np.exp(1j * (model.specular_phase_rad[1] - model.specular_phase_rad[0])))
     assert phase == pytest.approx(1.0, abs=0.01)
-    # The two paths interfere over the band; C/N0 is that of their powers' sum.
-    assert fit.cn0_dbhz.value == pytest.approx(100.0, abs=0.05)
+    # The two paths interfere over the band: the model's C/N0 is that of their powers' sum.
+    assert model.cn0_dbhz is not None
+    assert model.cn0_dbhz.mean == pytest.approx(100.0, abs=0.05)
+    assert fit.cn0_dbhz.value == pytest.approx(99.68, abs=0.05)
     assert fit.holdout is not None
     assert abs(fit.holdout.received_power_offset_db) < 0.02
     assert any("independent blocks" in warning for warning in fit.warnings)

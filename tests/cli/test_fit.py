@@ -1,0 +1,127 @@
+"""`phyemu fit` on soundings and on what is none."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+from phyemu_cli.main import main
+
+from phyemu.channel import ImpulseResponse, load_model
+from phyemu.sounding import Sounding, save_soundings
+
+
+@pytest.fixture
+def soundings(tmp_path: Path) -> Path:
+    """Return a file with one link of two Rayleigh paths, 60 frames."""
+    rng = np.random.default_rng(0)
+    frequencies_hz = np.linspace(-8e6, 8e6, 32, endpoint=False)
+    gains = rng.standard_normal((60, 2, 2)) @ np.array([1.0, 1j]) * np.array([0.01, 0.005])
+    transfer = gains @ np.exp(-2j * np.pi * np.outer([0.0, 200e-9], frequencies_hz))
+    noise = np.full(transfer.shape, 1e-7)
+    transfer = transfer + np.sqrt(noise / 2) * (
+        rng.standard_normal((*noise.shape, 2)) @ np.array([1.0, 1j])
+    )
+    power_db = 10 * np.log10(np.square(np.abs(transfer)).mean(axis=1))
+    sounding = Sounding(
+        probe="sounder",
+        sample_rate_hz=20e6,
+        bandwidth_hz=16e6,
+        center_frequency_hz=2.4e9,
+        transmitter=0,
+        sample_start=np.arange(60) * 100_000,
+        time_s=np.arange(60) * 5e-3,
+        frequencies_hz=frequencies_hz,
+        transfer=transfer.astype(np.complex64),
+        noise_variance=noise,
+        cfo_hz=np.full(60, 100.0),
+        sfo_ppm=np.full(60, 0.0),
+        cn0_dbhz=power_db + 130.0,
+        received_power_dbfs=power_db,
+        noise_floor_dbfs=np.full(60, -57.0),
+        confidence=np.ones(60),
+        paths=ImpulseResponse(
+            torch.from_numpy(gains.astype(np.complex64)),
+            torch.tensor([0.0, 200e-9], dtype=torch.float64),
+            5e-3,
+        ),
+        recording_name="made.sigmf",
+    )
+    return save_soundings([sounding], tmp_path / "cir.h5", provenance={})
+
+
+def test_a_sounding_becomes_a_model_a_page_and_json(soundings: Path, tmp_path: Path) -> None:
+    model, page = tmp_path / "room.h5", tmp_path / "room.png"
+    result = CliRunner().invoke(
+        main,
+        f"fit {soundings} -o {model} --plot {page} --holdout 0.3 --json --quiet".split(),
+    )
+    assert result.exit_code == 0, result.output
+    summary = json.loads(result.stdout)
+    assert summary["frames"] == 42
+    assert {"delay_s", "gain_db", "k_factor_db"} <= set(summary["paths"][0])
+    assert {"doppler_hz", "snr_db", "cfo_hz", "warnings"} <= set(summary)
+    assert summary["holdout"]["frames"] == 18
+    assert set(summary["holdout"]["log_likelihood"]) >= {"fit", "awgn", "single-tap", "tgn-b"}
+    assert load_model(model).name == "room"
+    assert page.stat().st_size > 10_000
+
+
+def test_text_says_what_was_fitted_and_what_is_missing(soundings: Path, tmp_path: Path) -> None:
+    result = CliRunner().invoke(
+        main,
+        ["fit", str(soundings), "-o", str(tmp_path / "m.h5"), "--method", "measured", "--quiet"],
+    )
+    assert result.exit_code == 0, result.output
+    assert "2 paths from 60 frames" in result.stdout
+    assert "note: the probe cannot tell phase noise" in result.stdout
+
+
+def test_existing_output_is_kept_without_force(soundings: Path, tmp_path: Path) -> None:
+    output = tmp_path / "there.h5"
+    output.write_text("precious")
+    result = CliRunner().invoke(main, ["fit", str(soundings), "-o", str(output)])
+    assert result.exit_code == 1
+    assert "--force" in result.stderr
+    assert output.read_text() == "precious"
+
+
+def test_a_transmitter_that_is_not_there_is_one_line(soundings: Path, tmp_path: Path) -> None:
+    result = CliRunner().invoke(
+        main,
+        ["fit", str(soundings), "-o", str(tmp_path / "m.h5"), "--transmitter", "3", "--quiet"],
+    )
+    assert result.exit_code == 1
+    assert result.stderr.strip().count("\n") == 0
+    assert "no sounding of transmitter 3" in result.stderr
+
+
+def test_a_channel_model_in_place_of_a_sounding_is_refused(soundings: Path, tmp_path: Path) -> None:
+    model = tmp_path / "model.h5"
+    runner = CliRunner()
+    assert runner.invoke(main, ["fit", str(soundings), "-o", str(model), "--quiet"]).exit_code == 0
+    result = runner.invoke(main, ["fit", str(model), "-o", str(tmp_path / "again.h5"), "--quiet"])
+    assert result.exit_code == 1
+    assert "model.h5" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "transmitter", "cfo_khz"),
+    [("wifi_conducted_dot11a_24mbps", 0, -35.0), ("wifi_radiated_dot11n_6p5mbps", 1, -15.0)],
+)
+def test_real_captures_are_fitted(
+    shared_data: Path, tmp_path: Path, name: str, transmitter: int, cfo_khz: float
+) -> None:
+    recording = shared_data / "captures" / f"{name}.sigmf-meta"
+    result = CliRunner().invoke(
+        main,
+        f"fit {recording} -o {tmp_path / 'm.h5'} --transmitter {transmitter} --json --quiet".split(),
+    )
+    assert result.exit_code == 0, result.output
+    summary = json.loads(result.stdout)
+    assert summary["cfo_hz"] / 1e3 == pytest.approx(cfo_khz, abs=1.0)
+    assert summary["explained_power"] > 0.95
+    strongest = max(summary["paths"], key=lambda path: path["power"])
+    assert strongest["k_factor_db"] > 20
