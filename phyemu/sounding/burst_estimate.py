@@ -90,42 +90,41 @@ def _estimate(
     bins = sounder_bins(sounder_format).numpy()
     sent = sounder_spectrum(sounder_format).numpy()
     rate = sounder_format.sample_rate_hz
-    n = np.arange(iq.shape[1])
-    turns = (cfo_hz / rate)[:, None] * n
-    derotated = (iq * np.exp(-2j * np.pi * (turns % 1.0))).astype(np.complex64)
     first = length - backoff
     count = repetitions - 1
-    useful = derotated[:, first : first + count * length].reshape(-1, count, length)
+    useful = _derotated(iq, cfo_hz / rate)[:, first : first + count * length]
     # The window begins `backoff` samples early: undone on each bin together with X.
     factor = np.exp(2j * np.pi * bins * backoff / length) / sent
-    spectra = fft.fft(useful, axis=-1)[..., bins % length] * factor.astype(np.complex64)
+    spectra = fft.fft(useful.reshape(-1, count, length), axis=-1)
+    spectra = np.take(spectra, bins % length, axis=-1) * factor.astype(np.complex64)
     # The middle of each window, in periods after the first sample of the burst.
     middle = (first + length * (np.arange(count) + 0.5)) / length
     if sfo_ppm:
         # A fast transmitter arrives earlier and earlier: delay -sfo x time, undone here.
         drift = -sfo_ppm * 1e-6 * middle * length
-        spectra = spectra * np.exp(2j * np.pi * drift[:, None] * bins / length)
-    steps = np.einsum("mrk,mrk->m", spectra[:, 1:], spectra[:, :-1].conj())
+        turns = drift[:, None] * bins / length
+        spectra = spectra * np.exp(2j * np.pi * turns).astype(np.complex64)
+    # From here on every repetition only turns as a whole: a factor each, not a new spectrum.
+    steps = np.array([np.vdot(each[:-1], each[1:]) for each in spectra])
     per_period = np.angle(steps) / (2.0 * np.pi)
-    spectra = spectra * np.exp(-2j * np.pi * per_period[:, None] * middle)[..., None]
+    turn = np.exp(-2j * np.pi * per_period[:, None] * middle).astype(np.complex64)
+    centred = middle - middle.mean()
     for _ in range(2):
-        mean = spectra.mean(axis=1, keepdims=True)
-        phase = np.angle((spectra * mean.conj()).sum(axis=-1))
-        centred = middle - middle.mean()
+        phase = _phases(spectra, turn)
         slope = (phase @ centred) / np.square(centred).sum() / (2.0 * np.pi)
-        spectra = spectra * np.exp(-2j * np.pi * slope[:, None] * middle)[..., None]
+        turn = turn * np.exp(-2j * np.pi * slope[:, None] * middle).astype(np.complex64)
         per_period = per_period + slope
-    mean = spectra.mean(axis=1, keepdims=True)
-    phase = np.angle((spectra * mean.conj()).sum(axis=-1))
-    steadied = spectra * np.exp(-1j * phase)[..., None]
-    transfer = steadied.mean(axis=1)
-    scatter = np.square(np.abs(steadied - transfer[:, None]), dtype=np.float64).sum(axis=(1, 2))
+    phase = _phases(spectra, turn)
+    turn = turn * np.exp(-1j * phase).astype(np.complex64)
+    transfer = np.matmul(turn[:, None], spectra)[:, 0] / count
+    residue = (spectra * turn[..., None] - transfer[:, None]).view(np.float32)
+    scatter = np.einsum("mrk,mrk->mr", residue, residue).sum(axis=1, dtype=np.float64)
     # (count - 1) K complex degrees of freedom, less half a one for each phase taken out.
     freedom = (count - 1) * len(bins) - count / 2.0
     each = np.maximum(scatter / freedom, 1e-30)
     power = np.maximum(np.square(np.abs(transfer), dtype=np.float64).sum(axis=1), 1e-30)
     phase_variance = each / (2.0 * power)
-    slope_variance = phase_variance / np.square(middle - middle.mean()).sum()
+    slope_variance = phase_variance / np.square(centred).sum()
     return BurstEstimates(
         transfer=transfer.astype(np.complex64),
         noise_variance=each / count,
@@ -134,3 +133,28 @@ def _estimate(
         phase_rad=phase,
         phase_variance=phase_variance,
     )
+
+
+def _derotated(
+    iq: NDArray[np.complex64], turns_per_sample: NDArray[np.float64]
+) -> NDArray[np.complex64]:
+    """Return iq (M, n) times e^(-j 2 pi turns n).
+
+    e^(-j a (256 p + q)) = e^(-j 256 a p) e^(-j a q): two short tables, one product per sample.
+    """
+    size = iq.shape[1]
+    coarse = 256 * np.arange(-(-size // 256))
+    fine = np.arange(256)
+    high = np.exp(-2j * np.pi * ((turns_per_sample[:, None] * coarse) % 1.0))
+    low = np.exp(-2j * np.pi * (turns_per_sample[:, None] * fine))
+    table = (high[:, :, None] * low[:, None, :]).astype(np.complex64)
+    derotated: NDArray[np.complex64] = iq * table.reshape(len(iq), -1)[:, :size]
+    return derotated
+
+
+def _phases(spectra: NDArray[np.complex64], turn: NDArray[np.complex64]) -> NDArray[np.float64]:
+    """Return the phase of each turned repetition against their mean, (M, R) [rad]."""
+    mean = np.matmul(turn[:, None], spectra)[:, 0]
+    projected = np.matmul(spectra, mean.conj()[:, :, None])[..., 0] * turn
+    phases: NDArray[np.float64] = np.angle(projected).astype(np.float64)
+    return phases

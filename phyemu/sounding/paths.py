@@ -118,7 +118,8 @@ def fit_gains(
     _check(transfer, noise_variance, frequencies_hz)
     weight = _frequency_weight(noise_variance)
     steering = _steering(frequencies_hz, delays_s) * weight[:, None]
-    solution = np.linalg.lstsq(steering, (transfer * weight).T, rcond=None)[0]
+    basis, triangle = np.linalg.qr(steering)
+    solution = np.linalg.solve(triangle, ((transfer * weight) @ basis.conj()).T)
     gains: NDArray[np.complex64] = np.ascontiguousarray(solution.T).astype(np.complex64)
     return gains
 

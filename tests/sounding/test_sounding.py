@@ -72,3 +72,10 @@ def test_a_field_of_another_length_is_refused_by_name(name: str) -> None:
 def test_no_frames_are_no_sounding() -> None:
     with pytest.raises(SignalError, match="at least one frame"):
         dataclasses.replace(make_sounding(), sample_start=np.zeros(0, np.int64))
+
+
+def test_selected_frames_keep_their_order_and_paths() -> None:
+    chosen = make_sounding(6).select(np.array([4, 1]))
+    assert chosen.cfo_hz.tolist() == [4.0, 1.0]
+    assert chosen.sample_start.tolist() == [4000, 1000]
+    assert chosen.paths.gains.shape == (2, 2)
