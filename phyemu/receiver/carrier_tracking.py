@@ -16,7 +16,8 @@ from phyemu.waveform.phase_tracking import (
 
 __all__ = ["CarrierTrack", "track_carrier"]
 
-_PASSES = 3
+_MOST_PASSES = 6
+_CONVERGED = 0.002  # squared change of phase, over the noise that a symbol turns by anyway
 _LEAST_NOISE = 1e-9
 
 
@@ -62,10 +63,11 @@ def track_carrier(
     known[positions] = True
     gain = _known_gain(symbols, positions, values, tracked)
     # Between the pilots, phase noise leaves an uncertainty that decisions must allow for at first.
-    gap = len(symbols) / max(len(positions), 1) if known.all() else _longest_gap(positions)
+    gap = float(np.diff(positions).max(initial=1))
     wander = tracked.walk.step_variance / PHASE_BLOCK * gap / 6.0
     assumed = noise + wander
-    for _ in range(_PASSES):
+    for _ in range(_MOST_PASSES):
+        before = tracked.phase
         points = _corrected(symbols, tracked, gain)
         means, uncertainty, energy = posterior_moments(
             points, constellation, noise_variance=assumed
@@ -78,15 +80,13 @@ def track_carrier(
         errors = np.square(np.abs(points)) + energy - 2.0 * (points * means.conj()).real
         noise = max(float(errors.mean()), _LEAST_NOISE)
         assumed = noise
+        if float(np.square(tracked.phase - before).mean()) < _CONVERGED * noise:
+            break
     return CarrierTrack(
         correction=_correction(tracked, gain),
         drift=tracked.walk.drift / PHASE_BLOCK,
         noise_variance=noise,
     )
-
-
-def _longest_gap(positions: NDArray[np.int64]) -> float:
-    return float(np.diff(positions).max(initial=1))
 
 
 def _known_gain(

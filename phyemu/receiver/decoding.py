@@ -317,14 +317,19 @@ class FrameDecoder:
         )
 
     def failed(
-        self, pending: PendingFrame, *, stream_start: int, sample_count: int
+        self,
+        pending: PendingFrame,
+        *,
+        stream_start: int,
+        sample_count: int,
+        status: FrameStatus,
     ) -> ReceivedFrame:
-        """Return the report of a frame whose header failed."""
+        """Return the report of a frame whose header failed, or was cut off by the stream's end."""
         found = pending.synchronisation
         return ReceivedFrame(
             sample_start=stream_start,
             sample_count=sample_count,
-            status=FrameStatus.HEADER_ERROR,
+            status=status,
             frame_index=None,
             received_symbols=0,
             points=np.zeros(0, np.complex64),

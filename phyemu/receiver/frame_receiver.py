@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from phyemu.errors import SignalError
 from phyemu.receiver.config import ReceiverConfig
 from phyemu.receiver.decoding import FrameDecoder, PendingFrame
-from phyemu.receiver.received_frame import ReceivedFrame
+from phyemu.receiver.received_frame import FrameStatus, ReceivedFrame
 from phyemu.receiver.sample_buffer import SampleBuffer
 from phyemu.waveform import Constellation, FrameFormat
 from phyemu.waveform.detection import Detection, PreambleDetector
@@ -144,8 +144,17 @@ class FrameReceiver:
         if pending.header is not None:
             self._pending = pending
             return True
-        end = min(start + self._format.frame_samples(1), self._buffer.stop)
-        frames.append(self._decoder.failed(pending, stream_start=start, sample_count=end - start))
+        # Up to the header's last pulse: a frame without payload, but for one symbol and its pilot.
+        end = start + self._format.frame_samples(1) - 2 * self._format.samples_per_symbol
+        cut = end > self._buffer.stop
+        frames.append(
+            self._decoder.failed(
+                pending,
+                stream_start=start,
+                sample_count=min(end, self._buffer.stop) - start,
+                status=FrameStatus.TRUNCATED if cut else FrameStatus.HEADER_ERROR,
+            )
+        )
         # The next frame cannot begin within this preamble, but anywhere behind it.
         self._resume(start + self._format.preamble_symbols * self._format.samples_per_symbol)
         return True

@@ -16,7 +16,7 @@ class FrameStatus(StrEnum):
     """Header and payload were received."""
 
     TRUNCATED = "truncated"
-    """The stream ended inside the frame; what was received of it is there."""
+    """The stream ended inside the frame; what was received of its payload, if any, is there."""
 
     HEADER_ERROR = "header-error"
     """A preamble was found, but the check of its header failed or its payload is too long."""
@@ -31,7 +31,7 @@ class ReceivedFrame:
         sample_count: Samples of the frame that the stream holds; of the preamble and the header
             where the header failed.
         status: How the reception ended.
-        frame_index: Stated in the header, 0..4095; None where it failed.
+        frame_index: Stated in the header, 0..4095; None where that failed or was cut off.
         received_symbols: Payload symbols that the stream holds: the first ones of `points`.
         points: Payload after equalisation, scaled as the constellation, (S,), complex64; 0 where
             the stream had ended, (0,) where the header failed.

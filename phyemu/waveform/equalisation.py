@@ -90,7 +90,7 @@ def mmse_equaliser(
     channel = torch.fft.fft(torch.roll(padded, first_delay, dims=-1))
     pulse = _pulse_spectrum(frame_format, size).to(channel)
     spectrum = channel * pulse
-    folded = spectrum.abs().square().unflatten(-1, (sps, BLOCK_SYMBOLS)).sum(-2) / sps
+    folded = spectrum.abs().square().reshape(*spectrum.shape[:-1], sps, BLOCK_SYMBOLS).sum(-2) / sps
     noise = noise_variance[..., None] / symbol_power
     ratio = folded / (folded + noise)
     gain = ratio.mean(-1)
@@ -104,7 +104,8 @@ def _pulse_spectrum(frame_format: FrameFormat, size: int) -> Tensor:
     """Return the FFT of the pulse, its peak at sample 0, (size,), complex128; it is real."""
     taps = frame_format.pulse_taps()
     padded = torch.nn.functional.pad(taps, (0, size - len(taps)))
-    return torch.fft.fft(torch.roll(padded, -(len(taps) // 2)))
+    spectrum: Tensor = torch.fft.fft(torch.roll(padded, -(len(taps) // 2)))
+    return spectrum
 
 
 def block_spectra(iq: Tensor, *, first_peak: int, num_symbols: int, sps: int) -> Tensor:
@@ -131,7 +132,8 @@ def block_spectra(iq: Tensor, *, first_peak: int, num_symbols: int, sps: int) ->
     before = min(max(-begin, 0), end - begin)
     after = end - begin - before - inside.shape[-1]
     blocks = torch.nn.functional.pad(inside, (before, after)).unfold(-1, size, hop)
-    return torch.fft.fft(blocks)
+    spectra: Tensor = torch.fft.fft(blocks)
+    return spectra
 
 
 def symbols_of_spectra(
@@ -151,8 +153,8 @@ def symbols_of_spectra(
         turns = torch.fft.fftfreq(size, dtype=torch.float64, device=spectra.device)
         angles = 2.0 * math.pi * delays.to(torch.float64)[..., None] * turns
         spectra = spectra * torch.polar(torch.ones_like(angles), angles).to(spectra)
-    folded = spectra.unflatten(-1, (sps, BLOCK_SYMBOLS)).sum(-2) / sps
-    blocks = torch.fft.ifft(folded)[..., _MARGIN : _MARGIN + BLOCK_HOP_SYMBOLS]
+    folded = spectra.reshape(*spectra.shape[:-1], sps, BLOCK_SYMBOLS).sum(-2) / sps
+    blocks: Tensor = torch.fft.ifft(folded)[..., _MARGIN : _MARGIN + BLOCK_HOP_SYMBOLS]
     return blocks.flatten(-2)[..., :num_symbols]
 
 

@@ -140,7 +140,7 @@ def transmit_waveform(
     pieces = [silence]
     placements = []
     position = gap_samples
-    for number, payload in enumerate(points.split(split_payload(len(points), frame_format))):
+    for number, payload in enumerate(torch.split(points, split_payload(len(points), frame_format))):
         index = number % NUM_FRAME_INDICES
         samples = build_frame(payload, frame_index=index, frame_format=frame_format)
         placements.append(

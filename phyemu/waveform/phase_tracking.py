@@ -5,10 +5,10 @@ over blocks of 32 symbols, smoothed over the whole frame (`phyemu.waveform.rando
 
 1. A Kalman filter over [phase, frequency] follows the known symbols and so unwraps their phases,
    once for each of several step variances; the most likely one counts. The smoother does the rest.
-2. Newton steps on the likelihood of all symbols: gradient (2/s2) sum Im(z x*) and curvature
-   sum [(2/s2) Re(z x*) - (2/s2)^2 var Im(z c*)], x the mean and var the variance under the
-   posteriors. The second term is what not knowing the symbols costs (Louis 1982): the curvature
-   is that of known symbols where decisions are certain, and 0 where they say nothing of the phase.
+2. Fisher scoring on the likelihood of all symbols: score (2/s2) Im(z x*), x the mean under the
+   posteriors, its mean square the information of a symbol: that of a known symbol where decisions
+   are certain, 0 where they say nothing of the phase. A block counts as far as its curvature,
+   sum (2/s2) Re(z x*) - (2/s2)^2 var Im(z c*) (Louis 1982), reaches the information.
 """
 
 import math
@@ -33,8 +33,9 @@ __all__ = [
 PHASE_BLOCK = 32
 """Symbols of a block of constant phase."""
 
-_STEP_VARIANCES = np.array([1e-9, 1e-7, 1e-6, 1e-5, 1e-4]) * PHASE_BLOCK
+_STEP_VARIANCES = np.array([1e-9, 1e-7, 1e-6, 1e-5, 3e-5, 1e-4]) * PHASE_BLOCK
 _GROUP = 8
+_MOST_STEP = 0.4
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
@@ -95,8 +96,10 @@ def track_known_phase(
     phases = max(candidates, key=lambda item: item[0])[1]
     num_blocks = -(-len(points) // PHASE_BLOCK)
     block = (times // PHASE_BLOCK).astype(np.int64)
-    information = np.bincount(block, 1.0 / variances, minlength=num_blocks)
-    weighted = np.bincount(block, phases / variances, minlength=num_blocks)
+    information = np.zeros(num_blocks)
+    np.add.at(information, block, 1.0 / variances)
+    weighted = np.zeros(num_blocks)
+    np.add.at(weighted, block, phases / variances)
     values = np.divide(weighted, information, out=np.zeros(num_blocks), where=information > 0)
     return _spread(smooth_walk(values, information, _STEP_VARIANCES), len(points))
 
@@ -146,7 +149,7 @@ def refine_phase(
     *,
     noise_variance: float,
 ) -> TrackedPhase:
-    """Return the phase after a Newton step on the likelihood of all symbols.
+    """Return the phase after a scoring step on the likelihood of all symbols.
 
     Args:
         points: All symbols of a frame, turned back by `previous`, (num_symbols,).
@@ -158,21 +161,22 @@ def refine_phase(
     """
     scale = 2.0 / noise_variance
     products = points * means.conj()
-    certain = scale * products.real
-    curvature = np.where(known, certain, 0.0)
-    # The curvature of one unknown symbol can be negative; its mean over the frame says how much
-    # such a symbol tells.
-    unknown = certain[~known] - scale**2 * uncertainty[~known]
-    curvature[~known] = max(float(unknown.mean()), 0.0) if len(unknown) else 0.0
+    score = scale * products.imag
+    curvature = scale * products.real - scale**2 * uncertainty
+    # Fisher's information of a symbol is the mean square of its score; a known symbol has 2 / s2.
+    unknown = ~known
+    fisher = float(np.square(score[unknown]).mean()) if unknown.any() else scale
+    fisher = min(fisher, scale)
     starts = np.arange(0, len(points), PHASE_BLOCK)
-    gradient = np.add.reduceat(scale * products.imag.astype(np.float64), starts)
-    information = np.maximum(np.add.reduceat(curvature.astype(np.float64), starts), 0.0)
-    steps = np.divide(gradient, information, out=np.zeros(len(starts)), where=information > 1e-6)
-    information = np.where(information > 1e-6, information, 0.0)
+    full = np.add.reduceat(np.where(known, scale, fisher), starts)
+    gradient = np.add.reduceat(score.astype(np.float64), starts)
+    # Where the phase is between two locks, the likelihood bends the wrong way: such a block says
+    # nothing yet and takes its phase from its neighbours.
+    bend = np.add.reduceat(curvature.astype(np.float64), starts)
+    information = np.clip(bend, 0.0, full)
     if not information.any():
         return previous
-    # A block cannot tell more than a turn's part; wilder steps are noise of uncertain symbols.
-    steps = np.clip(steps, -0.5, 0.5)
+    steps = np.clip(gradient / np.maximum(full, 1e-12), -_MOST_STEP, _MOST_STEP)
     walk = smooth_walk(previous.walk.values + steps, information, _STEP_VARIANCES)
     return _spread(walk, len(points))
 

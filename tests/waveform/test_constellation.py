@@ -1,0 +1,57 @@
+"""Constellations: peak power 1, Gray labels, refusals."""
+
+import pytest
+import torch
+
+from phyemu.errors import ConfigError
+from phyemu.waveform import Constellation, constellation, custom_constellation, psk, qam
+
+
+@pytest.mark.parametrize("points", [psk(2), psk(4), psk(8), psk(13), qam(4), qam(8), qam(32)])
+def test_peak_power_is_one_and_the_points_are_centred(points: Constellation) -> None:
+    assert points.points.abs().max().item() == pytest.approx(1.0, abs=1e-6)
+    assert points.points.mean().abs().item() < 1e-6
+
+
+@pytest.mark.parametrize("points", [psk(4), psk(16), qam(4), qam(8), qam(16), qam(64)])
+def test_nearest_neighbours_differ_in_one_bit(points: Constellation) -> None:
+    distances = (points.points[:, None] - points.points[None, :]).abs()
+    distances.fill_diagonal_(10.0)
+    nearest = (distances < distances.min() * 1.01).nonzero()
+    for first, second in nearest.tolist():
+        different = int(points.labels[first]) ^ int(points.labels[second])
+        assert different.bit_count() == 1
+
+
+@pytest.mark.parametrize(("order", "side"), [(32, 6), (128, 12)])
+def test_a_cross_lacks_the_corners_of_its_square(order: int, side: int) -> None:
+    points = qam(order).points
+    assert len(points) == order
+    levels = torch.unique((points.real * 1e4).round())
+    assert len(levels) == side
+
+
+def test_mean_power_of_16_qam_is_five_ninths() -> None:
+    assert qam(16).mean_power == pytest.approx(5 / 9, rel=1e-5)
+
+
+def test_custom_points_are_scaled_and_keep_their_order() -> None:
+    points = custom_constellation(torch.tensor([2 + 0j, 0 + 1j, -1 + 0j]))
+    assert points.order == 3
+    assert points.points[0].item() == pytest.approx(1.0)
+    assert points.labels.tolist() == [0, 1, 2]
+
+
+def test_bad_constellations_are_refused_with_the_remedy() -> None:
+    with pytest.raises(ConfigError, match="did you mean psk"):
+        constellation("pskk", 4)
+    with pytest.raises(ConfigError, match="power of two"):
+        qam(12)
+    with pytest.raises(ConfigError, match="psk order"):
+        psk(1)
+    with pytest.raises(ConfigError, match="coincide"):
+        custom_constellation(torch.tensor([1 + 0j, 1 + 0j]))
+    with pytest.raises(ConfigError, match="complex"):
+        custom_constellation(torch.tensor([1.0, 2.0]))
+    with pytest.raises(ConfigError, match="peak power"):
+        Constellation("custom", torch.tensor([2 + 0j, 0j]), torch.arange(2))

@@ -1,0 +1,111 @@
+"""Detection of preambles: what is found, and what noise passes for."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import beta
+
+from phyemu.errors import ConfigError
+from phyemu.waveform import FrameFormat, build_frame, preamble_points, psk
+from phyemu.waveform.detection import PreambleDetector
+
+FORMAT = FrameFormat()
+START = 1500
+
+
+def _detector(rate: float = 1e-12) -> PreambleDetector:
+    return PreambleDetector(FORMAT, max_cfo_hz=100e3, false_alarm_rate=rate)
+
+
+def _noise(rng: np.random.Generator, count: int) -> np.ndarray:
+    return (rng.standard_normal(count) + 1j * rng.standard_normal(count)) / np.sqrt(2)
+
+
+def _frame() -> np.ndarray:
+    payload = psk(4).points[torch.arange(400) * 7 % 4]
+    return build_frame(payload, frame_index=1, frame_format=FORMAT).numpy()
+
+
+@pytest.mark.parametrize("cfo_hz", [-100e3, 0.0, 37e3, 100e3])
+def test_a_frame_at_0_db_is_found_where_it_is(cfo_hz: float) -> None:
+    rng = np.random.default_rng(1)
+    frame = _frame()
+    for _ in range(20):
+        iq = _noise(rng, 6000)
+        turns = cfo_hz / 20e6 * np.arange(len(frame))
+        iq[START : START + len(frame)] += frame * np.exp(2j * np.pi * turns)
+        found = _detector().search(iq.astype(np.complex64), 6000 - _detector().overlap)
+        assert found is not None
+        assert abs(found.sample_start - START) <= 1
+        # The bound of Cramer and Rao is 2.4 kHz here (128 symbols at 0 dB); allow five of it.
+        assert found.cfo_hz == pytest.approx(cfo_hz, abs=12e3)
+
+
+def test_confidence_is_the_part_of_the_energy() -> None:
+    rng = np.random.default_rng(2)
+    iq = _noise(rng, 6000) * 0.1
+    frame = _frame()
+    iq[START : START + len(frame)] += frame
+    found = _detector().search(iq.astype(np.complex64), 6000 - _detector().overlap)
+    assert found is not None
+    # The window of the preamble holds 128 symbols of energy 1, pulses of the header at its end
+    # (some 5 %), and 288 samples of noise.
+    assert found.confidence == pytest.approx(128 / (128 + 288 * 0.01), abs=0.08)
+
+
+def test_noise_opens_the_gates_as_rarely_as_stated() -> None:
+    rng = np.random.default_rng(3)
+    template = np.random.default_rng(4).standard_normal(288)
+    # The law behind both gates, on plain vectors: the part of white noise on K directions.
+    basis = np.linalg.qr(np.stack([np.roll(template, 13 * k) for k in range(4)], axis=1))[0]
+    draws = _noise(rng, 40_000 * 288).reshape(40_000, 288)
+    part = np.square(np.abs(draws @ basis)).sum(1) / np.square(np.abs(draws)).sum(1)
+    threshold = beta.isf(1e-2, 4, 284)
+    assert (part > threshold).mean() == pytest.approx(1e-2, abs=5 * np.sqrt(1e-2 / 40_000))
+
+
+@pytest.mark.parametrize("colour", ["white", "band-limited", "with DC"])
+def test_a_second_of_noise_at_two_megasamples_holds_no_frame(colour: str) -> None:
+    rng = np.random.default_rng(5)
+    detector = _detector()
+    starts = 1 << 17
+    for _ in range(5):
+        iq = _noise(rng, starts + detector.overlap)
+        if colour == "band-limited":
+            spectrum = np.fft.fft(iq)
+            spectrum[np.abs(np.fft.fftfreq(len(iq))) > 0.4] = 0
+            iq = np.fft.ifft(spectrum)
+        if colour == "with DC":
+            iq += 3.0
+        assert detector.search(iq.astype(np.complex64), starts) is None
+
+
+def test_silence_holds_no_frame() -> None:
+    detector = _detector()
+    assert detector.search(np.zeros(4096 + detector.overlap, np.complex64), 4096) is None
+
+
+def test_gain_changes_nothing() -> None:
+    rng = np.random.default_rng(6)
+    iq = _noise(rng, 6000)
+    frame = _frame()
+    iq[START : START + len(frame)] += frame
+    loud = _detector().search((1e3 * iq).astype(np.complex64), 6000 - _detector().overlap)
+    quiet = _detector().search((1e-6 * iq).astype(np.complex64), 6000 - _detector().overlap)
+    assert loud is not None
+    assert quiet is not None
+    assert loud.sample_start == quiet.sample_start
+    assert loud.confidence == pytest.approx(quiet.confidence, rel=1e-3)
+
+
+def test_the_cover_tells_repetitions_apart() -> None:
+    points = preamble_points(FORMAT).reshape(4, 32)
+    assert torch.equal(points[0], points[1])
+    assert torch.equal(points[2], -points[1])
+
+
+def test_bad_settings_are_refused_with_the_remedy() -> None:
+    with pytest.raises(ConfigError, match="shorten preamble_period"):
+        PreambleDetector(FORMAT, max_cfo_hz=200e3, false_alarm_rate=1e-12)
+    with pytest.raises(ConfigError, match="false_alarm_rate"):
+        PreambleDetector(FORMAT, max_cfo_hz=1e3, false_alarm_rate=0.0)

@@ -1,0 +1,56 @@
+"""The smoother, against a dense Gaussian computation."""
+
+import numpy as np
+import pytest
+from scipy.stats import multivariate_normal
+
+from phyemu.waveform.random_walk import smooth_walk
+
+
+def test_the_path_is_the_mean_of_the_gaussian_posterior() -> None:
+    rng = np.random.default_rng(1)
+    count, q = 30, 0.04
+    information = rng.uniform(0.0, 20.0, count)
+    information[5:9] = 0.0
+    values = rng.standard_normal(count)
+    walk = smooth_walk(values, information, np.array([q]))
+    # Dense: flat priors on start and drift as very wide ones.
+    index = np.arange(count)
+    prior = q * np.minimum.outer(index, index) + 1e6 + 1e6 * np.outer(index, index)
+    seen = information > 0
+    noise = np.diag(1.0 / information[seen])
+    gain = prior[:, seen] @ np.linalg.inv(prior[np.ix_(seen, seen)] + noise)
+    np.testing.assert_allclose(walk.values, gain @ values[seen], atol=1e-4)
+
+
+@pytest.mark.parametrize("q", [1e-4, 1e-2, 1.0])
+def test_the_step_variance_of_the_largest_evidence_is_near_the_true_one(q: float) -> None:
+    rng = np.random.default_rng(2)
+    count = 400
+    path = np.cumsum(np.sqrt(q) * rng.standard_normal(count)) + 0.01 * np.arange(count)
+    values = path + 0.1 * rng.standard_normal(count)
+    candidates = np.array([1e-6, 1e-4, 1e-2, 1.0])
+    walk = smooth_walk(values, np.full(count, 100.0), candidates)
+    assert walk.step_variance == q
+    assert np.mean((walk.values - path) ** 2) < 0.1**2
+
+
+def test_the_evidence_orders_candidates_as_the_density_does() -> None:
+    rng = np.random.default_rng(3)
+    count = 12
+    values = np.cumsum(rng.standard_normal(count))
+    index = np.arange(count)
+
+    def density(q: float) -> float:
+        prior = q * np.minimum.outer(index, index) + 1e4 + 1e4 * np.outer(index, index)
+        return float(multivariate_normal.logpdf(values, cov=prior + 0.25 * np.eye(count)))
+
+    candidates = np.array([1e-3, 1e-2, 0.1, 1.0, 10.0])
+    best = candidates[int(np.argmax([density(q) for q in candidates]))]
+    walk = smooth_walk(values, np.full(count, 4.0), candidates)
+    assert walk.step_variance == best
+
+
+def test_one_or_two_blocks_get_their_mean() -> None:
+    walk = smooth_walk(np.array([1.0, 3.0]), np.array([1.0, 3.0]), np.array([0.1]))
+    np.testing.assert_allclose(walk.values, 2.5)

@@ -1,0 +1,97 @@
+"""Fine synchronisation, against the bounds of Cramer and Rao."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from phyemu.errors import SignalError
+from phyemu.waveform import FrameFormat, build_frame, preamble_points, psk
+from phyemu.waveform.synchronisation import Synchronisation, carrier, synchronise
+
+FORMAT = FrameFormat()
+START = 300
+
+
+def _received(
+    rng: np.random.Generator, *, cfo_hz: float, delay: float, snr_db: float
+) -> np.ndarray:
+    payload = psk(4).points[torch.from_numpy(rng.integers(4, size=300))]
+    frame = build_frame(payload, frame_index=0, frame_format=FORMAT).numpy()
+    padded = np.pad(frame, (START, 200)).astype(complex)
+    turns = np.fft.fftfreq(len(padded))
+    moved = np.fft.ifft(np.fft.fft(padded) * np.exp(-2j * np.pi * turns * delay))
+    noise = rng.standard_normal(len(padded)) + 1j * rng.standard_normal(len(padded))
+    turned = moved * np.exp(2j * np.pi * cfo_hz / 20e6 * (np.arange(len(padded)) - START))
+    return (turned + math.sqrt(0.5 * 10 ** (-snr_db / 10)) * noise).astype(np.complex64)
+
+
+def _synchronise(iq: np.ndarray, cfo_hz: float) -> Synchronisation:
+    return synchronise(
+        iq,
+        preamble_points(FORMAT),
+        sample_start=START,
+        cfo_hz=cfo_hz,
+        timing_samples=None,
+        early_symbols=10,
+        late_symbols=18,
+        frame_format=FORMAT,
+    )
+
+
+@pytest.mark.parametrize("snr_db", [1.0, 10.0, 25.0])
+def test_carrier_timing_and_noise_come_close_to_their_bounds(snr_db: float) -> None:
+    rng = np.random.default_rng(1)
+    trials = 40
+    errors = []
+    for _ in range(trials):
+        cfo_hz, delay = rng.uniform(-100e3, 100e3), rng.uniform(-0.5, 0.5)
+        iq = _received(rng, cfo_hz=cfo_hz, delay=delay, snr_db=snr_db)
+        found = _synchronise(iq, cfo_hz + rng.uniform(-5e3, 5e3))
+        noise = float(found.channel.noise_variance) * 10 ** (snr_db / 10)
+        errors.append((found.cfo_hz - cfo_hz, found.timing_samples - delay, noise))
+    cfo, timing, noise = (np.array(column) for column in zip(*errors, strict=True))
+    snr = 10 ** (snr_db / 10)
+    # Rife and Boorstyn: var(omega) = 6 / (snr N (N^2 - 1)) per symbol, N = 124 symbols used.
+    bound = math.sqrt(6 / (snr * 124**3)) / (2 * math.pi) * 10e6
+    assert np.sqrt(np.mean(cfo**2)) < bound * (1 + 5 / math.sqrt(2 * trials))
+    # Timing: var(tau / T) = 1 / (8 pi^2 B2 snr N), B2 the mean square bandwidth, about 1/12 / T^2;
+    # the search adds a grid error of some 1/100 sample.
+    bound = 2 * math.sqrt(1 / (8 * math.pi**2 / 12 * snr * 124))
+    assert np.sqrt(np.mean(timing**2)) < bound * (1 + 5 / math.sqrt(2 * trials)) + 0.01
+    # 267 samples an estimate.
+    assert noise.mean() == pytest.approx(1.0, abs=0.03 + 5 / math.sqrt(267 * trials))
+
+
+def test_the_response_holds_two_paths_where_they_are() -> None:
+    rng = np.random.default_rng(2)
+    iq = _received(rng, cfo_hz=0.0, delay=0.0, snr_db=30.0)
+    both = iq + 0.5j * np.roll(iq, 9)
+    found = _synchronise(both, 0.0)
+    response = found.channel.response.numpy()
+    strongest = np.argsort(np.abs(response))[-2:]
+    assert {int(i) + found.first_delay for i in strongest} == {0, 9}
+    assert response[9 - found.first_delay] / response[-found.first_delay] == pytest.approx(
+        0.5j, abs=0.03
+    )
+
+
+def test_the_carrier_is_an_exponential() -> None:
+    ramp = carrier(2000, 0.0123, origin=77)
+    expected = np.exp(2j * np.pi * 0.0123 * (np.arange(2000) - 77))
+    np.testing.assert_allclose(ramp, expected, atol=1e-5)
+
+
+def test_too_many_delays_are_refused_with_the_remedy() -> None:
+    with pytest.raises(SignalError, match="lower early_symbols"):
+        synchronise(
+            np.zeros(1000, np.complex64),
+            preamble_points(FORMAT),
+            sample_start=0,
+            cfo_hz=0.0,
+            timing_samples=None,
+            early_symbols=60,
+            late_symbols=60,
+            frame_format=FORMAT,
+        )
