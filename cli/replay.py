@@ -103,7 +103,7 @@ def _receive(
         return description.to_dict(), list(description.lines)
     from phyemu.evaluation import score_recording
 
-    score = score_recording(recording, receiver).summary()
+    score = score_recording(recording, receiver, progress=progress).to_dict()
     return score, [f"{key}: {value}" for key, value in score.items()]
 
 

@@ -69,10 +69,10 @@ def test_a_receiver_scores_it(
     recording: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Score:
-        def summary(self) -> dict[str, Any]:
+        def to_dict(self) -> dict[str, Any]:
             return {"accuracy": 93.5, "frames_lost": 0}
 
-    monkeypatch.setattr(evaluation, "score_recording", lambda *_: Score(), raising=False)
+    monkeypatch.setattr(evaluation, "score_recording", lambda *_, **__: Score())
     result = run(recording, "--receiver", tmp_path)
     assert result.exit_code == 0, result.output
     assert result.stdout == "accuracy: 93.5\nframes_lost: 0\n"

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from phyemu.errors import RadioError
+from phyemu.evaluation.description import describe_recording
 from phyemu.iq import open_recording, write_recording
 from phyemu.radio import (
     CaptureEnd,
@@ -16,8 +17,12 @@ from phyemu.radio import (
     capture_to_recording,
     find_usrps,
     measure_levels,
+    sent_fields,
     transmit_recording,
 )
+from phyemu.radio.sc16 import to_sc16
+from phyemu.waveform import FrameFormat
+from phyemu.waveform.transmission import write_frames
 
 pytestmark = pytest.mark.usrp
 
@@ -106,6 +111,34 @@ def test_a_burst_into_a_file_is_what_was_to_be_sent(uhd_simulator: Start, tmp_pa
     assert report is not None
     assert report.num_samples == iq.size
     np.testing.assert_array_equal(np.fromfile(file, np.uint32), np.arange(iq.size))
+
+
+def test_frames_from_the_air_are_received(uhd_simulator: Start, tmp_path: Path) -> None:
+    sent = write_frames(
+        tmp_path / "tx.sigmf",
+        FrameFormat(sample_rate_hz=1e6, max_payload_symbols=2000),
+        constellation_name="psk",
+        order=4,
+        num_symbols=8000,
+        gap_samples=500,
+        amplitude=0.4,
+        seed=1,
+    )
+    with open_recording(sent) as recording:
+        words, _ = to_sc16(recording.read_channels())
+        fields = sent_fields(recording)
+    words.tofile(tmp_path / "tx.sc16")
+    source = {"class": "FileSource", "file": str(tmp_path / "tx.sc16")}
+    args = uhd_simulator(source, {"class": "LoopSink"})
+    with UsrpRadio(config(args, 1e6)) as radio:
+        summary = capture_to_recording(
+            radio, tmp_path / "rx.sigmf", num_samples=3 * words.size, global_fields=fields
+        )
+    with open_recording(summary.path) as received:
+        found = describe_recording(received).to_dict()
+    # The device plays the four frames over and over; three rounds are recorded.
+    assert found["ok"] == 12
+    assert [frame["frame_index"] for frame in found["details"]] == [0, 1, 2, 3] * 3
 
 
 def test_an_antenna_that_the_device_lacks_is_refused_by_name(uhd_simulator: Start) -> None:

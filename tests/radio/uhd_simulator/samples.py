@@ -38,8 +38,9 @@ class FileSource:
     def read(self, size):
         payload = b""
         while len(payload) < size:
-            payload += self.data[self.position : self.position + size - len(payload)]
-            self.position = (self.position + size) % len(self.data) if len(payload) == size else 0
+            piece = self.data[self.position : self.position + size - len(payload)]
+            self.position = (self.position + len(piece)) % len(self.data)
+            payload += piece
         return payload, 0
 
 
