@@ -109,7 +109,7 @@ class RecordingWriter:
         # In an archive the header of the data waits here for its size, which is known at the end.
         self._data_start = len(_tar_header(f"{name}/{name}.sigmf-data", 0)) if self._archive else 0
         self._position = self._data_start
-        self._partial = self.path.with_name(f".{name}.{uuid.uuid4().hex[:12]}.partial")
+        self._partial = self.path.with_name(f".{name[:40]}.{uuid.uuid4().hex[:12]}.partial")
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._file = self._partial.open("xb", buffering=0)
@@ -303,7 +303,8 @@ class RecordingWriter:
         self._append(text + bytes(-len(text) % _TAR_BLOCK + 2 * _TAR_BLOCK))
         self._file.seek(0)
         self._file.write(_tar_header(f"{name}/{name}.sigmf-data", size))
-        self._finish_data(self.path)
+        self._sync()
+        self._partial.replace(self.path)
 
     def _finish_pair(self, text: bytes) -> None:
         meta = self._partial.with_name(self._partial.name + "-meta")
@@ -312,9 +313,10 @@ class RecordingWriter:
                 file.write(text)
                 file.flush()
                 os.fsync(file.fileno())
+            self._sync()
             # Old metadata must never describe new samples, whenever this is interrupted.
             self.path.unlink(missing_ok=True)
-            self._finish_data(self._data_path)
+            self._partial.replace(self._data_path)
             try:
                 meta.replace(self.path)
             except OSError:
@@ -323,10 +325,9 @@ class RecordingWriter:
         finally:
             meta.unlink(missing_ok=True)
 
-    def _finish_data(self, target: Path) -> None:
+    def _sync(self) -> None:
         os.fsync(self._file.fileno())
         self._file.close()
-        self._partial.replace(target)
 
 
 def _target(path: Path) -> tuple[Path, bool]:

@@ -275,6 +275,15 @@ def test_a_disk_that_is_full_at_the_end_leaves_nothing_behind(
     with pytest.raises(RecordingError, match=r"cannot be written .*No space left"):
         writer.close()
     assert list(tmp_path.iterdir()) == []
+    monkeypatch.undo()
+    path = write_recording(tmp_path / name, noise, sample_rate_hz=1e6)
+    writer = RecordingWriter(tmp_path / name, sample_rate_hz=1e6, force=True)
+    writer.write(noise[:10])
+    monkeypatch.setattr(writer_module.os, "fsync", fail)
+    with pytest.raises(RecordingError, match=r"cannot be written .*No space left"):
+        writer.close()
+    with open_recording(path, verify=True) as recording:  # what was there is still whole
+        assert recording.num_samples == noise.size
 
 
 def test_a_pair_whose_metadata_cannot_get_its_name_leaves_no_samples(
@@ -309,7 +318,7 @@ def test_the_data_come_first_in_an_archive_and_are_hashed_as_stored(
 
 
 def test_names_of_any_length_and_script_fit_an_archive(tmp_path: Path, noise: np.ndarray) -> None:
-    for name in ("n" * 200, "Büro ✓"):
+    for name in ("n" * 240, "Büro ✓"):
         path = write_recording(tmp_path / f"{name}.sigmf", noise, sample_rate_hz=1e6)
         with tarfile.open(path) as archive:
             assert archive.getnames()[0] == f"{name}/{name}.sigmf-data"
