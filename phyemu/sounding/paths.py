@@ -12,6 +12,8 @@ Order: what is left at one delay, in units of the noise, summed over N frames, i
 distributed when nothing but noise is left. A path is added when the largest of the F independent
 delays exceeds its (1 - false_path_rate) quantile; so the rate of false paths is stated, not tuned.
 The criterion knows the noise only, so `dynamic_range_db` bounds what imperfect hardware may add.
+Where that has a known place, it is looked at apart: phase noise within a period of the sounder
+leaks power into neighbouring bins, and a Zadoff-Chu sequence that is a bin off looks late.
 
 Resolution: two paths closer than about 1 / bandwidth are told apart by noise alone; closer than
 0.7 / bandwidth they are kept as one.
@@ -45,11 +47,16 @@ class PathModel:
         max_paths: Most paths, >= 1.
         dynamic_range_db: Paths further below the strongest are left out [dB].
         false_path_rate: Probability that noise alone adds a path, 0..1 exclusive.
+        ghost_lags_s: Where the probe shows a weak copy of each path when the carrier is unsteady
+            within a period; a path there must be within `ghost_range_db` of its original [s].
+        ghost_range_db: How far below its original a copy may reach [dB].
     """
 
     max_paths: int
     dynamic_range_db: float
     false_path_rate: float
+    ghost_lags_s: tuple[float, ...] = ()
+    ghost_range_db: float = 20.0
 
 
 def extract_paths(
@@ -279,8 +286,9 @@ def _pursue(problem: _Problem, model: PathModel) -> NDArray[np.float64]:
     delays = problem.refined(problem.grid_s[[int(explained.argmax())]], _REFINEMENTS)
     limit = min(model.max_paths, max(1, problem.num_frequencies // 2))
     while len(delays) < limit:
-        _, residual = problem.fitted(delays)
+        gains, residual = problem.fitted(delays)
         explained = problem.explained(residual)
+        _drop_ghosts(problem, explained, delays, gains, model)
         apart = _circular_distance(problem.grid_s[:, None], delays, problem.period_s).min(axis=1)
         explained[apart < problem.separation_s] = 0.0
         candidate = int(explained.argmax())
@@ -289,6 +297,23 @@ def _pursue(problem: _Problem, model: PathModel) -> NDArray[np.float64]:
         delays = problem.refined(np.append(delays, problem.grid_s[candidate]), _REFINEMENTS)
     delays = problem.refined(delays, _FINAL_REFINEMENTS)
     return _pruned(problem, delays, threshold, range_ratio)
+
+
+def _drop_ghosts(
+    problem: _Problem,
+    explained: NDArray[np.float64],
+    delays: NDArray[np.float64],
+    gains: NDArray[np.complex128],
+    model: PathModel,
+) -> None:
+    """Set to zero what may be a copy of a path that is known, in place."""
+    energy = np.square(np.abs(gains)).sum(axis=0) * problem.num_frequencies
+    limits = energy * 10.0 ** (-model.ghost_range_db / 10.0)
+    for lag_s in model.ghost_lags_s:
+        for delay, limit in zip((delays + lag_s).tolist(), limits.tolist(), strict=True):
+            distance = _circular_distance(problem.grid_s, np.float64(delay), problem.period_s)
+            near = (distance < 1.0 / problem.bandwidth_hz) & (explained < limit)
+            explained[near] = 0.0
 
 
 def _pruned(
@@ -311,7 +336,7 @@ def _pruned(
 
 
 def _circular_distance(
-    a: NDArray[np.float64], b: NDArray[np.float64], period_s: float
+    a: NDArray[np.float64], b: NDArray[np.float64] | np.float64, period_s: float
 ) -> NDArray[np.float64]:
     distance = np.abs(a - b) % period_s
     return np.minimum(distance, period_s - distance)

@@ -17,6 +17,7 @@ class ProbeFrames:
         bandwidth_hz: Width of the measured band [Hz].
         frequencies_hz: (F,), float64, ascending [Hz].
         period_s: Delays are known modulo this period [s]: 1 / spacing of the frequencies.
+        ghost_lags_s: Delays at which an unsteady carrier shows weak copies of a path [s].
         sample_start: First sample of each frame, (N,), int64.
         reference_start: Sample at which delay 0 of `transfer` lies, (N,), float64.
         interval_samples: Distance of two frames as they were sent [samples]; None where the
@@ -44,6 +45,7 @@ class ProbeFrames:
     cfo_hz: NDArray[np.float64]
     cfo_std_hz: NDArray[np.float64]
     confidence: NDArray[np.float64]
+    ghost_lags_s: tuple[float, ...] = ()
 
     @property
     def num_frames(self) -> int:

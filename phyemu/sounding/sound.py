@@ -231,6 +231,7 @@ def _finish(
             max_paths=config.max_paths,
             dynamic_range_db=config.dynamic_range_db,
             false_path_rate=config.false_path_rate,
+            ghost_lags_s=frames.ghost_lags_s,
         ),
     )
     front_end = link.front_end(frames, paths.delays_s.numpy(), paths.gains.numpy())

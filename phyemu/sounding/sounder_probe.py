@@ -19,6 +19,7 @@ __all__ = ["SounderMeasurement", "find_bursts", "measure_bursts"]
 
 _BATCH_SAMPLES = 1 << 20
 _MAX_SILENCES = 256
+_GHOST_BINS = (-3, -2, -1, 1, 2, 3)  # phase noise falls with the square of the distance
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
@@ -90,6 +91,7 @@ def measure_bursts(
         progress: Told after each batch.
     """
     rate, size = sounder_format.sample_rate_hz, sounder_format.burst_samples
+    length = sounder_format.length
     starts = np.array([burst.sample_start for burst in bursts], np.int64)
     rough = np.array([burst.cfo_hz for burst in bursts])
     silence = _Silence(recording, starts, sounder_format, channel)
@@ -129,6 +131,10 @@ def measure_bursts(
         cfo_hz=np.concatenate([estimate.cfo_hz for estimate in estimates]),
         cfo_std_hz=np.concatenate([estimate.cfo_std_hz for estimate in estimates]),
         confidence=np.array([burst.confidence for burst in bursts]),
+        # A shift by k bins delays the sequence by k x root chips of N / K samples.
+        ghost_lags_s=tuple(
+            k * sounder_format.resolved_root * length / len(bins) / rate for k in _GHOST_BINS
+        ),
     )
     return SounderMeasurement(
         frames=frames,

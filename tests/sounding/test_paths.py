@@ -1,5 +1,7 @@
 """Paths against known taps, Cramer-Rao bounds and noise alone."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -144,6 +146,23 @@ def test_a_path_before_the_reference_gets_a_negative_delay() -> None:
         model=MODEL,
     )
     np.testing.assert_allclose(paths.delays_s.numpy(), delays, atol=1e-10)
+
+
+def test_a_copy_at_a_known_lag_is_no_path_unless_it_is_strong() -> None:
+    frequencies = _frequencies(20e6)
+    lag_s = 19.55e-6
+    for level, expected in ((0.03, 1), (0.3, 2)):
+        gains = np.array([[1.0, level]] * 3, complex)
+        transfer = _responses(np.array([0.0, lag_s]), gains, frequencies, noise=1e-4, seed=1)
+        paths = extract_paths(
+            transfer,
+            noise_variance=np.full(transfer.shape, 1e-4),
+            frequencies_hz=frequencies,
+            period_s=1024 / 20e6,
+            interval_s=1e-3,
+            model=dataclasses.replace(MODEL, ghost_lags_s=(lag_s, -lag_s)),
+        )
+        assert paths.num_paths == expected
 
 
 def test_gains_at_known_delays_are_least_squares() -> None:
