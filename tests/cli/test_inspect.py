@@ -141,6 +141,18 @@ def test_responses_are_described(tmp_path: Path) -> None:
     assert found["rms_delay_spread_s"] == pytest.approx(50e-9)
 
 
+def test_soundings_are_described_and_drawn(shared_data: Path, tmp_path: Path) -> None:
+    capture = shared_data / "captures" / "wifi_conducted_dot11a_9mbps"
+    store, figure = tmp_path / "s.h5", tmp_path / "s.png"
+    arguments = ["sound", str(capture), "-o", str(store), "--json", "--quiet"]
+    sounded = CliRunner().invoke(main, arguments)
+    assert sounded.exit_code == 0, sounded.output
+    found = json.loads(inspect(store, "--json", "--plot", figure).stdout)
+    assert found["kind"] == "soundings"
+    assert found["frames"] == json.loads(sounded.stdout)["frames"]
+    assert figure.read_bytes().startswith(b"\x89PNG")
+
+
 def test_another_store_is_named_by_its_kind(tmp_path: Path) -> None:
     with StoreWriter(tmp_path / "x.h5", kind="radio-map", provenance={}):
         pass
