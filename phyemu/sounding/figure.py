@@ -73,10 +73,13 @@ def _band_limited_profile(sounding: Sounding) -> tuple[np.ndarray, np.ndarray]:
     """Return delays [s] and mean power of the windowed, oversampled responses."""
     spacing = float(np.diff(sounding.frequencies_hz).min())
     index = np.round(sounding.frequencies_hz / spacing).astype(int)
-    size = _OVERSAMPLING * int(np.ptp(index) + 1)
-    window = np.hanning(len(index) + 2)[1:-1]
+    span = np.arange(index[0], index[-1] + 1)
+    # A hole in the band, as Wi-Fi leaves at its centre, would show as a floor: bridge it.
+    bridged = np.stack([np.interp(span, index, values) for values in sounding.transfer])
+    size = _OVERSAMPLING * len(span)
+    window = np.hanning(len(span) + 2)[1:-1]
     grid = np.zeros((sounding.num_frames, size), np.complex64)
-    grid[:, index % size] = sounding.transfer * (window / window.sum())
+    grid[:, span % size] = bridged * (window / window.sum())
     power = np.square(np.abs(np.fft.ifft(grid, axis=1) * size)).mean(axis=0)
     delays = np.fft.fftfreq(size, d=spacing)
     order = np.argsort(delays)
