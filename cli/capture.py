@@ -84,7 +84,8 @@ def command(
     """Record from a USRP, or from an emulated radio that hears what --transmit sends.
 
     Without --duration and --samples it records the transmission, or until Ctrl-C. A recording is
-    valid whatever ended it; gaps are capture segments of their own.
+    valid whatever ended it; gaps are capture segments of their own. The exit code is 1 if the
+    radio or the disk ended it.
     """
     if (usrp is None) == (emulated is None):
         raise click.UsageError("give one of --usrp ARGS and --emulated CHANNEL")
@@ -180,14 +181,21 @@ def command(
             )
     if as_json:
         echo_json(summary.to_dict() | {"transmitted": None if report is None else asdict(report)})
-        return
-    click.echo(summary.line())
-    if report is not None and (report.underflows or report.clipped or report.detail):
+    else:
+        click.echo(summary.line())
+    if (
+        not as_json
+        and report is not None
+        and (report.underflows or report.clipped or report.detail)
+    ):
         click.echo(
             f"transmitted {report.num_samples} samples, {report.underflows} underflows, "
             f"{report.clipped} clipped {report.detail}".rstrip(),
             err=True,
         )
+    if summary.ended_by.is_failure:
+        # The recording is valid, but it is not what was asked for.
+        raise click.exceptions.Exit(1)
 
 
 def _channels(text: str) -> tuple[int, ...]:

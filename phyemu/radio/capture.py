@@ -50,6 +50,11 @@ class CaptureEnd(StrEnum):
     FAILED = "failed"
     """The radio or the disk failed."""
 
+    @property
+    def is_failure(self) -> bool:
+        """Return whether it ended although nobody wanted it to."""
+        return self in (CaptureEnd.DISCONNECTED, CaptureEnd.STALLED, CaptureEnd.FAILED)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CaptureSummary:
@@ -202,7 +207,8 @@ def capture_to_recording(
         raise
     return CaptureSummary(
         path=written,
-        num_samples=state.num_samples,
+        # A full disk may have taken a part of the last block.
+        num_samples=writer.num_samples,
         sample_rate_hz=radio.sample_rate_hz,
         center_frequency_hz=radio.center_frequency_hz,
         num_channels=radio.num_channels,

@@ -11,7 +11,8 @@ from phyemu_cli.main import main
 
 from phyemu import radio
 from phyemu.channel import Awgn
-from phyemu.iq import open_recording, write_recording
+from phyemu.errors import RecordingError
+from phyemu.iq import RecordingWriter, open_recording, write_recording
 from phyemu.radio import EmulatedRadio, UsrpConfig
 
 
@@ -93,6 +94,26 @@ def test_a_usrp_is_set_as_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         2.4e9,
     )
     assert (config.rx.gain_db, config.rx.antenna, config.channels) == (30.0, "RX2", (1,))
+
+
+def test_a_recording_that_the_disk_ended_is_kept_and_the_exit_code_says_so(
+    sent: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = RecordingWriter.write
+
+    def fail_later(self: RecordingWriter, iq: np.ndarray) -> None:
+        if self.num_samples:
+            raise RecordingError("disk full")
+        write(self, iq)
+
+    monkeypatch.setattr(RecordingWriter, "write", fail_later)
+    out = tmp_path / "rx.sigmf"
+    arguments = ("--emulated", "awgn:30", "--transmit", sent, "--samples", 200_000, "-o", out)
+    result = run(*arguments, "--quiet")
+    assert result.exit_code == 1
+    assert "failed disk full" in result.stdout
+    with open_recording(out) as recording:
+        assert recording.num_samples == 131_072
 
 
 @pytest.mark.parametrize(
