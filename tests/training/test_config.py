@@ -1,0 +1,52 @@
+import pytest
+
+from phyemu.errors import ConfigError
+from phyemu.training import BackboneConfig, LinkConfig, PhyDnnConfig, TrainConfig
+
+
+def test_defaults_of_algorithm_1_are_the_papers() -> None:
+    config = PhyDnnConfig()
+    assert (config.embedding_learning_rate, config.backbone_learning_rate) == (1e-3, 1e-4)
+    assert (config.beta, config.beta_growth, config.binding) == (1e-4, 10.0, 1.0)
+    assert (config.distillation, config.commitment) == (0.0, 0.0)
+
+
+def test_epochs_belong_to_their_stages() -> None:
+    config = PhyDnnConfig(orders=(16, 8, 4), epochs=(3, 2, 1))
+    assert [config.stage_of(epoch) for epoch in range(6)] == [0, 0, 0, 1, 1, 2]
+    assert config.total_epochs == 6
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"orders": (4, 8), "epochs": (1, 1)}, "must fall"),
+        ({"orders": (8, 4), "epochs": (1,)}, "one entry a stage"),
+        ({"orders": (1,), "epochs": (1,)}, "2 or more"),
+        ({"beta": 0.5}, "beta_growth at most 1|beta \\* beta_growth"),
+        ({"temperature": 0.0}, "temperature must be positive"),
+        ({"binding": -1.0}, "binding"),
+        ({"num_samples": 0}, "num_samples"),
+        ({"final_learning_rate_ratio": 2.0}, "final_learning_rate_ratio"),
+    ],
+)
+def test_contradictions_of_the_schedule_are_refused(
+    settings: dict[str, object], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        PhyDnnConfig(**settings)  # type: ignore[arg-type]
+
+
+def test_no_epochs_need_weights() -> None:
+    with pytest.raises(ConfigError, match="pretrained"):
+        BackboneConfig(epochs=0)
+
+
+def test_unknown_modulation_is_refused() -> None:
+    with pytest.raises(ConfigError, match="psk or qam"):
+        LinkConfig(channel="awgn:12", modulation="fsk")  # type: ignore[arg-type]
+
+
+def test_the_channel_has_no_default() -> None:
+    with pytest.raises(TypeError, match="link"):
+        TrainConfig()  # type: ignore[call-arg]

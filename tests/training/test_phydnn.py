@@ -1,0 +1,195 @@
+"""Algorithm 1, step by step."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from phyemu.channel import Awgn
+from phyemu.datasets import Batch, Dataset, ImageSet
+from phyemu.dnn import Normalise, ResNet, ResNetConfig, resnet
+from phyemu.errors import ConfigError
+from phyemu.link import SymbolLink
+from phyemu.training import TrainConfig, score_over_link, train_phydnn
+from phyemu.training.phydnn import _PhyDnnTask
+from phyemu.training.seeds import SeedUse, derived_seed
+from phyemu.waveform import psk
+
+
+@pytest.fixture
+def backbone() -> ResNet:
+    return resnet(
+        ResNetConfig(depth=8, num_classes=3, in_channels=1, width=4),
+        generator=torch.Generator().manual_seed(1),
+    )
+
+
+def task_for(backbone: ResNet, dataset: Dataset, config: TrainConfig) -> _PhyDnnTask:
+    normalise = Normalise(dataset.mean, dataset.std)
+    return _PhyDnnTask(backbone, normalise, dataset, Awgn(12.0), config, "cpu")
+
+
+def step(task: _PhyDnnTask, dataset: Dataset, epoch: int, index: int = 0) -> None:
+    task.model.train()
+    batch = Batch(dataset.train.images[:24], dataset.train.labels[:24])
+    losses = task.losses(batch, epoch=epoch, step=index, num_steps=4)
+    task.optimizer.zero_grad()
+    losses["total"].backward()
+    task.optimizer.step()
+
+
+def weights(task: _PhyDnnTask) -> tuple[torch.Tensor, torch.Tensor]:
+    head = torch.cat([p.detach().flatten() for p in task.model.backbone_parameters()])
+    return task.model.embedding.vectors.detach().clone(), head
+
+
+def test_head_and_tail_are_frozen_at_first_and_thawed_later(
+    backbone: ResNet, dataset: Dataset, config: TrainConfig
+) -> None:
+    task = task_for(backbone, dataset, config)
+    for epoch, moves in ((0, False), (1, True)):
+        task.begin_epoch(epoch)
+        before = weights(task)
+        step(task, dataset, epoch)
+        after = weights(task)
+        assert not torch.equal(before[0], after[0])
+        assert torch.equal(before[1], after[1]) is not moves
+
+
+def test_a_step_behind_a_removal_moves_the_new_embeddings_on_the_same_channel(
+    backbone: ResNet, dataset: Dataset, config: TrainConfig
+) -> None:
+    task = task_for(backbone, dataset, config)
+    task.begin_epoch(0)
+    step(task, dataset, 0)
+    task.begin_epoch(2)
+    assert task.order == 4
+    assert isinstance(task._link, SymbolLink)
+    assert task._link.model == Awgn(12.0)
+    assert torch.equal(task._link.constellation.points, psk(4).points)
+    before, _ = weights(task)
+    step(task, dataset, 2)
+    after, _ = weights(task)
+    assert bool((before != after).any(-1).all())  # every row
+
+
+def test_a_removal_keeps_the_most_used(
+    backbone: ResNet, dataset: Dataset, config: TrainConfig
+) -> None:
+    task = task_for(backbone, dataset, config)
+    task.begin_epoch(0)
+    task.model.eval()
+    symbols = task.model.encode(dataset.train.images)
+    counts = torch.bincount(symbols.flatten(), minlength=8)
+    expected = task.model.embedding.vectors[counts.argsort(stable=True)[4:]]
+    task.begin_epoch(2)
+    kept = task.model.embedding.vectors
+    assert {tuple(row) for row in kept.tolist()} == {tuple(row) for row in expected.tolist()}
+
+
+def test_begin_epoch_called_again_changes_nothing(
+    backbone: ResNet, dataset: Dataset, config: TrainConfig
+) -> None:
+    task = task_for(backbone, dataset, config)
+    task.begin_epoch(0)
+    step(task, dataset, 0)
+    before, _ = weights(task)
+    task.begin_epoch(0)
+    assert torch.equal(weights(task)[0], before)
+
+
+def test_rates_and_beta_follow_the_schedule(
+    backbone: ResNet, dataset: Dataset, config: TrainConfig
+) -> None:
+    phydnn = replace(config.phydnn, final_learning_rate_ratio=0.0)
+    task = task_for(backbone, dataset, replace(config, phydnn=phydnn))
+    task.begin_epoch(0)
+    step(task, dataset, 0)
+    start = task.settings()
+    assert start["embedding_learning_rate"] == pytest.approx(1e-2)
+    assert start["backbone_learning_rate"] == pytest.approx(1e-3)
+    assert start["beta"] == pytest.approx(1e-4)
+    step(task, dataset, 1)  # halfway through the first stage of two epochs
+    assert task.settings()["embedding_learning_rate"] == pytest.approx(5e-3)
+    assert task.settings()["beta"] == pytest.approx(1e-4 * (1 + 9 / 3))
+
+
+def test_each_stage_returns_the_epoch_that_did_best_on_validation(
+    backbone: ResNet, dataset: Dataset, config: TrainConfig
+) -> None:
+    normalise = Normalise(dataset.mean, dataset.std)
+    result = train_phydnn(backbone, normalise, dataset, Awgn(12.0), config)
+    assert list(result.stages) == [8, 4]
+    assert result.last is result.stages[4]
+    first = [record for record in result.history if record.order == 8]
+    best = max(first, key=lambda r: (r.validation_accuracy, -r.validation_loss))
+    stage = result.stages[8]
+    assert stage.epoch == best.epoch
+    score = score_over_link(
+        stage.phydnn,
+        SymbolLink(Awgn(12.0), stage.constellation, config.frame),
+        dataset.validation,
+        seed=derived_seed(config.seed, SeedUse.VALIDATION),
+    )
+    assert score.accuracy == stage.validation_accuracy == best.validation_accuracy
+
+
+def test_the_test_images_are_never_touched(
+    backbone: ResNet, dataset: Dataset, config: TrainConfig
+) -> None:
+    normalise = Normalise(dataset.mean, dataset.std)
+    nothing = ImageSet(
+        torch.empty((0, 1, 8, 8), dtype=torch.uint8),
+        torch.empty(0, dtype=torch.int64),
+        dataset.test.class_names,
+    )
+    blind = replace(dataset, test=nothing)
+    found = train_phydnn(backbone, normalise, blind, Awgn(12.0), config)
+    expected = train_phydnn(backbone, normalise, dataset, Awgn(12.0), config)
+    assert found.history == expected.history
+
+
+def test_every_term_with_a_weight_is_in_the_history_and_the_backbone_is_left_alone(
+    backbone: ResNet, dataset: Dataset, config: TrainConfig
+) -> None:
+    before = {name: value.clone() for name, value in backbone.state_dict().items()}
+    phydnn = replace(
+        config.phydnn,
+        orders=(4,),
+        epochs=(1,),
+        num_samples=2,
+        distillation=1.0,
+        commitment=0.1,
+    )
+    normalise = Normalise(dataset.mean, dataset.std)
+    result = train_phydnn(backbone, normalise, dataset, Awgn(12.0), replace(config, phydnn=phydnn))
+    losses = result.history[0].losses
+    assert set(losses) == {"total", "task", "entropy", "binding", "distillation", "commitment"}
+    weighted = losses["task"] + losses["binding"] + losses["distillation"]
+    weighted += 0.1 * losses["commitment"]
+    # Beta has grown from 1e-4 towards 1e-3 over the epoch.
+    assert 1e-4 < (losses["total"] - weighted) / losses["entropy"] < 1e-3
+    for name, value in backbone.state_dict().items():
+        assert torch.equal(value, before[name])
+
+
+def test_bfloat16_trains_too(backbone: ResNet, dataset: Dataset, config: TrainConfig) -> None:
+    from phyemu.training import Precision
+
+    normalise = Normalise(dataset.mean, dataset.std)
+    fast = replace(config, precision=Precision.BFLOAT16, channels_last=True)
+    result = train_phydnn(backbone, normalise, dataset, Awgn(12.0), fast)
+    assert all(p.dtype == torch.float32 for p in result.last.phydnn.parameters())
+
+
+def test_a_modulation_without_the_order_is_refused_before_training(
+    backbone: ResNet, dataset: Dataset, config: TrainConfig
+) -> None:
+    normalise = Normalise(dataset.mean, dataset.std)
+    bad = replace(
+        config,
+        link=replace(config.link, modulation="qam"),
+        phydnn=replace(config.phydnn, orders=(16, 6), epochs=(1, 1)),
+    )
+    with pytest.raises(ConfigError, match="power of two"):
+        train_phydnn(backbone, normalise, dataset, Awgn(12.0), bad)

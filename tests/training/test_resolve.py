@@ -1,0 +1,46 @@
+from pathlib import Path
+
+import pytest
+import torch
+
+from phyemu.errors import ConfigError
+from phyemu.training import pick_device, preset, resolve_config, to_toml
+
+
+def test_without_anything_given_it_is_the_preset_of_the_digits() -> None:
+    assert resolve_config({}) == preset("digits", "awgn:12")
+
+
+def test_options_come_before_the_file_before_the_preset(tmp_path: Path) -> None:
+    path = tmp_path / "t.toml"
+    path.write_text('seed = 4\n[phydnn]\nbinding = 0.5\n[link]\nchannel = "awgn:3"\n', "utf-8")
+    config = resolve_config({"seed": 9, "backbone.name": "resnet14"}, file=path)
+    assert (config.seed, config.backbone.depth) == (9, 14)
+    assert (config.phydnn.binding, config.link.channel) == (0.5, "awgn:3")
+    assert config.phydnn.split == "layer3"  # of the preset
+
+
+def test_one_number_of_epochs_serves_every_order() -> None:
+    config = resolve_config({"phydnn.orders": [16, 8, 4], "phydnn.epochs": [3]})
+    assert config.phydnn.epochs == (3, 3, 3)
+
+
+def test_a_resumed_run_begins_with_its_own_settings(tmp_path: Path) -> None:
+    before = resolve_config({"seed": 3, "link.channel": "awgn:7"})
+    (tmp_path / "config.toml").write_text(to_toml(before), encoding="utf-8")
+    assert resolve_config({}, resumed=tmp_path) == before
+
+
+def test_unknown_names_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="resnet20"):
+        resolve_config({"backbone.name": "vgg"})
+    path = tmp_path / "t.toml"
+    path.write_text("[phydnn]\nbeta0 = 1\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match="did you mean beta"):
+        resolve_config({}, file=path)
+
+
+def test_devices_by_name() -> None:
+    assert pick_device("cpu") == torch.device("cpu")
+    with pytest.raises(ConfigError, match="unknown"):
+        pick_device("abacus")

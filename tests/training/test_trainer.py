@@ -1,0 +1,108 @@
+"""An interrupted training, continued, ends bit for bit where an uninterrupted one does."""
+
+import signal
+from pathlib import Path
+
+import pytest
+import torch
+
+from phyemu.channel import Awgn
+from phyemu.datasets import Dataset, ImageSet
+from phyemu.dnn import Normalise, ResNetConfig, resnet
+from phyemu.errors import CheckpointError
+from phyemu.training import PhyDnnResult, TrainConfig, train_backbone, train_phydnn
+
+
+class InterruptAt:
+    """A progress callback that presses Ctrl-C after a step."""
+
+    def __init__(self, step: int | None) -> None:
+        self.step = step
+
+    def __call__(self, stage: str, done: int, total: int, note: str = "") -> None:
+        if done == self.step:
+            self.step = None
+            signal.raise_signal(signal.SIGINT)
+
+
+def train(
+    dataset: Dataset, config: TrainConfig, folder: Path | None, interrupt: int | None = None
+) -> PhyDnnResult:
+    backbone = resnet(
+        ResNetConfig(depth=8, num_classes=3, in_channels=1, width=4),
+        generator=torch.Generator().manual_seed(1),
+    )
+    return train_phydnn(
+        backbone,
+        Normalise(dataset.mean, dataset.std),
+        dataset,
+        Awgn(12.0),
+        config,
+        folder=folder,
+        resume=True,
+        progress=InterruptAt(interrupt),
+    )
+
+
+def assert_equal(found: PhyDnnResult, expected: PhyDnnResult) -> None:
+    assert found.history == expected.history
+    for order, stage in expected.stages.items():
+        twin = found.stages[order].phydnn.state_dict()
+        for name, value in stage.phydnn.state_dict().items():
+            assert torch.equal(value, twin[name]), name
+
+
+# Four steps an epoch: inside the frozen epoch, at an epoch's end, inside the thawed one, at the end
+# of a stage (before a removal), behind a removal.
+@pytest.mark.parametrize("step", [2, 4, 6, 8, 10])
+def test_resume_equals_uninterrupted_bit_for_bit(
+    dataset: Dataset, config: TrainConfig, tmp_path: Path, step: int
+) -> None:
+    expected = train(dataset, config, None)
+    with pytest.raises(KeyboardInterrupt):
+        train(dataset, config, tmp_path, interrupt=step)
+    assert_equal(train(dataset, config, tmp_path), expected)
+
+
+def test_resume_of_a_backbone_equals_uninterrupted(
+    dataset: Dataset, config: TrainConfig, tmp_path: Path
+) -> None:
+    expected = train_backbone(dataset, config)
+    with pytest.raises(KeyboardInterrupt):
+        train_backbone(dataset, config, folder=tmp_path, progress=InterruptAt(3))
+    found = train_backbone(dataset, config, folder=tmp_path, resume=True)
+    assert found.history == expected.history
+    for name, value in expected.backbone.state_dict().items():
+        assert torch.equal(found.backbone.state_dict()[name], value)
+
+
+def test_a_finished_training_resumes_to_its_result(
+    dataset: Dataset, config: TrainConfig, tmp_path: Path
+) -> None:
+    assert_equal(train(dataset, config, tmp_path), train(dataset, config, tmp_path))
+
+
+def test_a_checkpoint_of_other_data_is_refused(
+    dataset: Dataset, config: TrainConfig, tmp_path: Path
+) -> None:
+    train_backbone(dataset, config, folder=tmp_path)
+    swapped = ImageSet(
+        dataset.train.images, dataset.train.labels.flip(0), dataset.train.class_names
+    )
+    other = Dataset(
+        name="bars",
+        train=swapped,
+        validation=dataset.validation,
+        test=dataset.test,
+        mean=dataset.mean,
+        std=dataset.std,
+    )
+    with pytest.raises(CheckpointError, match="belongs to a run with labels"):
+        train_backbone(other, config, folder=tmp_path, resume=True)
+
+
+def test_curves_are_written_for_tensorboard(
+    dataset: Dataset, config: TrainConfig, tmp_path: Path
+) -> None:
+    train_backbone(dataset, config, folder=tmp_path)
+    assert list((tmp_path / "tensorboard" / "backbone").glob("events*"))
