@@ -115,10 +115,8 @@ def test_real_captures_are_fitted(
     shared_data: Path, tmp_path: Path, name: str, transmitter: int, cfo_khz: float
 ) -> None:
     recording = shared_data / "captures" / f"{name}.sigmf-meta"
-    result = CliRunner().invoke(
-        main,
-        f"fit {recording} -o {tmp_path / 'm.h5'} --transmitter {transmitter} --json --quiet".split(),
-    )
+    arguments = f"-o {tmp_path / 'm.h5'} --transmitter {transmitter} --json --quiet"
+    result = CliRunner().invoke(main, ["fit", str(recording), *arguments.split()])
     assert result.exit_code == 0, result.output
     summary = json.loads(result.stdout)
     assert summary["cfo_hz"] / 1e3 == pytest.approx(cfo_khz, abs=1.0)
