@@ -78,7 +78,10 @@ def track_carrier(
         tracked = refine_phase(points, means, uncertainty, known, tracked, noise_variance=noise)
         points = _corrected(symbols, tracked, gain)
         errors = np.square(np.abs(points)) + energy - 2.0 * (points * means.conj()).real
-        noise = max(float(errors.mean()), _LEAST_NOISE)
+        # Uncertain decisions understate their own errors: they count as far as they are certain.
+        certain = 1.0 - min(float(uncertainty.mean()) * 2.0 / noise, 1.0)
+        measured = certain * float(errors.mean()) + (1.0 - certain) * noise_variance
+        noise = max(measured, _LEAST_NOISE)
         assumed = noise
         if float(np.square(tracked.phase - before).mean()) < _CONVERGED * noise:
             break

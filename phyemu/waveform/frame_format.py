@@ -17,6 +17,8 @@ from phyemu.waveform.sequence import m_sequence, zadoff_chu
 
 __all__ = ["FrameFormat", "FrameLayout", "frame_layout", "pilot_points", "preamble_points"]
 
+_CLOSEST_PILOTS = 32
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FrameFormat:
@@ -35,6 +37,8 @@ class FrameFormat:
         preamble_root: Root of the sequence, coprime to its length.
         preamble_periods: Repetitions, 4..16.
         pilot_interval: Most payload symbols in front of a pilot, 8..16384.
+        pilots_wanted: Pilots that a shorter payload gets too, as far as that leaves 32 symbols in
+            front of each, 1..1024.
         max_payload_symbols: Longest payload [symbols], 1..16384.
 
     Raises:
@@ -49,6 +53,7 @@ class FrameFormat:
     preamble_root: int = 13
     preamble_periods: int = 4
     pilot_interval: int = 320
+    pilots_wanted: int = 56
     max_payload_symbols: int = MAX_PAYLOAD_SYMBOLS
 
     def __post_init__(self) -> None:
@@ -63,6 +68,7 @@ class FrameFormat:
             ("preamble_period", 16, 256),
             ("preamble_periods", 4, 16),
             ("pilot_interval", 8, MAX_PAYLOAD_SYMBOLS),
+            ("pilots_wanted", 1, 1024),
             ("max_payload_symbols", 1, MAX_PAYLOAD_SYMBOLS),
         ):
             value = getattr(self, name)
@@ -102,7 +108,9 @@ class FrameFormat:
 
     def num_pilots(self, payload_symbols: int) -> int:
         """Return the pilots among a payload."""
-        return math.ceil(payload_symbols / self.pilot_interval)
+        needed = math.ceil(payload_symbols / self.pilot_interval)
+        affordable = math.ceil(payload_symbols / _CLOSEST_PILOTS)
+        return max(needed, min(self.pilots_wanted, affordable))
 
     def overhead_symbols(self, payload_symbols: int) -> int:
         """Return the symbols of a frame that carry no payload: preamble, header, pilots."""

@@ -36,6 +36,7 @@ PHASE_BLOCK = 32
 _STEP_VARIANCES = np.array([1e-9, 1e-7, 1e-6, 1e-5, 3e-5, 1e-4]) * PHASE_BLOCK
 _GROUP = 8
 _MOST_STEP = 0.4
+_PER_CANDIDATE = 1.0  # log odds against each next larger step variance
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
@@ -89,10 +90,14 @@ def track_known_phase(
     counts = np.diff(np.append(starts, len(products)))
     times = np.add.reduceat(positions.astype(np.float64), starts) / counts
     variances = noise_variance / (2.0 * counts)
-    candidates = [
-        _filter(times, sums, variances, float(q) / PHASE_BLOCK, frequency_variance)
-        for q in _STEP_VARIANCES[1:]
-    ]
+    # A steady carrier adds up over the whole frame, which no slip of a single pilot disturbs.
+    steady = _steady_frequency(times, sums, math.sqrt(frequency_variance))
+    candidates = [_filter(times, sums, variances, 0.0, steady, 1e-12)]
+    for number, step in enumerate(_STEP_VARIANCES[2:].tolist()):
+        likelihood, phases = _filter(
+            times, sums, variances, step / PHASE_BLOCK, 0.0, frequency_variance
+        )
+        candidates.append((likelihood - _PER_CANDIDATE * (number + 1), phases))
     phases = max(candidates, key=lambda item: item[0])[1]
     num_blocks = -(-len(points) // PHASE_BLOCK)
     block = (times // PHASE_BLOCK).astype(np.int64)
@@ -104,18 +109,38 @@ def track_known_phase(
     return _spread(smooth_walk(values, information, _STEP_VARIANCES), len(points))
 
 
+def _steady_frequency(
+    times: NDArray[np.float64], sums: NDArray[np.complex128], deviation: float
+) -> float:
+    """Return the frequency, within four deviations, at which the sums add up best."""
+    length = float(times[-1] - times[0])
+    # An eighth of a turn over the frame between candidates.
+    step = 2.0 * math.pi / (8.0 * max(length, 1.0))
+    count = min(math.ceil(4.0 * deviation / step), 4096)
+    grid = np.arange(-count, count + 1) * step
+    powers = np.abs(np.exp(-1j * np.multiply.outer(grid, times)) @ sums)
+    best = int(powers.argmax())
+    if best in (0, 2 * count):
+        return float(grid[best])
+    left, middle, right = powers[best - 1 : best + 2]
+    curvature = left - 2.0 * middle + right
+    fraction = 0.5 * (left - right) / curvature if curvature < 0 else 0.0
+    return float(grid[best] + fraction * step)
+
+
 def _filter(
     times: NDArray[np.float64],
     sums: NDArray[np.complex128],
     variances: NDArray[np.float64],
     step_variance: float,
+    frequency: float,
     frequency_variance: float,
 ) -> tuple[float, NDArray[np.float64]]:
     """Return the log likelihood of the phases of `sums`, and those phases unwrapped.
 
     A Kalman filter over [phase, frequency]; plain floats, as arrays of two cost more than they do.
     """
-    phase, frequency = 0.0, 0.0
+    phase = 0.0
     p00, p01, p11 = 10.0, 0.0, frequency_variance
     likelihood = 0.0
     angles = np.angle(sums).tolist()

@@ -28,6 +28,14 @@ def test_positions_fill_the_frame_once(payload: int) -> None:
     assert not len(gaps) or int(gaps.max()) <= frame_format.pilot_interval + 1
 
 
+@pytest.mark.parametrize(
+    ("payload", "pilots"), [(1, 1), (32, 1), (33, 2), (1000, 32), (4000, 56), (16384, 56)]
+)
+def test_short_payloads_get_pilots_as_far_as_they_can_afford(payload: int, pilots: int) -> None:
+    assert FrameFormat().num_pilots(payload) == pilots
+    assert FrameFormat(pilots_wanted=1).num_pilots(payload) == -(-payload // 320)
+
+
 def test_nine_symbols_with_two_pilots_are_cut_into_four_and_five() -> None:
     layout = frame_layout(FrameFormat(pilot_interval=8), 9)
     assert (layout.payload_positions - 200).tolist() == [0, 1, 2, 3, 5, 6, 7, 8, 9]
