@@ -13,6 +13,7 @@ training; all of it is differentiable.
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -100,6 +101,7 @@ def mmse_equaliser(
     return Equaliser(weights, error, folded.mean(-1) / noise_variance)
 
 
+@lru_cache(maxsize=8)
 def _pulse_spectrum(frame_format: FrameFormat, size: int) -> Tensor:
     """Return the FFT of the pulse, its peak at sample 0, (size,), complex128; it is real."""
     taps = frame_format.pulse_taps()

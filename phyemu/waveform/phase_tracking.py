@@ -36,6 +36,7 @@ PHASE_BLOCK = 32
 _STEP_VARIANCES = np.array([1e-9, 1e-7, 1e-6, 1e-5, 3e-5, 1e-4]) * PHASE_BLOCK
 _GROUP = 8
 _MOST_STEP = 0.4
+_DOUBT = 1.0  # standard deviations of the misfit
 _PER_CANDIDATE = 1.0  # log odds against each next larger step variance
 
 
@@ -92,13 +93,16 @@ def track_known_phase(
     variances = noise_variance / (2.0 * counts)
     # A steady carrier adds up over the whole frame, which no slip of a single pilot disturbs.
     steady = _steady_frequency(times, sums, math.sqrt(frequency_variance))
-    candidates = [_filter(times, sums, variances, 0.0, steady, 1e-12)]
-    for number, step in enumerate(_STEP_VARIANCES[2:].tolist()):
-        likelihood, phases = _filter(
-            times, sums, variances, step / PHASE_BLOCK, 0.0, frequency_variance
-        )
-        candidates.append((likelihood - _PER_CANDIDATE * (number + 1), phases))
-    phases = max(candidates, key=lambda item: item[0])[1]
+    best, misfit, phases = _filter(times, sums, variances, 0.0, steady, 1e-12)
+    # Its squared innovations are one on average if noise is all there is; else it wanders.
+    if misfit > 1.0 + _DOUBT * math.sqrt(2.0 / len(times)):
+        for number, step in enumerate(_STEP_VARIANCES[2:].tolist()):
+            likelihood, _, path = _filter(
+                times, sums, variances, step / PHASE_BLOCK, 0.0, frequency_variance
+            )
+            likelihood -= _PER_CANDIDATE * (number + 1)
+            if likelihood > best:
+                best, phases = likelihood, path
     num_blocks = -(-len(points) // PHASE_BLOCK)
     block = (times // PHASE_BLOCK).astype(np.int64)
     information = np.zeros(num_blocks)
@@ -135,14 +139,14 @@ def _filter(
     step_variance: float,
     frequency: float,
     frequency_variance: float,
-) -> tuple[float, NDArray[np.float64]]:
-    """Return the log likelihood of the phases of `sums`, and those phases unwrapped.
+) -> tuple[float, float, NDArray[np.float64]]:
+    """Return log likelihood and mean square innovation of the phases, and them unwrapped.
 
     A Kalman filter over [phase, frequency]; plain floats, as arrays of two cost more than they do.
     """
     phase = 0.0
     p00, p01, p11 = 10.0, 0.0, frequency_variance
-    likelihood = 0.0
+    likelihood = misfit = 0.0
     angles = np.angle(sums).tolist()
     unwrapped = []
     last = float(times[0])
@@ -155,14 +159,16 @@ def _filter(
         innovation = math.remainder(angle - phase, 2.0 * math.pi)
         unwrapped.append(phase + innovation)
         total = p00 + variance
-        likelihood -= 0.5 * (innovation * innovation / total + math.log(total))
+        square = innovation * innovation / total
+        misfit += square
+        likelihood -= 0.5 * (square + math.log(total))
         gain0, gain1 = p00 / total, p01 / total
         phase += gain0 * innovation
         frequency += gain1 * innovation
         p11 -= gain1 * p01
         p01 -= gain0 * p01
         p00 -= gain0 * p00
-    return likelihood, np.array(unwrapped)
+    return likelihood, misfit / len(unwrapped), np.array(unwrapped)
 
 
 def refine_phase(
