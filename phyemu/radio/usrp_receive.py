@@ -1,6 +1,7 @@
 """The receiving half of a USRP: one streamer, and every sample where it belongs."""
 
 import time
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -48,10 +49,13 @@ class UsrpReceiver:
         self._timeline = SampleTimeline()
         self._origin: Any = None
         self._disconnected = ""
+        # What is left of a packet that was asked for in parts.
+        self._rest: ReceivedBlock | None = None
         arguments = uhd.usrp.StreamArgs("sc16", "sc16")
         arguments.channels = list(channels)
         try:
             self._streamer = device.get_rx_stream(arguments)
+            self._packet_samples = int(self._streamer.get_max_num_samps())
             self._start()
         except RuntimeError as exc:
             raise RadioError(f"the USRP refuses to stream channels {channels}: {exc}") from exc
@@ -75,7 +79,28 @@ class UsrpReceiver:
         return int((time_spec - self._origin).to_ticks(self._sample_rate_hz))
 
     def receive(self, num_samples: int, out: NDArray[np.complex64]) -> ReceivedBlock:
-        """Return the outcome of one `recv` call, of many packets, as `Radio.receive` does."""
+        """Return the next samples as `Radio.receive` does: whole packets, or a part of one.
+
+        Every `recv` call starts at the start of a packet, because UHD 4.3 may compute the time
+        stamp in the middle of one with the master clock rate in place of the sample rate.
+        """
+        if self._rest is None:
+            if num_samples >= self._packet_samples:
+                return self._receive(num_samples - num_samples % self._packet_samples, out)
+            packet = np.empty((self._num_channels, self._packet_samples), np.complex64)
+            self._rest = self._receive(self._packet_samples, packet)
+        block = self._rest
+        count = min(num_samples, block.num_samples)
+        out[:, :count] = block.iq[:, :count]
+        self._rest = None
+        if count < block.num_samples:
+            self._rest = ReceivedBlock(
+                iq=block.iq[:, count:], sample_index=block.sample_index + count
+            )
+        return replace(block, iq=out[:, :count])
+
+    def _receive(self, num_samples: int, out: NDArray[np.complex64]) -> ReceivedBlock:
+        """Return the outcome of one `recv` call."""
         if self._disconnected:
             return self._empty(out, StreamEvent.DISCONNECTED, self._disconnected)
         if self._words.shape[1] != num_samples:
@@ -147,7 +172,7 @@ class UsrpReceiver:
         """Stop the stream and read what is still under way, so that the next one starts clean."""
         if self._disconnected:
             return
-        words = np.empty((self._num_channels, self._streamer.get_max_num_samps()), np.uint32)
+        words = np.empty((self._num_channels, self._packet_samples), np.uint32)
         deadline = time.monotonic() + 1.0
         try:
             self._stop()

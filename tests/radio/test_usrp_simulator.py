@@ -54,14 +54,14 @@ def test_a_capture_holds_each_sample_at_its_place_and_each_gap_as_a_segment(
         # The simulated device limits the gain to what an E320 has; the file tells that value.
         assert radio.metadata()["phyemu:radio"]["gain_db"] == [76.0]
         summary = capture_to_recording(
-            radio, tmp_path / "gaps.sigmf", num_samples=500_000, block_samples=30_000
+            radio, tmp_path / "gaps.sigmf", num_samples=499_999, block_samples=30_001
         )
-        # Once the stream is stopped and started again, the device counts from 0 again.
+        # The stream goes on: the second recording starts in the middle of a packet.
         again = capture_to_recording(radio, tmp_path / "again", num_samples=50_000)
     assert summary.ended_by is CaptureEnd.COMPLETE
     assert summary.events["sequence_gap"] >= 4
     with open_recording(summary.path) as recording:
-        assert recording.num_samples == 500_000
+        assert recording.num_samples == 499_999
         assert recording.sample_rate_hz == 2e6
         assert recording.center_frequency_hz == 2.4e9
         assert "e320" in recording.global_fields["core:hw"]
@@ -77,6 +77,7 @@ def test_a_capture_holds_each_sample_at_its_place_and_each_gap_as_a_segment(
     within = np.delete(np.diff(numbers), np.array(starts[1:]) - 1)
     np.testing.assert_array_equal(within, 1)
     assert again.num_samples == 50_000
+    assert set(again.events) <= {"sequence_gap"}
 
 
 def test_what_is_transmitted_comes_back_bit_for_bit(uhd_simulator: Start, tmp_path: Path) -> None:
