@@ -3,6 +3,12 @@
 Pure signal functions over (..., n) in torch; what is differentiable says so.
 """
 
+from phyemu.waveform.channel_estimation import (
+    ChannelEstimate,
+    KnownWaveform,
+    estimate_channel,
+    known_waveform,
+)
 from phyemu.waveform.constellation import (
     Constellation,
     constellation,
@@ -10,6 +16,8 @@ from phyemu.waveform.constellation import (
     psk,
     qam,
 )
+from phyemu.waveform.detection import Detection, PreambleDetector
+from phyemu.waveform.equalisation import Equaliser, equalise, mmse_equaliser
 from phyemu.waveform.frame import (
     FramePlacement,
     build_frame,
@@ -63,12 +71,17 @@ __all__ = [
     "HEADER_SYMBOLS",
     "MAX_PAYLOAD_SYMBOLS",
     "NUM_FRAME_INDICES",
+    "ChannelEstimate",
     "Constellation",
+    "Detection",
+    "Equaliser",
     "FrameFormat",
     "FrameLayout",
     "FramePlacement",
     "Header",
+    "KnownWaveform",
     "OverlappingWindows",
+    "PreambleDetector",
     "ReferenceDetector",
     "ReferenceHit",
     "SounderBurst",
@@ -84,14 +97,18 @@ __all__ = [
     "decode_header",
     "detect_wifi_frames",
     "encode_header",
+    "equalise",
+    "estimate_channel",
     "frame_layout",
     "frame_points",
+    "known_waveform",
     "l_ltf",
     "l_ltf_values",
     "l_stf",
     "legacy_preamble",
     "m_sequence",
     "matched_filter",
+    "mmse_equaliser",
     "modulate",
     "modulate_probabilities",
     "pilot_points",
