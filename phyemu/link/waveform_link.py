@@ -115,8 +115,8 @@ class WaveformLink:
         variance = torch.where(
             received.detected, received.noise_variance, torch.ones_like(received.noise_variance)
         )
-        posteriors = symbol_posteriors(
-            received.points, constellation, noise_variance=variance[:, None]
-        )
+        # Where no frame at all is found, the gradient is 0 rather than absent.
+        arrived = received.points + 0.0 * points
+        posteriors = symbol_posteriors(arrived, constellation, noise_variance=variance[:, None])
         equal = torch.full_like(posteriors, 1 / constellation.order)
         return torch.where(received.detected[:, None, None], posteriors, equal)
