@@ -1,6 +1,7 @@
 """The group `phyemu`: loads a command when it is asked for, and turns our errors into one line."""
 
 import importlib
+import os
 import sys
 import traceback
 from typing import Any
@@ -11,6 +12,10 @@ from phyemu import __version__
 from phyemu.errors import PhyemuError
 
 __all__ = ["main"]
+
+# NumPy's linear algebra here is many small problems, which threads only slow down; torch has its
+# own threads. To be set before NumPy is imported; a user's own setting wins.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 # command -> the module of this package that holds it as `command`; the help line comes from there.
 _COMMANDS = {

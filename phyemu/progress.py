@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-__all__ = ["ProgressCallback", "no_progress"]
+__all__ = ["ProgressCallback", "no_progress", "renamed"]
 
 
 class ProgressCallback(Protocol):
@@ -14,3 +14,12 @@ class ProgressCallback(Protocol):
 
 def no_progress(stage: str, done: int, total: int, note: str = "") -> None:
     """Ignore the progress; the default of every function that reports one."""
+
+
+def renamed(progress: ProgressCallback, name: str) -> ProgressCallback:
+    """Return a callback that reports every stage of a part of the work under one name."""
+
+    def report(stage: str, done: int, total: int, note: str = "") -> None:
+        progress(name, done, total, note)
+
+    return report

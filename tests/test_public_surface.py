@@ -1,4 +1,4 @@
-"""What a package exports is a sorted list, and all of it is documented."""
+"""What a package exports is a list of what is really there, and all of it is documented."""
 
 import importlib
 import inspect
@@ -14,10 +14,10 @@ PACKAGES = [
 
 
 @pytest.mark.parametrize("name", PACKAGES)
-def test_every_exported_name_exists_is_documented_and_listed_in_order(name: str) -> None:
+def test_every_exported_name_exists_once_and_is_documented(name: str) -> None:
     module = importlib.import_module(name)
     assert module.__doc__
-    assert list(module.__all__) == sorted(module.__all__)
+    assert len(set(module.__all__)) == len(module.__all__)  # ruff (RUF022) keeps the order
     for exported in module.__all__:
         member = getattr(module, exported)
         if inspect.isclass(member) or inspect.isfunction(member):

@@ -241,6 +241,15 @@ class ChannelStream:
         """Return the `latency_samples` output samples that are still due, by feeding silence."""
         return self.process(np.zeros(self.latency_samples, np.complex64))
 
+    @property
+    def clock_lead_samples(self) -> int:
+        """How much earlier than `latency_samples` the input arrives by now, for the clocks' drift.
+
+        It grows with the sampling offset, and leaps back when it reaches the room that is kept.
+        """
+        drift = self._clock_offset * self.num_samples
+        return round(drift - 2 * SLIP_SAMPLES * math.floor(drift / (2 * SLIP_SAMPLES) + 0.5))
+
     def skip(self, num_samples: int) -> None:
         """Let `num_samples` samples of silence pass without computing the output.
 

@@ -61,6 +61,12 @@ class RunFolder:
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
 
+    def folder(self, name: str) -> Path:
+        """Return the path of a folder of artefacts; it exists afterwards."""
+        path = self.path / name
+        path.mkdir(parents=True, exist_ok=True)
+        return path
+
     def write_text(self, name: str, text: str) -> Path:
         """Write a text file whole or not at all, and return its path."""
         path = self.file(name)

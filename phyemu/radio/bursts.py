@@ -56,12 +56,8 @@ def record_bursts(
         ConfigError: No bursts, or they do not fit into the interval.
     """
     interval = round(interval_s * radio.sample_rate_hz)
-    latency = radio.latency_samples
-    # The channel is late; the burst leaves so that `lead_samples` are recorded before it arrives.
-    wait = max(0, lead_samples - latency)
-    dropped = max(0, latency - lead_samples)
     longest = max((burst.size for burst in bursts), default=0)
-    needed = dropped + lead_samples + longest + tail_samples
+    needed = radio.latency_samples + lead_samples + longest + tail_samples
     if not bursts or needed > interval:
         raise ConfigError(
             f"{len(bursts)} bursts of up to {longest} samples every {interval} samples: need at "
@@ -78,6 +74,11 @@ def record_bursts(
         force=force,
     ) as writer:
         for index, burst in enumerate(bursts):
+            # The channel is late, and its clocks drift: recording begins so that `lead_samples`
+            # lie before the burst, as a capture that is triggered by the burst would.
+            latency = radio.latency_samples
+            wait = max(0, lead_samples - latency)
+            dropped = max(0, latency - lead_samples)
             radio.transmit(burst, delay_s=wait / radio.sample_rate_hz)
             if dropped:
                 radio.receive(dropped)

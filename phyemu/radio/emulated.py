@@ -159,8 +159,11 @@ class EmulatedRadio(Radio):
 
     @property
     def latency_samples(self) -> int:
-        """Return the delay that the channel adds to its own path delays [samples]."""
-        return self._stream.latency_samples
+        """Return the delay that the channel adds to its own path delays by now [samples].
+
+        It changes slowly where the sampling clocks differ.
+        """
+        return self._stream.latency_samples - self._stream.clock_lead_samples
 
     def metadata(self) -> Mapping[str, Any]:
         """Return SigMF global fields that name the channel and the seed."""

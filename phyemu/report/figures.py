@@ -31,33 +31,28 @@ def _laid_out(figure: go.Figure, *, x: str, y: str, height: int = 380) -> go.Fig
 
 
 def power_delay_profile_figure(
-    profiles: Mapping[str, tuple[ArrayLike, ArrayLike]],
-    *,
-    floor_db: float = -40.0,
+    profiles: Mapping[str, tuple[ArrayLike, ArrayLike]], *, floor_db: float = -40.0
 ) -> go.Figure:
-    """Return stems of path power over delay, one colour per profile.
+    """Return power over delay, a line per profile.
 
     Args:
-        profiles: Name -> (delays_s (P,), powers (P,) linear); each is drawn relative to its
-            strongest path and earliest delay, as absolute power and timing are not comparable.
+        profiles: Name -> (delays_s (n,), powers (n,) linear); each is drawn relative to its
+            strongest value, as absolute power is not comparable.
         floor_db: Bottom of the picture [dB].
     """
     figure = go.Figure()
     for (name, (delays_s, powers)), colour in zip(profiles.items(), _COLOURS, strict=False):
-        delays_ns = 1e9 * np.asarray(delays_s, float)
         power = np.asarray(powers, float)
         level_db = 10 * np.log10(np.maximum(power / power.max(), 1e-12))
-        delays_ns = delays_ns - delays_ns[level_db > floor_db].min()
-        stems_x: list[float | None] = []
-        stems_y: list[float | None] = []
-        for delay, level in zip(delays_ns, level_db, strict=True):
-            if level > floor_db:
-                stems_x += [float(delay), float(delay), None]
-                stems_y += [floor_db, float(level), None]
         figure.add_scatter(
-            x=stems_x, y=stems_y, mode="lines+markers", name=name, line={"color": colour}
+            x=np.round(1e9 * np.asarray(delays_s, float), 2),
+            y=np.round(level_db, 2),
+            mode="lines",
+            name=name,
+            line={"color": colour},
         )
-    return _laid_out(figure, x="delay after the first path [ns]", y="power [dB of the strongest]")
+    figure.update_yaxes(range=[floor_db, 3])
+    return _laid_out(figure, x="delay after the peak [ns]", y="power [dB of the strongest]")
 
 
 def spectrogram_figure(

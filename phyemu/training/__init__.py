@@ -13,7 +13,7 @@ from phyemu.training.config import (
 from phyemu.training.history import EpochRecord
 from phyemu.training.phydnn import PhyDnnResult, TrainedPhyDnn, train_phydnn
 from phyemu.training.presets import preset
-from phyemu.training.resolve import pick_device, resolve_config
+from phyemu.training.resolve import backbone_depth, overlay, pick_device, resolve_config
 from phyemu.training.run import (
     StageReport,
     TrainReport,
@@ -21,7 +21,7 @@ from phyemu.training.run import (
     read_run_config,
     train_run,
 )
-from phyemu.training.toml_config import from_table, read_toml, to_toml
+from phyemu.training.toml_config import from_table, read_toml, to_table, to_toml
 from phyemu.training.validation import LinkScore, score_images, score_over_link
 
 __all__ = [
@@ -38,8 +38,10 @@ __all__ = [
     "TrainConfig",
     "TrainReport",
     "TrainedPhyDnn",
+    "backbone_depth",
     "export_phydnn",
     "from_table",
+    "overlay",
     "pick_device",
     "preset",
     "read_checkpoint",
@@ -48,6 +50,7 @@ __all__ = [
     "resolve_config",
     "score_images",
     "score_over_link",
+    "to_table",
     "to_toml",
     "train_backbone",
     "train_phydnn",

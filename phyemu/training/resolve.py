@@ -14,7 +14,7 @@ from .presets import preset
 from .run import read_run_config
 from .toml_config import from_table, read_toml, to_table
 
-__all__ = ["pick_device", "resolve_config"]
+__all__ = ["backbone_depth", "overlay", "pick_device", "resolve_config"]
 
 _CHANNEL = "awgn:12"  # what the paper trains through, where a user names none
 
@@ -42,12 +42,12 @@ def resolve_config(
         base = preset(str(dataset), str(channel))
     table = to_table(base)
     where = "settings" if file is None else str(file)
-    _merge(table, given)
+    overlay(table, given)
     for name, value in options.items():
         section, _, key = name.rpartition(".")
         target = table.setdefault(section, {}) if section else table
         if name == "backbone.name":
-            key, value = "depth", _depth(str(value))
+            key, value = "depth", backbone_depth(str(value))
         target[key] = value
     epochs, orders = table["phydnn"]["epochs"], table["phydnn"]["orders"]
     if len(epochs) == 1 < len(orders):
@@ -77,16 +77,21 @@ def _find(table: Mapping[str, Any], section: str, key: str) -> Any:
     return part.get(key) if isinstance(part, Mapping) else None
 
 
-def _merge(table: dict[str, Any], given: Mapping[str, Any]) -> None:
+def overlay(table: dict[str, Any], given: Mapping[str, Any]) -> None:
     """Put the given values over those of `table`, table by table."""
     for key, value in given.items():
         if isinstance(value, Mapping) and isinstance(table.get(key), dict):
-            _merge(table[key], value)
+            overlay(table[key], value)
         else:
             table[key] = value
 
 
-def _depth(name: str) -> int:
+def backbone_depth(name: str) -> int:
+    """Return the depth of a backbone named as `resnet20`.
+
+    Raises:
+        ConfigError: Another name.
+    """
     match = re.fullmatch(r"resnet-?(\d+)", name.lower())
     if match is None:
         raise ConfigError(f"backbone {name!r} is unknown; write resnet8, resnet20, ... resnet110")

@@ -43,6 +43,19 @@ def test_each_burst_arrives_behind_its_lead(tmp_path: Path, name: str) -> None:
             assert abs(int(correlation.argmax()) - 200) <= 1
 
 
+def test_bursts_are_followed_while_the_clocks_drift(tmp_path: Path) -> None:
+    # 2 ppm at 1 MHz are two samples a second: after 200 s the lead of 200 samples would be gone.
+    model = world("office-los").model
+    one = radio(model)
+    one.skip(200_000_000)
+    burst = bursts(1, size=64)
+    with open_recording(
+        record_bursts(one, burst, tmp_path / "x.sigmf", interval_s=0.05, lead_samples=200)
+    ) as recording:
+        correlation = np.abs(np.correlate(recording.read(), burst[0], mode="valid"))
+    assert abs(int(correlation.argmax()) - 200) <= 2
+
+
 def test_skipped_time_fades_like_received_time() -> None:
     model = world("office-nlos").model
     skipped, waited = radio(model), radio(model)

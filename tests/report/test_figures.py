@@ -6,16 +6,11 @@ import pytest
 from phyemu.report import constellation_figure, loss_figure, power_delay_profile_figure
 
 
-def test_profiles_are_relative_to_their_first_and_strongest_path() -> None:
-    figure = power_delay_profile_figure({"a": ([3e-7, 4e-7], [0.2, 2.0])})
-    x, y = figure.data[0].x, figure.data[0].y
-    assert [x[1], x[4]] == pytest.approx([0.0, 100.0])
-    assert [y[1], y[4]] == pytest.approx([-10.0, 0.0])
-
-
-def test_paths_below_the_floor_are_left_out() -> None:
-    figure = power_delay_profile_figure({"a": ([0, 1e-7], [1.0, 1e-9])}, floor_db=-40)
-    assert len(figure.data[0].x) == 3
+def test_profiles_are_relative_to_their_strongest_value() -> None:
+    figure = power_delay_profile_figure({"a": ([3e-7, 4e-7], [0.2, 2.0]), "b": ([0], [7.0])})
+    assert list(figure.data[0].x) == pytest.approx([300.0, 400.0])
+    assert list(figure.data[0].y) == pytest.approx([-10.0, 0.0])
+    assert list(figure.data[1].y) == [0.0]
 
 
 def test_large_clouds_are_thinned() -> None:

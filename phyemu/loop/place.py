@@ -1,0 +1,169 @@
+"""The place whose channel the loop is about: an emulated world, or what real captures hold back.
+
+The loop sounds it and sends frames through it, and knows nothing else of it.
+"""
+
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from phyemu.channel import ChannelModel, with_snr, world
+from phyemu.errors import FitError
+from phyemu.fitting import FitConfig, FitMethod, fit_channel
+from phyemu.iq import open_recording
+from phyemu.loop.config import LoopConfig
+from phyemu.progress import ProgressCallback
+from phyemu.radio import EmulatedRadio, record_bursts
+from phyemu.sounding import Sounding, SoundingConfig, save_soundings, sound_recording
+from phyemu.waveform import sounder_waveform
+
+__all__ = ["CARRIER_HZ", "CapturedPlace", "EmulatedPlace", "Place", "place_of", "radio_at"]
+
+CARRIER_HZ = 2.4e9
+_MIN_FRAMES = 4
+
+
+class Place(Protocol):
+    """Where the loop takes its soundings, and what its frames go through."""
+
+    def sound(self, folder: Path, progress: ProgressCallback) -> list[Sounding]:
+        """Return the soundings that the fit may use; recordings are left in `folder`."""
+
+    def channel(self) -> ChannelModel:
+        """Return what the frames go through; the loop only transmits into it."""
+
+
+def place_of(config: LoopConfig) -> Place:
+    """Return the place that the settings name."""
+    return CapturedPlace(config) if config.captures else EmulatedPlace(config)
+
+
+def radio_at(model: ChannelModel, config: LoopConfig, *, power: float) -> EmulatedRadio:
+    """Return a radio in `model` whose session depends on the loop's seed alone.
+
+    Args:
+        model: The channel.
+        config: The loop's settings.
+        power: Mean sample power while transmitting with all symbols at peak.
+    """
+    return EmulatedRadio(
+        model,
+        sample_rate_hz=config.frame.sample_rate_hz,
+        symbol_rate_hz=config.frame.symbol_rate_hz,
+        reference_power=power,
+        seed=config.seed,
+        center_frequency_hz=CARRIER_HZ,
+        gain_db=config.air.receive_gain_db,
+    )
+
+
+class EmulatedPlace:
+    """An emulated world, sounded with our own sounder."""
+
+    def __init__(self, config: LoopConfig) -> None:
+        """Name the world of the settings; raises ConfigError when it is unknown."""
+        self._config = config
+        self._world = world(config.world)
+
+    def channel(self) -> ChannelModel:
+        """Return the world's channel."""
+        return self._world.model
+
+    def sound(self, folder: Path, progress: ProgressCallback) -> list[Sounding]:
+        """Transmit bursts into the world, record them, and sound the recording."""
+        config = self._config
+        # As strong on the air as the frames: the same mean power, so that the radio sees one link.
+        power = config.frame.reference_power(config.air.amplitude)
+        sounder = config.sounding.sounder_format(config.frame.sample_rate_hz)
+        burst = (power**0.5 * sounder_waveform(sounder)).numpy().astype(np.complex64)
+        path = record_bursts(
+            radio_at(self._world.model, config, power=power),
+            [burst] * config.sounding.bursts,
+            folder / "sounding.sigmf",
+            interval_s=config.sounding.interval_s,
+            description=f"Emulated: sounding bursts through the world {self._world.name}",
+            global_fields={
+                "phyemu:waveform": "sounder",
+                "phyemu:sounder": sounder.to_dict(),
+                "phyemu:reference_power": power,
+            },
+            force=True,
+            stage="record sounding",
+            progress=progress,
+        )
+        return _sound([path], config, folder, progress)
+
+
+class CapturedPlace:
+    """A link in real recordings: the first frames are for the fit, the last ones stand for it."""
+
+    def __init__(self, config: LoopConfig) -> None:
+        """Name the recordings of the settings."""
+        self._config = config
+        self._soundings: list[Sounding] | None = None
+
+    def sound(self, folder: Path, progress: ProgressCallback) -> list[Sounding]:
+        """Sound the recordings and return the frames that are not held out."""
+        fitted, _ = self._split(folder, progress)
+        return fitted
+
+    def channel(self) -> ChannelModel:
+        """Return the measured responses of the held-out frames, played back.
+
+        Raises:
+            FitError: `sound` was not called, or too few frames are held out.
+        """
+        config = self._config
+        _, held_out = self._split(None, None)
+        fit = fit_channel(
+            held_out,
+            FitConfig(
+                name="held-out frames",
+                method=FitMethod.MEASURED,
+                transmitter=config.transmitter,
+                max_paths=config.sounding.max_paths,
+                seed=config.seed,
+            ),
+        )
+        model: ChannelModel = fit.model
+        return model if config.snr_db is None else with_snr(model, config.snr_db)
+
+    def _split(
+        self, folder: Path | None, progress: ProgressCallback | None
+    ) -> tuple[list[Sounding], list[Sounding]]:
+        if self._soundings is None:
+            if folder is None or progress is None:
+                raise FitError("the captures have not been sounded")
+            paths = [Path(name) for name in self._config.captures]
+            self._soundings = _sound(paths, self._config, folder, progress)
+        fitted, held_out = [], []
+        for sounding in self._soundings:
+            if sounding.transmitter != self._config.transmitter:
+                continue
+            kept = round(sounding.num_frames * (1 - self._config.sounding.holdout))
+            if min(kept, sounding.num_frames - kept) < _MIN_FRAMES:
+                continue
+            index = np.arange(sounding.num_frames)
+            fitted.append(sounding.select(index[:kept]))
+            held_out.append(sounding.select(index[kept:]))
+        if not fitted:
+            raise FitError(
+                f"{', '.join(self._config.captures)}: too few frames of transmitter "
+                f"{self._config.transmitter} to fit and to hold some out; give longer captures"
+            )
+        return fitted, held_out
+
+
+def _sound(
+    paths: list[Path], config: LoopConfig, folder: Path, progress: ProgressCallback
+) -> list[Sounding]:
+    found: list[Sounding] = []
+    for number, path in enumerate(paths):
+        with open_recording(path) as recording:
+            soundings = sound_recording(
+                recording, SoundingConfig(max_paths=config.sounding.max_paths), progress=progress
+            )
+        save_soundings(soundings, folder / f"sounding-{number}.h5", force=True)
+        found += soundings
+    return found
