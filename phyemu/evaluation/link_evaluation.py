@@ -160,7 +160,8 @@ def snr_range(text: str) -> tuple[float, ...]:
     try:
         if ":" in text:
             start, stop, step = (float(word) for word in text.split(":"))
-            values = [start + step * k for k in range(int((stop - start) / step + 1e-9) + 1)]
+            count = min(int((stop - start) / step + 1e-9) + 1, _MAX_POINTS + 1)
+            values = [start + step * k for k in range(count)]
         else:
             values = [float(word) for word in text.split(",")]
     except (ValueError, ZeroDivisionError, OverflowError) as exc:

@@ -101,7 +101,7 @@ def score_frames(
         channel=channel,
         fidelity=fidelity,
         num_images=num_images,
-        accuracy=100 * float((predictions == sent.labels).float().mean()),
+        accuracy=100 * int((predictions == sent.labels).sum()) / num_images,
         ser=1 - float(np.mean(right)),
         frames_sent=reception.frames_sent,
         frames_lost=reception.frames_lost,

@@ -19,7 +19,7 @@ __all__ = ["preset"]
 def preset(dataset: str, channel: str, *, seed: int = 0) -> TrainConfig:
     """Return the settings to begin with for a dataset.
 
-    The digits get a small ResNet-8 cut where its map is 8x8 (64 symbols an image); everything else
+    The digits get a small ResNet-8 cut where its map is 16x16 (256 symbols an image); everything else
     the paper's cut behind the first stage of a ResNet-20 (1024 symbols for 32x32 pixels), a
     backbone fine-tuned from given weights or trained for 60 epochs, and a PhyDNN of 15 epochs.
     Against the paper: distances in place of inner products, learning rates that fall, distillation
@@ -54,7 +54,7 @@ def preset(dataset: str, channel: str, *, seed: int = 0) -> TrainConfig:
         backbone=BackboneConfig(depth=8, width=8, epochs=12, batch_size=64),
         phydnn=replace(
             general.phydnn,
-            split="layer3",
+            split="layer2",
             epochs=(10,),
             batch_size=32,
             backbone_learning_rate=1e-3,

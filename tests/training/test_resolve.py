@@ -17,7 +17,7 @@ def test_options_come_before_the_file_before_the_preset(tmp_path: Path) -> None:
     config = resolve_config({"seed": 9, "backbone.name": "resnet14"}, file=path)
     assert (config.seed, config.backbone.depth) == (9, 14)
     assert (config.phydnn.binding, config.link.channel) == (0.5, "awgn:3")
-    assert config.phydnn.split == "layer3"  # of the preset
+    assert config.phydnn.split == "layer2"  # of the preset
 
 
 def test_one_number_of_epochs_serves_every_order() -> None:

@@ -1,0 +1,62 @@
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from phyemu_cli.main import main
+
+QUICK = ["--dataset", "digits", "--limit", "40", "--backbone-epochs", "1", "--epochs", "1"]
+
+
+@pytest.fixture
+def runner() -> CliRunner:
+    return CliRunner()
+
+
+def test_json_says_what_came_out_and_resume_gives_it_again(
+    runner: CliRunner, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    orders = ["--order", "8", "--order", "4"]
+    arguments = ["train", *QUICK, *orders, "--channel", "awgn:12", "-o", str(run), "--json"]
+    first = runner.invoke(main, [*arguments, "--quiet"])
+    assert first.exit_code == 0, first.output
+    report = json.loads(first.stdout)
+    assert [stage["order"] for stage in report["phydnn"]] == [8, 4]
+    again = runner.invoke(main, ["train", "-o", str(run), "--resume", "--json", "--quiet"])
+    assert again.exit_code == 0, again.output
+    assert json.loads(again.stdout) == report
+
+
+def test_text_names_every_order(runner: CliRunner, tmp_path: Path) -> None:
+    config = tmp_path / "t.toml"
+    config.write_text(
+        "[data]\nlimit = 40\n[backbone]\nepochs = 1\nwidth = 4\n"
+        '[phydnn]\norders = [4]\nepochs = [1]\n[link]\nchannel = "awgn:9"\n',
+        encoding="utf-8",
+    )
+    arguments = ["train", "--config", str(config), "-o", str(tmp_path / "run"), "--quiet"]
+    result = runner.invoke(main, arguments)
+    assert result.exit_code == 0, result.output
+    assert "M = 4" in result.stdout
+    assert "awgn:9" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--channel", "nowhere"], "nowhere"),
+        (["--channel", "awgn:12", "--dataset", "digit"], "did you mean digits"),
+        (["--channel", "awgn:12", "--backbone", "vgg"], "resnet8"),
+        (["--channel", "awgn:12", "--order", "4", "--order", "8"], "must fall"),
+        (["--channel", "awgn:12", "--split", "layer9"], "layer9"),
+    ],
+)
+def test_bad_settings_give_one_line_and_exit_1(
+    runner: CliRunner, tmp_path: Path, arguments: list[str], message: str
+) -> None:
+    quick = ["--limit", "40", "--backbone-epochs", "1", "--epochs", "1", "--quiet"]
+    result = runner.invoke(main, ["train", *quick, *arguments, "-o", str(tmp_path / "run")])
+    assert result.exit_code == 1
+    assert message in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1

@@ -1,0 +1,32 @@
+import shutil
+from pathlib import Path
+
+import pytest
+
+from phyemu.errors import CheckpointError
+from phyemu.evaluation import load_exported
+from phyemu.waveform import psk
+
+
+def test_a_folder_gives_the_smallest_a_number_or_a_file_the_one_asked_for(run: Path) -> None:
+    assert load_exported(run).order == 4
+    assert load_exported(run, order=8).order == 8
+    assert load_exported(run / "tail" / "m8.safetensors").order == 8
+    assert load_exported(run).constellation.points.tolist() == psk(4).points.tolist()
+    assert load_exported(run).symbols_per_image == 256
+
+
+def test_what_is_not_there_is_refused(run: Path, tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="no exported PhyDNN"):
+        load_exported(tmp_path)
+    with pytest.raises(CheckpointError, match=r"order 16, but \[4, 8\]"):
+        load_exported(run, order=16)
+
+
+def test_a_head_and_a_tail_of_different_exports_are_refused(run: Path, tmp_path: Path) -> None:
+    mixed = tmp_path / "mixed"
+    shutil.copytree(run, mixed)
+    for suffix in (".safetensors", ".json"):
+        shutil.copy(run / "head" / f"m8{suffix}", mixed / "head" / f"m4{suffix}")
+    with pytest.raises(CheckpointError, match="different dictionaries"):
+        load_exported(mixed)
