@@ -36,8 +36,8 @@ class SoundingRun:
         holdout: Share of the frames that check the fit, in (0, 0.5].
     """
 
-    bursts: int = 240
-    interval_s: float = 0.15
+    bursts: int = 320
+    interval_s: float = 0.1
     length: int = 512
     repetitions: int = 9
     max_paths: int = 16
