@@ -19,11 +19,11 @@ __all__ = ["preset"]
 def preset(dataset: str, channel: str, *, seed: int = 0) -> TrainConfig:
     """Return the settings to begin with for a dataset.
 
-    The digits get a small ResNet-8 cut where its map is 16x16 (256 symbols an image); everything else
-    the paper's cut behind the first stage of a ResNet-20 (1024 symbols for 32x32 pixels), a
+    The digits get a small ResNet-8 cut where its map is 16x16 (256 symbols an image); everything
+    else the paper's cut behind the first stage of a ResNet-20 (1024 symbols for 32x32 pixels), a
     backbone fine-tuned from given weights or trained for 60 epochs, and a PhyDNN of 15 epochs.
-    Against the paper: distances in place of inner products, learning rates that fall, distillation
-    from the backbone; the reasons are in docs/training.md.
+    Against the paper: distances in place of inner products, learning rates that fall, and for
+    all but the digits distillation from the backbone; the reasons are in docs/training.md.
 
     Args:
         dataset: As `phyemu.datasets.load_dataset` reads it.
@@ -35,6 +35,7 @@ def preset(dataset: str, channel: str, *, seed: int = 0) -> TrainConfig:
         data=DataConfig(dataset=dataset),
         link=LinkConfig(channel=channel),
         precision=Precision.BFLOAT16,
+        channels_last=True,
         backbone=BackboneConfig(epochs=60),
         phydnn=PhyDnnConfig(
             split="layer1",
@@ -51,6 +52,7 @@ def preset(dataset: str, channel: str, *, seed: int = 0) -> TrainConfig:
     return replace(
         general,
         precision=Precision.FLOAT32,
+        channels_last=False,
         backbone=BackboneConfig(depth=8, width=8, epochs=12, batch_size=64),
         phydnn=replace(
             general.phydnn,

@@ -27,5 +27,5 @@ def test_a_sweep_becomes_a_picture_also_where_no_error_occurs(tmp_path: Path) ->
 
 
 def test_another_suffix_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="one of .png"):
+    with pytest.raises(ConfigError, match=r"one of \.png"):
         plot_sweep({}, (), tmp_path / "sweep.gif")
