@@ -165,7 +165,7 @@ class FrameDecoder:
         sample_start: int,
         num_symbols: int,
     ) -> Tensor:
-        """Return the equalised block spectra of the first symbols of a frame.
+        """Return the equalised block spectra of a frame's first symbols, DC and carrier undone.
 
         Args:
             iq: Samples around the frame, (num_samples,), complex; gradients flow to them.
@@ -182,7 +182,7 @@ class FrameDecoder:
             origin=sample_start - begin,
         )
         spectra = block_spectra(
-            part * torch.from_numpy(turns).to(part),
+            (part - found.dc_offset) * torch.from_numpy(turns).to(part),
             first_peak=sample_start - begin + self._format.pulse_delay_samples,
             num_symbols=num_symbols,
             sps=self._sps,

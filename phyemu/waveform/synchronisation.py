@@ -1,4 +1,9 @@
-"""Fine synchronisation of a frame by its known first symbols: carrier, timing, channel, noise."""
+"""Fine synchronisation of a frame by its known first symbols: carrier, timing, channel, DC, noise.
+
+A receiver's DC offset is a tone at minus the carrier offset once that is undone. It is fitted
+jointly with the channel, by taking the tone out of both sides of the least squares, so it depends
+on known symbols only: a payload may have any mean.
+"""
 
 import math
 from dataclasses import dataclass
@@ -37,12 +42,14 @@ class Synchronisation:
         channel: Response on the sample grid moved by `timing_samples`, phase that of the carrier
             at `sample_start`.
         first_delay: Delay of the first tap [samples].
+        dc_offset: Constant on all samples [full scale]; 0 where it does not rise above the noise.
     """
 
     cfo_hz: float
     timing_samples: float
     channel: ChannelEstimate
     first_delay: int
+    dc_offset: complex
 
 
 def carrier(num_samples: int, frequency: float, *, origin: int) -> NDArray[np.complex64]:
@@ -103,7 +110,7 @@ def synchronise(
     late_symbols: int,
     frame_format: FrameFormat,
 ) -> Synchronisation:
-    """Return carrier, timing, channel and noise from the first symbols of a frame.
+    """Return carrier, timing, channel, DC and noise from the first symbols of a frame.
 
     Args:
         iq: Samples that hold the known symbols, (num_samples,), complex64; what lies outside
@@ -144,20 +151,60 @@ def synchronise(
     received = _advance(received, timing_samples)[_PAD:-_PAD]
     inner = instants[_PAD:-_PAD]
     # The carrier by the strongest path, then by all paths: each sharpens the other.
-    for model in (strongest, None):
-        if model is None:
-            channel = estimate_channel(torch.from_numpy(received), shape)
-            model = (shape.matrix @ channel.response).numpy()
-        step = _residual_frequency(received, model, inner)
+    for whole in (False, True):
+        tone = _tone(frequency, inner)
+        if whole:
+            response = _estimate(received, shape, tone).response
+            model = (shape.matrix @ response).numpy()
+        else:
+            free = strongest - tone * np.vdot(tone, strongest)
+            model = strongest * (np.vdot(free, received) / np.vdot(free, free))
+        level = np.vdot(tone, received - model)
+        step = _residual_frequency(received - level * tone, model, inner)
         frequency += step
         received = received * np.exp(-2j * np.pi * step * inner)
-    channel = estimate_channel(torch.from_numpy(received), shape)
+    tone = _tone(frequency, inner)
+    channel = _estimate(received, shape, tone)
+    model = (shape.matrix @ channel.response).numpy()
+    level = complex(np.vdot(tone, received - model))
+    level *= _shrinkage(level, float(channel.noise_variance))
+    # The tone was moved to earlier together with the samples.
+    turn = complex(np.exp(2j * np.pi * frequency * timing_samples))
     return Synchronisation(
         cfo_hz=frequency * frame_format.sample_rate_hz,
         timing_samples=timing_samples,
         channel=channel,
         first_delay=first_delay,
+        dc_offset=level * turn / math.sqrt(rows),
     )
+
+
+def _tone(frequency: float, instants: NDArray[np.int64]) -> NDArray[np.complex128]:
+    """Return what DC becomes when the carrier offset is undone, with unit energy."""
+    tone: NDArray[np.complex128] = np.exp(-2j * np.pi * frequency * instants)
+    return tone / math.sqrt(len(instants))
+
+
+def _estimate(
+    iq: NDArray[np.complex128], shape: KnownWaveform, tone: NDArray[np.complex128]
+) -> ChannelEstimate:
+    """Return the channel estimated jointly with the amplitude of a tone."""
+    part = shape.matrix.mH @ torch.from_numpy(tone)
+    gram = shape.gram - torch.outer(part, part.conj())
+    free = iq - tone * np.vdot(tone, iq)
+    found = estimate_channel(torch.from_numpy(free), KnownWaveform(shape.matrix, gram))
+    # The tone took one of the degrees of freedom.
+    return ChannelEstimate(found.response, found.noise_variance * (len(iq) / (len(iq) - 1.0)))
+
+
+def _shrinkage(level: complex, noise_variance: float) -> float:
+    """Return the Wiener gain of a value seen in noise, its power estimated from itself.
+
+    Twice the noise, so that where there is no DC, what is taken off is 6 % of what plain least
+    squares would add: 0.002 dB.
+    """
+    power = abs(level) ** 2
+    return max(1.0 - 2.0 * noise_variance / power, 0.0) if power > 0.0 else 0.0
 
 
 def _cut(iq: NDArray[np.complex64], begin: int, count: int) -> NDArray[np.complex64]:

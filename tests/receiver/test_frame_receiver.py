@@ -203,6 +203,31 @@ def test_phase_noise_is_followed() -> None:
     assert rate < limit + 3 * math.sqrt(limit / 24_000)
 
 
+@pytest.mark.parametrize("cfo_hz", [0.0, 5e3, 61e3])
+def test_a_dc_offset_costs_no_more_than_white_noise_may(cfo_hz: float) -> None:
+    size, count, snr_db = 4000, 10, 18.0
+    iq, symbols, _ = _sent(psk(16), size, count, seed=30)
+    # Samples of symbols at peak have the mean power 1/2; DC is 20 dB below.
+    offset = math.sqrt(0.5 * 1e-2) * np.exp(1j)
+    frames = _receive((_noisy(iq, snr_db, seed=31, cfo_hz=cfo_hz) + offset).astype("c8"), psk(16))
+    assert [frame.frame_index for frame in frames] == list(range(count))
+    rate = _errors(frames, symbols, size, psk(16)) / (size * count)
+    # The bound of test_error_rate_is_within_0_3_db_of_theory; left in, DC triples the errors.
+    limit = psk_symbol_error_rate(16, snr_db - 0.3)
+    assert rate < limit + 3 * math.sqrt(limit * (1 - limit) / (size * count))
+
+
+def test_a_payload_of_one_symbol_does_not_pass_for_dc() -> None:
+    points = torch.full((4000,), 3, dtype=torch.int64)
+    iq, _ = transmit_waveform(
+        modulate(points, psk(16)), frame_format=FrameFormat(), amplitude=1.0, gap_samples=2500
+    )
+    (frame,) = _receive(_noisy(iq.numpy(), 18.0, seed=32), psk(16))
+    rate = _errors([frame], points.numpy(), 4000, psk(16)) / 4000
+    limit = psk_symbol_error_rate(16, 18.0 - 0.3)
+    assert rate < limit + 3 * math.sqrt(limit * (1 - limit) / 4000)
+
+
 def test_qam_is_decided_by_amplitude_too() -> None:
     iq, symbols, _ = _sent(qam(16), 6000, 2, seed=17)
     frames = _receive(0.01 * _noisy(iq, 24.0, seed=18, cfo_hz=20e3), qam(16))

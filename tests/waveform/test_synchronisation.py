@@ -64,6 +64,25 @@ def test_carrier_timing_and_noise_come_close_to_their_bounds(snr_db: float) -> N
     assert noise.mean() == pytest.approx(1.0, abs=0.03 + 5 / math.sqrt(267 * trials))
 
 
+@pytest.mark.parametrize("cfo_hz", [0.0, 3e3, -90e3])
+def test_a_dc_offset_is_told_from_channel_and_noise(cfo_hz: float) -> None:
+    rng = np.random.default_rng(3)
+    offset = 0.1 * np.exp(2j)
+    errors, absent = [], []
+    for _ in range(30):
+        iq = _received(rng, cfo_hz=cfo_hz, delay=0.3, snr_db=20.0)
+        absent.append(_synchronise(iq, cfo_hz).dc_offset)
+        found = _synchronise((iq + offset).astype(np.complex64), cfo_hz)
+        errors.append(found.dc_offset - offset)
+        assert np.abs(found.channel.response.numpy()).argmax() == -found.first_delay
+    # 255 samples of variance 0.01; 30 complex estimates: 5 / sqrt(30) of it. The channel's taps
+    # and the edges of the fractional delay take a little more.
+    expected = 0.01 / 255
+    assert np.mean(np.abs(errors) ** 2) < 1.3 * expected * (1 + 5 / math.sqrt(30))
+    # Behind the Wiener gain, 6 % of it is left on average.
+    assert np.mean(np.abs(absent) ** 2) < 0.5 * expected
+
+
 def test_the_response_holds_two_paths_where_they_are() -> None:
     rng = np.random.default_rng(2)
     iq = _received(rng, cfo_hz=0.0, delay=0.0, snr_db=30.0)
