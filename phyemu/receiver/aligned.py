@@ -101,7 +101,7 @@ def receive_aligned(
             pending = decoder.read_header(samples, sample_start=start, cfo_hz=found.cfo_hz)
             measured = decoder.measure(
                 samples,
-                pending.synchronisation,
+                pending,
                 header,
                 sample_start=start,
                 truncated=False,

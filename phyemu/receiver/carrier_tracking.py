@@ -66,9 +66,10 @@ def track_carrier(
     gap = float(np.diff(positions).max(initial=1))
     wander = tracked.walk.step_variance / PHASE_BLOCK * gap / 6.0
     assumed = noise + wander
+    correction = _correction(tracked, gain)
+    points: NDArray[np.complex64] = symbols * correction
     for _ in range(_MOST_PASSES):
         before = tracked.phase
-        points = _corrected(symbols, tracked, gain)
         means, uncertainty, energy = posterior_moments(
             points, constellation, noise_variance=assumed
         )
@@ -76,7 +77,8 @@ def track_carrier(
         uncertainty[positions] = 0.0
         energy[positions] = np.square(np.abs(values))
         tracked = refine_phase(points, means, uncertainty, known, tracked, noise_variance=noise)
-        points = _corrected(symbols, tracked, gain)
+        correction = _correction(tracked, gain)
+        points = symbols * correction
         errors = np.square(np.abs(points)) + energy - 2.0 * (points * means.conj()).real
         # Uncertain decisions understate their own errors: they count as far as they are certain.
         certain = 1.0 - min(float(uncertainty.mean()) * 2.0 / noise, 1.0)
@@ -86,7 +88,7 @@ def track_carrier(
         if float(np.square(tracked.phase - before).mean()) < _CONVERGED * noise:
             break
     return CarrierTrack(
-        correction=_correction(tracked, gain),
+        correction=correction,
         drift=tracked.walk.drift / PHASE_BLOCK,
         noise_variance=noise,
     )
@@ -111,10 +113,3 @@ def _correction(tracked: TrackedPhase, gain: float) -> NDArray[np.complex64]:
     np.sin(-angles, out=result.imag)
     result /= np.float32(gain)
     return result
-
-
-def _corrected(
-    symbols: NDArray[np.complex64], tracked: TrackedPhase, gain: float
-) -> NDArray[np.complex64]:
-    points: NDArray[np.complex64] = symbols * _correction(tracked, gain)
-    return points

@@ -18,7 +18,6 @@ from phyemu.waveform import (
     FrameFormat,
     FrameLayout,
     Header,
-    decide,
     decode_header,
     encode_header,
     frame_layout,
@@ -34,10 +33,13 @@ from phyemu.waveform.equalisation import (
     mmse_equaliser,
     symbols_of_spectra,
 )
+from phyemu.waveform.modulation import squared_errors
 from phyemu.waveform.synchronisation import Synchronisation, carrier, synchronise
 from phyemu.waveform.timing_tracking import clock_offset_ppm
 
 __all__ = ["FrameDecoder", "FrameMeasurement", "PendingFrame"]
+
+_HEADER_POWER = 1.0  # mean power of preamble and header; PSK has the same
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
@@ -133,7 +135,7 @@ class FrameDecoder:
             late_symbols=self._config.late_symbols,
             frame_format=self._format,
         )
-        equaliser = self._equaliser(found, symbol_power=1.0)
+        equaliser = self._equaliser(found, symbol_power=_HEADER_POWER)
         spectra = self.spectra(
             torch.from_numpy(iq),
             found,
@@ -204,7 +206,7 @@ class FrameDecoder:
     def measure(
         self,
         iq: NDArray[np.complex64],
-        found: Synchronisation,
+        pending: PendingFrame,
         header: Header,
         *,
         sample_start: int,
@@ -214,14 +216,17 @@ class FrameDecoder:
 
         Args:
             iq: Samples around the frame, (num_samples,), complex64.
-            found: The synchronisation.
+            pending: What `read_header` returned.
             header: Of the frame.
             sample_start: First sample of the frame in `iq`.
             truncated: The stream ends with `iq`, inside the frame.
         """
         layout = frame_layout(self._format, header.payload_symbols)
         total = layout.num_symbols
-        equaliser = self._equaliser(found, symbol_power=self._constellation.mean_power)
+        found, equaliser = pending.synchronisation, pending.equaliser
+        power = self._constellation.mean_power
+        if power != _HEADER_POWER:
+            equaliser = self._equaliser(found, symbol_power=power)
         spectra = self.spectra(
             torch.from_numpy(iq), found, equaliser, sample_start=sample_start, num_symbols=total
         )
@@ -281,7 +286,7 @@ class FrameDecoder:
             truncated: The stream ends with `iq`, inside the frame.
         """
         found = pending.synchronisation
-        measured = self.measure(iq, found, header, sample_start=sample_start, truncated=truncated)
+        measured = self.measure(iq, pending, header, sample_start=sample_start, truncated=truncated)
         corrected = measured.symbols * measured.track.correction
         payload = measured.layout.payload_positions.numpy()
         there = int(np.searchsorted(payload, measured.received))
@@ -293,8 +298,7 @@ class FrameDecoder:
         posteriors[:there] = symbol_posteriors(
             mine, self._constellation, noise_variance=measured.track.noise_variance
         ).numpy()
-        nearest = self._constellation.points[decide(mine, self._constellation)]
-        error = float((mine - nearest).abs().square().mean()) if there else math.nan
+        error = float(squared_errors(mine, self._constellation).mean()) if there else math.nan
         samples = self._format.frame_samples(header.payload_symbols)
         turns_per_symbol = measured.track.drift / (2.0 * math.pi)
         return ReceivedFrame(

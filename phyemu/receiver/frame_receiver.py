@@ -16,6 +16,7 @@ from phyemu.waveform.detection import Detection, PreambleDetector
 __all__ = ["FrameReceiver", "receive_frames"]
 
 _SEARCH_SAMPLES = 1 << 15
+_FIRST_SEARCH_SAMPLES = 1 << 12  # behind a frame, where the next one often follows at once
 
 
 class FrameReceiver:
@@ -52,6 +53,7 @@ class FrameReceiver:
         )
         self._buffer = SampleBuffer()
         self._position = 0  # next start to search
+        self._starts = _FIRST_SEARCH_SAMPLES
         self._detection: Detection | None = None  # its sample_start counts from the stream's start
         self._pending: PendingFrame | None = None
 
@@ -107,7 +109,7 @@ class FrameReceiver:
         begin, available = self._position, self._buffer.stop
         if begin >= available:
             return False
-        starts = _SEARCH_SAMPLES
+        starts = self._starts
         if available < begin + starts + self._detector.overlap:
             if not last:
                 return False
@@ -119,6 +121,7 @@ class FrameReceiver:
         found = self._detector.search(window, starts)
         if found is None:
             self._position = begin + starts
+            self._starts = min(2 * starts, _SEARCH_SAMPLES)
         else:
             self._detection = Detection(
                 sample_start=begin + found.sample_start,
@@ -190,6 +193,7 @@ class FrameReceiver:
         self._detection = None
         self._pending = None
         self._position = position
+        self._starts = _FIRST_SEARCH_SAMPLES
 
 
 def receive_frames(

@@ -115,6 +115,13 @@ def _solve(
     iq: Tensor, projected: Tensor, gram: Tensor, taken: Tensor, counts: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Return the least squares over the first `counts` taps taken, and what they leave."""
+    energy = iq.abs().square().sum(-1)
+    least = 1e-12 * energy.detach() + torch.finfo(energy.dtype).tiny
+    if taken.shape[1] == 1:  # as on every AWGN channel: no system to solve
+        right = projected.gather(1, taken)
+        values = right / gram.diagonal().real[taken]
+        explained = (right.conj() * values).real.sum(-1)
+        return values, torch.maximum(energy - explained, least)
     active = torch.arange(taken.shape[1], device=taken.device) < counts[:, None]
     both = active[:, :, None] & active[:, None, :]
     part = gram[taken[:, :, None], taken[:, None, :]]
@@ -122,9 +129,7 @@ def _solve(
     part = torch.where(both, part, identity * gram.diagonal().real.max())
     right = torch.where(active, projected.gather(1, taken), torch.zeros_like(projected[:, :1]))
     values = torch.linalg.solve(part, right)
-    energy = iq.abs().square().sum(-1)
     explained = (right.conj() * values).real.sum(-1)
-    least = 1e-12 * energy.detach() + torch.finfo(energy.dtype).tiny
     return values, torch.maximum(energy - explained, least)
 
 

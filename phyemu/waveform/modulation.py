@@ -14,6 +14,7 @@ __all__ = [
     "modulate",
     "modulate_probabilities",
     "psk_symbol_error_rate",
+    "squared_errors",
     "symbol_posteriors",
 ]
 
@@ -62,16 +63,24 @@ def modulate_probabilities(probabilities: Tensor, constellation: Constellation) 
     return torch.view_as_complex((probabilities @ coordinates).contiguous())
 
 
-def _logits(points: Tensor, constellation: Constellation) -> Tensor:
+def _logits(
+    points: Tensor, constellation: Constellation, noise_variance: Tensor | None = None
+) -> Tensor:
     """Return 2 Re(y c_m*) - |c_m|^2 = |y|^2 - |y - c_m|^2, (..., M, num_symbols).
 
-    Symbols come last: over some ten contiguous values, torch's reductions are ten times slower.
+    Divided by the noise variance, (..., num_symbols) or (1,), where there is one. Symbols come
+    last: over some ten contiguous values, torch's reductions are ten times slower.
     """
     if not points.is_complex():
         raise SignalError(f"points must be complex, got {points.dtype}")
     received = torch.stack([points.real, points.imag], dim=-2)
     coordinates = torch.view_as_real(constellation.points).to(received.dtype)
-    return 2.0 * (coordinates @ received) - coordinates.square().sum(-1)[:, None]
+    energies = coordinates.square().sum(-1)[:, None]
+    if noise_variance is None:
+        return coordinates @ (2.0 * received) - energies
+    # Scaled before the product, which has M rows for two.
+    variance = noise_variance[..., None, :]
+    return coordinates @ (received * (2.0 / variance)) - energies / variance
 
 
 def symbol_posteriors(
@@ -94,12 +103,29 @@ def symbol_posteriors(
         SignalError: `points` is not complex.
         ConfigError: The variance is not positive and finite.
     """
-    logits = _logits(points, constellation)
-    variance = torch.as_tensor(noise_variance, dtype=logits.dtype, device=logits.device)
+    if not points.is_complex():
+        raise SignalError(f"points must be complex, got {points.dtype}")
+    variance = torch.as_tensor(noise_variance, dtype=points.real.dtype, device=points.device)
     variance = variance.reshape(variance.shape or (1,))
     if not bool((torch.isfinite(variance) & (variance > 0)).all()):
         raise ConfigError(f"noise_variance must be positive and finite, got {noise_variance}")
-    return torch.softmax(logits / variance[..., None, :], dim=-2).transpose(-1, -2)
+    return torch.softmax(_logits(points, constellation, variance), dim=-2).transpose(-1, -2)
+
+
+def squared_errors(points: Tensor, constellation: Constellation) -> Tensor:
+    """Return |y - c|^2 to the nearest constellation point, (..., num_symbols), float64.
+
+    Args:
+        points: Received points y, (..., num_symbols), complex.
+        constellation: The points c_m.
+
+    Raises:
+        SignalError: `points` is not complex.
+    """
+    # Two numbers near 1 are subtracted: that needs double precision.
+    exact = points.detach().to(torch.complex128)
+    energy = exact.real.square() + exact.imag.square()
+    return (energy - _logits(exact, constellation).amax(-2)).clamp(min=0.0)
 
 
 def decide(points: Tensor, constellation: Constellation) -> Tensor:

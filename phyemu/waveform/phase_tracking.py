@@ -55,15 +55,13 @@ class TrackedPhase:
 
 def _spread(walk: SmoothedWalk, num_symbols: int) -> TrackedPhase:
     """Return the phase of each symbol, linear between the middles of blocks."""
-    middles = (np.arange(len(walk.values)) + 0.5) * PHASE_BLOCK - 0.5
-    symbols = np.arange(num_symbols, dtype=np.float64)
-    phase = np.interp(symbols, middles, walk.values)
-    # Beyond the outer middles the drift goes on.
-    head = symbols < middles[0]
-    phase[head] += walk.drift / PHASE_BLOCK * (symbols[head] - middles[0])
-    tail = symbols > middles[-1]
-    phase[tail] += walk.drift / PHASE_BLOCK * (symbols[tail] - middles[-1])
-    return TrackedPhase(walk=walk, phase=phase)
+    values = walk.values
+    # Beyond the outer middles the drift goes on: a block more on either side.
+    knots = np.concatenate([[values[0] - walk.drift], values, [values[-1] + walk.drift]])
+    places = (np.arange(PHASE_BLOCK) + 0.5) / PHASE_BLOCK
+    lines = knots[:-1, None] + np.diff(knots)[:, None] * places
+    first = PHASE_BLOCK // 2
+    return TrackedPhase(walk=walk, phase=lines.reshape(-1)[first : first + num_symbols])
 
 
 def track_known_phase(
@@ -121,8 +119,13 @@ def _steady_frequency(
     # An eighth of a turn over the frame between candidates.
     step = 2.0 * math.pi / (8.0 * max(length, 1.0))
     count = min(math.ceil(4.0 * deviation / step), 4096)
+    # Candidate 16 a + b by two short tables; not one product with a large one, for which BLAS
+    # starts threads.
+    groups = -(-(2 * count + 1) // 16)
+    coarse = np.exp(-1j * np.multiply.outer(np.arange(groups) * 16 - count, step * times))
+    fine = np.exp(-1j * np.multiply.outer(np.arange(16), step * times)) * sums
+    powers = np.abs(np.einsum("at,bt->ab", coarse, fine)).reshape(-1)[: 2 * count + 1]
     grid = np.arange(-count, count + 1) * step
-    powers = np.abs(np.exp(-1j * np.multiply.outer(grid, times)) @ sums)
     best = int(powers.argmax())
     if best in (0, 2 * count):
         return float(grid[best])

@@ -7,7 +7,6 @@ a Rauch-Tung-Striebel pass back, but written as one banded system, so that no lo
 The step variance q is that of the largest evidence on a grid.
 """
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,38 +49,40 @@ def smooth_walk(
         return SmoothedWalk(
             values=np.full(count, mean), drift=0.0, step_variance=float(step_variances[0])
         )
-    results = [_solve(values, information, float(q)) for q in step_variances]
-    return max(results, key=lambda item: item[0])[1]
-
-
-def _solve(
-    values: NDArray[np.float64], information: NDArray[np.float64], step_variance: float
-) -> tuple[float, SmoothedWalk]:
-    """Return the log evidence, up to a constant, and the path for one q."""
-    count = len(values)
-    precision = 1.0 / step_variance
-    diagonal = information + 2.0 * precision
-    diagonal[0] -= precision
-    diagonal[-1] -= precision
-    beside = np.full(count - 1, -precision)
+    # One banded system holds those of all candidates, with nothing between them.
+    precisions = 1.0 / step_variances[:, None]
+    diagonals = information + 2.0 * precisions
+    diagonals[:, :1] -= precisions
+    diagonals[:, -1:] -= precisions
+    beside = np.repeat(-precisions, count, axis=1)
+    beside[:, -1] = 0.0
     # L D L^T of a tridiagonal matrix; LAPACK itself, as SciPy's wrappers take longer than it does.
-    pivots, factor, _ = dpttrf(diagonal, beside, overwrite_d=1, overwrite_e=1)
-    # L = D^T D / q applied to the ramp 0 1 2 ... leaves -1 at its start and +1 at its end.
-    ramp = np.zeros((count, 2))
-    ramp[:, 0] = information * values
-    ramp[0, 1], ramp[-1, 1] = -precision, precision
-    solved, _ = dpttrs(pivots, factor, ramp)
-    offset, slope = solved[:, 0], solved[:, 1]
-    curvature = (count - 1) * precision - precision * (slope[-1] - slope[0])
-    drift = precision * (offset[-1] - offset[0]) / max(curvature, 1e-30)
-    path = offset + drift * slope
-    steps = np.diff(path) - drift
-    cost = (information * (values - path) ** 2).sum() + precision * (steps**2).sum()
-    evidence = (
-        -0.5 * cost
-        - 0.5 * np.log(pivots).sum()
-        - 0.5 * (count - 1) * math.log(step_variance)
-        - 0.5 * math.log(max(curvature, 1e-30))
+    pivots, factor, _ = dpttrf(
+        diagonals.reshape(-1), beside.reshape(-1)[:-1], overwrite_d=1, overwrite_e=1
     )
-    walk = SmoothedWalk(values=path, drift=float(drift), step_variance=step_variance)
-    return float(evidence), walk
+    # L = D^T D / q applied to the ramp 0 1 2 ... leaves -1 at its start and +1 at its end.
+    right = np.zeros((2, *diagonals.shape))
+    right[0] = information * values
+    right[1, :, :1], right[1, :, -1:] = -precisions, precisions
+    solved, _ = dpttrs(pivots, factor, right.reshape(2, -1).T)
+    offsets, slopes = solved.T.reshape(right.shape)
+    inner = precisions[:, 0]
+    curvatures = (count - 1) * inner - inner * (slopes[:, -1] - slopes[:, 0])
+    curvatures = np.maximum(curvatures, 1e-30)
+    drifts = inner * (offsets[:, -1] - offsets[:, 0]) / curvatures
+    paths = offsets + drifts[:, None] * slopes
+    steps = np.diff(paths, axis=1) - drifts[:, None]
+    misfits = np.einsum("b,qb->q", information, np.square(values - paths))
+    costs = misfits + inner * np.square(steps).sum(axis=1)
+    evidence = -0.5 * (
+        costs
+        + np.log(pivots).reshape(diagonals.shape).sum(axis=1)
+        + (count - 1) * np.log(step_variances)
+        + np.log(curvatures)
+    )
+    best = int(evidence.argmax())
+    return SmoothedWalk(
+        values=paths[best],
+        drift=float(drifts[best]),
+        step_variance=float(step_variances[best]),
+    )

@@ -8,9 +8,9 @@ preamble the delay is known to be zero, which anchors it.
 """
 
 import math
+from functools import lru_cache
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -40,11 +40,9 @@ def clock_offset_ppm(
         return 0.0
     start = np.exp(2j * np.pi * delay_samples / frame_format.samples_per_symbol)
     values = _correlations(spectra, frame_format) * start
-    # The middle of block b is this many symbols behind the first symbol.
-    centres = np.arange(len(values)) * BLOCK_HOP_SYMBOLS + BLOCK_HOP_SYMBOLS / 2.0
-    offsets = np.linspace(-max_offset_ppm, max_offset_ppm, _GRID)
-    turns = np.multiply.outer(offsets * 1e-6, centres)
-    sums = (np.exp(2j * np.pi * turns) @ values).real / len(values)
+    offsets, turns = _candidates(max_offset_ppm, len(values))
+    # Not by BLAS, which starts threads for a product as small as this.
+    sums = np.einsum("ob,b->o", turns, values).real / len(values)
     spread = float(np.square(np.abs(values)).mean())
     # Scores as log likelihoods of phases seen in noise of the spread that the sums leave.
     noise = max(spread - float(sums.max()) ** 2, 1e-6 * spread)
@@ -59,13 +57,26 @@ def clock_offset_ppm(
     return float(offsets[best] + fraction * (offsets[1] - offsets[0]))
 
 
+@lru_cache(maxsize=8)
+def _candidates(
+    max_offset_ppm: float, num_blocks: int
+) -> tuple[NDArray[np.float64], NDArray[np.complex128]]:
+    """Return the offsets tried [ppm], and how they turn each block back, (offsets, blocks)."""
+    offsets = np.linspace(-max_offset_ppm, max_offset_ppm, _GRID)
+    # The middle of block b is this many symbols behind the first symbol.
+    centres = np.arange(num_blocks) * BLOCK_HOP_SYMBOLS + BLOCK_HOP_SYMBOLS / 2.0
+    return offsets, np.exp(2j * np.pi * np.multiply.outer(offsets * 1e-6, centres))
+
+
 def _correlations(spectra: Tensor, frame_format: FrameFormat) -> NDArray[np.complex128]:
     """Return each block's correlation of its upper with its lower band edge, (num_blocks,)."""
     half = BLOCK_SYMBOLS // 2
     reach = math.floor(half * frame_format.rolloff) - 1
     # Frequency k is k bins above 0: the upper edge lies around 256, the lower one 512 bins below.
-    upper = torch.arange(half - reach, half + reach + 1)
-    lower = (upper - BLOCK_SYMBOLS) % spectra.shape[-1]
-    products = spectra[:, upper] * spectra[:, lower].conj()
-    result: NDArray[np.complex128] = products.sum(-1).numpy().astype(np.complex128)
-    return result
+    values = spectra.numpy()
+    upper = values[:, half - reach : half + reach + 1]
+    # Both edges are one piece: neither wraps around.
+    first = half - reach - BLOCK_SYMBOLS + values.shape[1]
+    lower = values[:, first : first + 2 * reach + 1]
+    result: NDArray[np.complex128] = np.einsum("bk,bk->b", upper, lower.conj())
+    return result.astype(np.complex128)

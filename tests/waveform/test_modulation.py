@@ -18,6 +18,7 @@ from phyemu.waveform import (
     qam,
     symbol_posteriors,
 )
+from phyemu.waveform.modulation import squared_errors
 
 
 def test_one_hot_probabilities_modulate_as_symbols_do(generator: torch.Generator) -> None:
@@ -63,6 +64,20 @@ def test_decisions_are_the_nearest_points(generator: torch.Generator) -> None:
     points = torch.randn(50, dtype=torch.complex64, generator=generator)
     expected = (points[:, None] - qam(16).points[None, :]).abs().argmin(1)
     assert torch.equal(decide(points, qam(16)), expected)
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-4])
+def test_squared_errors_are_those_to_the_nearest_points(
+    scale: float, generator: torch.Generator
+) -> None:
+    noise = scale * torch.randn(50, dtype=torch.complex64, generator=generator)
+    points = qam(16).points[torch.arange(50) % 16] + noise
+    distances = (points[:, None] - qam(16).points).to(torch.complex128).abs()
+    expected = distances.amin(1).square()
+    # Points near 1 are known to 6e-8 each way.
+    torch.testing.assert_close(
+        squared_errors(points, qam(16)), expected, rtol=1e-5, atol=1e-6 * scale
+    )
 
 
 @pytest.mark.parametrize("snr_db", [-3.0, 1.0, 9.0])
