@@ -27,7 +27,7 @@ from .progress import progress_bars
 @click.argument("more_captures", nargs=-1, type=CAPTURES, metavar="[RECORDING]...")
 @click.option("--transmitter", type=click.IntRange(0), help="Link of the captures.  [default: 0]")
 @click.option(
-    "--snr", type=float, metavar="DB", help="Use the channel of the captures at this SNR."
+    "--snr", type=float, metavar="DB", help="Use the channel of the captures at this mean SNR."
 )
 @click.option(
     "--dataset",
@@ -129,10 +129,11 @@ def command(
     if as_json:
         echo_json(result.to_dict())
         return
+    from rich.box import SIMPLE
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(*result.columns)
+    table = Table(*result.columns, box=SIMPLE)
     for row in result.cells():
         table.add_row(*row)
     console = Console()
@@ -144,5 +145,5 @@ def command(
 
 
 def _latest_run() -> Path | None:
-    found = sorted(path.parent for path in Path("runs").glob("*/loop.toml"))
-    return found[-1] if found else None
+    found = sorted(Path("runs").glob("*/loop.toml"), key=lambda path: path.stat().st_mtime)
+    return found[-1].parent if found else None

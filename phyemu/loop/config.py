@@ -11,7 +11,7 @@ __all__ = ["AirConfig", "LoopConfig", "SoundingRun", "default_training"]
 
 _AWGN = "awgn:12"  # the paper's training channel (Sec. IV-B)
 # Symbols of a frame. Frames see one state of the channel each: short ones see more of its fading.
-_DIGITS_FRAME_SYMBOLS = 1024
+_DIGITS_FRAME_SYMBOLS = 4096
 _FRAME_SYMBOLS = 8192
 
 
@@ -100,7 +100,8 @@ class LoopConfig:
         captures: Recordings whose channel is used instead; part of their frames is held out and
             stands for the world.
         transmitter: Which link of the captures, strongest first.
-        snr_db: SNR at which the channel of `captures` is used [dB]; None: as measured.
+        snr_db: Mean SNR at the matched filter at which the channel of `captures` is used [dB];
+            None: as measured.
         sounding: Sounding and fit.
         air: The test images on the air.
         train: Data, backbone, PhyDNN, frames, seed; its channel is what is compared with, AWGN at
@@ -118,10 +119,10 @@ class LoopConfig:
     def __post_init__(self) -> None:
         if self.transmitter < 0:
             raise ConfigError(f"transmitter must not be negative, got {self.transmitter}")
-        if self.snr_db is not None and not (self.captures and math.isfinite(self.snr_db)):
-            raise ConfigError(
-                "snr_db must be finite and needs captures: an emulated world has an SNR of its own"
-            )
+        if self.snr_db is not None and not self.captures:
+            raise ConfigError("snr_db needs captures: an emulated world has an SNR of its own")
+        if self.snr_db is not None and not math.isfinite(self.snr_db):
+            raise ConfigError(f"snr_db must be finite, got {self.snr_db}")
 
     @property
     def seed(self) -> int:

@@ -76,8 +76,9 @@ def _notes(run: RunFolder, result: LoopResult) -> list[str]:
         f"The channel was fitted to {fit['frames']} sounding frames: {len(fit['paths'])} paths, "
         f"C/N0 {fit['cn0_dbhz']:.1f} dB Hz; it never saw the world's parameters.",
         "Every row is decoded from a recording by the receiver, which is told the waveform and "
-        "nothing of the channel. Bytes count every symbol on the air, preambles, headers and "
-        "pilots included, at log2(M) / 8 bytes.",
+        "nothing of the channel. SER: share of symbols received wrongly. SNR: mean of what the "
+        "receiver estimated. bytes/64: on the air for 64 images, every symbol counted as "
+        "log2(M) / 8 bytes, preambles, headers and pilots included.",
     ]
     if fit.get("holdout"):
         check = fit["holdout"]

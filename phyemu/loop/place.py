@@ -3,25 +3,37 @@
 The loop sounds it and sends frames through it, and knows nothing else of it.
 """
 
+import math
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
+import torch
 
 from phyemu.channel import ChannelModel, with_snr, world
 from phyemu.errors import FitError
 from phyemu.fitting import FitConfig, FitMethod, fit_channel
 from phyemu.iq import open_recording
+from phyemu.link import folded_power
 from phyemu.loop.config import LoopConfig
 from phyemu.progress import ProgressCallback
 from phyemu.radio import EmulatedRadio, record_bursts
 from phyemu.sounding import Sounding, SoundingConfig, save_soundings, sound_recording
 from phyemu.waveform import sounder_waveform
 
-__all__ = ["CARRIER_HZ", "CapturedPlace", "EmulatedPlace", "Place", "place_of", "radio_at"]
+__all__ = [
+    "CARRIER_HZ",
+    "CapturedPlace",
+    "EmulatedPlace",
+    "Place",
+    "at_snr",
+    "place_of",
+    "radio_at",
+]
 
 CARRIER_HZ = 2.4e9
 _MIN_FRAMES = 4
+_LEVEL_DRAWS = 1024
 
 
 class Place(Protocol):
@@ -32,6 +44,9 @@ class Place(Protocol):
 
     def channel(self) -> ChannelModel:
         """Return what the frames go through; the loop only transmits into it."""
+
+    def warnings(self) -> tuple[str, ...]:
+        """Return what of the place could not be used, each a sentence."""
 
 
 def place_of(config: LoopConfig) -> Place:
@@ -58,6 +73,27 @@ def radio_at(model: ChannelModel, config: LoopConfig, *, power: float) -> Emulat
     )
 
 
+def at_snr(model: ChannelModel, config: LoopConfig) -> ChannelModel:
+    """Return the model at the SNR that the settings ask for; as it is where they ask for none.
+
+    The mean is taken behind the matched filter, over the band of the frames: paths that a receiver
+    cannot tell apart add up or cancel there, so that the sum of their powers would mislead.
+    """
+    if config.snr_db is None:
+        return model
+    draw = model.draw(
+        _LEVEL_DRAWS,
+        num_steps=1,
+        interval_s=1e-3,
+        symbol_rate_hz=config.frame.symbol_rate_hz,
+        generator=torch.Generator().manual_seed(config.seed),
+    )
+    power = folded_power(
+        draw.response, symbol_rate_hz=config.frame.symbol_rate_hz, rolloff=config.frame.rolloff
+    )
+    return with_snr(model, config.snr_db - 10 * math.log10(float(power.mean())))
+
+
 class EmulatedPlace:
     """An emulated world, sounded with our own sounder."""
 
@@ -69,6 +105,10 @@ class EmulatedPlace:
     def channel(self) -> ChannelModel:
         """Return the world's channel."""
         return self._world.model
+
+    def warnings(self) -> tuple[str, ...]:
+        """Return nothing: all of the world is used."""
+        return ()
 
     def sound(self, folder: Path, progress: ProgressCallback) -> list[Sounding]:
         """Transmit bursts into the world, record them, and sound the recording."""
@@ -102,6 +142,7 @@ class CapturedPlace:
         """Name the recordings of the settings."""
         self._config = config
         self._soundings: list[Sounding] | None = None
+        self._left_out: tuple[str, ...] = ()
 
     def sound(self, folder: Path, progress: ProgressCallback) -> list[Sounding]:
         """Sound the recordings and return the frames that are not held out."""
@@ -126,8 +167,7 @@ class CapturedPlace:
                 seed=config.seed,
             ),
         )
-        model: ChannelModel = fit.model
-        return model if config.snr_db is None else with_snr(model, config.snr_db)
+        return at_snr(fit.model, config)
 
     def _split(
         self, folder: Path | None, progress: ProgressCallback | None
@@ -137,12 +177,16 @@ class CapturedPlace:
                 raise FitError("the captures have not been sounded")
             paths = [Path(name) for name in self._config.captures]
             self._soundings = _sound(paths, self._config, folder, progress)
-        fitted, held_out = [], []
+        fitted, held_out, left_out = [], [], []
         for sounding in self._soundings:
             if sounding.transmitter != self._config.transmitter:
                 continue
             kept = round(sounding.num_frames * (1 - self._config.sounding.holdout))
             if min(kept, sounding.num_frames - kept) < _MIN_FRAMES:
+                left_out.append(
+                    f"{sounding.recording_name} was left out: its {sounding.num_frames} frames of "
+                    f"transmitter {sounding.transmitter} are too few to hold some out"
+                )
                 continue
             index = np.arange(sounding.num_frames)
             fitted.append(sounding.select(index[:kept]))
@@ -152,7 +196,12 @@ class CapturedPlace:
                 f"{', '.join(self._config.captures)}: too few frames of transmitter "
                 f"{self._config.transmitter} to fit and to hold some out; give longer captures"
             )
+        self._left_out = tuple(left_out)
         return fitted, held_out
+
+    def warnings(self) -> tuple[str, ...]:
+        """Return which recordings hold too few frames."""
+        return self._left_out
 
 
 def _sound(

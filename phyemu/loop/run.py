@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from phyemu import __version__
-from phyemu.channel import ChannelModel, load_channel, load_model, save_model, with_snr
+from phyemu.channel import ChannelModel, load_channel, load_model, save_model
 from phyemu.datasets import Dataset, ImageSet, load_dataset
 from phyemu.dnn import Normalise, describe_architecture
 from phyemu.errors import ConfigError
@@ -20,7 +20,7 @@ from phyemu.loop.config import LoopConfig
 from phyemu.loop.folder import RunFolder
 from phyemu.loop.keepsakes import keep_reception
 from phyemu.loop.page import write_loop_report
-from phyemu.loop.place import Place, place_of
+from phyemu.loop.place import Place, at_snr, place_of
 from phyemu.loop.table import LoopResult, LoopRow
 from phyemu.progress import ProgressCallback, no_progress, renamed
 from phyemu.training import (
@@ -77,11 +77,12 @@ def run_loop(
         PhyemuError: As the stages do.
         KeyboardInterrupt: Ctrl-C; `resume` continues.
     """
+    place = place_of(config)
     settings = to_toml(config)
     run = RunFolder.reopen(folder) if resume else RunFolder.create(folder, settings)
     if run.settings != settings:
         raise ConfigError(f"{folder}: was begun with other settings; leave them out to resume it")
-    return _Loop(config, run, device, progress).close()
+    return _Loop(config, place, run, device, progress).close()
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -96,6 +97,7 @@ class _Loop:
     def __init__(
         self,
         config: LoopConfig,
+        place: Place,
         run: RunFolder,
         device: torch.device | str,
         progress: ProgressCallback,
@@ -104,7 +106,7 @@ class _Loop:
         self._run = run
         self._device = device
         self._progress = progress
-        self._place: Place = place_of(config)
+        self._place = place
         self._warnings: tuple[str, ...] = ()
 
     def close(self) -> LoopResult:
@@ -162,13 +164,10 @@ class _Loop:
             ),
             progress=self._progress,
         )
-        model: ChannelModel = fit.model
-        if config.snr_db is not None:
-            model = with_snr(model, config.snr_db)
-        save_model(model, path, force=True)
+        save_model(at_snr(fit.model, config), path, force=True)
         save_fit_figure(fit, run.file("channel.png"))
-        self._warnings = fit.warnings
-        run.finish("fit", fit.summary())
+        self._warnings = (*self._place.warnings(), *fit.warnings)
+        run.finish("fit", {**fit.summary(), "warnings": list(self._warnings)})
         return load_model(path)
 
     def _backbone(self, dataset: Dataset) -> _Backbone:

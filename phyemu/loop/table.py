@@ -6,7 +6,7 @@ from typing import Any
 
 __all__ = ["LoopResult", "LoopRow"]
 
-_NAMES = {"world": "the world", "fitted": "the fitted channel", "awgn": "AWGN"}
+_NAMES = {"world": "world", "fitted": "fitted channel", "awgn": "AWGN"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,26 +73,26 @@ class LoopResult:
     def columns(self) -> tuple[str, ...]:
         """Headings of `cells`."""
         return (
-            "trained through",
+            "trained on",
             "sent through",
-            "accuracy [%]",
-            "symbol errors",
-            "SNR [dB]",
-            "frames sent",
+            "accuracy",
+            "SER",
+            "SNR",
+            "frames",
             "lost",
-            "bytes / 64 images",
+            "bytes/64",
         )
 
     def cells(self) -> list[tuple[str, ...]]:
         """Return the rows as text, the backbone first."""
-        top = ("backbone, no radio", "-", f"{self.backbone_accuracy:.1f}", *["-"] * 5)
+        top = ("backbone", "no radio", f"{self.backbone_accuracy:.1f} %", *["-"] * 5)
         return [top] + [
             (
                 _NAMES[row.trained_on],
                 _NAMES[row.tested_on],
-                f"{row.accuracy:.1f}",
+                f"{row.accuracy:.1f} %",
                 f"{row.ser:.3f}",
-                f"{row.snr_db:.1f}",
+                f"{row.snr_db:.1f} dB",
                 str(row.frames_sent),
                 str(row.frames_lost),
                 f"{row.bytes_on_air_per_batch_of_64:.0f}",

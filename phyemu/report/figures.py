@@ -107,7 +107,9 @@ def constellation_figure(
         row=1,
         col=2,
     )
-    return _laid_out(figure, x="in phase", y="quadrature", height=440)
+    _laid_out(figure, x="in phase", y="quadrature", height=460)
+    # Above the figure the legend would cover the titles of its parts.
+    return figure.update_layout(legend={"orientation": "h", "y": -0.18})
 
 
 def loss_figure(curves: Mapping[str, Sequence[float]], *, y: str = "training loss") -> go.Figure:
