@@ -1,9 +1,14 @@
 """`python -m benchmarks [NAME ...]`: run the benchmarks and write bench/results.md."""
 
 import importlib
+import os
 import platform
 import sys
 from pathlib import Path
+
+# Before NumPy is imported: what is compared runs on one thread where it does not say otherwise.
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(_name, "1")
 
 NAMES = ("emulation", "sounding", "receiver", "training")
 
@@ -13,7 +18,10 @@ def main(names: list[str]) -> None:
     for name in names:
         if name not in NAMES:
             sys.exit(f"benchmarks: no benchmark {name!r}; there are {', '.join(NAMES)}")
-    parts = [f"# Benchmarks\n\n{platform.machine()}, Python {platform.python_version()}.\n"]
+    # Other processes on the machine slow all candidates down: how many wanted a core is stated.
+    load = f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores when it began"
+    machine = f"{platform.machine()}, Python {platform.python_version()}, {load}"
+    parts = [f"# Benchmarks\n\n{machine}.\n"]
     for name in names or NAMES:
         table = importlib.import_module(f"benchmarks.{name}").run()
         print(table, flush=True)

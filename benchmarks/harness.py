@@ -23,17 +23,20 @@ class Row:
 
 
 def compare(
-    candidates: Mapping[str, Callable[[], object]], *, units: float, rounds: int = 7
+    candidates: Mapping[str, Callable[[], object]],
+    *,
+    units: float | Mapping[str, float],
+    rounds: int = 7,
 ) -> list[Row]:
     """Return a row per candidate; the first one is ours.
 
     Args:
         candidates: Name -> a call that does the work once. Each is called once before timing.
-        units: Work units (samples, responses, steps) one call processes.
+        units: Work units (samples, responses, steps) one call processes; by name where they differ.
         rounds: Timed calls of each, interleaved.
 
     Returns:
-        rate: units over the median time. ratio: median over rounds of ours' speed over theirs.
+        rate: units over the median time. ratio: median over rounds of ours' rate over theirs.
         spread: (maximum - minimum) / median of the times.
     """
     for work in candidates.values():
@@ -44,15 +47,19 @@ def compare(
             start = time.perf_counter()
             work()
             times[name].append(time.perf_counter() - start)
-    ours = times[next(iter(candidates))]
+    each = units if isinstance(units, Mapping) else dict.fromkeys(candidates, units)
+    first = next(iter(candidates))
+    ours = [taken / each[first] for taken in times[first]]
     rows = []
     for name, taken in times.items():
         median = statistics.median(taken)
         rows.append(
             Row(
                 name=name,
-                rate=units / median,
-                ratio=statistics.median(t / o for t, o in zip(taken, ours, strict=True)),
+                rate=each[name] / median,
+                ratio=statistics.median(
+                    t / each[name] / o for t, o in zip(taken, ours, strict=True)
+                ),
                 spread=(max(taken) - min(taken)) / median,
             )
         )

@@ -1,0 +1,150 @@
+"""Training: what the air interface adds to a step of a PhyDNN, and what the PhyDNN adds itself.
+
+The work is a whole step - forward, backward, AdamW - on random images, with the settings of the
+presets in float32. The digits' ResNet-8 sends 256 symbols an image, the ResNet-20 at 32x32 pixels
+1024.
+"""
+
+import os
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from benchmarks.harness import Row, compare
+from phyemu.channel import ChannelModel, load_channel
+from phyemu.dnn import Link, Normalise, PhyDnn, ResNet, ResNetConfig, resnet, total_loss
+from phyemu.link import SymbolLink, WaveformLink
+from phyemu.training import PhyDnnConfig, preset
+from phyemu.waveform import FrameFormat, psk
+
+CHANNEL = "office-nlos"
+AWGN = "awgn:12"
+ROUNDS = 5
+
+
+def phydnn_step(
+    backbone: ResNet,
+    normalise: Normalise,
+    settings: PhyDnnConfig,
+    link: Link,
+    images: Tensor,
+    labels: Tensor,
+) -> Callable[[], object]:
+    """Return a call that trains a PhyDNN around a copy of the backbone for a step."""
+    generator = torch.Generator().manual_seed(1)
+    model = PhyDnn.from_backbone(
+        backbone,
+        split=settings.split,
+        image_shape=(images.shape[1], images.shape[2], images.shape[3]),
+        normalise=normalise,
+        num_embeddings=settings.orders[0],
+        generator=generator,
+        score=settings.score,
+    ).train()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
+    weights = settings.loss_weights(settings.beta)
+
+    def step() -> None:
+        output = model(
+            images,
+            link,
+            generator,
+            num_samples=settings.num_samples,
+            temperature=settings.temperature,
+            lookup=settings.lookup,
+            binding=weights.binding > 0,
+        )
+        teacher = None
+        if weights.distillation:
+            with torch.no_grad():
+                teacher = backbone(normalise(images))
+        terms = total_loss(
+            output, labels, weights, embedding=model.embedding, teacher_logits=teacher
+        )
+        optimizer.zero_grad(set_to_none=True)
+        terms.total.backward()
+        optimizer.step()
+
+    return step
+
+
+def plain_step(
+    backbone: nn.Module, normalise: Normalise, images: Tensor, labels: Tensor
+) -> Callable[[], object]:
+    """Return a call that fine-tunes the backbone for a step, without a link."""
+    optimizer = torch.optim.AdamW(backbone.parameters(), lr=1e-4)
+
+    def step() -> None:
+        loss = functional.cross_entropy(backbone(normalise(images)), labels)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+
+    return step
+
+
+def steps(dataset: str, *, channels: int) -> tuple[dict[str, Callable[[], object]], int]:
+    """Return what is timed for a dataset's preset, AWGN first, and the images of a batch."""
+    config = preset(dataset, AWGN)
+    settings = config.phydnn
+    shape = ResNetConfig(
+        depth=config.backbone.depth,
+        width=config.backbone.width,
+        in_channels=channels,
+        num_classes=10,
+    )
+    normalise = Normalise((0.5,) * channels, (0.25,) * channels)
+    generator = torch.Generator().manual_seed(0)
+    batch = settings.batch_size
+    images = torch.randint(256, (batch, channels, 32, 32), generator=generator, dtype=torch.uint8)
+    labels = torch.randint(10, (batch,), generator=generator)
+    points, frame = psk(settings.orders[0]), FrameFormat()
+    awgn: ChannelModel = load_channel(AWGN)
+    office: ChannelModel = load_channel(CHANNEL)
+    links: dict[str, Link] = {
+        f"PhyDNN, SymbolLink, {AWGN}": SymbolLink(awgn, points, frame),
+        f"PhyDNN, SymbolLink, {CHANNEL}": SymbolLink(office, points, frame),
+        f"PhyDNN, WaveformLink, {CHANNEL}": WaveformLink(office, points, frame),
+    }
+    calls = {
+        name: phydnn_step(
+            resnet(shape, generator=generator), normalise, settings, link, images, labels
+        )
+        for name, link in links.items()
+    }
+    plain = resnet(shape, generator=generator)
+    calls["fine-tuning the backbone, no link"] = plain_step(plain, normalise, images, labels)
+    return calls, batch
+
+
+def ratio_table(title: str, rows: list[Row]) -> str:
+    """Return times of a step, over that with AWGN and over plain fine-tuning."""
+    plain = rows[-1]
+    lines = [
+        f"## {title}",
+        "",
+        "| step | ms (median) | of AWGN | of fine-tuning | spread |",
+        "| --- | ---: | ---: | ---: | ---: |",
+    ]
+    lines += [
+        f"| {row.name} | {1e3 / row.rate:.0f} | {row.ratio:.2f} | {row.ratio / plain.ratio:.2f} "
+        f"| {100 * row.spread:.0f} % |"
+        for row in rows
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def run() -> str:
+    """Return the tables of both networks."""
+    torch.set_num_threads(1)
+    tables = []
+    for name, dataset, channels in (("ResNet-8", "digits", 1), ("ResNet-20", "cifar10", 3)):
+        calls, batch = steps(dataset, channels=channels)
+        rows = compare(calls, units=1.0, rounds=ROUNDS)
+        tables.append(ratio_table(f"Train: a step of {name}, {batch} images of {dataset}", rows))
+    tables.append(
+        f"Medians of {ROUNDS} interleaved rounds on {os.cpu_count()} cores, one thread.\n"
+    )
+    return "\n".join(tables)
