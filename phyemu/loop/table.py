@@ -6,7 +6,7 @@ from typing import Any
 
 __all__ = ["LoopResult", "LoopRow"]
 
-_NAMES = {"world": "world", "fitted": "fitted channel", "awgn": "AWGN"}
+_NAMES = {"world": "world", "fitted": "fitted", "awgn": "AWGN"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -56,7 +56,7 @@ def test_the_json_object_holds_the_table_and_the_report_can_be_written_again(
     # A finished run resumes to its table at once.
     resumed = CliRunner().invoke(main, ["loop", "--resume", "-o", str(run), "--quiet"])
     assert resumed.exit_code == 0, resumed.output
-    assert "fitted channel" in resumed.stdout
+    assert "trained through the fitted channel" in " ".join(resumed.stdout.split())
 
 
 @pytest.mark.parametrize(
