@@ -121,8 +121,8 @@ def _wifi_frames(
 ) -> ProbeFrames:
     if not math.isclose(recording.sample_rate_hz, WIFI_SAMPLE_RATE_HZ, rel_tol=1e-3):
         raise SyncError(
-            f"{recording.path.name}: no probe: the metadata name no phyemu waveform, and Wi-Fi "
-            f"preambles are looked for at 20 Msps only, not at "
+            f"{recording.path.name}: no probe: {_named_waveform(recording)}, and Wi-Fi preambles "
+            f"are looked for at 20 Msps only, not at "
             f"{recording.sample_rate_hz / 1e6:g}; give what was transmitted with --reference "
             f"tx.sigmf"
         )
@@ -132,11 +132,18 @@ def _wifi_frames(
     frames = find_wifi_frames(blocks, sample_rate_hz=recording.sample_rate_hz)
     if frames is None:
         raise SyncError(
-            f"{recording.path.name}: no probe found in {recording.num_samples} samples: the "
-            f"metadata name no phyemu waveform, and there is no 802.11 legacy preamble; give what "
+            f"{recording.path.name}: no probe found in {recording.num_samples} samples: "
+            f"{_named_waveform(recording)}, and there is no 802.11 legacy preamble; give what "
             f"was transmitted with --reference tx.sigmf"
         )
     return frames
+
+
+def _named_waveform(recording: Recording) -> str:
+    """Return what the metadata say of the waveform, as part of an error message."""
+    if recording.global_fields.get("phyemu:waveform") == "frames":
+        return "the metadata name phyemu frames, which serve as a probe only with --reference"
+    return "the metadata name no phyemu sounder"
 
 
 def _content_links(

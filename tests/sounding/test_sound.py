@@ -242,6 +242,10 @@ def test_no_probe_is_one_line_that_says_what_was_looked_for(make_recording: Make
         sound_recording(make_recording(noise, RATE))
     with pytest.raises(SyncError, match="Wi-Fi preambles are looked for at 20 Msps only, not at 5"):
         sound_recording(make_recording(noise, 5e6))
+    frames = {"phyemu:waveform": "frames"}
+    for rate in (RATE, 5e6):
+        with pytest.raises(SyncError, match=r"name phyemu frames, .* with --reference"):
+            sound_recording(make_recording(noise, rate, global_fields=frames))
     with pytest.raises(SyncError, match="no sounder burst found"):
         sound_recording(
             make_recording(noise, RATE, global_fields=_fields(SounderFormat(sample_rate_hz=RATE)))
