@@ -119,7 +119,8 @@ def command(
         points = [result.to_dict() for result in results]
         if snrs_db is not None:
             points = [
-                {**point, "snr_db": level} for point, level in zip(points, snrs_db, strict=True)
+                {**point, "nominal_snr_db": level}
+                for point, level in zip(points, snrs_db, strict=True)
             ]
         echo_json(points[0] if snrs_db is None else {"points": points})
         return

@@ -4,7 +4,16 @@ from pathlib import Path
 
 import click
 
-from .options import FREQUENCY, force_option, output_option, seed_option
+from .options import (
+    FREQUENCY,
+    echo_json,
+    force_option,
+    json_option,
+    output_option,
+    quiet_option,
+    seed_option,
+)
+from .progress import progress_bars
 
 
 @click.group("waveform")
@@ -18,6 +27,21 @@ _sample_rate = click.option(
     default="20M",
     show_default=True,
     help="Sample rate of the radio.",
+)
+_gap = click.option(
+    "--gap",
+    type=click.IntRange(0),
+    default=1024,
+    show_default=True,
+    metavar="SAMPLES",
+    help="Silence around each frame.",
+)
+_amplitude = click.option(
+    "--amplitude",
+    type=click.FloatRange(0, 1, min_open=True),
+    default=0.4,
+    show_default=True,
+    help="Magnitude of the strongest symbols, full scale 1.",
 )
 
 
@@ -56,6 +80,7 @@ _sample_rate = click.option(
 )
 @output_option()
 @force_option
+@json_option
 def sounder(
     sample_rate: float,
     period: int,
@@ -67,6 +92,7 @@ def sounder(
     amplitude: float,
     output: Path,
     force: bool,
+    as_json: bool,
 ) -> None:
     """Write bursts of our sounding sequence to OUTPUT."""
     from phyemu.waveform.sounder import SounderFormat
@@ -84,7 +110,10 @@ def sounder(
     count = sounder_format.num_bursts_in(duration) if duration is not None else bursts or 100
     path = write_sounder(output, sounder_format, num_bursts=count, amplitude=amplitude, force=force)
     interval_ms = 1e3 * sounder_format.interval_samples / sample_rate
-    click.echo(f"{path}: {count} bursts, one every {interval_ms:.3g} ms")
+    if as_json:
+        echo_json({"path": str(path), "bursts": count, "interval_s": interval_ms / 1e3})
+    else:
+        click.echo(f"{path}: {count} bursts, one every {interval_ms:.3g} ms")
 
 
 @command.command("frames")
@@ -110,24 +139,12 @@ def sounder(
     show_default=True,
     help="Payload symbols in all.",
 )
-@click.option(
-    "--gap",
-    type=click.IntRange(0),
-    default=1024,
-    show_default=True,
-    metavar="SAMPLES",
-    help="Silence around each frame.",
-)
-@click.option(
-    "--amplitude",
-    type=click.FloatRange(0, 1, min_open=True),
-    default=0.4,
-    show_default=True,
-    help="Magnitude of the strongest symbols, full scale 1.",
-)
+@_gap
+@_amplitude
 @seed_option
 @output_option()
 @force_option
+@json_option
 def frames(
     sample_rate: float,
     constellation: str,
@@ -138,6 +155,7 @@ def frames(
     seed: int,
     output: Path,
     force: bool,
+    as_json: bool,
 ) -> None:
     """Write frames of random symbols to OUTPUT; the seed reproduces the symbols."""
     from phyemu.waveform.frame_format import FrameFormat
@@ -154,4 +172,59 @@ def frames(
         seed=seed,
         force=force,
     )
-    click.echo(f"{path}: {symbols} symbols of {order}-{constellation.upper()}")
+    if as_json:
+        answer = {"path": str(path), "symbols": symbols, "order": order, "seed": seed}
+        echo_json(answer | {"constellation": constellation})
+    else:
+        click.echo(f"{path}: {symbols} symbols of {order}-{constellation.upper()}")
+
+
+@command.command("images")
+@click.argument("run", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--order", type=click.IntRange(2), help="M, where the run holds several.")
+@click.option(
+    "--passes", type=click.IntRange(1), default=1, show_default=True, help="Times to send all."
+)
+@_gap
+@_amplitude
+@click.option("--limit", type=click.IntRange(1), help="At most so many test images.")
+@output_option()
+@force_option
+@json_option
+@quiet_option
+def images(
+    run: Path,
+    order: int | None,
+    passes: int,
+    gap: int,
+    amplitude: float,
+    limit: int | None,
+    output: Path,
+    force: bool,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Write frames of the test images of RUN to OUTPUT, and what they send to RUN/sent.npz.
+
+    Score what arrives: phyemu replay RECORDING --receiver RUN.
+    """
+    from phyemu.evaluation import write_image_frames
+
+    with progress_bars(quiet) as progress:
+        sent = write_image_frames(
+            run,
+            output,
+            order=order,
+            passes=passes,
+            amplitude=amplitude,
+            gap_samples=gap,
+            limit=limit,
+            force=force,
+            progress=progress,
+        )
+    num_images, num_frames = len(sent.labels), len(sent.payload_plan)
+    if as_json:
+        answer = {"path": str(output), "sent": str(run / "sent.npz"), "order": sent.order}
+        echo_json(answer | {"images": num_images, "frames": num_frames})
+    else:
+        click.echo(f"{output}: {num_images} images of order {sent.order} in {num_frames} frames")

@@ -3,6 +3,7 @@
 from phyemu.evaluation.air_bytes import AirBytes, bytes_on_air
 from phyemu.evaluation.exported import ExportedPhyDnn, load_exported
 from phyemu.evaluation.figure import plot_sweep
+from phyemu.evaluation.image_frames import write_image_frames
 from phyemu.evaluation.link_evaluation import (
     EvaluationFidelity,
     evaluate_phydnn,
@@ -40,4 +41,5 @@ __all__ = [
     "score_recording",
     "snr_range",
     "sweep_snr",
+    "write_image_frames",
 ]

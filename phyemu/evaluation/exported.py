@@ -9,7 +9,7 @@ from phyemu.dnn import PhyDnn, PhyDnnHead, PhyDnnTail, load_head, load_tail
 from phyemu.errors import CheckpointError
 from phyemu.waveform import Constellation, FrameFormat, constellation, custom_constellation
 
-__all__ = ["ExportedPhyDnn", "load_exported"]
+__all__ = ["ExportedPhyDnn", "check_exported", "load_exported"]
 
 
 @dataclass(frozen=True, eq=False, slots=True, kw_only=True)
@@ -64,11 +64,8 @@ def load_exported(path: Path, *, order: int | None = None) -> ExportedPhyDnn:
         folder, name = path.parent.parent, path.name
     else:
         folder = path
+        check_exported(folder)
         orders = _orders(folder)
-        if not orders:
-            raise CheckpointError(
-                f"{path}: holds no exported PhyDNN (head/m*.safetensors); make one: phyemu train"
-            )
         if order is not None and order not in orders:
             raise CheckpointError(f"{path}: holds no PhyDNN of order {order}, but {sorted(orders)}")
         name = f"m{min(orders) if order is None else order}.safetensors"
@@ -79,6 +76,22 @@ def load_exported(path: Path, *, order: int | None = None) -> ExportedPhyDnn:
         tail=tail,
         constellation=_constellation(folder / "tail" / name, tail),
         frame_format=FrameFormat.from_dict(tail.card.frame),
+    )
+
+
+def check_exported(folder: Path) -> None:
+    """Raise CheckpointError unless the folder holds an export; name those below a loop's folder."""
+    if _orders(folder):
+        return
+    if (folder / "loop.toml").is_file():
+        runs = [str(run) for run in sorted(folder.glob("phydnn-*")) if _orders(run)]
+        if runs:
+            raise CheckpointError(
+                f"{folder}: the folder of a loop, which trained several PhyDNNs; name one of them: "
+                f"{', '.join(runs)}"
+            )
+    raise CheckpointError(
+        f"{folder}: holds no exported PhyDNN (head/m*.safetensors); make one: phyemu train"
     )
 
 

@@ -1,6 +1,6 @@
 """Frames as received to classes, and the score of both."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -9,13 +9,13 @@ import numpy as np
 import torch
 
 from phyemu.dnn import Lookup, evaluating
-from phyemu.errors import CheckpointError
+from phyemu.errors import CheckpointError, RecordingError
 from phyemu.iq import Recording
 from phyemu.progress import ProgressCallback, no_progress
 from phyemu.receiver import FrameReceiver, ReceivedFrame, Reception, assemble
 
 from .air_bytes import bytes_on_air
-from .exported import ExportedPhyDnn, load_exported
+from .exported import ExportedPhyDnn, check_exported, load_exported
 from .result import Evaluation
 from .transmission import SentImages, load_sent_images
 
@@ -140,10 +140,13 @@ def score_recording(
         progress: Told of the samples read.
 
     Raises:
-        CheckpointError: The run lacks a file, or what was sent is of another PhyDNN.
-        RecordingError: The recording is damaged, or was taken at another sample rate.
+        CheckpointError: The run lacks a file, what was sent is of another PhyDNN, or the recording
+            is of another sample rate, frame format or constellation.
+        RecordingError: The recording is damaged.
     """
     if sent is None:
+        if run.is_dir():
+            check_exported(run)
         sent = load_sent_images(run / SENT_FILE)
     phydnn = load_exported(run, order=sent.order if order is None else order)
     rate_hz = phydnn.frame_format.sample_rate_hz
@@ -152,6 +155,7 @@ def score_recording(
             f"{recording.path}: recorded at {recording.sample_rate_hz / 1e6:g} MHz, but the frames "
             f"of {run} have {rate_hz / 1e6:g} MHz; record at that rate"
         )
+    _check_waveform(recording, run, phydnn)
     receiver = FrameReceiver(phydnn.frame_format, phydnn.constellation)
     frames: list[ReceivedFrame] = []
     for block in recording.blocks(_BLOCK_SAMPLES, channel=channel):
@@ -166,3 +170,30 @@ def score_recording(
         fidelity="recording",
         lookup=lookup,
     )
+
+
+def _check_waveform(recording: Recording, run: Path, phydnn: ExportedPhyDnn) -> None:
+    """Raise unless what the metadata say of the waveform, if anything, is what the run sends."""
+    constellation = phydnn.constellation
+    expected: dict[str, dict[str, Any]] = {
+        "phyemu:frame_format": phydnn.frame_format.to_dict(),
+        "phyemu:constellation": {"name": constellation.name, "order": constellation.order},
+    }
+    for field, ours in expected.items():
+        theirs = recording.global_fields.get(field)
+        if theirs is None:
+            continue
+        if not isinstance(theirs, Mapping):
+            raise RecordingError(
+                f"{recording.path.name}: {field} must be an object, got {theirs!r}"
+            )
+        differing = [
+            f"{key} {theirs[key]} instead of {value}"
+            for key, value in ours.items()
+            if key in theirs and theirs[key] != value
+        ]
+        if differing:
+            raise CheckpointError(
+                f"{recording.path.name}: its {field} is not that of {run}: {', '.join(differing)}; "
+                f"score it with the run whose images were sent"
+            )

@@ -12,8 +12,8 @@ class Evaluation:
 
     Attributes:
         channel: Name of the channel, or of the recording.
-        fidelity: `symbol`, `waveform`, `frames` (through the streaming emulator and the receiver)
-            or `recording`.
+        fidelity: `symbol`, `waveform`, `frames` (each through a draw of the channel with
+            `ChannelLayer`, then through the stream receiver) or `recording`.
         num_images: Images scored.
         accuracy: Share whose class was found, in percent.
         ser: Share of the symbols received wrongly, in [0, 1]; erased ones count as wrong.

@@ -11,6 +11,7 @@ from torch import Tensor
 from phyemu.datasets import ImageSet, ordered_batches
 from phyemu.dnn import evaluating
 from phyemu.errors import CheckpointError, ConfigError
+from phyemu.progress import ProgressCallback, no_progress
 from phyemu.waveform import (
     Constellation,
     FrameFormat,
@@ -44,13 +45,20 @@ class SentImages:
     order: int
 
 
-def encode_images(phydnn: ExportedPhyDnn, images: ImageSet, *, repetitions: int = 1) -> SentImages:
+def encode_images(
+    phydnn: ExportedPhyDnn,
+    images: ImageSet,
+    *,
+    repetitions: int = 1,
+    progress: ProgressCallback = no_progress,
+) -> SentImages:
     """Return the symbols that the device sends for the images, and the plan of the frames.
 
     Args:
         phydnn: Its head is used alone.
         images: What to send.
         repetitions: How often all of them are sent, one pass after the other, >= 1.
+        progress: Told of the images encoded.
 
     Raises:
         ConfigError: There are no images, or `repetitions` is below 1.
@@ -58,7 +66,10 @@ def encode_images(phydnn: ExportedPhyDnn, images: ImageSet, *, repetitions: int 
     if not len(images) or repetitions < 1:
         raise ConfigError(f"there is nothing to send: {len(images)} images, {repetitions=}")
     with evaluating(phydnn.head):
-        parts = [phydnn.head(batch.images) for batch in ordered_batches(images, _BATCH)]
+        parts = []
+        for batch in ordered_batches(images, _BATCH):
+            parts.append(phydnn.head(batch.images))
+            progress("encode", min(len(parts) * _BATCH, len(images)), len(images))
     symbols = torch.cat(parts).cpu().repeat(repetitions, 1)
     return SentImages(
         symbols=symbols,
@@ -115,7 +126,10 @@ def load_sent_images(path: Path) -> SentImages:
         CheckpointError: The file is missing, damaged, or contradicts itself.
     """
     if not path.is_file():
-        raise CheckpointError(f"{path}: no such file; it is written where the images are sent")
+        raise CheckpointError(
+            f"{path}: no such file; write it with what is to be sent: "
+            f"phyemu waveform images {path.parent} -o tx.sigmf"
+        )
     try:
         with np.load(path, allow_pickle=False) as content:
             symbols = torch.from_numpy(content["symbols"].astype(np.int64))

@@ -1,7 +1,9 @@
 """Recordings of what a radio should transmit, with all that a receiver must be told of them."""
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -9,13 +11,13 @@ from torch import Tensor
 
 from phyemu.errors import ConfigError
 from phyemu.iq import Annotation, RecordingWriter
-from phyemu.waveform.constellation import constellation
+from phyemu.waveform.constellation import Constellation, constellation
 from phyemu.waveform.frame import transmit_waveform
 from phyemu.waveform.frame_format import FrameFormat
 from phyemu.waveform.modulation import modulate
 from phyemu.waveform.sounder import SounderFormat, sounder_waveform
 
-__all__ = ["random_symbols", "write_frames", "write_sounder"]
+__all__ = ["random_symbols", "write_frames", "write_sounder", "write_symbols"]
 
 
 def random_symbols(num_symbols: int, *, order: int, seed: int) -> Tensor:
@@ -128,8 +130,54 @@ def write_frames(
         ConfigError: A number is out of range, the samples would clip, or the recording exists.
         RecordingError: The recording cannot be written.
     """
-    symbols = random_symbols(num_symbols, order=order, seed=seed)
-    table = constellation(constellation_name, order)
+    return write_symbols(
+        path,
+        random_symbols(num_symbols, order=order, seed=seed),
+        constellation(constellation_name, order),
+        frame_format,
+        amplitude=amplitude,
+        gap_samples=gap_samples,
+        description="phyemu frames of random symbols: what a radio should transmit",
+        global_fields={
+            "phyemu:payload": {"kind": "random", "num_symbols": num_symbols},
+            "phyemu:seed": seed,
+        },
+        force=force,
+    )
+
+
+def write_symbols(
+    path: Path | str,
+    symbols: Tensor,
+    table: Constellation,
+    frame_format: FrameFormat,
+    *,
+    amplitude: float,
+    gap_samples: int,
+    description: str,
+    global_fields: Mapping[str, Any],
+    force: bool = False,
+) -> Path:
+    """Write frames of given payload symbols to a recording and return its path.
+
+    What a receiver must know is in the metadata (`phyemu:waveform`, `phyemu:frame_format`,
+    `phyemu:constellation`, `phyemu:reference_power`), and each frame is annotated ("frame").
+
+    Args:
+        path: Recording to write.
+        symbols: The payload, split over as many frames as it needs, (num_symbols,), int64.
+        table: Point m is sent for symbol m.
+        frame_format: How the payload is framed.
+        amplitude: Magnitude of the strongest symbols, full scale 1.
+        gap_samples: Silence around each frame [samples], >= 0.
+        description: Of the recording, for people.
+        global_fields: Further metadata, on the payload.
+        force: Overwrite an existing recording.
+
+    Raises:
+        ConfigError: A number is out of range, the samples would clip, or the recording exists.
+        RecordingError: The recording cannot be written.
+    """
     _check_amplitude(amplitude, peak=0.0)
     iq, placements = transmit_waveform(
         modulate(symbols, table),
@@ -147,13 +195,12 @@ def write_frames(
     with RecordingWriter(
         path,
         sample_rate_hz=frame_format.sample_rate_hz,
-        description="phyemu frames of random symbols: what a radio should transmit",
+        description=description,
         global_fields={
             "phyemu:waveform": "frames",
             "phyemu:frame_format": frame_format.to_dict(),
-            "phyemu:constellation": {"name": constellation_name, "order": order},
-            "phyemu:payload": {"kind": "random", "num_symbols": num_symbols},
-            "phyemu:seed": seed,
+            "phyemu:constellation": {"name": table.name, "order": table.order},
+            **global_fields,
             "phyemu:reference_power": frame_format.reference_power(amplitude),
         },
         force=force,

@@ -1,26 +1,18 @@
 import json
-from dataclasses import replace
+import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 from phyemu_cli.main import main
 
-from phyemu.training import preset, train_run
+from phyemu.iq import write_recording
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    config = preset("digits", "awgn:12")
-    config = replace(
-        config,
-        data=replace(config.data, limit=40),
-        backbone=replace(config.backbone, width=4, epochs=1, batch_size=20),
-        phydnn=replace(config.phydnn, orders=(4,), epochs=(1,), batch_size=20),
-    )
-    folder = tmp_path_factory.mktemp("runs") / "run"
-    train_run(config, folder)
-    return folder
+@pytest.fixture
+def run(trained_run: Path) -> Path:
+    return trained_run
 
 
 def test_one_channel_gives_one_object(run: Path) -> None:
@@ -46,8 +38,21 @@ def test_a_range_gives_points_and_a_figure(run: Path, tmp_path: Path) -> None:
     arguments += ["--fidelity", "symbol", "--quiet", "--plot", str(plot)]
     result = CliRunner().invoke(main, arguments)
     assert result.exit_code == 0, result.output
-    assert [point["snr_db"] for point in json.loads(result.stdout)["points"]] == [4.0, 6.0, 8.0]
+    points = json.loads(result.stdout)["points"]
+    assert [point["nominal_snr_db"] for point in points] == [4.0, 6.0, 8.0]
+    # In white noise the SNR of the symbol link is the nominal one.
+    assert [point["snr_db"] for point in points] == pytest.approx([4.0, 6.0, 8.0], abs=1e-3)
     assert plot.stat().st_size > 1000
+
+
+def test_the_points_of_a_range_keep_what_the_receiver_measured(run: Path) -> None:
+    arguments = ["evaluate", str(run), "--channel", "awgn:12", "--snr", "30", "--json", "--quiet"]
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 0, result.output
+    (point,) = json.loads(result.stdout)["points"]
+    assert point["nominal_snr_db"] == 30.0
+    assert point["snr_db"] != 30.0
+    assert point["snr_db"] == pytest.approx(30.0, abs=3.0)
 
 
 def test_text_is_a_line_a_result(run: Path) -> None:
@@ -77,3 +82,20 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
     result = CliRunner().invoke(main, arguments)
     assert result.exit_code == 1
     assert "phyemu train" in result.stderr
+
+
+def test_the_folder_of_a_loop_is_refused_and_its_runs_are_named(run: Path, tmp_path: Path) -> None:
+    loop = tmp_path / "loop"
+    for name in ("phydnn-awgn", "phydnn-fitted"):
+        shutil.copytree(run, loop / name)
+    (loop / "loop.toml").touch()
+    recording = write_recording(tmp_path / "a", np.ones(9, np.complex64), sample_rate_hz=20e6)
+    for arguments in (
+        ["evaluate", str(loop), "--channel", "awgn:12"],
+        ["replay", str(recording), "--receiver", str(loop)],
+        ["waveform", "images", str(loop), "-o", str(tmp_path / "tx.sigmf")],
+    ):
+        result = CliRunner().invoke(main, [*arguments, "--quiet"])
+        assert result.exit_code == 1
+        assert f"{loop / 'phydnn-awgn'}, {loop / 'phydnn-fitted'}" in result.stderr
+        assert len(result.stderr.strip().splitlines()) == 1

@@ -1,5 +1,7 @@
 """`phyemu waveform` writes what a radio can transmit."""
 
+import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -28,6 +30,43 @@ def test_a_sounder_and_frames_are_written_with_their_parameters(tmp_path: Path) 
         assert recording.global_fields["phyemu:seed"] == 3
         assert recording.global_fields["phyemu:constellation"]["order"] == 8
         assert [item.label for item in recording.annotations] == ["frame"]
+
+
+def test_json_says_what_was_written(tmp_path: Path) -> None:
+    path = str(tmp_path / "tx.sigmf")
+    arguments = ["waveform", "sounder", "--period", "64", "--bursts", "3", "--gap", "192"]
+    result = CliRunner().invoke(main, [*arguments, "-o", path, "--json"])
+    # 9 periods and the gap, at 20 MHz: 768 samples are 38.4 us.
+    expected = {"path": path, "bursts": 3, "interval_s": pytest.approx(38.4e-6)}
+    assert json.loads(result.stdout) == expected
+    arguments = ["waveform", "frames", "--symbols", "100", "-o", path, "--force", "--json"]
+    assert json.loads(CliRunner().invoke(main, arguments).stdout) == {
+        "path": path,
+        "symbols": 100,
+        "order": 4,
+        "seed": 0,
+        "constellation": "psk",
+    }
+
+
+def test_images_of_a_run_are_written_with_what_scores_them(
+    trained_run: Path, tmp_path: Path
+) -> None:
+    run, path = tmp_path / "run", tmp_path / "tx.sigmf"
+    shutil.copytree(trained_run, run)
+    arguments = ["waveform", "images", str(run), "-o", str(path), "--limit", "10", "--quiet"]
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 0, result.output
+    assert "10 images of order 4 in 1 frames" in result.stdout
+    assert (run / "sent.npz").is_file()
+    again = CliRunner().invoke(main, arguments)
+    assert again.exit_code == 1
+    assert "sent.npz: exists already" in again.stderr
+    assert CliRunner().invoke(main, [*arguments, "--force"]).exit_code == 0
+    arguments = ["waveform", "images", str(run), "-o", str(path), "--amplitude", "1", "--force"]
+    clipped = CliRunner().invoke(main, [*arguments, "--quiet"])
+    assert clipped.exit_code == 1
+    assert "would clip" in clipped.stderr
 
 
 def test_duration_decides_how_many_bursts(tmp_path: Path) -> None:

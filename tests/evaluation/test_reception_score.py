@@ -6,7 +6,7 @@ import torch
 
 from phyemu.datasets import ImageSet
 from phyemu.dnn import noiseless_link
-from phyemu.errors import CheckpointError
+from phyemu.errors import CheckpointError, RecordingError
 from phyemu.evaluation import (
     ExportedPhyDnn,
     SentImages,
@@ -111,4 +111,44 @@ def test_a_recording_at_another_rate_is_refused(run: Path, tmp_path: Path) -> No
         order=4,
     )
     with open_recording(path) as recording, pytest.raises(CheckpointError, match="8 MHz"):
+        score_recording(recording, run, sent=sent)
+
+
+@pytest.mark.parametrize(
+    ("field", "changes", "message"),
+    [
+        ("phyemu:constellation", {"order": 8}, "order 8 instead of 4"),
+        ("phyemu:constellation", {"name": "qam"}, "name qam instead of psk"),
+        ("phyemu:frame_format", {"preamble_root": 7}, "preamble_root 7 instead of"),
+        ("phyemu:frame_format", None, "must be an object"),
+    ],
+)
+def test_a_recording_whose_metadata_contradict_the_run_is_refused(
+    run: Path,
+    phydnn: ExportedPhyDnn,
+    tmp_path: Path,
+    field: str,
+    changes: dict[str, object] | None,
+    message: str,
+) -> None:
+    ours = {
+        "phyemu:constellation": {"name": "psk", "order": 4},
+        "phyemu:frame_format": phydnn.frame_format.to_dict(),
+    }
+    path = write_recording(
+        tmp_path / "other.sigmf",
+        torch.zeros(100, dtype=torch.complex64).numpy(),
+        sample_rate_hz=20e6,
+        global_fields=ours | {field: "none" if changes is None else ours[field] | changes},
+    )
+    sent = SentImages(
+        symbols=torch.zeros((1, 256), dtype=torch.int64),
+        labels=torch.zeros(1, dtype=torch.int64),
+        payload_plan=(256,),
+        order=4,
+    )
+    with (
+        open_recording(path) as recording,
+        pytest.raises((CheckpointError, RecordingError), match=message),
+    ):
         score_recording(recording, run, sent=sent)

@@ -52,7 +52,7 @@ def test_what_was_sent_is_read_back(
 
 def test_damaged_or_contradicting_files_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "sent.npz"
-    with pytest.raises(CheckpointError, match="no such file"):
+    with pytest.raises(CheckpointError, match=r"no such file.*phyemu waveform images"):
         load_sent_images(path)
     path.write_bytes(b"nothing")
     with pytest.raises(CheckpointError, match="no sent images"):
