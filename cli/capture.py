@@ -14,9 +14,22 @@ from .options import (
     output_option,
     quiet_option,
     refuse_existing,
+    refuse_given,
     seed_option,
 )
 from .progress import progress_bars
+
+_USRP_ONLY = (
+    "rate",
+    "antenna",
+    "bandwidth",
+    "lo_offset",
+    "tx_gain",
+    "tx_antenna",
+    "clock_source",
+    "time_source",
+    "channels",
+)
 
 
 @click.command("capture")
@@ -28,7 +41,11 @@ from .progress import progress_bars
 )
 @click.option("--transmit", type=CAPTURES, help="Recording to transmit at the same time.")
 @click.option("--rate", type=FREQUENCY, help="Sample rate.  [default: that of --transmit]")
-@click.option("--freq", type=FREQUENCY, help="Center frequency.")
+@click.option(
+    "--freq",
+    type=FREQUENCY,
+    help="Center frequency.  [default: that of --transmit, if --emulated]",
+)
 @click.option("--gain", type=float, help="Receive gain in dB.  [default: 0, and -12 if --emulated]")
 @click.option("--antenna", help="Receive antenna, such as RX2.  [default: the device's]")
 @click.option("--bandwidth", type=FREQUENCY, help="Analog filter.  [default: the device's]")
@@ -91,6 +108,8 @@ def command(
         raise click.UsageError("give one of --usrp ARGS and --emulated CHANNEL")
     if emulated is not None and transmit is None:
         raise click.UsageError("--emulated needs --transmit, the recording that it hears")
+    if emulated is not None:
+        refuse_given(_USRP_ONLY, "only with --usrp; an emulated radio has no such setting")
     if usrp is not None and (freq is None or (rate is None and transmit is None)):
         raise click.UsageError("--usrp needs --rate and --freq")
     if duration is not None and samples is not None:
@@ -121,7 +140,11 @@ def command(
         if emulated is not None and sent is not None:
             model = load_world_or_channel(emulated)
             radio = EmulatedRadio.for_recording(
-                sent, model, seed=seed, gain_db=HEADROOM_GAIN_DB if gain is None else gain
+                sent,
+                model,
+                seed=seed,
+                gain_db=HEADROOM_GAIN_DB if gain is None else gain,
+                center_frequency_hz=freq,
             )
         else:
             radio = UsrpRadio(

@@ -2,11 +2,12 @@
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 __all__ = [
     "CAPTURES",
@@ -19,6 +20,7 @@ __all__ = [
     "plot_option",
     "quiet_option",
     "refuse_existing",
+    "refuse_given",
     "seed_option",
 ]
 
@@ -130,6 +132,19 @@ def refuse_existing(output: Path, force: bool) -> None:
 
     if output.exists() and not force:
         raise ConfigError(f"{output}: exists already; give --force to overwrite it")
+
+
+def refuse_given(names: Collection[str], reason: str) -> None:
+    """Raise UsageError when one of the command's parameters `names` was given, not defaulted."""
+    context = click.get_current_context()
+    defaults = (ParameterSource.DEFAULT, ParameterSource.DEFAULT_MAP)
+    given = [
+        parameter.opts[0]
+        for parameter in context.command.params
+        if parameter.name in names and context.get_parameter_source(parameter.name) not in defaults
+    ]
+    if given:
+        raise click.UsageError(f"{', '.join(given)}: {reason}")
 
 
 def echo_json(result: Mapping[str, Any]) -> None:

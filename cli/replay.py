@@ -5,7 +5,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .options import CAPTURES, FREQUENCY, echo_json, json_option, quiet_option, seed_option
+from .options import (
+    CAPTURES,
+    FREQUENCY,
+    echo_json,
+    json_option,
+    quiet_option,
+    refuse_given,
+    seed_option,
+)
 from .progress import progress_bars
 
 if TYPE_CHECKING:
@@ -60,6 +68,11 @@ def command(
     """Describe the frames in RECORDING (a path or a shipped name), score them, or transmit it."""
     if usrp is not None and (receiver is not None or through is not None):
         raise click.UsageError("--usrp transmits; it goes with neither --receiver nor --through")
+    if usrp is None:
+        transmission = ("freq", "gain", "antenna", "amplitude", "repeat", "delay")
+        refuse_given(transmission, "only with --usrp, which transmits")
+    if through is None:
+        refuse_given(("seed",), "only with --through; nothing else is random")
     from tempfile import TemporaryDirectory
 
     from phyemu.iq import open_recording

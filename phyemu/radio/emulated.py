@@ -110,11 +110,19 @@ class EmulatedRadio(Radio):
         *,
         seed: int,
         gain_db: float = HEADROOM_GAIN_DB,
+        center_frequency_hz: float | None = None,
     ) -> "EmulatedRadio":
         """Return the radio whose SNR refers to what `recording` would transmit.
 
         Its metadata says how strong that is and how fast its symbols are; without metadata the
         power of its active samples and the sample rate are taken.
+
+        Args:
+            recording: What would be transmitted.
+            model: The channel.
+            seed: Everything random comes from it.
+            gain_db: Gain of the receiver, behind the noise [dB].
+            center_frequency_hz: Written into recordings [Hz]; None: that of `recording`, if any.
 
         Raises:
             ConfigError: The channel was measured at another sample rate.
@@ -128,7 +136,11 @@ class EmulatedRadio(Radio):
             symbol_rate_hz=reference.symbol_rate_hz,
             reference_power=reference.power,
             seed=seed,
-            center_frequency_hz=recording.center_frequency_hz,
+            center_frequency_hz=(
+                recording.center_frequency_hz
+                if center_frequency_hz is None
+                else center_frequency_hz
+            ),
             gain_db=gain_db,
         )
 

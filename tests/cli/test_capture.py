@@ -53,6 +53,48 @@ def test_an_emulated_capture_hears_the_transmission_and_says_what_it_was(
         assert np.abs(middle.mean()) == pytest.approx(0.125**0.5 * 10 ** (-12 / 20), rel=0.02)
 
 
+def test_an_emulated_capture_is_at_the_frequency_asked_for_or_at_none(
+    sent: Path, tmp_path: Path
+) -> None:
+    bare = write_recording(
+        tmp_path / "bare.sigmf", np.full(3000, 0.5 + 0j, np.complex64), sample_rate_hz=1e6
+    )
+    for transmitted, asked, expected in (
+        (sent, ("--freq", "5.8G"), 5.8e9),
+        (bare, ("--freq", "5.8G"), 5.8e9),
+        (bare, (), None),
+    ):
+        out = tmp_path / "rx.sigmf"
+        result = run("--emulated", "awgn:30", "--transmit", transmitted, *asked, "-o", out)
+        assert result.exit_code == 0, result.output
+        with open_recording(out) as recording:
+            assert recording.center_frequency_hz == expected
+        out.unlink()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "names"),
+    [
+        (("--rate", "1M"), "--rate"),
+        (("--antenna", "RX2", "--bandwidth", "1M"), "--antenna, --bandwidth"),
+        (("--lo-offset", 0, "--tx-gain", 0), "--lo-offset, --tx-gain"),
+        (("--tx-antenna", "TX/RX", "--channels", "0"), "--tx-antenna, --channels"),
+        (
+            ("--clock-source", "internal", "--time-source", "gpsdo"),
+            "--clock-source, --time-source",
+        ),
+    ],
+)
+def test_settings_that_an_emulated_radio_lacks_are_usage_errors(
+    sent: Path, tmp_path: Path, arguments: tuple[object, ...], names: str
+) -> None:
+    out = tmp_path / "rx.sigmf"
+    result = run("--emulated", "awgn:30", "--transmit", sent, *arguments, "-o", out)
+    assert result.exit_code == 2
+    assert f"{names}: only with --usrp" in result.stderr
+    assert not out.exists()
+
+
 def test_the_same_seed_gives_the_same_samples(sent: Path, tmp_path: Path) -> None:
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
         common = ("--emulated", "office-nlos-world", "--samples", 2000, "--quiet")

@@ -1,6 +1,7 @@
 """`phyemu replay`."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 from phyemu_cli.main import main
 
-from phyemu import evaluation, radio
+from phyemu import radio
 from phyemu.channel import Awgn
 from phyemu.evaluation import description
 from phyemu.evaluation.description import RecordingDescription
@@ -65,17 +66,58 @@ def test_through_a_channel_it_describes_what_arrives(
     assert [path.name for path in tmp_path.iterdir()] == ["tx.sigmf"]
 
 
-def test_a_receiver_scores_it(
-    recording: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    class Score:
-        def to_dict(self) -> dict[str, Any]:
-            return {"accuracy": 93.5, "frames_lost": 0}
-
-    monkeypatch.setattr(evaluation, "score_recording", lambda *_, **__: Score())
-    result = run(recording, "--receiver", tmp_path)
+def test_a_receiver_scores_what_waveform_images_wrote(trained_run: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(trained_run, folder)
+    sent = tmp_path / "images.sigmf"
+    missing = run(trained_run / "none", "--receiver", folder)
+    assert missing.exit_code == 2
+    arguments = ["waveform", "images", str(folder), "-o", str(sent), "--passes", "2", "--json"]
+    written = CliRunner().invoke(main, [*arguments, "--quiet"])
+    assert written.exit_code == 0, written.output
+    assert json.loads(written.stdout)["images"] == 80
+    result = run(sent, "--through", "awgn:15", "--receiver", folder, "--json", "--quiet")
     assert result.exit_code == 0, result.output
-    assert result.stdout == "accuracy: 93.5\nframes_lost: 0\n"
+    answer = json.loads(result.stdout)
+    assert (answer["frames_lost"], answer["lost_frames"], answer["num_images"]) == (0, [], 80)
+    # 4-PSK at 15 dB: Q(sqrt(31.6)) per neighbour, 2e-8; a receiver that lost its way shows.
+    assert answer["ser"] < 1e-3
+    # A run of one epoch knows little, but the air takes nothing from it.
+    without_channel = json.loads(run(sent, "--receiver", folder, "--json", "--quiet").stdout)
+    assert without_channel["ser"] == 0
+    assert answer["accuracy"] == pytest.approx(without_channel["accuracy"], abs=1.3)
+    assert "accuracy: " in run(sent, "--receiver", folder, "--quiet").stdout
+
+
+def test_a_run_that_sent_nothing_is_refused_with_the_remedy(
+    recording: Path, trained_run: Path
+) -> None:
+    result = run(recording, "--receiver", trained_run, "--quiet")
+    assert result.exit_code == 1
+    assert f"phyemu waveform images {trained_run}" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "names"),
+    [
+        (("--freq", "1G"), "--freq"),
+        (("--amplitude", 1.0, "--gain", 0), "--gain, --amplitude"),
+        (("--antenna", "TX/RX", "--through", "awgn:3"), "--antenna"),
+        (("--repeat", 1, "--delay", 0), "--repeat, --delay"),
+    ],
+)
+def test_options_of_the_transmitter_need_one(
+    recording: Path, arguments: tuple[object, ...], names: str
+) -> None:
+    result = run(recording, *arguments)
+    assert result.exit_code == 2
+    assert f"{names}: only with --usrp" in result.stderr
+
+
+def test_a_seed_needs_a_channel(recording: Path) -> None:
+    result = run(recording, "--seed", 0)
+    assert result.exit_code == 2
+    assert "--seed: only with --through" in result.stderr
 
 
 @pytest.fixture
