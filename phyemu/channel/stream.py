@@ -243,19 +243,12 @@ class ChannelStream:
 
     @property
     def clock_lead_samples(self) -> int:
-        """How much earlier than `latency_samples` the input arrives by now, for the clocks' drift.
-
-        It grows with the sampling offset, and leaps back when it reaches the room that is kept.
-        """
+        """How much earlier than `latency_samples` the input arrives by now, as the clocks drift."""
         drift = self._clock_offset * self.num_samples
         return round(drift - 2 * SLIP_SAMPLES * math.floor(drift / (2 * SLIP_SAMPLES) + 0.5))
 
     def skip(self, num_samples: int) -> None:
-        """Let `num_samples` samples of silence pass without computing the output.
-
-        The channel is then as far in time as after processing that silence, at a fraction of the
-        cost: what a capture of short bursts far apart needs.
-        """
+        """Let `num_samples` samples of silence pass without computing most of the output."""
         if num_samples < 0:
             raise ConfigError(f"num_samples must not be negative, got {num_samples}")
         # Until the samples before have left the filters, silence is processed like any sample.
