@@ -77,12 +77,20 @@ def run_loop(
         PhyemuError: As the stages do.
         KeyboardInterrupt: Ctrl-C; `resume` continues.
     """
+    # What is missing is found before anything is written.
     place = place_of(config)
+    data = config.train.data
+    dataset = load_dataset(
+        data.dataset,
+        seed=config.seed,
+        validation_fraction=data.validation_fraction,
+        limit=data.limit,
+    )
     settings = to_toml(config)
     run = RunFolder.reopen(folder) if resume else RunFolder.create(folder, settings)
     if run.settings != settings:
         raise ConfigError(f"{folder}: was begun with other settings; leave them out to resume it")
-    return _Loop(config, place, run, device, progress).close()
+    return _Loop(config, place, dataset, run, device, progress).close()
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -98,6 +106,7 @@ class _Loop:
         self,
         config: LoopConfig,
         place: Place,
+        dataset: Dataset,
         run: RunFolder,
         device: torch.device | str,
         progress: ProgressCallback,
@@ -107,18 +116,13 @@ class _Loop:
         self._device = device
         self._progress = progress
         self._place = place
+        self._dataset = dataset
         self._warnings: tuple[str, ...] = ()
 
     def close(self) -> LoopResult:
         config, run = self._config, self._run
         fitted = self._fit()
-        data = config.train.data
-        dataset = load_dataset(
-            data.dataset,
-            seed=config.seed,
-            validation_fraction=data.validation_fraction,
-            limit=data.limit,
-        )
+        dataset = self._dataset
         backbone = self._backbone(dataset)
         paper = load_channel(config.train.link.channel)
         for name, model in zip(TRAINED_ON, (paper, fitted), strict=True):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from phyemu.errors import ConfigError
+from phyemu.errors import ConfigError, DatasetError
 from phyemu.iq import open_recording
 from phyemu.loop import (
     AirConfig,
@@ -136,6 +136,14 @@ def test_a_run_is_not_resumed_with_other_settings(finished: tuple[LoopResult, Pa
 def test_an_unknown_world_is_refused_before_anything_is_written(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="office-nlos"):
         run_loop(small(world="office-nloss"), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_missing_dataset_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    train = small().train
+    absent = replace(train, data=replace(train.data, dataset="image-folder:/nowhere"))
+    with pytest.raises(DatasetError, match="nowhere"):
+        run_loop(small(train=absent), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
