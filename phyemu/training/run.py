@@ -107,7 +107,7 @@ def train_run(
         CheckpointError: A checkpoint is damaged or of another run.
         KeyboardInterrupt: Ctrl-C; `resume` continues at the very step.
     """
-    _open_folder(config, folder, resume=resume)
+    # What is missing is found before anything is written.
     channel = load_channel(config.link.channel)
     data = config.data
     dataset = load_dataset(
@@ -116,6 +116,7 @@ def train_run(
         validation_fraction=data.validation_fraction,
         limit=data.limit,
     )
+    _open_folder(config, folder, resume=resume)
     backbone = train_backbone(
         dataset, config, device=device, folder=folder, resume=resume, progress=progress
     )
