@@ -10,19 +10,29 @@ from pathlib import Path
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
 
-NAMES = ("emulation", "sounding", "receiver", "training")
+# Modules of this package with `run() -> str`, which returns Markdown, one name a line.
+# What a run without names does: ours beside others on the same work, about a minute each at most.
+COMPARISONS = (
+    "emulation",
+    "sounding",
+    "receiver",
+    "training",
+)
+# Run only when named: statistics over many repetitions, which take minutes.
+STUDIES: tuple[str, ...] = ()
 
 
 def main(names: list[str]) -> None:
-    """Run the named benchmarks (all without names) and write their tables."""
+    """Run the named benchmarks (all comparisons without names) and write their tables."""
     for name in names:
-        if name not in NAMES:
-            sys.exit(f"benchmarks: no benchmark {name!r}; there are {', '.join(NAMES)}")
+        if name not in (*COMPARISONS, *STUDIES):
+            known = ", ".join((*COMPARISONS, *STUDIES))
+            sys.exit(f"benchmarks: no benchmark {name!r}; there are {known}")
     # Other processes on the machine slow all candidates down: how many wanted a core is stated.
     load = f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores when it began"
     machine = f"{platform.machine()}, Python {platform.python_version()}, {load}"
     parts = [f"# Benchmarks\n\n{machine}.\n"]
-    for name in names or NAMES:
+    for name in names or COMPARISONS:
         table = importlib.import_module(f"benchmarks.{name}").run()
         print(table, flush=True)
         parts.append(table)
