@@ -24,7 +24,7 @@ from phyemu.sounding.sounding import Sounding
 from phyemu.sounding.transmitters import separate_transmitters
 from phyemu.sounding.wifi_probe import find_wifi_frames
 from phyemu.waveform.sounder import SounderFormat
-from phyemu.waveform.wifi import WIFI_SAMPLE_RATE_HZ
+from phyemu.wifi.preamble import WIFI_SAMPLE_RATE_HZ
 
 __all__ = ["sound_recording"]
 

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from phyemu.sounding.probe_frames import ProbeFrames
-from phyemu.waveform.wifi import L_LTF_CARRIERS, WIFI_CARRIER_SPACING_HZ
-from phyemu.waveform.wifi_detection import WifiFrame, detect_wifi_frames
+from phyemu.wifi.detection import WifiFrame, detect_wifi_frames
+from phyemu.wifi.preamble import L_LTF_CARRIERS, WIFI_CARRIER_SPACING_HZ
 
 __all__ = ["find_wifi_frames"]
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from phyemu.sounding.wifi_probe import find_wifi_frames
-from phyemu.waveform.wifi import legacy_preamble
+from phyemu.wifi.preamble import legacy_preamble
 
 RATE = 20e6
 
