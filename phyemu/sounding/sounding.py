@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from phyemu.channel import ImpulseResponse
 from phyemu.errors import SignalError
 from phyemu.sounding.front_end import FrontEndEstimate
+from phyemu.wifi import WifiTable
 
 __all__ = ["Sounding"]
 
@@ -57,6 +58,10 @@ class Sounding:
         front_end: DC offset, IQ imbalance and phase noise with their uncertainties.
         paths: Super-resolution paths common to all frames: gains (N, P) as (time, path), delays
             (P,) ascending, the first path at delay 0.
+        transmitter_address: MAC address "aa:bb:cc:dd:ee:ff" that the frames' check sequences
+            verify; None where no frame names one.
+        wifi: What each frame says of itself, N rows; None for other probes, and where a file was
+            written before it was kept.
         recording_name: File name of the recording.
         recording_sha512: Hash of its samples; None where the metadata has none.
         provenance: What made it: command, version, settings.
@@ -80,6 +85,8 @@ class Sounding:
     confidence: NDArray[np.float64]
     paths: ImpulseResponse
     front_end: FrontEndEstimate = field(default_factory=FrontEndEstimate)
+    transmitter_address: str | None = None
+    wifi: WifiTable | None = None
     recording_name: str = ""
     recording_sha512: str | None = None
     provenance: Mapping[str, Any] = field(default_factory=dict)
@@ -106,6 +113,11 @@ class Sounding:
                     f"Sounding.{name} must have one value for each of the {num_frames} frames, "
                     f"got shape {getattr(self, name).shape}"
                 )
+        if self.wifi is not None and self.wifi.num_frames != num_frames:
+            raise SignalError(
+                f"Sounding.wifi must have one row for each of the {num_frames} frames, "
+                f"got {self.wifi.num_frames}"
+            )
 
     @property
     def num_frames(self) -> int:
@@ -145,7 +157,8 @@ class Sounding:
             self.paths.delays_s,
             self.paths.interval_s,
         )
-        return replace(self, paths=paths, **per_frame)
+        wifi = None if self.wifi is None else self.wifi.select(np.asarray(index))
+        return replace(self, paths=paths, wifi=wifi, **per_frame)
 
     def summary(self) -> dict[str, Any]:
         """Return what `phyemu sound --json` prints of this link: plain numbers in SI units."""
@@ -153,6 +166,8 @@ class Sounding:
         return {
             "transmitter": self.transmitter,
             "probe": self.probe,
+            "transmitter_address": self.transmitter_address,
+            "wifi": None if self.wifi is None else self.wifi.summary(),
             "frames": self.num_frames,
             "cfo_hz": _quantiles(self.cfo_hz),
             "snr_db": _quantiles(self.snr_db),

@@ -8,7 +8,7 @@ import numpy as np
 
 from phyemu.wifi.signal_field import crc8
 
-__all__ = ["MacFrame", "read_mac_frame", "split_ampdu"]
+__all__ = ["MacFrame", "frame_kind", "read_mac_frame", "split_ampdu"]
 
 _DELIMITER_SIGNATURE = 0x4E
 _DELIMITER_BYTES = 4
@@ -53,18 +53,23 @@ class MacFrame:
     """What the header of a MAC frame says.
 
     Attributes:
-        kind: "QoS data", "beacon", "ack", ...; "data 5" for a subtype without a name here.
+        control: Its first octet, which holds type and subtype.
         receiver_address: Address 1, "aa:bb:cc:dd:ee:ff"; None where the frame ends before it.
         transmitter_address: Address 2; None where the frame has none (ACK, CTS), or ends before.
         third_address: Address 3 of data and management frames: BSSID, source or destination.
         fcs_ok: Whether the check sequence matches; None where the frame was cut short.
     """
 
-    kind: str
+    control: int
     receiver_address: str | None
     transmitter_address: str | None
     third_address: str | None
     fcs_ok: bool | None
+
+    @property
+    def kind(self) -> str:
+        """Its type, as `frame_kind` names it."""
+        return frame_kind(self.control)
 
 
 def read_mac_frame(octets: bytes, *, complete: bool) -> MacFrame | None:
@@ -76,20 +81,20 @@ def read_mac_frame(octets: bytes, *, complete: bool) -> MacFrame | None:
     """
     if len(octets) < 2:
         return None
-    kind = _kind(octets[0])
+    type_name = _TYPES[octets[0] >> 2 & 3]
     fcs_ok = None
     if complete:
         body, check = octets[:-_FCS_BYTES], octets[-_FCS_BYTES:]
         fcs_ok = len(body) >= 2 and zlib.crc32(body).to_bytes(4, "little") == check
-    addressed = _TYPES[octets[0] >> 2 & 3] in ("management", "data")
+    addressed = type_name in ("management", "data")
     transmitter = None
-    if addressed or (octets[0] >> 2 & 3 == 1 and kind not in _WITHOUT_TRANSMITTER):
+    if addressed or (type_name == "control" and frame_kind(octets[0]) not in _WITHOUT_TRANSMITTER):
         transmitter = _address(octets, 10)
         if transmitter is not None and not addressed:
             # A control frame may tell its bandwidth by the group bit of its transmitter's address.
             transmitter = f"{octets[10] & 0xFE:02x}{transmitter[2:]}"
     return MacFrame(
-        kind=kind,
+        control=octets[0],
         receiver_address=_address(octets, 4),
         transmitter_address=transmitter,
         third_address=_address(octets, 16) if addressed else None,
@@ -97,7 +102,12 @@ def read_mac_frame(octets: bytes, *, complete: bool) -> MacFrame | None:
     )
 
 
-def _kind(control: int) -> str:
+def frame_kind(control: int) -> str:
+    """Return the type of a MAC frame: "QoS data", "beacon", "ack", ...
+
+    Args:
+        control: The first octet of the frame; a subtype without a name here gives "data 5".
+    """
     kind, subtype = _TYPES[control >> 2 & 3], control >> 4
     names = {"management": _MANAGEMENT, "control": _CONTROL, "data": _DATA}.get(kind, {})
     return names.get(subtype, f"{kind} {subtype}")

@@ -101,10 +101,13 @@ class WifiContent:
         return all(checks)
 
     @property
-    def kind(self) -> str | None:
-        """Type of the MAC frame (the first verified one, else the first); None where unknown."""
+    def frame_control(self) -> int | None:
+        """First octet, with the type, of the MAC frame; None where none was read.
+
+        Of several, the first whose check sequence matches counts, or else the first.
+        """
         frame = self._leading
-        return frame.kind if frame is not None else None
+        return frame.control if frame is not None else None
 
     @property
     def transmitter_address(self) -> str | None:

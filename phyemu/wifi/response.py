@@ -61,6 +61,14 @@ class WifiResponse:
         noise = np.full(len(L_LTF_CARRIERS), frame.noise_variance)
         return cls(carriers=L_LTF_CARRIERS, transfer=frame.transfer, noise_variance=noise)
 
+    def inner(self) -> "WifiResponse":
+        """Return an HT response on the 52 carriers that the L-LTF has too."""
+        return WifiResponse(
+            carriers=L_LTF_CARRIERS,
+            transfer=self.transfer[_COMMON],
+            noise_variance=self.noise_variance[_COMMON],
+        )
+
     def on_bins(self) -> NDArray[np.complex128]:
         """Return the response on the 64 bins of an FFT, 0 where it was not measured."""
         bins = np.zeros(64, np.complex128)
