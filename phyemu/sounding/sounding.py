@@ -1,7 +1,7 @@
 """The result of sounding: one link as a time series of measured responses."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,7 +14,7 @@ from phyemu.errors import SignalError
 from phyemu.sounding.front_end import FrontEndEstimate
 from phyemu.wifi import WifiTable
 
-__all__ = ["Sounding"]
+__all__ = ["Sounding", "on_common_frequencies"]
 
 _PER_FRAME = (
     "time_s",
@@ -142,6 +142,12 @@ class Sounding:
         )
         return spread
 
+    def is_of(self, transmitter: int | str) -> bool:
+        """Return whether this is the link of that rank (an integer), or of that MAC address."""
+        if isinstance(transmitter, str):
+            return self.transmitter_address == transmitter.lower()
+        return self.transmitter == transmitter
+
     def select(self, index: NDArray[np.int64]) -> "Sounding":
         """Return the frames at `index`, (num_kept,), in that order.
 
@@ -190,3 +196,34 @@ def _quantiles(values: NDArray[np.float64]) -> dict[str, float]:
         return {"median": math.nan, "p05": math.nan, "p95": math.nan}
     low, middle, high = np.quantile(finite, (0.05, 0.5, 0.95)).tolist()
     return {"median": middle, "p05": low, "p95": high}
+
+
+def on_common_frequencies(soundings: Sequence[Sounding]) -> list[Sounding]:
+    """Return the soundings on the frequencies that all of them measure, to within 1 Hz.
+
+    Where they share fewer than two, they are returned as they are.
+
+    Args:
+        soundings: At least one; their grids have one spacing.
+    """
+    common = np.round(soundings[0].frequencies_hz)
+    for sounding in soundings[1:]:
+        common = np.intersect1d(common, np.round(sounding.frequencies_hz))
+    if len(common) < 2:
+        return list(soundings)
+    result: list[Sounding] = []
+    for sounding in soundings:
+        kept = np.isin(np.round(sounding.frequencies_hz), common)
+        if kept.all():
+            result.append(sounding)
+            continue
+        result.append(
+            replace(
+                sounding,
+                frequencies_hz=sounding.frequencies_hz[kept],
+                transfer=sounding.transfer[:, kept],
+                noise_variance=sounding.noise_variance[:, kept],
+                bandwidth_hz=sounding.bandwidth_hz * float(kept.mean()),
+            )
+        )
+    return result

@@ -109,7 +109,8 @@ def _nearest_in_time(index: Index, link: Index) -> Index:
     """Return the frames of `link` nearest to each of `index`, (len(index), K); both ascending."""
     count = min(_NEIGHBOURS, len(link))
     first = np.clip(np.searchsorted(link, index) - count // 2, 0, len(link) - count)
-    return link[first[:, None] + np.arange(count)]
+    near: Index = link[first[:, None] + np.arange(count)]
+    return near
 
 
 def _unexplained(frames: ProbeFrames, index: Index, others: Index) -> NDArray[np.float64]:

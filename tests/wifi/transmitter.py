@@ -121,12 +121,8 @@ def samples(carriers: Carriers, first: int, count: int) -> NDArray[np.complex128
     """Return samples first .. first + count - 1 of a symbol, 0 at the end of its guard."""
     time = np.arange(first, first + count)
     total = sum(value * np.exp(2j * np.pi * k * time / 64) for k, value in carriers.items())
-    return np.asarray(total) / np.sqrt(sum(abs(v) ** 2 for v in _nominal(carriers)))
-
-
-def _nominal(carriers: Carriers) -> list[complex]:
-    """Every carrier that is in use counts with unit power, whatever point it carries."""
-    return [1.0] * len(carriers)
+    # Every carrier that is in use counts with unit power, whatever point it carries.
+    return np.asarray(total) / np.sqrt(len(carriers))
 
 
 def legacy_training() -> NDArray[np.complex128]:
@@ -248,25 +244,35 @@ def ht_frame(psdu: bytes, mcs: int, options: HtOptions | None = None) -> NDArray
     stf = {k: sign * (1 + 1j) / 2**0.5 for k, sign in STF.items()}
     signs = [1, 1, *LTF[0], *LTF[1], -1, -1]
     ltf = dict(zip([*range(-28, 0), *range(1, 29)], map(complex, signs), strict=True))
-    fields = [samples(stf, 0, 80), samples(ltf, -16, 80), data]
     if options.ht_shift:
-        fields = [
-            np.concatenate([_shifted(part, options.ht_shift) for part in np.split(field_, [])])
-            for field_ in fields[:2]
-        ] + [_shifted_symbols(data, options.ht_shift, guard)]
+        ltf = {k: v * np.exp(-2j * np.pi * k * options.ht_shift / 64) for k, v in ltf.items()}
+        data = np.concatenate(
+            [shifted(part, options.ht_shift) for part in data.reshape(-1, 64 + guard)]
+        )
+    fields = [samples(stf, 0, 80), samples(ltf, -16, 80), data]
     return np.concatenate([legacy_training(), legacy, signal, *fields]).astype(np.complex64)
 
 
-def _shifted(part: NDArray[np.complex128], shift: int) -> NDArray[np.complex128]:
-    """Delay a field of one symbol cyclically, guard included."""
+def shifted(part: NDArray[np.complex128], shift: int) -> NDArray[np.complex128]:
+    """Return a symbol delayed cyclically, with the guard that then belongs before it."""
     useful = np.roll(part[-64:], shift)
-    return np.concatenate([useful[64 - (len(part) - 64) :], useful])
+    return np.concatenate([useful[128 - len(part) :], useful])
 
 
-def _shifted_symbols(
-    data: NDArray[np.complex128], shift: int, guard: int
-) -> NDArray[np.complex128]:
-    return np.concatenate([_shifted(part, shift) for part in data.reshape(-1, 64 + guard)])
+def unknown_frame(kind: str) -> NDArray[np.complex64]:
+    """Return a frame of a later format ("vht", "he") up to its own signal field, then noise."""
+    rng = np.random.default_rng(5)
+    length = 300 if kind == "vht" else 301
+    l_sig = l_sig_bits("1101", length)
+    own = [int(bit) for bit in rng.integers(0, 2, 48)]
+    if kind == "vht":
+        plain = signal_symbols(own, first_polarity=1)
+        fields = [plain[:80], signal_symbols(own, first_polarity=1, turn=1j)[80:]]
+    else:
+        fields = [signal_symbols(l_sig, first_polarity=1), signal_symbols(own, first_polarity=2)]
+    rest = rng.standard_normal((6000, 2)) @ np.array([1.0, 1j]) / 2**0.5
+    signal = signal_symbols(l_sig, first_polarity=0)
+    return np.concatenate([legacy_training(), signal, *fields, rest]).astype(np.complex64)
 
 
 def with_fcs(body: bytes) -> bytes:
