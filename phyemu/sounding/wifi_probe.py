@@ -15,6 +15,7 @@ from phyemu.wifi import (
     WifiTable,
     detect_wifi_frames,
     receive_wifi_frame,
+    sender_addresses,
 )
 from phyemu.wifi.modes import HT_CARRIERS
 from phyemu.wifi.preamble import L_LTF_CARRIERS, WIFI_CARRIER_SPACING_HZ
@@ -35,12 +36,14 @@ class WifiMeasurement:
         sample_rate_hz: Of the recording [Hz].
         frames: The preambles, in order.
         receptions: What else each frame holds.
+        table: What the frames say of themselves, and who sent them.
         noise_profile: Noise of each carrier of the L-LTF relative to the mean, (52,).
     """
 
     sample_rate_hz: float
     frames: tuple[WifiFrame, ...]
     receptions: tuple[WifiReception, ...]
+    table: WifiTable
     noise_profile: NDArray[np.float64]
 
     @property
@@ -90,7 +93,6 @@ class WifiMeasurement:
         profile = self.noise_profile
         if len(carriers) > _CARRIERS:
             profile = np.pad(profile, _OUTER, mode="edge")
-        contents = [self.receptions[position].content for position in index.tolist()]
         return ProbeFrames(
             probe="wifi",
             bandwidth_hz=len(carriers) * WIFI_CARRIER_SPACING_HZ,
@@ -107,7 +109,7 @@ class WifiMeasurement:
             # Phase of a sum of 64 products over a lag of 64 samples (Moose 1994, high SNR).
             cfo_std_hz=WIFI_CARRIER_SPACING_HZ / (2.0 * np.pi * np.sqrt(_CARRIERS * snr)),
             confidence=np.array([frame.confidence for frame in frames]),
-            wifi=WifiTable.of_contents(contents),
+            wifi=self.table.select(index),
         )
 
 
@@ -137,10 +139,14 @@ def find_wifi_frames(
     for frame in frames:
         receptions.append(receive_wifi_frame(frame, read))
         progress("decode Wi-Fi frames", len(receptions), len(frames))
+    contents = [reception.content for reception in receptions]
     return WifiMeasurement(
         sample_rate_hz=sample_rate_hz,
         frames=tuple(frames),
         receptions=tuple(receptions),
+        table=WifiTable.of_contents(
+            contents, sender_addresses([frame.sample_start for frame in frames], contents)
+        ),
         noise_profile=_noise_profile(frames),
     )
 

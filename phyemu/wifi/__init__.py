@@ -1,6 +1,7 @@
 """802.11 frames in a 20 MHz channel: found by their preamble, decoded down to the MAC header."""
 
 from phyemu.wifi.detection import WifiDetector, WifiFrame, detect_wifi_frames
+from phyemu.wifi.exchange import sender_addresses
 from phyemu.wifi.frame_table import WifiTable, address_number, address_text
 from phyemu.wifi.mac_frame import MacFrame, frame_kind, read_mac_frame
 from phyemu.wifi.preamble import (
@@ -35,4 +36,5 @@ __all__ = [
     "legacy_preamble",
     "read_mac_frame",
     "receive_wifi_frame",
+    "sender_addresses",
 ]

@@ -54,8 +54,9 @@ class WifiTable:
         mcs: HT modulation and coding scheme, int64.
         length: Octets of the PSDU, int64.
         frame_control: First octet of the MAC frame (type, subtype), int64.
-        transmitter_address: By a check sequence that matches, as a number of 48 bits, int64.
-        receiver_address: Likewise.
+        transmitter_address: As a number of 48 bits, int64; from the frame itself or from the one
+            that it answers or that answers it, by a check sequence that matches.
+        receiver_address: As a number of 48 bits, int64, by a check sequence that matches.
         fcs_ok: 1 where the check sequence matches, 0 where it does not, int64.
     """
 
@@ -81,8 +82,15 @@ class WifiTable:
             raise SignalError(f"WifiTable.format must be 0..{len(_FORMATS) - 1}")
 
     @classmethod
-    def of_contents(cls, contents: Sequence[WifiContent]) -> "WifiTable":
-        """Return the table of frames, in order."""
+    def of_contents(
+        cls, contents: Sequence[WifiContent], senders: Sequence[str | None]
+    ) -> "WifiTable":
+        """Return the table of frames, in order.
+
+        Args:
+            contents: What they say of themselves.
+            senders: The transmitter address of each, as `sender_addresses` gives it.
+        """
 
         def integers(values: list[int | None]) -> NDArray[np.int64]:
             return np.array([UNKNOWN if value is None else value for value in values], np.int64)
@@ -99,9 +107,7 @@ class WifiTable:
             mcs=integers([content.mcs for content in contents]),
             length=integers([content.length for content in contents]),
             frame_control=integers([content.frame_control for content in contents]),
-            transmitter_address=integers(
-                [address_number(content.transmitter_address) for content in contents]
-            ),
+            transmitter_address=integers([address_number(sender) for sender in senders]),
             receiver_address=integers(
                 [address_number(content.receiver_address) for content in contents]
             ),

@@ -196,11 +196,17 @@ def test_any_waveform_serves_as_a_reference(make_recording: Maker, annotated: bo
     assert np.median(link.received_power_dbfs) == pytest.approx(20 * np.log10(0.2), abs=0.3)
 
 
+NEAR, FAR = "e8:de:27:90:6e:42", "98:5f:d3:c7:06:27"
+
+
 @pytest.mark.parametrize(
     ("name", "frames", "cfo_hz"),
     [
         ("conducted_dot11a_24mbps", [19], [-35e3]),
         ("conducted_dot11a_9mbps", [18], [-35e3]),
+        ("conducted_dot11n_13mbps", [20], [-36.6e3]),
+        ("conducted_dot11n_52mbps", [21], [-35.5e3]),
+        ("conducted_dot11n_7p2mbps", [17], [-35.8e3]),
         ("radiated_dot11n_19p5mbps", [10], [-32.5e3]),
         ("radiated_dot11n_6p5mbps", [47, 13], [-34.8e3, -15.2e3]),
     ],
@@ -212,12 +218,14 @@ def test_real_captures_give_one_link_per_transmitter(
     with open_recording(path) as recording:
         links = sound_recording(recording)
     assert [link.num_frames for link in links] == frames
+    # One station sends in all captures; the other is named by what answers it and what it answers.
+    assert [link.transmitter_address for link in links] == [NEAR, FAR][: len(frames)]
     offsets = [float(np.median(link.cfo_hz)) for link in links]
     np.testing.assert_allclose(offsets, cfo_hz, atol=1e3)
     for link in links:
         assert link.recording_sha512 is not None
         assert np.median(link.snr_db) > 30.0
-        # The far transmitter is 10 to 11 dB below the near one.
+    # The far transmitter is 10 to 11 dB below the near one.
     if len(links) == 2:
         power = [float(np.median(link.received_power_dbfs)) for link in links]
         assert power[0] - power[1] == pytest.approx(10.5, abs=1.0)

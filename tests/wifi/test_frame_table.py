@@ -12,7 +12,7 @@ from phyemu.wifi.mac_frame import MacFrame
 A, B = "02:00:00:00:00:0a", "fe:dc:ba:98:76:54"
 
 
-def _contents() -> list[WifiContent]:
+def _table() -> WifiTable:
     data = MacFrame(
         control=0x88,
         receiver_address=B,
@@ -25,7 +25,8 @@ def _contents() -> list[WifiContent]:
         format=WifiFormat.LEGACY, rate_mbps=24.0, length=100, sample_count=900, mac_frames=(data,)
     )
     ht = dataclasses.replace(legacy, format=WifiFormat.HT, mcs=1, rate_mbps=13.0)
-    return [legacy, ht, dataclasses.replace(ht, mac_frames=(wrong,)), WifiContent()]
+    contents = [legacy, ht, dataclasses.replace(ht, mac_frames=(wrong,)), WifiContent()]
+    return WifiTable.of_contents(contents, [item.transmitter_address for item in contents])
 
 
 def test_addresses_survive_as_numbers() -> None:
@@ -38,7 +39,7 @@ def test_addresses_survive_as_numbers() -> None:
 
 
 def test_only_verified_addresses_are_in_the_table() -> None:
-    table = WifiTable.of_contents(_contents())
+    table = _table()
     number = address_number(A)
     assert table.transmitter_address.tolist() == [number, number, -1, -1]
     assert table.fcs_ok.tolist() == [1, 1, 0, -1]
@@ -49,7 +50,7 @@ def test_only_verified_addresses_are_in_the_table() -> None:
 
 
 def test_the_summary_counts() -> None:
-    summary = WifiTable.of_contents(_contents()).summary()
+    summary = _table().summary()
     assert summary == {
         "modulations": {"ht MCS 1 13 Mb/s": 2, "legacy 24 Mb/s": 1, "unknown": 1},
         "kinds": {"QoS data": 3, "unknown": 1},
@@ -58,7 +59,7 @@ def test_the_summary_counts() -> None:
 
 
 def test_columns_of_different_lengths_are_refused() -> None:
-    table = WifiTable.of_contents(_contents())
+    table = _table()
     with pytest.raises(SignalError, match="equally long"):
         dataclasses.replace(table, mcs=table.mcs[:2])
     with pytest.raises(SignalError, match=r"format must be 0\.\.4"):
