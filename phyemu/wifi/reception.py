@@ -48,6 +48,7 @@ _HT_DATA = 528  # its guard, which may be short
 _PREAMBLE = 16 + _HT_DATA  # samples that tell everything but the data
 _BEFORE = 32  # samples kept before the first L-LTF symbol
 _HT_AMPLITUDE: Final = 64.0 / math.sqrt(56.0)
+_HT_TRAINING = ht_ltf_values().numpy().astype(np.complex128) * _HT_AMPLITUDE
 _LEGACY_PILOTS = np.array([1.0, 1.0, 1.0, -1.0])
 _SERVICE_BITS = 16
 _MIN_REPEATED = 0.5  # correlation of L-SIG with its repetition in an HE frame
@@ -159,12 +160,13 @@ def receive_wifi_frame(frame: WifiFrame, read: Reader) -> WifiReception:
     legacy = WifiResponse.of_legacy(frame)
     begin = max(0, frame.ltf_start - _BEFORE)
     origin = frame.ltf_start - begin
-    samples = Samples(
-        iq=read(begin, origin + _PREAMBLE),
-        origin=origin,
-        cfo_hz=frame.cfo_hz,
-        advance=window_advance(legacy.on_bins()),
-    )
+    advance = window_advance(legacy.on_bins())
+
+    def read_samples(count: int) -> Samples:
+        iq = read(begin, origin + count)
+        return Samples.without_offset(iq, origin=origin, cfo_hz=frame.cfo_hz, advance=advance)
+
+    samples = read_samples(_PREAMBLE)
     legacy_bins = legacy.on_bins() * LEGACY_AMPLITUDE
     nothing = WifiReception(content=WifiContent(), response=legacy)
     l_sig = _read_l_sig(samples, legacy_bins)
@@ -173,7 +175,7 @@ def receive_wifi_frame(frame: WifiFrame, read: Reader) -> WifiReception:
     count = 192 + 208 + 80 * l_sig.num_symbols
     content = WifiContent(sample_count=count)
     format_ = _format(samples, legacy_bins, l_sig)
-    whole = replace(samples, iq=read(begin, origin + count - 192 + _SHORT_GUARD))
+    whole = read_samples(count - 192 + _SHORT_GUARD)
     if format_ is WifiFormat.LEGACY:
         content = replace(
             content, format=format_, rate_mbps=l_sig.mode.rate_mbps(), length=l_sig.length
@@ -252,7 +254,7 @@ def _receive_ht(
     mode = HT_MODES[ht_sig.mcs]
     content = replace(content, rate_mbps=mode.rate_mbps(short_guard=ht_sig.short_guard))
     spectrum = samples.spectra(_HT_LTF, 1)[0, np.array(HT_CARRIERS)]
-    training = compare_training(frame, spectrum / (ht_ltf_values().numpy() * _HT_AMPLITUDE))
+    training = compare_training(frame, spectrum / _HT_TRAINING)
     same = training.same_channel
     response = training.combined if same else legacy
     if ht_sig.ldpc:

@@ -46,7 +46,9 @@ def descrambled(bits: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def pilot_polarity(first: int, count: int) -> NDArray[np.float64]:
     """Return p[first] .. p[first + count - 1] of the pilot polarity, (count,), +-1."""
-    # The all-ones state puts out 0, 0, 0, 0, 1, 1, 1 first.
-    start = np.array([0, 0, 0, 0, 1, 1, 1], np.uint8)
-    period = scrambling_sequence(start, _PERIOD)
-    return 1.0 - 2.0 * period[(first + np.arange(count)) % _PERIOD].astype(np.float64)
+    return _POLARITY[(first + np.arange(count)) % _PERIOD]
+
+
+# The all-ones state puts out 0, 0, 0, 0, 1, 1, 1 first.
+_FIRST = np.array([0, 0, 0, 0, 1, 1, 1], np.uint8)
+_POLARITY: NDArray[np.float64] = np.where(scrambling_sequence(_FIRST, _PERIOD) == 1, -1.0, 1.0)

@@ -15,12 +15,13 @@ __all__ = ["Samples", "SymbolTrack", "equalised", "soft_bits", "track_symbols", 
 CARRIERS: Final = np.fft.fftfreq(64, 1 / 64).astype(np.int64)
 """Carrier index of each of the 64 bins of a spectrum."""
 
+_ROOTS = np.exp(2j * math.pi / 64 * np.arange(64))
 _GUARD = 16
 _MAX_ADVANCE = 24
 _CLOCK_BLOCK = 8  # symbols over which the clock is taken to stand still
 _MIN_SYMBOLS_FOR_CLOCK = 8
 _MAX_CLOCK_PPM = 60.0  # two radios of +-25 ppm, and some more
-_CLOCK_STEPS = 121
+_CLOCK_STEP_RAD = 0.5  # by which the widest phase difference turns from one drift to the next
 _PILOTS = np.array(PILOT_CARRIERS)
 
 
@@ -29,17 +30,26 @@ class Samples:
     """Samples of a frame on the time axis of its first L-LTF symbol.
 
     Attributes:
-        iq: (num_samples,), complex64.
+        iq: Without their carrier offset, (num_samples,), complex128.
         origin: Index in `iq` of the first sample of the first L-LTF symbol.
-        cfo_hz: Offset to undo; its phase is zero at `origin` [Hz].
         advance: How far the windows begin before a symbol [samples], so that early and late paths
             fall into guard intervals.
     """
 
-    iq: NDArray[np.complex64]
+    iq: NDArray[np.complex128]
     origin: int
-    cfo_hz: float
     advance: int
+
+    @classmethod
+    def without_offset(
+        cls, iq: NDArray[np.complex64], *, origin: int, cfo_hz: float, advance: int
+    ) -> "Samples":
+        """Return samples with a carrier offset taken off, whose phase is zero at `origin`."""
+        # exp(j w n) for n = 64 a + b is a product: few exponentials make many.
+        step = 2.0 * math.pi * cfo_hz / WIFI_SAMPLE_RATE_HZ
+        rows = np.exp(-1j * ((step * (64.0 * np.arange(len(iq) // 64 + 1) - origin)) % math.tau))
+        turned = np.multiply.outer(rows, np.exp(-1j * step * np.arange(64))).reshape(-1)
+        return cls(iq=iq * turned[: len(iq)], origin=origin, advance=advance)
 
     def num_symbols(self, first: int, period: int) -> int:
         """Return how many symbols that begin at `first` every `period` samples are all there."""
@@ -58,16 +68,12 @@ class Samples:
             late: By how many samples each window is moved, (count,); None: not at all.
         """
         shift = np.zeros(count, np.int64) if late is None else late
-        start = first + period * np.arange(count) + shift - self.advance
-        time = start[:, None] + np.arange(64)
-        inside = np.clip(self.origin + time, 0, len(self.iq) - 1)
-        turns = (self.cfo_hz / WIFI_SAMPLE_RATE_HZ) * time
-        windows = self.iq[inside] * np.exp(-2j * math.pi * (turns % 1.0))
+        start = self.origin + first + period * np.arange(count) + shift - self.advance
+        inside = np.clip(start[:, None] + np.arange(64), 0, len(self.iq) - 1)
         # A window that begins b samples early delays the symbol by b; late ones the reverse.
         early = (self.advance - shift)[:, None]
-        spectra: NDArray[np.complex128] = np.fft.fft(windows, axis=1) * np.exp(
-            2j * math.pi / 64 * early * CARRIERS
-        )
+        spectra: NDArray[np.complex128] = np.fft.fft(self.iq[inside], axis=1)
+        spectra *= _ROOTS[(early * CARRIERS) % 64]
         return spectra
 
 
@@ -135,7 +141,8 @@ def track_symbols(
     late = np.round(-drift * middle).astype(np.int64)
     if late.any():
         spectra = samples.spectra(first, count, period, late=late)
-    spectra = spectra * np.exp(-2j * math.pi / 64 * drift * middle[:, None] * CARRIERS)
+    if drift:
+        spectra = spectra * np.exp(-2j * math.pi / 64 * drift * middle[:, None] * CARRIERS)
     products = (spectra[:, _PILOTS] * expected.conj()).sum(axis=1)
     spectra = spectra * np.exp(-1j * np.angle(products))[:, None]
     energy = float(np.square(np.abs(expected)).sum())
@@ -161,14 +168,14 @@ def _clock_drift(products: NDArray[np.complex128], time: NDArray[np.int64]) -> f
     centres = np.add.reduceat(time, edges) / np.diff(np.append(edges, len(products)))
     per_unit = 2.0 * math.pi / 64 * np.array([42.0, 14.0])[:, None] * centres
     limit = _MAX_CLOCK_PPM * 1e-6
-    step = 2.0 * limit / (_CLOCK_STEPS - 1)
-    # The widest phase turns by less than 0.7 rad per step in the longest frame: no peak is missed.
-    drifts = np.linspace(-limit, limit, _CLOCK_STEPS)
-    match = [float((sums * np.exp(-1j * per_unit * drift)).real.sum()) for drift in drifts.tolist()]
+    steps = 3 + 2 * math.ceil(limit * float(np.abs(per_unit).max()) / _CLOCK_STEP_RAD)
+    drifts, step = np.linspace(-limit, limit, steps, retstep=True)
+    turned = np.exp(-1j * np.multiply.outer(drifts, per_unit))
+    match = (sums * turned).real.sum(axis=(1, 2))
     best = int(np.argmax(match))
     if not 0 < best < len(match) - 1:
         return float(drifts[best])
-    before, at, behind = match[best - 1 : best + 2]
+    before, at, behind = match[best - 1 : best + 2].tolist()
     bend = before - 2.0 * at + behind
     fine = 0.5 * (before - behind) / bend if bend < 0 else 0.0
     return float(drifts[best] + step * fine)

@@ -41,7 +41,7 @@ def test_the_clock_and_phase_of_a_drifting_stream_are_found() -> None:
         own = (time - start) + ppm * 1e-6 * (time - 32.0)
         wave = np.exp(2j * np.pi * np.outer(own, carriers) / 64) @ values
         iq[200 + time] = wave * np.exp(1j * walk[n]) / 64
-    samples = Samples(iq=iq.astype(np.complex64), origin=200, cfo_hz=0.0, advance=6)
+    samples = Samples(iq=iq, origin=200, advance=6)
     transfer = np.ones(64, np.complex128)
     track = track_symbols(samples, transfer, pilots, first=first, period=80)
     assert track.clock_ppm == pytest.approx(ppm, abs=0.3)
@@ -83,3 +83,12 @@ def test_soft_bits_have_the_sign_and_size_of_the_exact_ratio(mode: Mode) -> None
             assert abs(found) <= abs(exact) + 1e-5
             if abs(exact) < 0.9 * weight[carrier]:
                 assert found == pytest.approx(exact, abs=1e-5)
+
+
+def test_the_carrier_offset_is_taken_off_with_its_phase_zero_at_the_origin() -> None:
+    time = np.arange(1000) - 130
+    tone = np.exp(2j * np.pi * 123_456.7 / 20e6 * time).astype(np.complex64)
+    samples = Samples.without_offset(tone, origin=130, cfo_hz=123_456.7, advance=0)
+    np.testing.assert_allclose(samples.iq, 1.0, atol=1e-6)
+    assert samples.num_symbols(0, 80) == 11
+    assert samples.num_symbols(900, 80) == 0
