@@ -103,7 +103,8 @@ class SymbolTrack:
     Attributes:
         spectra: (num_symbols, 64), as an FFT orders them.
         gain: Amplitude over what the channel estimate expects; AGC or another power of the data.
-        clock_ppm: Offset of the transmitter's sampling clock; positive when it is fast [ppm].
+        clock_ppm: Offset of the transmitter's sampling clock; positive when it is fast [ppm]; NaN
+            for fewer than eight symbols.
     """
 
     spectra: NDArray[np.complex128]
@@ -147,7 +148,8 @@ def track_symbols(
     spectra = spectra * np.exp(-1j * np.angle(products))[:, None]
     energy = float(np.square(np.abs(expected)).sum())
     gain = float(np.abs(products).sum()) / max(energy, 1e-30)
-    return SymbolTrack(spectra=spectra, gain=gain, clock_ppm=drift * 1e6)
+    clock_ppm = drift * 1e6 if count >= _MIN_SYMBOLS_FOR_CLOCK else math.nan
+    return SymbolTrack(spectra=spectra, gain=gain, clock_ppm=clock_ppm)
 
 
 def _clock_drift(products: NDArray[np.complex128], time: NDArray[np.int64]) -> float:
