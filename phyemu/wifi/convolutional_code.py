@@ -30,7 +30,6 @@ _PUNCTURING: Final = {
 CODE_RATES: Final = tuple(_PUNCTURING)
 """Information bits per sent bit that 802.11 uses."""
 
-_STATES: Final = 64
 _GENERATORS: Final = (0o133, 0o171)
 _Kernel = Callable[[NDArray[np.float32], NDArray[np.float32], bool], NDArray[np.uint8]]
 
@@ -70,12 +69,12 @@ def viterbi(soft: NDArray[np.float32], *, terminated: bool) -> NDArray[np.uint8]
 
 
 def _branch_signs() -> NDArray[np.float32]:
-    """Return +-1 of both coded bits for each register content, (128, 2); newest bit on top."""
-    register = np.arange(2 * _STATES)
+    """Return +-1 of both coded bits, (2, 32), where a zero enters at the states 0, 2, 4, ... 62."""
+    register = np.arange(0, 64, 2)
     parity = [
         np.bitwise_count(register & generator).astype(np.int64) & 1 for generator in _GENERATORS
     ]
-    return (2.0 * np.stack(parity, axis=1) - 1.0).astype(np.float32)
+    return (2.0 * np.stack(parity) - 1.0).astype(np.float32)
 
 
 _SIGNS = _branch_signs()
@@ -89,39 +88,44 @@ def _compiled(function: Callable[..., Any]) -> _Kernel:
 def _decode(
     pairs: NDArray[np.float32], signs: NDArray[np.float32], terminated: bool
 ) -> NDArray[np.uint8]:
-    """Return the best path through the trellis; a state is the last six bits, newest on top."""
+    """Return the best path through the trellis; a state is the last six bits, newest on top.
+
+    States 2 j and 2 j + 1 (oldest bit 0 or 1) lead to j (new bit 0) and to j + 32 (new bit 1). The
+    four branches of such a butterfly differ in sign only, as both generators have the first and the
+    last tap. Metrics of even and odd states stand apart, so that 32 butterflies are one vector.
+    """
     steps = pairs.shape[0]
-    decisions = np.zeros(steps, np.uint64)
-    metric = np.full(64, np.float32(-1e30))
-    metric[0] = np.float32(0.0)
-    following = np.empty(64, np.float32)
-    lost = np.empty(64, np.uint8)
+    oldest = np.empty((steps, 64), np.uint8)
+    even = np.full(32, np.float32(-1e30))
+    odd = np.full(32, np.float32(-1e30))
+    even[0] = np.float32(0.0)
+    low = np.empty(32, np.float32)
+    high = np.empty(32, np.float32)
     for step in range(steps):
         a, b = pairs[step, 0], pairs[step, 1]
-        # States 2 j and 2 j + 1 (oldest bit 0 or 1) lead to j (new bit 0) and j + 32 (new bit 1).
+        row = oldest[step]
         for j in range(32):
-            even, odd = metric[2 * j], metric[2 * j + 1]
-            # All four branches of a butterfly differ in sign only: both generators have the first
-            # and the last tap.
-            branch = a * signs[2 * j, 0] + b * signs[2 * j, 1]
-            lost[j] = odd - branch > even + branch
-            following[j] = max(even + branch, odd - branch)
-            lost[j + 32] = odd + branch > even - branch
-            following[j + 32] = max(even - branch, odd + branch)
-        word = np.uint64(0)
-        for state in range(64):
-            word |= np.uint64(lost[state]) << np.uint64(state)
-        decisions[step] = word
-        # Differences are all that counts: the best state is kept at 0 so that float32 is enough.
-        best = following.max()
-        for state in range(64):
-            metric[state] = following[state] - best
+            branch = a * signs[0, j] + b * signs[1, j]
+            straight, crossed = even[j] + branch, odd[j] - branch
+            row[j] = crossed > straight
+            low[j] = max(straight, crossed)
+            straight, crossed = even[j] - branch, odd[j] + branch
+            row[j + 32] = crossed > straight
+            high[j] = max(straight, crossed)
+        # Differences are all that counts: taking the largest off keeps float32 exact enough.
+        best = np.float32(0.0)
+        if step % 16 == 15:
+            best = max(low.max(), high.max())
+        for j in range(16):
+            even[j], odd[j] = low[2 * j] - best, low[2 * j + 1] - best
+            even[j + 16], odd[j + 16] = high[2 * j] - best, high[2 * j + 1] - best
     state = 0
     if not terminated:
-        state = int(metric.argmax())
+        state = int(2 * even.argmax())
+        if odd.max() > even.max():
+            state = int(2 * odd.argmax() + 1)
     bits = np.empty(steps, np.uint8)
     for step in range(steps - 1, -1, -1):
         bits[step] = state >> 5
-        oldest = int((decisions[step] >> np.uint64(state)) & np.uint64(1))
-        state = ((state << 1) | oldest) & 63
+        state = ((state << 1) | oldest[step, state]) & 63
     return bits
