@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 
 import numpy as np
@@ -29,6 +29,7 @@ from phyemu.wifi.preamble import WIFI_SAMPLE_RATE_HZ
 __all__ = ["sound_recording"]
 
 _SFO_WORTH_UNDOING_SAMPLES = 0.01
+_MAX_SFO_STD_PPM = 1.0  # crystals differ by ten times as much
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
@@ -81,7 +82,14 @@ def sound_recording(
     else:
         found = _wifi_frames(recording, config, progress)
         index = separate_transmitters(found.legacy_frames, min_frames=config.min_frames)
-        links = _content_links([found.link_frames(one) for one in index], recording)
+        links = [
+            _with_clock(link, *found.link_clock(one))
+            for link, one in zip(
+                _content_links([found.link_frames(one) for one in index], recording),
+                index,
+                strict=True,
+            )
+        ]
     soundings: list[Sounding] = []
     for transmitter, link in enumerate(links):
         soundings.append(_finish(link, recording, config, transmitter))
@@ -170,6 +178,14 @@ def _content_links(links: list[ProbeFrames], recording: Recording) -> list[_Link
         )
         for frames in links
     ]
+
+
+def _with_clock(link: _Link, sfo_ppm: float, sfo_std_ppm: float) -> _Link:
+    """Return the link with the clock offset that its data told, where they tell it well."""
+    if not sfo_std_ppm <= _MAX_SFO_STD_PPM:
+        return link
+    aligned = replace(link.aligned, sfo_ppm=sfo_ppm, sfo_std_ppm=sfo_std_ppm)
+    return replace(link, aligned=aligned)
 
 
 def _sound_bursts(

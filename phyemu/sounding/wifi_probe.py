@@ -26,6 +26,7 @@ __all__ = ["WifiMeasurement", "find_wifi_frames"]
 _CARRIERS = len(L_LTF_CARRIERS)
 _OUTER = (len(HT_CARRIERS) - _CARRIERS) // 2
 _MIN_FRAMES_FOR_PROFILE = 30
+_PILOT_TURN = 42 * 2.0 * np.pi / 64  # of the outer pilots against one another [rad / sample]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
@@ -82,6 +83,34 @@ class WifiMeasurement:
             else:
                 responses.append(training.ht_only)
         return self._probe_frames(index, responses)
+
+    def link_clock(self, index: NDArray[np.int64]) -> tuple[float, float]:
+        """Return the clock offset of a link's transmitter and its standard error [ppm].
+
+        A line through the phase differences of the outer pilots, 42 carriers apart, in N symbols
+        over T samples has a slope with an error of sqrt(12 / (N S)) / T, S being the SNR on a
+        carrier; a sample of drift turns them by 42 x 2 pi / 64. (The inner pilots help a little.)
+
+        Args:
+            index: Frames of the link.
+
+        Returns:
+            NaN, NaN where no frame with a matching check sequence was long enough to tell.
+        """
+        clocks, errors = [], []
+        for position in index.tolist():
+            frame, reception = self.frames[position], self.receptions[position]
+            count = reception.content.sample_count
+            if not reception.content.fcs_ok or np.isnan(reception.clock_ppm) or count is None:
+                continue
+            duration = count - (frame.ltf_start + 208 - frame.sample_start)
+            snr = 10.0 ** (frame.snr_db / 10.0)
+            clocks.append(reception.clock_ppm)
+            errors.append(1e6 * np.sqrt(12.0 / (duration / 80.0 * snr)) / duration / _PILOT_TURN)
+        if not clocks:
+            return float("nan"), float("nan")
+        weight = 1.0 / np.square(errors)
+        return float(np.average(clocks, weights=weight)), float(1.0 / np.sqrt(weight.sum()))
 
     def _probe_frames(self, index: NDArray[np.int64], responses: list[WifiResponse]) -> ProbeFrames:
         frames = [self.frames[position] for position in index.tolist()]

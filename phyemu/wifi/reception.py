@@ -140,7 +140,7 @@ class WifiReception:
         response: The best estimate of the response.
         training: HT-LTF beside L-LTF; None where there is no HT-LTF of a single stream.
         clock_ppm: Sampling clock of the transmitter against ours, from the data's pilots [ppm];
-            NaN where fewer than eight symbols of data were decoded.
+            NaN where fewer than 16 symbols of data were decoded.
     """
 
     content: WifiContent

@@ -19,7 +19,7 @@ _ROOTS = np.exp(2j * math.pi / 64 * np.arange(64))
 _GUARD = 16
 _MAX_ADVANCE = 24
 _CLOCK_BLOCK = 8  # symbols over which the clock is taken to stand still
-_MIN_SYMBOLS_FOR_CLOCK = 8
+_MIN_SYMBOLS_FOR_CLOCK = 16  # 60 ppm are below 0.1 samples in so many
 _MAX_CLOCK_PPM = 60.0  # two radios of +-25 ppm, and some more
 _CLOCK_STEP_RAD = 0.5  # by which the widest phase difference turns from one drift to the next
 _PILOTS = np.array(PILOT_CARRIERS)
@@ -104,7 +104,7 @@ class SymbolTrack:
         spectra: (num_symbols, 64), as an FFT orders them.
         gain: Amplitude over what the channel estimate expects; AGC or another power of the data.
         clock_ppm: Offset of the transmitter's sampling clock; positive when it is fast [ppm]; NaN
-            for fewer than eight symbols.
+            for fewer than 16 symbols.
     """
 
     spectra: NDArray[np.complex128]
@@ -157,7 +157,7 @@ def _clock_drift(products: NDArray[np.complex128], time: NDArray[np.int64]) -> f
 
     Args:
         products: Received over expected pilots, (num_symbols, 4).
-        time: When each symbol came, counted from the channel estimate, (num_symbols,) [samples].
+        time: When each symbol came, (num_symbols,) [samples].
     """
     if len(products) < _MIN_SYMBOLS_FOR_CLOCK:
         return 0.0
@@ -173,7 +173,8 @@ def _clock_drift(products: NDArray[np.complex128], time: NDArray[np.int64]) -> f
     steps = 3 + 2 * math.ceil(limit * float(np.abs(per_unit).max()) / _CLOCK_STEP_RAD)
     drifts, step = np.linspace(-limit, limit, steps, retstep=True)
     turned = np.exp(-1j * np.multiply.outer(drifts, per_unit))
-    match = (sums * turned).real.sum(axis=(1, 2))
+    # The error of the channel estimate turns each pair by a constant, which counts for nothing.
+    match = np.abs((sums * turned).sum(axis=2)).sum(axis=1)
     best = int(np.argmax(match))
     if not 0 < best < len(match) - 1:
         return float(drifts[best])

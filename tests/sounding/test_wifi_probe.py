@@ -7,6 +7,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from phyemu.channel import (
+    ChannelStream,
+    DelayProfile,
+    Distribution,
+    FrontEnd,
+    NoiseLevel,
+    TappedDelayLine,
+)
 from phyemu.sounding.alignment import relative_delays
 from phyemu.sounding.probe_frames import ProbeFrames
 from phyemu.sounding.wifi_probe import WifiMeasurement, find_wifi_frames
@@ -117,3 +125,37 @@ def test_an_ht_ltf_that_sees_another_channel_is_never_mixed_in(
     # The HT-LTF alone: late by its cyclic shift of 3 samples.
     slope = np.angle(np.vdot(ht.transfer[0][:-29], ht.transfer[0][1:-28]))
     assert -slope * 64 / (2 * np.pi) == pytest.approx(3.0, abs=0.1)
+
+
+def test_the_clock_of_a_link_is_told_within_its_standard_error(
+    wifi_transmitter: ModuleType,
+) -> None:
+    psdu = wifi_transmitter.data_mpdu("02:00:00:00:00:0a", "02:00:00:00:00:0b", bytes(100))
+    frame = wifi_transmitter.ht_frame(psdu, 1)
+    gap = np.zeros(400, np.complex64)
+    count, sfo_ppm = 60, 15.0
+    clean = np.concatenate([part for _ in range(count) for part in (gap, frame)] + [gap] * 20)
+    one_path = DelayProfile(name="one", delays_s=(0.0,), powers=(1.0,), k_factor=(1e9,))
+    channel = TappedDelayLine(
+        profile=one_path,
+        noise=NoiseLevel.of_snr_db(25.0),
+        doppler_hz=1.0,
+        front_end=FrontEnd(sfo_ppm=Distribution.constant(sfo_ppm)),
+    )
+    stream = ChannelStream(
+        channel, sample_rate_hz=RATE, symbol_rate_hz=RATE, reference_power=1.0, seed=3
+    )
+    iq = stream.process(clean)
+    found = find_wifi_frames([iq], _reader(iq), sample_rate_hz=RATE)
+    assert found is not None
+    single = np.array([found.link_clock(np.array([k])) for k in range(len(found.frames))])
+    assert len(single) == count
+    # Normalised errors: spread 1, less for the inner pilots (5 %), more for the HT-SIG, HT-STF and
+    # HT-LTF that lie within the duration and tell nothing of the clock (the last 5 of 31 symbols).
+    errors = (single[:, 0] - sfo_ppm) / single[:, 1]
+    assert np.std(errors) == pytest.approx(1.15, abs=0.2 + 5 / np.sqrt(2 * count))
+    clock_ppm, std_ppm = found.link_clock(np.arange(count))
+    assert std_ppm == pytest.approx(single[:, 1].mean() / np.sqrt(count), rel=0.1)
+    assert clock_ppm == pytest.approx(sfo_ppm, abs=5 * std_ppm)
+    silent, _ = _link(wifi_transmitter, ["legacy"])
+    assert np.isnan(silent.link_clock(np.arange(1))).all()
