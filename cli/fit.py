@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     type=TRANSMITTER,
     default=0,
     show_default=True,
-    help="Which link of the recordings; 0 is the strongest.",
+    help="Which link of the recordings: its rank, 0 the strongest, or its MAC address.",
 )
 @click.option(
     "--max-paths",

@@ -32,7 +32,7 @@ _CELL = 1.0 / 16.0  # of these units: frames this close count as one point
 _NEIGHBOURS = 16  # frames, nearest in time, that a frame is compared with
 _PROBES = 128  # frames of a link that show how steady it is
 _MIN_FRAMES_FOR_SPREAD = 5
-_SPREAD_FACTOR = 4.0  # over the largest change that a link has shown
+_SPREAD_FACTOR = 4.0  # over the change that nine in ten frames of a link stay below
 _NOISE_FACTOR = 3.0  # over the mean share that noise leaves: a chi-square of 100 reaches 1.6
 _HARDWARE_SHARE = 1e-3  # left by radios themselves: 30 dB
 _SEPARATION = 4.0  # times what counts as equal: what counts as another response
@@ -148,7 +148,8 @@ def _variation(frames: ProbeFrames, link: Index) -> float:
     some = link[np.unique(np.linspace(0, len(link) - 1, _PROBES).astype(np.int64))]
     near = _nearest_in_time(some, link)
     share = np.where(near == some[:, None], np.inf, _unexplained(frames, some, near))
-    return _SPREAD_FACTOR * float(share.min(axis=1).max())
+    # A tenth of the frames may be covered by others: that is no variation of the link.
+    return _SPREAD_FACTOR * float(np.quantile(share.min(axis=1), 0.9))
 
 
 def _clusters(points: NDArray[np.float64], index: Index) -> list[Index]:

@@ -70,11 +70,11 @@ def viterbi(soft: NDArray[np.float32], *, terminated: bool) -> NDArray[np.uint8]
 
 def _branch_signs() -> NDArray[np.float32]:
     """Return +-1 of both coded bits, (2, 32), where a zero enters at the states 0, 2, 4, ... 62."""
-    register = np.arange(0, 64, 2)
     parity = [
-        np.bitwise_count(register & generator).astype(np.int64) & 1 for generator in _GENERATORS
+        [(register & generator).bit_count() & 1 for register in range(0, 64, 2)]
+        for generator in _GENERATORS
     ]
-    return (2.0 * np.stack(parity) - 1.0).astype(np.float32)
+    return 2.0 * np.array(parity, np.float32) - 1.0
 
 
 _SIGNS = _branch_signs()
