@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -240,6 +241,43 @@ def test_real_captures_give_one_link_per_transmitter(
     if len(links) == 2:
         power = [float(np.median(link.received_power_dbfs)) for link in links]
         assert power[0] - power[1] == pytest.approx(10.5, abs=1.0)
+
+
+def test_two_stations_at_one_offset_and_power_are_told_apart(
+    make_recording: Maker, wifi_transmitter: ModuleType
+) -> None:
+    # Data frames name their station; CTS and HT frames of two streams do not, and go by
+    # their response. Both stations have the same oscillator and the same power.
+    stations = ("02:00:00:00:00:0a", "02:00:00:00:00:0b")
+    taps = (np.array([0.8, 0.0, 0.6j]), np.array([0.6, 0.0, 0.0, 0.0, -0.8]))
+    rng = np.random.default_rng(12)
+    cts = wifi_transmitter.with_fcs(bytes([0xC4, 0, 0, 0, 2, 0, 0, 0, 0, 0x0C]))
+    two_streams = wifi_transmitter.HtOptions(mcs_field=9)
+    parts, sent = [np.zeros(500)], []
+    for number in range(48):
+        station = int(rng.integers(0, 2))
+        data = wifi_transmitter.data_mpdu(stations[station], "02:00:00:00:00:0c", bytes(30))
+        frame = [
+            wifi_transmitter.legacy_frame(data, 12),
+            wifi_transmitter.ht_frame(data, 2),
+            wifi_transmitter.legacy_frame(cts, 6),
+            wifi_transmitter.ht_frame(data, 2, two_streams),
+        ][number % 4]
+        sent.append(station)
+        parts += [np.convolve(frame, taps[station]), np.zeros(600)]
+    clean = 0.1 * np.concatenate(parts)
+    noise = rng.standard_normal((len(clean), 2)) @ [1e-3, 1e-3j]
+    links = sound_recording(make_recording(clean + noise, RATE))
+    assert sorted(link.transmitter_address or "" for link in links) == list(stations)
+    for link in links:
+        own = stations.index(link.transmitter_address or "")
+        assert link.num_frames == sent.count(own)
+        assert link.wifi is not None
+        assert (link.wifi.transmitter_address < 0).sum() > 5
+        # The strongest paths of the station's own channel, by their distance.
+        strong = link.paths.gains.abs().square().mean(dim=0).topk(2).indices.sort().values
+        spacing = float(link.paths.delays_s[strong].diff())
+        assert spacing == pytest.approx((100e-9, 200e-9)[own], abs=5e-9)
 
 
 def test_responses_of_a_cable_agree_from_frame_to_frame(shared_data: Path) -> None:
