@@ -21,7 +21,7 @@ from phyemu.sounding.recording_time import blocks_with_progress, radio_samples
 from phyemu.sounding.reference_probe import find_reference_frames
 from phyemu.sounding.sounder_probe import SounderMeasurement, find_bursts, measure_bursts
 from phyemu.sounding.sounding import Sounding
-from phyemu.sounding.transmitters import separate_transmitters
+from phyemu.sounding.transmitters import name_transmitters, separate_transmitters
 from phyemu.sounding.wifi_probe import WifiMeasurement, find_wifi_frames
 from phyemu.waveform.sounder import SounderFormat
 from phyemu.wifi.preamble import WIFI_SAMPLE_RATE_HZ
@@ -38,6 +38,7 @@ class _Link:
 
     aligned: AlignedFrames
     front_end: Callable[[ProbeFrames, NDArray[np.float64], NDArray[np.complex64]], FrontEndEstimate]
+    transmitter_address: str | None = None
 
 
 def sound_recording(
@@ -81,15 +82,7 @@ def sound_recording(
         links = _content_links([frames.select(one) for one in index], recording)
     else:
         found = _wifi_frames(recording, config, progress)
-        index = separate_transmitters(found.legacy_frames, min_frames=config.min_frames)
-        links = [
-            _with_clock(link, *found.link_clock(one))
-            for link, one in zip(
-                _content_links([found.link_frames(one) for one in index], recording),
-                index,
-                strict=True,
-            )
-        ]
+        links = _wifi_links(found, recording, config)
     soundings: list[Sounding] = []
     for transmitter, link in enumerate(links):
         soundings.append(_finish(link, recording, config, transmitter))
@@ -180,12 +173,21 @@ def _content_links(links: list[ProbeFrames], recording: Recording) -> list[_Link
     ]
 
 
-def _with_clock(link: _Link, sfo_ppm: float, sfo_std_ppm: float) -> _Link:
-    """Return the link with the clock offset that its data told, where they tell it well."""
-    if not sfo_std_ppm <= _MAX_SFO_STD_PPM:
-        return link
-    aligned = replace(link.aligned, sfo_ppm=sfo_ppm, sfo_std_ppm=sfo_std_ppm)
-    return replace(link, aligned=aligned)
+def _wifi_links(
+    found: WifiMeasurement, recording: Recording, config: SoundingConfig
+) -> list[_Link]:
+    """Return the links of Wi-Fi transmitters, with their names and clocks where frames tell."""
+    index = separate_transmitters(found.legacy_frames, min_frames=config.min_frames)
+    links = _content_links([found.link_frames(one) for one in index], recording)
+    names = name_transmitters([found.table.select(one) for one in index])
+    named: list[_Link] = []
+    for link, one, name in zip(links, index, names, strict=True):
+        aligned = link.aligned
+        sfo_ppm, sfo_std_ppm = found.link_clock(one)
+        if sfo_std_ppm <= _MAX_SFO_STD_PPM:
+            aligned = replace(aligned, sfo_ppm=sfo_ppm, sfo_std_ppm=sfo_std_ppm)
+        named.append(replace(link, aligned=aligned, transmitter_address=name))
+    return named
 
 
 def _sound_bursts(
@@ -288,7 +290,7 @@ def _finish(
         confidence=frames.confidence,
         paths=type(paths)(paths.gains, paths.delays_s - first_s, paths.interval_s),
         front_end=front_end,
-        transmitter_address=None if frames.wifi is None else frames.wifi.common_transmitter,
+        transmitter_address=link.transmitter_address,
         wifi=frames.wifi,
         recording_name=recording.path.name,
         recording_sha512=recording.sha512,

@@ -58,8 +58,8 @@ class Sounding:
         front_end: DC offset, IQ imbalance and phase noise with their uncertainties.
         paths: Super-resolution paths common to all frames: gains (N, P) as (time, path), delays
             (P,) ascending, the first path at delay 0.
-        transmitter_address: MAC address "aa:bb:cc:dd:ee:ff" that the frames' check sequences
-            verify; None where no frame names one.
+        transmitter_address: MAC address "aa:bb:cc:dd:ee:ff" that its frames name, or that their
+            exchanges imply; None where nothing does.
         wifi: What each frame says of itself, N rows; None for other probes, and where a file was
             written before it was kept.
         recording_name: File name of the recording.

@@ -38,6 +38,7 @@ _WIFI = {
     "frame_control": ("", True),
     "transmitter_address": ("", True),
     "receiver_address": ("", True),
+    "implied_sender": ("", True),
     "fcs_ok": ("", True),
 }
 _FRONT_END = {

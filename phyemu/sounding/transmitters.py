@@ -12,14 +12,17 @@ and 1 - rho^2 the share of one's power that the other does not explain. Of the s
 noise it is about v_a / P_a + v_b / P_b (error variance over mean power).
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.cluster.hierarchy import fcluster, linkage
 
 from phyemu.sounding.alignment import relative_delays
 from phyemu.sounding.probe_frames import ProbeFrames
+from phyemu.wifi import WifiTable, address_text
 
-__all__ = ["separate_transmitters"]
+__all__ = ["name_transmitters", "separate_transmitters"]
 
 Index = NDArray[np.int64]
 
@@ -38,6 +41,7 @@ _HARDWARE_SHARE = 1e-3  # left by radios themselves: 30 dB
 _SEPARATION = 4.0  # times what counts as equal: what counts as another response
 _STEADY_PART = 0.9
 _MIN_RETURNS = 3
+_AGREEMENT = 2.0 / 3.0  # of the exchanges that imply a name
 _CHUNK = 1 << 19  # response values compared at a time
 
 
@@ -72,6 +76,27 @@ def separate_transmitters(frames: ProbeFrames, *, min_frames: int = 1) -> list[I
     links.sort(key=lambda index: -float(np.median(power_db[index])))
     kept = [index for index in links if len(index) >= min_frames]
     return kept or links
+
+
+def name_transmitters(links: Sequence[WifiTable]) -> list[str | None]:
+    """Return the MAC address of each link's transmitter; None where nothing names it.
+
+    The address that its frames name, or else the one that two in three of their exchanges imply and
+    that no other link has.
+
+    Args:
+        links: What the frames of each link say of themselves, as `separate_transmitters` sorted
+            them: at most one address in each.
+    """
+    numbers = [int(table.transmitter_address.max()) for table in links]
+    for position, table in enumerate(links):
+        implied = table.implied_sender[table.implied_sender >= 0]
+        if numbers[position] < 0 and len(implied):
+            candidates, votes = np.unique(implied, return_counts=True)
+            likeliest = int(candidates[votes.argmax()])
+            if votes.max() >= _AGREEMENT * len(implied) and likeliest not in numbers:
+                numbers[position] = likeliest
+    return [address_text(number) for number in numbers]
 
 
 def _by_address(frames: ProbeFrames) -> tuple[list[Index], Index]:

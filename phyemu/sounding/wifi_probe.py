@@ -14,8 +14,8 @@ from phyemu.wifi import (
     WifiResponse,
     WifiTable,
     detect_wifi_frames,
+    implied_senders,
     receive_wifi_frame,
-    sender_addresses,
 )
 from phyemu.wifi.modes import HT_CARRIERS
 from phyemu.wifi.preamble import L_LTF_CARRIERS, WIFI_CARRIER_SPACING_HZ
@@ -37,7 +37,7 @@ class WifiMeasurement:
         sample_rate_hz: Of the recording [Hz].
         frames: The preambles, in order.
         receptions: What else each frame holds.
-        table: What the frames say of themselves, and who sent them.
+        table: What the frames say of themselves.
         noise_profile: Noise of each carrier of the L-LTF relative to the mean, (52,).
     """
 
@@ -174,7 +174,7 @@ def find_wifi_frames(
         frames=tuple(frames),
         receptions=tuple(receptions),
         table=WifiTable.of_contents(
-            contents, sender_addresses([frame.sample_start for frame in frames], contents)
+            contents, implied_senders([frame.sample_start for frame in frames], contents)
         ),
         noise_profile=_noise_profile(frames),
     )

@@ -4,6 +4,10 @@ Acknowledgements come a SIFS (10 or 16 us) behind the frame they acknowledge and
 their receiver, IEEE Std 802.11-2020, 10.3.2.11. So the sender of an ACK or CTS is the station that
 the frame before it was meant for; and the sender of a frame that could not be decoded is the
 station that the ACK or block ack behind it is meant for.
+
+That is evidence and no proof: where the recorder cut the silence or one station is not heard,
+frames of two exchanges stand side by side. So it may give a name to a radio that has none, and must
+not decide which frames are of one radio.
 """
 
 from collections.abc import Sequence
@@ -13,7 +17,7 @@ from typing import Final
 from phyemu.wifi.preamble import WIFI_SAMPLE_RATE_HZ
 from phyemu.wifi.reception import WifiContent
 
-__all__ = ["sender_addresses"]
+__all__ = ["implied_senders"]
 
 # A SIFS and the signal extension of HT (16 us together), or the SIFS at 5 GHz, and what is lost at
 # the edges of a frame. Less where the recorder cut the silence.
@@ -24,14 +28,16 @@ _ACKNOWLEDGEMENTS: Final = (0x94, 0xD4)  # block ack, ACK
 _GROUP: Final = 1  # bit of the first octet of an address for many
 
 
-def sender_addresses(starts: Sequence[int], contents: Sequence[WifiContent]) -> list[str | None]:
-    """Return the transmitter address of each frame: its own, or the one that the exchange implies.
+def implied_senders(starts: Sequence[int], contents: Sequence[WifiContent]) -> list[str | None]:
+    """Return the transmitter that the exchange implies for each frame; None where it tells none.
+
+    None also for frames that name their transmitter themselves.
 
     Args:
         starts: First sample of each frame, ascending [samples].
         contents: What the frames say of themselves.
     """
-    senders = [content.transmitter_address for content in contents]
+    senders: list[str | None] = [None] * len(contents)
     for index, (before, behind) in enumerate(pairwise(contents)):
         if before.sample_count is None or not behind.fcs_ok:
             continue
@@ -46,6 +52,6 @@ def sender_addresses(starts: Sequence[int], contents: Sequence[WifiContent]) -> 
             )
             if answers and meant_for is not None and not int(meant_for[:2], 16) & _GROUP:
                 senders[index + 1] = meant_for
-        elif senders[index] is None and behind.frame_control in _ACKNOWLEDGEMENTS:
+        elif behind.frame_control in _ACKNOWLEDGEMENTS:
             senders[index] = behind.receiver_address
     return senders

@@ -54,9 +54,10 @@ class WifiTable:
         mcs: HT modulation and coding scheme, int64.
         length: Octets of the PSDU, int64.
         frame_control: First octet of the MAC frame (type, subtype), int64.
-        transmitter_address: As a number of 48 bits, int64; from the frame itself or from the one
-            that it answers or that answers it, by a check sequence that matches.
-        receiver_address: As a number of 48 bits, int64, by a check sequence that matches.
+        transmitter_address: As a number of 48 bits, int64, by a check sequence that matches.
+        receiver_address: Likewise.
+        implied_sender: Transmitter of a frame that does not name it, as the frame that it answers
+            or that answers it implies (`implied_senders`), int64.
         fcs_ok: 1 where the check sequence matches, 0 where it does not, int64.
     """
 
@@ -67,6 +68,7 @@ class WifiTable:
     frame_control: NDArray[np.int64]
     transmitter_address: NDArray[np.int64]
     receiver_address: NDArray[np.int64]
+    implied_sender: NDArray[np.int64]
     fcs_ok: NDArray[np.int64]
 
     def __post_init__(self) -> None:
@@ -83,13 +85,13 @@ class WifiTable:
 
     @classmethod
     def of_contents(
-        cls, contents: Sequence[WifiContent], senders: Sequence[str | None]
+        cls, contents: Sequence[WifiContent], implied: Sequence[str | None]
     ) -> "WifiTable":
         """Return the table of frames, in order.
 
         Args:
             contents: What they say of themselves.
-            senders: The transmitter address of each, as `sender_addresses` gives it.
+            implied: The transmitter that the exchange implies for each.
         """
 
         def integers(values: list[int | None]) -> NDArray[np.int64]:
@@ -107,10 +109,13 @@ class WifiTable:
             mcs=integers([content.mcs for content in contents]),
             length=integers([content.length for content in contents]),
             frame_control=integers([content.frame_control for content in contents]),
-            transmitter_address=integers([address_number(sender) for sender in senders]),
+            transmitter_address=integers(
+                [address_number(content.transmitter_address) for content in contents]
+            ),
             receiver_address=integers(
                 [address_number(content.receiver_address) for content in contents]
             ),
+            implied_sender=integers([address_number(sender) for sender in implied]),
             fcs_ok=integers([content.fcs_ok for content in contents]),
         )
 
@@ -118,12 +123,6 @@ class WifiTable:
     def num_frames(self) -> int:
         """Number of frames, N."""
         return len(self.format)
-
-    @property
-    def common_transmitter(self) -> str | None:
-        """The one transmitter address that the frames name; None for none or several."""
-        named = np.unique(self.transmitter_address[self.transmitter_address != UNKNOWN])
-        return address_text(int(named[0])) if len(named) == 1 else None
 
     def select(self, index: NDArray[np.int64]) -> "WifiTable":
         """Return the frames at `index`."""

@@ -80,11 +80,10 @@ def _wifi_sounding() -> Sounding:
         frame_control=np.array([0xD4, 0x88, -1, -1, 0x80]),
         transmitter_address=np.array([-1, 0x02000000000A, -1, -1, 0x02000000000A]),
         receiver_address=np.array([0xFFFFFFFFFFFF, 1, -1, -1, -1]),
+        implied_sender=np.array([5, -1, -1, 6, -1]),
         fcs_ok=np.array([1, 1, -1, -1, 0]),
     )
-    return dataclasses.replace(
-        _sounding(0), wifi=table, transmitter_address=table.common_transmitter
-    )
+    return dataclasses.replace(_sounding(0), wifi=table, transmitter_address="02:00:00:00:00:0a")
 
 
 def test_what_wifi_frames_say_comes_back(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from phyemu.sounding.probe_frames import ProbeFrames
-from phyemu.sounding.transmitters import separate_transmitters
+from phyemu.sounding.transmitters import name_transmitters, separate_transmitters
 from phyemu.wifi import WifiTable
 
 
@@ -99,6 +99,7 @@ def _measured(
             frame_control=unknown,
             transmitter_address=np.array(addresses),
             receiver_address=unknown,
+            implied_sender=unknown,
             fcs_ok=unknown,
         )
     return dataclasses.replace(
@@ -206,3 +207,31 @@ def test_a_long_recording_is_separated_in_bounded_time() -> None:
     power = np.where(far, -40.0, -29.0) + rng.normal(0, 1, count)
     links = separate_transmitters(_frames(cfo, power))
     assert [len(index) for index in links] == [np.count_nonzero(~far), np.count_nonzero(far)]
+
+
+def test_a_link_is_named_by_its_frames_or_else_by_their_exchanges() -> None:
+    def table(own: list[int], implied: list[int]) -> WifiTable:
+        made = _measured(np.ones((len(own), F), complex), own).wifi
+        assert made is not None
+        return dataclasses.replace(made, implied_sender=np.array(implied))
+
+    names = name_transmitters(
+        [
+            table([7, -1, -1], [-1, 9, 9]),  # what its frames say counts, not what is implied
+            table([-1] * 5, [8, 8, -1, 8, 5]),  # three of four agree
+            table([-1] * 4, [8, 8, 8, 8]),  # the stronger link has that name already
+            table([-1] * 3, [7, 7, 7]),  # a link's own frames have it
+            table([-1] * 4, [3, 3, 4, 4]),
+            table([-1], [-1]),
+        ]
+    )
+    assert names == ["00:00:00:00:00:07", "00:00:00:00:00:08", None, None, None, None]
+
+
+def test_an_implied_sender_never_moves_a_frame() -> None:
+    # The corrupted data frame of a station that alone is heard, followed by its own ACK to another.
+    frames = _measured(np.array([_response(np.random.default_rng(3))] * 12), [7] * 11 + [-1])
+    assert frames.wifi is not None
+    wifi = dataclasses.replace(frames.wifi, implied_sender=np.array([-1] * 11 + [9]))
+    links = separate_transmitters(dataclasses.replace(frames, wifi=wifi))
+    assert [len(index) for index in links] == [12]

@@ -106,7 +106,7 @@ def test_a_mixed_link_is_measured_where_all_its_frames_are(wifi_transmitter: Mod
     # The HT-LTF counts where it is there: 0.277 against 0.406 of a sample's noise.
     assert noise[::2].mean() / noise[1::2].mean() == pytest.approx(0.277 / 0.406, rel=0.15)
     assert frames.wifi is not None
-    assert frames.wifi.common_transmitter == "02:00:00:00:00:0a"
+    assert set(frames.wifi.transmitter_address.tolist()) == {0x02000000000A}
     # The frames of HT alone are on 56 carriers; the legacy ones, on 52.
     assert found.link_frames(np.arange(0, 12, 2)).transfer.shape == (6, 56)
     assert found.link_frames(np.arange(1, 12, 2)).transfer.shape == (6, 52)

@@ -1,6 +1,6 @@
 """Answers tell who sent what: within an exchange, and nowhere else."""
 
-from phyemu.wifi import MacFrame, WifiContent, WifiFormat, sender_addresses
+from phyemu.wifi import MacFrame, WifiContent, WifiFormat, implied_senders
 
 A, B, C = "02:00:00:00:00:0a", "02:00:00:00:00:0b", "02:00:00:00:00:0c"
 GROUP = "33:33:00:00:00:01"
@@ -26,27 +26,27 @@ DATA, ACK, CTS, RTS, BLOCK_ACK = 0x88, 0xD4, 0xC4, 0xB4, 0x94
 def test_an_ack_comes_from_whom_the_frame_was_for() -> None:
     frames = [_frame(DATA, B, A), _frame(ACK, A)]
     for gap in (0, 200, 330):
-        assert sender_addresses([0, 1000 + gap], frames) == [A, B]
-    assert sender_addresses([0, 1500], frames) == [A, None]
-    assert sender_addresses([0, 1200], [_frame(RTS, B, A), _frame(CTS, A)]) == [A, B]
+        assert implied_senders([0, 1000 + gap], frames) == [None, B]
+    assert implied_senders([0, 1500], frames) == [None, None]
+    assert implied_senders([0, 1200], [_frame(RTS, B, A), _frame(CTS, A)]) == [None, B]
 
 
 def test_an_ack_for_another_tells_nothing() -> None:
-    assert sender_addresses([0, 1200], [_frame(DATA, B, A), _frame(ACK, C)]) == [A, None]
-    assert sender_addresses([0, 1200], [_frame(DATA, GROUP, A), _frame(ACK, A)]) == [A, None]
+    assert implied_senders([0, 1200], [_frame(DATA, B, A), _frame(ACK, C)]) == [None, None]
+    assert implied_senders([0, 1200], [_frame(DATA, GROUP, A), _frame(ACK, A)]) == [None, None]
     wrong = _frame(ACK, A, ok=False)
-    assert sender_addresses([0, 1200], [_frame(DATA, B, A), wrong]) == [A, None]
+    assert implied_senders([0, 1200], [_frame(DATA, B, A), wrong]) == [None, None]
 
 
 def test_what_was_not_decoded_comes_from_whom_the_answer_is_for() -> None:
     answer = _frame(BLOCK_ACK, B, A)
-    assert sender_addresses([0, 1200], [UNDECODED, answer]) == [B, A]
-    assert sender_addresses([0, 1200], [_frame(DATA, A, B, ok=False), answer]) == [B, A]
-    assert sender_addresses([0, 1500], [UNDECODED, answer]) == [None, A]
+    assert implied_senders([0, 1200], [UNDECODED, answer]) == [B, None]
+    assert implied_senders([0, 1200], [_frame(DATA, A, B, ok=False), answer]) == [B, None]
+    assert implied_senders([0, 1500], [UNDECODED, answer]) == [None, None]
     # A data frame answers nothing; what cannot even be timed is not answered.
-    assert sender_addresses([0, 1200], [UNDECODED, _frame(DATA, B, A)]) == [None, A]
-    assert sender_addresses([0, 1200], [WifiContent(), answer]) == [None, A]
+    assert implied_senders([0, 1200], [UNDECODED, _frame(DATA, B, A)]) == [None, None]
+    assert implied_senders([0, 1200], [WifiContent(), answer]) == [None, None]
 
 
 def test_no_frames_have_no_senders() -> None:
-    assert sender_addresses([], []) == []
+    assert implied_senders([], []) == []

@@ -26,7 +26,7 @@ def _table() -> WifiTable:
     )
     ht = dataclasses.replace(legacy, format=WifiFormat.HT, mcs=1, rate_mbps=13.0)
     contents = [legacy, ht, dataclasses.replace(ht, mac_frames=(wrong,)), WifiContent()]
-    return WifiTable.of_contents(contents, [item.transmitter_address for item in contents])
+    return WifiTable.of_contents(contents, [None, None, B, None])
 
 
 def test_addresses_survive_as_numbers() -> None:
@@ -45,8 +45,8 @@ def test_only_verified_addresses_are_in_the_table() -> None:
     assert table.fcs_ok.tolist() == [1, 1, 0, -1]
     assert table.mcs.tolist() == [-1, 1, 1, -1]
     assert np.isnan(table.rate_mbps[3])
-    assert table.common_transmitter == A
-    assert table.select(np.array([2, 3])).common_transmitter is None
+    assert table.implied_sender.tolist() == [-1, -1, address_number(B), -1]
+    assert table.select(np.array([2, 3])).implied_sender.tolist() == [address_number(B), -1]
 
 
 def test_the_summary_counts() -> None:
