@@ -42,6 +42,7 @@ _SEPARATION = 4.0  # times what counts as equal: what counts as another response
 _STEADY_PART = 0.9
 _MIN_RETURNS = 3
 _AGREEMENT = 2.0 / 3.0  # of the exchanges that imply a name
+_MIN_VOTES = 2
 _CHUNK = 1 << 19  # response values compared at a time
 
 
@@ -81,8 +82,8 @@ def separate_transmitters(frames: ProbeFrames, *, min_frames: int = 1) -> list[I
 def name_transmitters(links: Sequence[WifiTable]) -> list[str | None]:
     """Return the MAC address of each link's transmitter; None where nothing names it.
 
-    The address that its frames name, or else the one that two in three of their exchanges imply and
-    that no other link has.
+    The address that its frames name, or else the one that two or more of their exchanges imply, and
+    two in three, and that no other link has.
 
     Args:
         links: What the frames of each link say of themselves, as `separate_transmitters` sorted
@@ -94,7 +95,8 @@ def name_transmitters(links: Sequence[WifiTable]) -> list[str | None]:
         if numbers[position] < 0 and len(implied):
             candidates, votes = np.unique(implied, return_counts=True)
             likeliest = int(candidates[votes.argmax()])
-            if votes.max() >= _AGREEMENT * len(implied) and likeliest not in numbers:
+            enough = max(_MIN_VOTES, _AGREEMENT * len(implied))
+            if votes.max() >= enough and likeliest not in numbers:
                 numbers[position] = likeliest
     return [address_text(number) for number in numbers]
 
