@@ -179,7 +179,7 @@ def _wifi_links(
     """Return the links of Wi-Fi transmitters, with their names and clocks where frames tell."""
     index = separate_transmitters(found.legacy_frames, min_frames=config.min_frames)
     links = _content_links([found.link_frames(one) for one in index], recording)
-    names = name_transmitters([found.table.select(one) for one in index])
+    names = name_transmitters(found.table, index)
     named: list[_Link] = []
     for link, one, name in zip(links, index, names, strict=True):
         aligned = link.aligned

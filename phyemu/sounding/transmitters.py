@@ -79,19 +79,23 @@ def separate_transmitters(frames: ProbeFrames, *, min_frames: int = 1) -> list[I
     return kept or links
 
 
-def name_transmitters(links: Sequence[WifiTable]) -> list[str | None]:
+def name_transmitters(table: WifiTable, links: Sequence[Index]) -> list[str | None]:
     """Return the MAC address of each link's transmitter; None where nothing names it.
 
-    The address that its frames name, or else the one that two or more of their exchanges imply, and
-    two in three, and that no other link has.
+    The address that its frames name; or else the one that two or more of their exchanges imply, and
+    two in three, and that no other link has. A station does not answer itself: an exchange within
+    one link is none.
 
     Args:
-        links: What the frames of each link say of themselves, as `separate_transmitters` sorted
-            them: at most one address in each.
+        table: What all frames of the recording say of themselves.
+        links: Frames of each link, as `separate_transmitters` returns them.
     """
-    numbers = [int(table.transmitter_address.max()) for table in links]
-    for position, table in enumerate(links):
-        implied = table.implied_sender[table.implied_sender >= 0]
+    numbers = [int(table.transmitter_address[link].max()) for link in links]
+    for position, link in enumerate(links):
+        # An ACK or CTS answers the frame before it; others are answered by the one behind.
+        partner = np.where(table.fcs_ok[link] == 1, link - 1, link + 1)
+        implied = table.implied_sender[link]
+        implied = implied[(implied >= 0) & ~np.isin(partner, link)]
         if numbers[position] < 0 and len(implied):
             candidates, votes = np.unique(implied, return_counts=True)
             likeliest = int(candidates[votes.argmax()])

@@ -209,24 +209,37 @@ def test_a_long_recording_is_separated_in_bounded_time() -> None:
     assert [len(index) for index in links] == [np.count_nonzero(~far), np.count_nonzero(far)]
 
 
-def test_a_link_is_named_by_its_frames_or_else_by_their_exchanges() -> None:
-    def table(own: list[int], implied: list[int]) -> WifiTable:
-        made = _measured(np.ones((len(own), F), complex), own).wifi
-        assert made is not None
-        return dataclasses.replace(made, implied_sender=np.array(implied))
+def _named(own: list[int], implied: list[int], links: list[list[int]]) -> list[str | None]:
+    wifi = _measured(np.ones((len(own), F), complex), own).wifi
+    assert wifi is not None
+    table = dataclasses.replace(wifi, implied_sender=np.array(implied))
+    return name_transmitters(table, [np.array(link) for link in links])
 
-    names = name_transmitters(
-        [
-            table([7, -1, -1], [-1, 9, 9]),  # what its frames say counts, not what is implied
-            table([-1] * 5, [8, 8, -1, 8, 5]),  # three of four agree
-            table([-1] * 4, [8, 8, 8, 8]),  # the stronger link has that name already
-            table([-1] * 3, [7, 7, 7]),  # a link's own frames have it
-            table([-1] * 4, [3, 3, 4, 4]),
-            table([-1], [-1]),
-            table([-1, -1], [6, -1]),  # once may be chance
-        ]
-    )
-    assert names == ["00:00:00:00:00:07", "00:00:00:00:00:08", *[None] * 5]
+
+SEVEN, EIGHT = "00:00:00:00:00:07", "00:00:00:00:00:08"
+
+
+@pytest.mark.parametrize(
+    ("implied", "name"),
+    [
+        ([8, 8, -1, 8, 5], EIGHT),  # three of four agree
+        ([8, 8, -1, 5, 5], None),
+        ([8, -1, -1, -1, -1], None),  # once may be chance
+        ([7, 7, 7, 7, 7], None),  # another link has that name
+    ],
+)
+def test_a_link_without_a_name_is_named_by_its_exchanges(
+    implied: list[int], name: str | None
+) -> None:
+    # Station 7 answers each frame of the second link; what is implied of its own frames is ignored.
+    own = [-1, 7] * 5
+    both = [value for one in implied for value in (one, 9)]
+    assert _named(own, both, [[1, 3, 5, 7, 9], [0, 2, 4, 6, 8]]) == [SEVEN, name]
+
+
+def test_a_station_does_not_answer_itself() -> None:
+    # Damaged frames of a station that alone is heard, each before its own ACK to another.
+    assert _named([-1] * 6, [8, -1] * 3, [list(range(6))]) == [None]
 
 
 def test_an_implied_sender_never_moves_a_frame() -> None:
