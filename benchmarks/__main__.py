@@ -17,9 +17,10 @@ COMPARISONS = (
     "sounding",
     "receiver",
     "training",
+    "wifi",
 )
 # Run only when named: statistics over many repetitions, which take minutes.
-STUDIES: tuple[str, ...] = ()
+STUDIES: tuple[str, ...] = ("wifi_rates",)
 
 
 def main(names: list[str]) -> None:

@@ -7,6 +7,7 @@ import click
 
 from .options import (
     CAPTURES,
+    TRANSMITTER,
     echo_json,
     force_option,
     json_option,
@@ -28,10 +29,10 @@ if TYPE_CHECKING:
 @click.option("--name", help="Name of the model.  [default: that of the output file]")
 @click.option(
     "--transmitter",
-    type=click.IntRange(0),
+    type=TRANSMITTER,
     default=0,
     show_default=True,
-    help="Which link of the recordings; 0 is the strongest.",
+    help="Which link of the recordings: its rank, 0 the strongest, or its MAC address.",
 )
 @click.option(
     "--max-paths",
@@ -69,7 +70,7 @@ if TYPE_CHECKING:
 def command(
     sources: tuple[Path, ...],
     name: str | None,
-    transmitter: int,
+    transmitter: int | str,
     max_paths: int,
     holdout: float,
     method: str,

@@ -12,6 +12,7 @@ from click.core import ParameterSource
 __all__ = [
     "CAPTURES",
     "FREQUENCY",
+    "TRANSMITTER",
     "channel_option",
     "echo_json",
     "force_option",
@@ -48,6 +49,33 @@ class Frequency(click.ParamType[float]):
         if hertz <= 0:
             self.fail(f"{value!r} is no positive frequency; write 20e6, 20M or 2.4G", param, ctx)
         return hertz
+
+
+class Transmitter(click.ParamType[int | str]):
+    """A link of a recording: its rank in power from 0, or the MAC address of its transmitter."""
+
+    name = "RANK|MAC"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int | str:
+        """Return the rank, or the address in small letters with colons."""
+        if isinstance(value, int):
+            return value
+        text = str(value).lower().replace("-", ":")
+        if re.fullmatch(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}", text):
+            return text
+        if re.fullmatch(r"[0-9]+", text):
+            return int(text)
+        self.fail(
+            f"{value!r} is no transmitter; give its rank (0 is the strongest) or its MAC address "
+            f"(aa:bb:cc:dd:ee:ff)",
+            param,
+            ctx,
+        )
+
+
+TRANSMITTER = Transmitter()
 
 
 class LibraryFile(click.ParamType[Path]):

@@ -1,6 +1,9 @@
 """Fixtures that every test may use."""
 
+import importlib.util
+import sys
 from pathlib import Path
+from types import ModuleType
 
 import hypothesis
 import pytest
@@ -33,3 +36,16 @@ def shared_data() -> Path:
     if not SHARED_DATA.is_dir():
         pytest.skip(f"real data not found at {SHARED_DATA}")
     return SHARED_DATA
+
+
+@pytest.fixture(scope="session")
+def wifi_transmitter() -> ModuleType:
+    """Return the module that makes 802.11 frames from the standard's equations."""
+    path = Path(__file__).parent / "wifi" / "transmitter.py"
+    spec = importlib.util.spec_from_file_location("wifi_tests_transmitter", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module

@@ -1,5 +1,6 @@
 """The settings of fitting a channel model."""
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -24,7 +25,8 @@ class FitConfig:
     Attributes:
         name: Name of the model.
         method: Kind of model.
-        transmitter: Which link of the recordings to fit; 0 is the strongest, >= 0.
+        transmitter: Which link of the recordings to fit: its rank, 0 is the strongest, >= 0; or the
+            MAC address of its transmitter, "aa:bb:cc:dd:ee:ff" in small letters.
         max_paths: Most paths of the model, 1..64.
         holdout: Share of the frames kept back to check the fit, 0 (none) to 0.5.
         num_resamples: Bootstrap resamples behind the uncertainties, 20..10000.
@@ -33,7 +35,7 @@ class FitConfig:
 
     name: str = "fitted"
     method: FitMethod = FitMethod.PARAMETRIC
-    transmitter: int = 0
+    transmitter: int | str = 0
     max_paths: int = 24
     holdout: float = 0.0
     num_resamples: int = 100
@@ -47,7 +49,13 @@ class FitConfig:
         """
         if not self.name:
             raise ConfigError("name must not be empty")
-        if self.transmitter < 0:
+        if isinstance(self.transmitter, str):
+            if not re.fullmatch(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}", self.transmitter):
+                raise ConfigError(
+                    f"transmitter must be a rank or a MAC address as aa:bb:cc:dd:ee:ff, got "
+                    f"{self.transmitter!r}"
+                )
+        elif self.transmitter < 0:
             raise ConfigError(f"transmitter must be 0 or more, got {self.transmitter}")
         if not 1 <= self.max_paths <= 64:
             raise ConfigError(f"max_paths must be 1..64, got {self.max_paths}")

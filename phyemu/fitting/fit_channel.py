@@ -209,12 +209,13 @@ def _path_doppler(
     return measure_memory(alone, part, slots, interval_s=interval_s).doppler_hz
 
 
-def _of_transmitter(soundings: Sequence[Sounding], transmitter: int) -> list[Sounding]:
+def _of_transmitter(soundings: Sequence[Sounding], transmitter: int | str) -> list[Sounding]:
     if not soundings:
         raise FitError("no soundings to fit; sound a recording first (phyemu sound)")
-    chosen = [sounding for sounding in soundings if sounding.transmitter == transmitter]
+    chosen = [sounding for sounding in soundings if sounding.is_of(transmitter)]
     if not chosen:
-        known = ", ".join(str(number) for number in sorted({s.transmitter for s in soundings}))
+        names = {(s.transmitter, s.transmitter_address or "") for s in soundings}
+        known = ", ".join(f"{number} {address}".strip() for number, address in sorted(names))
         raise FitError(
             f"no sounding of transmitter {transmitter}; the recordings hold transmitters {known}"
         )

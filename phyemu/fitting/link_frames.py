@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from phyemu.errors import FitError
-from phyemu.sounding import Sounding
+from phyemu.sounding import Sounding, on_common_frequencies
 
 __all__ = ["LinkFrames", "pool_soundings"]
 
@@ -115,11 +115,15 @@ def pool_soundings(soundings: Sequence[Sounding]) -> LinkFrames:
     Each sounding counts delays from its own first path, which noise may find or miss; so the later
     ones are moved to where their mean power delay profile matches that of the first.
 
+    Wi-Fi links are measured on 52 or 56 carriers; what all soundings measure is kept.
+
     Raises:
         FitError: No sounding, or soundings of different probes, bands or frequencies.
     """
     if not soundings:
         raise FitError("no soundings to fit; sound a recording first (phyemu sound)")
+    if all(sounding.probe == "wifi" for sounding in soundings):
+        soundings = on_common_frequencies(soundings)
     first = soundings[0]
     for sounding in soundings[1:]:
         same = (

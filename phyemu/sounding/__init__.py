@@ -4,7 +4,7 @@ from phyemu.sounding.config import Probe, SoundingConfig
 from phyemu.sounding.front_end import Estimate, FrontEndEstimate
 from phyemu.sounding.paths import PathModel, extract_paths, fit_gains
 from phyemu.sounding.sound import sound_recording
-from phyemu.sounding.sounding import Sounding
+from phyemu.sounding.sounding import Sounding, on_common_frequencies
 from phyemu.sounding.store import load_soundings, save_soundings
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "extract_paths",
     "fit_gains",
     "load_soundings",
+    "on_common_frequencies",
     "save_soundings",
     "sound_recording",
 ]

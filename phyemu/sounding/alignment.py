@@ -49,7 +49,7 @@ def relative_delays(
 
     Args:
         frames: N frames on a uniform frequency grid (gaps allowed).
-        reference: The response to compare with, (F,).
+        reference: The response to compare with, (F,), or one for each frame, (N, F).
 
     Returns:
         Delays, (N,) [s], in +- half the period; squared coherence at the maximum, (N,), 0..1.
@@ -74,7 +74,7 @@ def relative_delays(
         limit = frames.period_s / size
         delays = delays + np.clip(step, -limit, limit)
     turned = product * np.exp(1j * omega * delays[:, None])
-    energy = np.square(np.abs(frames.transfer)).sum(axis=1) * np.square(np.abs(reference)).sum()
+    energy = np.square(np.abs(frames.transfer)).sum(axis=1) * np.square(np.abs(reference)).sum(-1)
     coherence = np.square(np.abs(turned.sum(axis=1))) / np.maximum(energy, 1e-30)
     # H of a later frame falls by e^(-j 2 pi f tau), which e^(+j ...) undoes: tau is its lateness.
     return delays, coherence

@@ -17,7 +17,7 @@ class Probe(StrEnum):
     SOUNDER = "sounder"
     """The bursts of `phyemu waveform sounder`."""
     WIFI = "wifi"
-    """The 802.11 legacy preamble (L-STF, L-LTF) of every frame."""
+    """The preamble of every 802.11 frame."""
     REFERENCE = "reference"
     """The samples of a given recording, or each frame of it where it is annotated."""
 

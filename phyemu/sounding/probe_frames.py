@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from phyemu.wifi import WifiTable
+
 __all__ = ["ProbeFrames"]
 
 
@@ -29,6 +31,7 @@ class ProbeFrames:
         cfo_hz: (N,), float64 [Hz].
         cfo_std_hz: Standard error of `cfo_hz`, (N,), float64 [Hz].
         confidence: (N,), float64, 0..1.
+        wifi: What the frames say of themselves, N rows; None for other probes.
     """
 
     probe: str
@@ -46,6 +49,7 @@ class ProbeFrames:
     cfo_std_hz: NDArray[np.float64]
     confidence: NDArray[np.float64]
     ghost_lags_s: tuple[float, ...] = ()
+    wifi: WifiTable | None = None
 
     @property
     def num_frames(self) -> int:
@@ -73,6 +77,7 @@ class ProbeFrames:
             cfo_hz=self.cfo_hz[index],
             cfo_std_hz=self.cfo_std_hz[index],
             confidence=self.confidence[index],
+            wifi=None if self.wifi is None else self.wifi.select(index),
         )
 
     def delayed(self, delay_samples: NDArray[np.float64], sample_rate_hz: float) -> "ProbeFrames":

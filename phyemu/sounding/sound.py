@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 
 import numpy as np
@@ -21,14 +21,15 @@ from phyemu.sounding.recording_time import blocks_with_progress, radio_samples
 from phyemu.sounding.reference_probe import find_reference_frames
 from phyemu.sounding.sounder_probe import SounderMeasurement, find_bursts, measure_bursts
 from phyemu.sounding.sounding import Sounding
-from phyemu.sounding.transmitters import separate_transmitters
-from phyemu.sounding.wifi_probe import find_wifi_frames
+from phyemu.sounding.transmitters import name_transmitters, separate_transmitters
+from phyemu.sounding.wifi_probe import WifiMeasurement, find_wifi_frames
 from phyemu.waveform.sounder import SounderFormat
-from phyemu.waveform.wifi import WIFI_SAMPLE_RATE_HZ
+from phyemu.wifi.preamble import WIFI_SAMPLE_RATE_HZ
 
 __all__ = ["sound_recording"]
 
 _SFO_WORTH_UNDOING_SAMPLES = 0.01
+_MAX_SFO_STD_PPM = 1.0  # crystals differ by ten times as much
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
@@ -37,6 +38,7 @@ class _Link:
 
     aligned: AlignedFrames
     front_end: Callable[[ProbeFrames, NDArray[np.float64], NDArray[np.complex64]], FrontEndEstimate]
+    transmitter_address: str | None = None
 
 
 def sound_recording(
@@ -76,10 +78,11 @@ def sound_recording(
         frames = find_reference_frames(
             recording, reference, channel=config.channel, progress=progress
         )
-        links = _content_links(frames, recording, config)
+        index = separate_transmitters(frames, min_frames=config.min_frames)
+        links = _content_links([frames.select(one) for one in index], recording)
     else:
-        frames = _wifi_frames(recording, config, progress)
-        links = _content_links(frames, recording, config)
+        found = _wifi_frames(recording, config, progress)
+        links = _wifi_links(found, recording, config)
     soundings: list[Sounding] = []
     for transmitter, link in enumerate(links):
         soundings.append(_finish(link, recording, config, transmitter))
@@ -118,7 +121,7 @@ def _choose_probe(
 
 def _wifi_frames(
     recording: Recording, config: SoundingConfig, progress: ProgressCallback
-) -> ProbeFrames:
+) -> WifiMeasurement:
     if not math.isclose(recording.sample_rate_hz, WIFI_SAMPLE_RATE_HZ, rel_tol=1e-3):
         raise SyncError(
             f"{recording.path.name}: no probe: {_named_waveform(recording)}, and Wi-Fi preambles "
@@ -129,14 +132,21 @@ def _wifi_frames(
     blocks = blocks_with_progress(
         recording, channel=config.channel, stage="find Wi-Fi frames", progress=progress
     )
-    frames = find_wifi_frames(blocks, sample_rate_hz=recording.sample_rate_hz)
-    if frames is None:
+    found = find_wifi_frames(
+        blocks,
+        lambda start, count: recording.read(
+            start, min(count, recording.num_samples - start), channel=config.channel
+        ),
+        sample_rate_hz=recording.sample_rate_hz,
+        progress=progress,
+    )
+    if found is None:
         raise SyncError(
             f"{recording.path.name}: no probe found in {recording.num_samples} samples: "
             f"{_named_waveform(recording)}, and there is no 802.11 legacy preamble; give what "
             f"was transmitted with --reference tx.sigmf"
         )
-    return frames
+    return found
 
 
 def _named_waveform(recording: Recording) -> str:
@@ -146,10 +156,8 @@ def _named_waveform(recording: Recording) -> str:
     return "the metadata name no phyemu sounder"
 
 
-def _content_links(
-    frames: ProbeFrames, recording: Recording, config: SoundingConfig
-) -> list[_Link]:
-    """Return one link per transmitter, aligned by what its frames hold."""
+def _content_links(links: list[ProbeFrames], recording: Recording) -> list[_Link]:
+    """Return the links, each aligned by what its frames hold."""
 
     def no_front_end(
         frames: ProbeFrames, delays_s: NDArray[np.float64], gains: NDArray[np.complex64]
@@ -158,11 +166,28 @@ def _content_links(
 
     return [
         _Link(
-            aligned=align_by_content(frames.select(index), sample_rate_hz=recording.sample_rate_hz),
+            aligned=align_by_content(frames, sample_rate_hz=recording.sample_rate_hz),
             front_end=no_front_end,
         )
-        for index in separate_transmitters(frames, min_frames=config.min_frames)
+        for frames in links
     ]
+
+
+def _wifi_links(
+    found: WifiMeasurement, recording: Recording, config: SoundingConfig
+) -> list[_Link]:
+    """Return the links of Wi-Fi transmitters, with their names and clocks where frames tell."""
+    index = separate_transmitters(found.legacy_frames, min_frames=config.min_frames)
+    links = _content_links([found.link_frames(one) for one in index], recording)
+    names = name_transmitters(found.table, index)
+    named: list[_Link] = []
+    for link, one, name in zip(links, index, names, strict=True):
+        aligned = link.aligned
+        sfo_ppm, sfo_std_ppm = found.link_clock(one)
+        if sfo_std_ppm <= _MAX_SFO_STD_PPM:
+            aligned = replace(aligned, sfo_ppm=sfo_ppm, sfo_std_ppm=sfo_std_ppm)
+        named.append(replace(link, aligned=aligned, transmitter_address=name))
+    return named
 
 
 def _sound_bursts(
@@ -265,6 +290,8 @@ def _finish(
         confidence=frames.confidence,
         paths=type(paths)(paths.gains, paths.delays_s - first_s, paths.interval_s),
         front_end=front_end,
+        transmitter_address=link.transmitter_address,
+        wifi=frames.wifi,
         recording_name=recording.path.name,
         recording_sha512=recording.sha512,
         provenance={

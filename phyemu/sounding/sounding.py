@@ -1,7 +1,7 @@
 """The result of sounding: one link as a time series of measured responses."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from phyemu.channel import ImpulseResponse
 from phyemu.errors import SignalError
 from phyemu.sounding.front_end import FrontEndEstimate
+from phyemu.wifi import WifiTable
 
-__all__ = ["Sounding"]
+__all__ = ["Sounding", "on_common_frequencies"]
 
 _PER_FRAME = (
     "time_s",
@@ -57,6 +58,10 @@ class Sounding:
         front_end: DC offset, IQ imbalance and phase noise with their uncertainties.
         paths: Super-resolution paths common to all frames: gains (N, P) as (time, path), delays
             (P,) ascending, the first path at delay 0.
+        transmitter_address: MAC address "aa:bb:cc:dd:ee:ff" that its frames name, or that their
+            exchanges imply; None where nothing does.
+        wifi: What each frame says of itself, N rows; None for other probes, and where a file was
+            written before it was kept.
         recording_name: File name of the recording.
         recording_sha512: Hash of its samples; None where the metadata has none.
         provenance: What made it: command, version, settings.
@@ -80,6 +85,8 @@ class Sounding:
     confidence: NDArray[np.float64]
     paths: ImpulseResponse
     front_end: FrontEndEstimate = field(default_factory=FrontEndEstimate)
+    transmitter_address: str | None = None
+    wifi: WifiTable | None = None
     recording_name: str = ""
     recording_sha512: str | None = None
     provenance: Mapping[str, Any] = field(default_factory=dict)
@@ -106,6 +113,11 @@ class Sounding:
                     f"Sounding.{name} must have one value for each of the {num_frames} frames, "
                     f"got shape {getattr(self, name).shape}"
                 )
+        if self.wifi is not None and self.wifi.num_frames != num_frames:
+            raise SignalError(
+                f"Sounding.wifi must have one row for each of the {num_frames} frames, "
+                f"got {self.wifi.num_frames}"
+            )
 
     @property
     def num_frames(self) -> int:
@@ -130,6 +142,12 @@ class Sounding:
         )
         return spread
 
+    def is_of(self, transmitter: int | str) -> bool:
+        """Return whether this is the link of that rank (an integer), or of that MAC address."""
+        if isinstance(transmitter, str):
+            return self.transmitter_address == transmitter.lower()
+        return self.transmitter == transmitter
+
     def select(self, index: NDArray[np.int64]) -> "Sounding":
         """Return the frames at `index`, (num_kept,), in that order.
 
@@ -145,7 +163,8 @@ class Sounding:
             self.paths.delays_s,
             self.paths.interval_s,
         )
-        return replace(self, paths=paths, **per_frame)
+        wifi = None if self.wifi is None else self.wifi.select(np.asarray(index))
+        return replace(self, paths=paths, wifi=wifi, **per_frame)
 
     def summary(self) -> dict[str, Any]:
         """Return what `phyemu sound --json` prints of this link: plain numbers in SI units."""
@@ -153,6 +172,8 @@ class Sounding:
         return {
             "transmitter": self.transmitter,
             "probe": self.probe,
+            "transmitter_address": self.transmitter_address,
+            "wifi": None if self.wifi is None else self.wifi.summary(),
             "frames": self.num_frames,
             "cfo_hz": _quantiles(self.cfo_hz),
             "snr_db": _quantiles(self.snr_db),
@@ -175,3 +196,34 @@ def _quantiles(values: NDArray[np.float64]) -> dict[str, float]:
         return {"median": math.nan, "p05": math.nan, "p95": math.nan}
     low, middle, high = np.quantile(finite, (0.05, 0.5, 0.95)).tolist()
     return {"median": middle, "p05": low, "p95": high}
+
+
+def on_common_frequencies(soundings: Sequence[Sounding]) -> list[Sounding]:
+    """Return the soundings on the frequencies that all of them measure, to within 1 Hz.
+
+    Where they share fewer than two, they are returned as they are.
+
+    Args:
+        soundings: At least one; their grids have one spacing.
+    """
+    common = np.round(soundings[0].frequencies_hz)
+    for sounding in soundings[1:]:
+        common = np.intersect1d(common, np.round(sounding.frequencies_hz))
+    if len(common) < 2:
+        return list(soundings)
+    result: list[Sounding] = []
+    for sounding in soundings:
+        kept = np.isin(np.round(sounding.frequencies_hz), common)
+        if kept.all():
+            result.append(sounding)
+            continue
+        result.append(
+            replace(
+                sounding,
+                frequencies_hz=sounding.frequencies_hz[kept],
+                transfer=sounding.transfer[:, kept],
+                noise_variance=sounding.noise_variance[:, kept],
+                bandwidth_hz=sounding.bandwidth_hz * float(kept.mean()),
+            )
+        )
+    return result

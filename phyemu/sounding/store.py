@@ -14,6 +14,7 @@ from phyemu.channel.hdf5 import StoreReader, StoreWriter
 from phyemu.errors import SignalError, StoreError
 from phyemu.sounding.front_end import Estimate, FrontEndEstimate
 from phyemu.sounding.sounding import Sounding
+from phyemu.wifi import WifiTable, address_number, address_text
 
 __all__ = ["load_soundings", "save_soundings"]
 
@@ -27,6 +28,18 @@ _PER_FRAME = {
     "received_power_dbfs": ("dBFS", True),
     "noise_floor_dbfs": ("dBFS", True),
     "confidence": ("", True),
+}
+# Columns of a `WifiTable`, its unit, and whether it holds integers.
+_WIFI = {
+    "format": ("", True),
+    "rate_mbps": ("Mb/s", False),
+    "mcs": ("", True),
+    "length": ("octets", True),
+    "frame_control": ("", True),
+    "transmitter_address": ("", True),
+    "receiver_address": ("", True),
+    "implied_sender": ("", True),
+    "fcs_ok": ("", True),
 }
 _FRONT_END = {
     "dc_offset_i": "full scale",
@@ -98,6 +111,11 @@ def _write_link(store: StoreWriter, group: str, sounding: Sounding) -> None:
     store.dataset(f"{group}/noise_variance", sounding.noise_variance, unit="full scale^2")
     for name, (unit, _) in _PER_FRAME.items():
         store.dataset(f"{group}/{name}", getattr(sounding, name), unit=unit)
+    if sounding.transmitter_address is not None:
+        store.attribute(group, "transmitter_address", sounding.transmitter_address)
+    if sounding.wifi is not None:
+        for name, (unit, _) in _WIFI.items():
+            store.dataset(f"{group}/wifi/{name}", getattr(sounding.wifi, name), unit=unit)
     for name, unit in _FRONT_END.items():
         estimate: Estimate = getattr(sounding.front_end, name)
         store.dataset(f"{group}/front_end/{name}", [estimate.value, estimate.std], unit=unit)
@@ -152,6 +170,8 @@ def _read_link(store: StoreReader, group: str) -> Sounding:
                 torch.from_numpy(delays_s),
                 store.number(f"{group}/paths", "interval_s"),
             ),
+            transmitter_address=_read_address(store, group),
+            wifi=_read_wifi(store, group, len(starts)),
             recording_name=str(provenance.get("recording", "")),
             recording_sha512=sha512 if isinstance(sha512, str) else None,
             provenance=provenance,
@@ -159,3 +179,26 @@ def _read_link(store: StoreReader, group: str) -> Sounding:
         )
     except SignalError as exc:
         raise StoreError(f"{store.path}: group {group}: {exc}") from exc
+
+
+def _read_address(store: StoreReader, group: str) -> str | None:
+    """Return the transmitter's address; files of earlier versions have none."""
+    if not store.has_attribute(group, "transmitter_address"):
+        return None
+    return address_text(address_number(store.text(group, "transmitter_address")))
+
+
+def _read_wifi(store: StoreReader, group: str, count: int) -> WifiTable | None:
+    """Return what the frames say of themselves; files of earlier versions do not tell."""
+    if not store.has(f"{group}/wifi"):
+        return None
+    columns = {
+        name: store.array(
+            f"{group}/wifi/{name}",
+            shape=(count,),
+            kind="int" if integer else "float",
+            finite=integer,
+        )
+        for name, (_, integer) in _WIFI.items()
+    }
+    return WifiTable(**columns)

@@ -35,15 +35,29 @@ def describe(soundings: Sequence[Sounding]) -> list[str]:
     for sounding in soundings:
         summary = sounding.summary()
         cfo, snr, spread = (summary[key] for key in ("cfo_hz", "snr_db", "rms_delay_spread_s"))
+        address = f" {sounding.transmitter_address}" if sounding.transmitter_address else ""
         lines.append(
-            f"transmitter {sounding.transmitter}: {sounding.num_frames} {sounding.probe} frames, "
-            f"CFO {cfo['median'] / 1e3:.2f} kHz ({cfo['p05'] / 1e3:.2f} to "
+            f"transmitter {sounding.transmitter}{address}: {sounding.num_frames} "
+            f"{sounding.probe} frames, CFO {cfo['median'] / 1e3:.2f} kHz "
+            f"({cfo['p05'] / 1e3:.2f} to "
             f"{cfo['p95'] / 1e3:.2f}), SNR {snr['median']:.1f} dB, received "
             f"{summary['received_power_dbfs']['median']:.1f} dBFS, RMS delay spread "
             f"{spread['median'] * 1e9:.1f} ns"
         )
+        if sounding.wifi is not None:
+            lines.append(f"  {_contents(summary['wifi'])}")
         lines += [
             f"  path {index}: {path['delay_s'] * 1e9:9.2f} ns {path['gain_db']:8.2f} dB"
             for index, path in enumerate(summary["paths"])
         ]
     return lines
+
+
+def _contents(wifi: dict[str, Any]) -> str:
+    """Return what the frames hold, in one line."""
+
+    def listed(counts: dict[str, int]) -> str:
+        return ", ".join(f"{count} {name}" for name, count in counts.items())
+
+    checks = listed({f"check sequence {name}": n for name, n in wifi["fcs"].items() if n})
+    return f"{listed(wifi['modulations'])}; {listed(wifi['kinds'])}; {checks}"

@@ -1,4 +1,4 @@
-"""Waveforms: constellations, pulses, frames of our own, and 802.11 legacy preambles.
+"""Waveforms: constellations, pulses, frames and sounders of our own, any reference.
 
 Pure signal functions over (..., n) in torch; what is differentiable says so.
 """
@@ -58,13 +58,6 @@ from phyemu.waveform.sounder import (
     sounder_waveform,
 )
 from phyemu.waveform.sounder_detection import SounderBurst, SounderDetector, agree_on_offset
-from phyemu.waveform.wifi import (
-    l_ltf,
-    l_ltf_values,
-    l_stf,
-    legacy_preamble,
-)
-from phyemu.waveform.wifi_detection import WifiDetector, WifiFrame, detect_wifi_frames
 from phyemu.waveform.windows import OverlappingWindows
 
 __all__ = [
@@ -87,25 +80,18 @@ __all__ = [
     "SounderBurst",
     "SounderDetector",
     "SounderFormat",
-    "WifiDetector",
-    "WifiFrame",
     "agree_on_offset",
     "build_frame",
     "constellation",
     "custom_constellation",
     "decide",
     "decode_header",
-    "detect_wifi_frames",
     "encode_header",
     "equalise",
     "estimate_channel",
     "frame_layout",
     "frame_points",
     "known_waveform",
-    "l_ltf",
-    "l_ltf_values",
-    "l_stf",
-    "legacy_preamble",
     "m_sequence",
     "matched_filter",
     "mmse_equaliser",

@@ -109,10 +109,13 @@ def test_a_channel_model_in_place_of_a_sounding_is_refused(soundings: Path, tmp_
 
 @pytest.mark.parametrize(
     ("name", "transmitter", "cfo_khz"),
-    [("wifi_conducted_dot11a_24mbps", 0, -35.0), ("wifi_radiated_dot11n_6p5mbps", 1, -15.0)],
+    [
+        ("wifi_conducted_dot11a_24mbps", "0", -35.0),
+        ("wifi_radiated_dot11n_6p5mbps", "98:5F:D3:C7:06:27", -15.0),
+    ],
 )
 def test_real_captures_are_fitted(
-    shared_data: Path, tmp_path: Path, name: str, transmitter: int, cfo_khz: float
+    shared_data: Path, tmp_path: Path, name: str, transmitter: str, cfo_khz: float
 ) -> None:
     recording = shared_data / "captures" / f"{name}.sigmf-meta"
     arguments = f"-o {tmp_path / 'm.h5'} --transmitter {transmitter} --json --quiet"
@@ -123,3 +126,23 @@ def test_real_captures_are_fitted(
     assert summary["explained_power"] > 0.95
     strongest = max(summary["paths"], key=lambda path: path["power"])
     assert strongest["k_factor_db"] > 20
+
+
+def test_an_address_that_no_frame_names_is_refused_with_those_there_are(
+    shared_data: Path, tmp_path: Path
+) -> None:
+    recording = shared_data / "captures" / "wifi_radiated_dot11n_6p5mbps.sigmf-meta"
+    arguments = f"-o {tmp_path / 'm.h5'} --transmitter 02:00:00:00:00:01 --quiet"
+    result = CliRunner().invoke(main, ["fit", str(recording), *arguments.split()])
+    assert result.exit_code == 1
+    assert "hold transmitters 0 e8:de:27:90:6e:42, 1 98:5f:d3:c7:06:27" in result.stderr
+
+
+@pytest.mark.parametrize("given", ["-1", "two", "02:00:00:00:00"])
+def test_what_is_no_transmitter_is_a_usage_error(
+    soundings: Path, tmp_path: Path, given: str
+) -> None:
+    arguments = ["fit", str(soundings), "-o", str(tmp_path / "m.h5"), f"--transmitter={given}"]
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 2
+    assert "rank (0 is the strongest) or its MAC address" in result.stderr

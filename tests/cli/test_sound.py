@@ -84,3 +84,21 @@ def test_a_missing_recording_is_a_usage_error(tmp_path: Path) -> None:
     result = CliRunner().invoke(main, ["sound", str(tmp_path / "none.sigmf")])
     assert result.exit_code == 2
     assert "no such file" in result.stderr
+
+
+def test_wifi_transmitters_are_named_with_what_they_sent(shared_data: Path, tmp_path: Path) -> None:
+    capture = shared_data / "captures" / "wifi_radiated_dot11n_6p5mbps.sigmf-meta"
+    result = CliRunner().invoke(main, ["sound", str(capture), "--quiet"])
+    assert result.exit_code == 0, result.output
+    assert "transmitter 0 e8:de:27:90:6e:42: 47 wifi frames" in result.stdout
+    assert "5 ht MCS 0 6.5 Mb/s; 23 data, 19 block ack, 5 QoS data" in result.stdout
+    output = tmp_path / "cir.h5"
+    arguments = ["sound", str(capture), "--json", "--quiet", "-o", str(output)]
+    answer = json.loads(CliRunner().invoke(main, arguments).stdout)
+    far = answer["transmitters"][1]
+    assert far["transmitter_address"] == "98:5f:d3:c7:06:27"
+    assert far["wifi"]["modulations"] == {"ht MCS 15": 9, "legacy 6 Mb/s": 4}
+    assert far["wifi"]["fcs"] == {"ok": 3, "wrong": 1, "unknown": 9}
+    near, _ = load_soundings(output)
+    assert near.wifi is not None
+    assert near.wifi.summary() == answer["transmitters"][0]["wifi"]

@@ -53,6 +53,19 @@ def test_other_frequencies_are_refused_by_name(make_sounding) -> None:
         pool_soundings([first, other])
 
 
+def test_wifi_links_are_pooled_on_the_carriers_that_all_measure(make_sounding) -> None:
+    wide = dataclasses.replace(make_sounding(FADING, DELAYS_S, num_frames=5), probe="wifi")
+    narrow = dataclasses.replace(
+        wide,
+        frequencies_hz=wide.frequencies_hz[2:-2],
+        transfer=wide.transfer[:, 2:-2],
+        noise_variance=wide.noise_variance[:, 2:-2],
+    )
+    frames = pool_soundings([wide, narrow])
+    np.testing.assert_array_equal(frames.frequencies_hz, narrow.frequencies_hz)
+    assert frames.num_frames == 10
+
+
 def test_frames_that_are_not_finite_are_left_out(make_sounding) -> None:
     sounding = make_sounding(FADING, DELAYS_S, num_frames=10)
     transfer = sounding.transfer.copy()

@@ -9,7 +9,7 @@ from phyemu.receiver import FrameReceiver
 from phyemu.waveform import FrameFormat, psk
 from phyemu.waveform.sounder import SounderFormat
 from phyemu.waveform.sounder_detection import SounderDetector
-from phyemu.waveform.wifi_detection import WifiDetector
+from phyemu.wifi.detection import WifiDetector
 
 NUM_SAMPLES = 200_000_000
 BLOCK = 2_000_000

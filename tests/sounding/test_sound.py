@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -196,11 +197,23 @@ def test_any_waveform_serves_as_a_reference(make_recording: Maker, annotated: bo
     assert np.median(link.received_power_dbfs) == pytest.approx(20 * np.log10(0.2), abs=0.3)
 
 
+CLOCKED = {
+    "conducted_dot11a_9mbps",
+    "conducted_dot11n_13mbps",
+    "conducted_dot11n_7p2mbps",
+    "radiated_dot11n_6p5mbps",
+}
+NEAR, FAR = "e8:de:27:90:6e:42", "98:5f:d3:c7:06:27"
+
+
 @pytest.mark.parametrize(
     ("name", "frames", "cfo_hz"),
     [
         ("conducted_dot11a_24mbps", [19], [-35e3]),
         ("conducted_dot11a_9mbps", [18], [-35e3]),
+        ("conducted_dot11n_13mbps", [20], [-36.6e3]),
+        ("conducted_dot11n_52mbps", [21], [-35.5e3]),
+        ("conducted_dot11n_7p2mbps", [17], [-35.8e3]),
         ("radiated_dot11n_19p5mbps", [10], [-32.5e3]),
         ("radiated_dot11n_6p5mbps", [47, 13], [-34.8e3, -15.2e3]),
     ],
@@ -212,15 +225,59 @@ def test_real_captures_give_one_link_per_transmitter(
     with open_recording(path) as recording:
         links = sound_recording(recording)
     assert [link.num_frames for link in links] == frames
+    # One station sends in all captures; the other is named by what answers it and what it answers.
+    assert [link.transmitter_address for link in links] == [NEAR, FAR][: len(frames)]
     offsets = [float(np.median(link.cfo_hz)) for link in links]
     np.testing.assert_allclose(offsets, cfo_hz, atol=1e3)
     for link in links:
+        # The pilots tell the clock where frames are long: one crystal makes it and a carrier at
+        # 5.2 to 5.8 GHz; four standard errors of 0.45 ppm.
+        told = np.isfinite(link.sfo_ppm[0])
+        assert told == (name in CLOCKED and link.transmitter == 0)
+        assert not told or link.sfo_ppm[0] == pytest.approx(-35e3 / 5.5e9 * 1e6, abs=1.8)
         assert link.recording_sha512 is not None
         assert np.median(link.snr_db) > 30.0
-        # The far transmitter is 10 to 11 dB below the near one.
+    # The far transmitter is 10 to 11 dB below the near one.
     if len(links) == 2:
         power = [float(np.median(link.received_power_dbfs)) for link in links]
         assert power[0] - power[1] == pytest.approx(10.5, abs=1.0)
+
+
+def test_two_stations_at_one_offset_and_power_are_told_apart(
+    make_recording: Maker, wifi_transmitter: ModuleType
+) -> None:
+    # Data frames name their station; CTS and HT frames of two streams do not, and go by
+    # their response. Both stations have the same oscillator and the same power.
+    stations = ("02:00:00:00:00:0a", "02:00:00:00:00:0b")
+    taps = (np.array([0.8, 0.0, 0.6j]), np.array([0.6, 0.0, 0.0, 0.0, -0.8]))
+    rng = np.random.default_rng(12)
+    cts = wifi_transmitter.with_fcs(bytes([0xC4, 0, 0, 0, 2, 0, 0, 0, 0, 0x0C]))
+    two_streams = wifi_transmitter.HtOptions(mcs_field=9)
+    parts, sent = [np.zeros(500)], []
+    for number in range(48):
+        station = int(rng.integers(0, 2))
+        data = wifi_transmitter.data_mpdu(stations[station], "02:00:00:00:00:0c", bytes(30))
+        frame = [
+            wifi_transmitter.legacy_frame(data, 12),
+            wifi_transmitter.ht_frame(data, 2),
+            wifi_transmitter.legacy_frame(cts, 6),
+            wifi_transmitter.ht_frame(data, 2, two_streams),
+        ][number % 4]
+        sent.append(station)
+        parts += [np.convolve(frame, taps[station]), np.zeros(600)]
+    clean = 0.1 * np.concatenate(parts)
+    noise = rng.standard_normal((len(clean), 2)) @ [1e-3, 1e-3j]
+    links = sound_recording(make_recording(clean + noise, RATE))
+    assert sorted(link.transmitter_address or "" for link in links) == list(stations)
+    for link in links:
+        own = stations.index(link.transmitter_address or "")
+        assert link.num_frames == sent.count(own)
+        assert link.wifi is not None
+        assert (link.wifi.transmitter_address < 0).sum() > 5
+        # The strongest paths of the station's own channel, by their distance.
+        strong = link.paths.gains.abs().square().mean(dim=0).topk(2).indices.sort().values
+        spacing = float(link.paths.delays_s[strong].diff())
+        assert spacing == pytest.approx((100e-9, 200e-9)[own], abs=5e-9)
 
 
 def test_responses_of_a_cable_agree_from_frame_to_frame(shared_data: Path) -> None:

@@ -9,7 +9,7 @@ import torch
 
 from phyemu.channel import ImpulseResponse
 from phyemu.errors import SignalError
-from phyemu.sounding import Sounding
+from phyemu.sounding import Sounding, on_common_frequencies
 from phyemu.sounding.summary import describe, summarise
 
 
@@ -79,3 +79,22 @@ def test_selected_frames_keep_their_order_and_paths() -> None:
     assert chosen.cfo_hz.tolist() == [4.0, 1.0]
     assert chosen.sample_start.tolist() == [4000, 1000]
     assert chosen.paths.gains.shape == (2, 2)
+
+
+def test_soundings_are_brought_to_the_frequencies_that_all_measure() -> None:
+    wide, narrow = make_sounding(), make_sounding()
+    index = np.arange(2, 14)
+    narrow = dataclasses.replace(
+        narrow,
+        frequencies_hz=narrow.frequencies_hz[index],
+        transfer=narrow.transfer[:, index],
+        noise_variance=narrow.noise_variance[:, index],
+        bandwidth_hz=12e6,
+    )
+    first, second = on_common_frequencies([wide, narrow])
+    np.testing.assert_array_equal(first.frequencies_hz, narrow.frequencies_hz)
+    assert first.transfer.shape == (4, 12)
+    assert first.bandwidth_hz == pytest.approx(12e6)
+    assert second is narrow
+    other = dataclasses.replace(wide, frequencies_hz=wide.frequencies_hz + 0.5e6)
+    assert on_common_frequencies([wide, other]) == [wide, other]

@@ -11,6 +11,7 @@ import torch
 from phyemu.channel import ImpulseResponse
 from phyemu.errors import ConfigError, SignalError, StoreError
 from phyemu.sounding import Estimate, FrontEndEstimate, Sounding, load_soundings, save_soundings
+from phyemu.wifi import WifiTable
 
 
 def _sounding(transmitter: int) -> Sounding:
@@ -68,6 +69,64 @@ def test_links_come_back_as_they_were(tmp_path: Path) -> None:
                 assert a == b, field.name
         assert new.provenance["command"] == "phyemu sound"
         assert new.provenance["recording_sha512"] == "ab" * 64
+
+
+def _wifi_sounding() -> Sounding:
+    table = WifiTable(
+        format=np.array([0, 1, 1, 4, 0]),
+        rate_mbps=np.array([24.0, 13.0, np.nan, np.nan, 6.0]),
+        mcs=np.array([-1, 1, 15, -1, -1]),
+        length=np.array([14, 138, 1360, -1, 40]),
+        frame_control=np.array([0xD4, 0x88, -1, -1, 0x80]),
+        transmitter_address=np.array([-1, 0x02000000000A, -1, -1, 0x02000000000A]),
+        receiver_address=np.array([0xFFFFFFFFFFFF, 1, -1, -1, -1]),
+        implied_sender=np.array([5, -1, -1, 6, -1]),
+        fcs_ok=np.array([1, 1, -1, -1, 0]),
+    )
+    return dataclasses.replace(_sounding(0), wifi=table, transmitter_address="02:00:00:00:00:0a")
+
+
+def test_what_wifi_frames_say_comes_back(tmp_path: Path) -> None:
+    before = _wifi_sounding()
+    (after,) = load_soundings(save_soundings([before], tmp_path / "cir.h5"))
+    assert after.transmitter_address == "02:00:00:00:00:0a"
+    assert after.wifi is not None
+    for field in dataclasses.fields(WifiTable):
+        np.testing.assert_array_equal(
+            getattr(after.wifi, field.name), getattr(before.wifi, field.name)
+        )
+    assert after.select(np.array([1, 2])).wifi is not None
+    assert after.is_of(0)
+    assert after.is_of("02:00:00:00:00:0A")
+    assert not after.is_of("02:00:00:00:00:0b")
+
+
+def test_a_file_of_an_earlier_version_has_no_addresses(tmp_path: Path) -> None:
+    path = save_soundings([_wifi_sounding()], tmp_path / "cir.h5")
+    with h5py.File(path, "r+") as file:
+        del file["links/0/wifi"]
+        del file["links/0"].attrs["transmitter_address"]
+    (old,) = load_soundings(path)
+    assert (old.wifi, old.transmitter_address) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("address", "message"), [("nonsense", "is no MAC address"), ("1:2:3:4:5:6", "aa:bb:cc")]
+)
+def test_a_damaged_address_is_refused(tmp_path: Path, address: str, message: str) -> None:
+    path = save_soundings([_wifi_sounding()], tmp_path / "cir.h5")
+    with h5py.File(path, "r+") as file:
+        file["links/0"].attrs["transmitter_address"] = address
+    with pytest.raises(StoreError, match=message):
+        load_soundings(path)
+
+
+def test_a_format_that_does_not_exist_is_refused(tmp_path: Path) -> None:
+    path = save_soundings([_wifi_sounding()], tmp_path / "cir.h5")
+    with h5py.File(path, "r+") as file:
+        file["links/0/wifi/format"][0] = 77
+    with pytest.raises(StoreError, match=r"links/0: WifiTable.format must be 0..4"):
+        load_soundings(path)
 
 
 def test_h5py_alone_reads_arrays_with_their_units(tmp_path: Path) -> None:

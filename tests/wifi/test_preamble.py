@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from phyemu.waveform.wifi import L_LTF_CARRIERS, l_ltf, l_ltf_values, l_stf, legacy_preamble
+from phyemu.wifi.preamble import L_LTF_CARRIERS, l_ltf, l_ltf_values, l_stf, legacy_preamble
 
 # Annex I, Tables I-2 and I-5 print the samples of one symbol to three digits, at a mean power of
 # 52 / 64^2 (a plain inverse FFT of the carriers): rounding leaves up to 0.0005 in either part.

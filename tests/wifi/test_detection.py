@@ -8,8 +8,8 @@ import pytest
 from numpy.typing import NDArray
 
 from phyemu.errors import SignalError
-from phyemu.waveform.wifi import L_LTF_CARRIERS, legacy_preamble
-from phyemu.waveform.wifi_detection import WifiDetector, detect_wifi_frames
+from phyemu.wifi.detection import WifiDetector, detect_wifi_frames
+from phyemu.wifi.preamble import L_LTF_CARRIERS, legacy_preamble
 
 RATE = 20e6
 

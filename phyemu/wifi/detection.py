@@ -21,13 +21,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from phyemu.errors import SignalError
-from phyemu.waveform.wifi import (
+from phyemu.waveform.windows import OverlappingWindows
+from phyemu.wifi.preamble import (
     L_LTF_CARRIERS,
     WIFI_SAMPLE_RATE_HZ,
     l_ltf,
     l_ltf_values,
 )
-from phyemu.waveform.windows import OverlappingWindows
 
 __all__ = ["WifiDetector", "WifiFrame", "detect_wifi_frames"]
 

@@ -1,4 +1,4 @@
-"""The 802.11 legacy preamble: every OFDM frame of 802.11a/g/n/ac/ax in 20 MHz begins with it.
+"""The 802.11 preambles: the legacy one of every OFDM frame in 20 MHz, the HT-LTF of 802.11n.
 
 L-STF (8 us, ten periods of 0.8 us), then L-LTF (8 us: a guard of 1.6 us and two equal symbols of
 3.2 us), IEEE Std 802.11-2020, 17.3.3. Both are given at 20 Msps, with unit mean power, and without
@@ -15,6 +15,7 @@ __all__ = [
     "L_LTF_CARRIERS",
     "WIFI_CARRIER_SPACING_HZ",
     "WIFI_SAMPLE_RATE_HZ",
+    "ht_ltf_values",
     "l_ltf",
     "l_ltf_values",
     "l_stf",
@@ -83,3 +84,12 @@ def l_ltf() -> Tensor:
 def legacy_preamble() -> Tensor:
     """Return L-STF and L-LTF, (320,), complex64, 16 us at 20 Msps."""
     return torch.cat([l_stf(), l_ltf()])
+
+
+def ht_ltf_values() -> Tensor:
+    """Return the +-1 that an HT-LTF holds on carriers -28..-1, 1..28, (56,), complex64.
+
+    Equation (19-23), 20 MHz: two carriers more at either end of the L-LTF.
+    """
+    outer = torch.tensor([1.0, 1.0]).to(torch.complex64)
+    return torch.cat([outer, l_ltf_values(), -outer])
