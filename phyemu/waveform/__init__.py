@@ -9,6 +9,7 @@ from phyemu.waveform.channel_estimation import (
     estimate_channel,
     known_waveform,
 )
+from phyemu.waveform.chip_sequence import ChipKind, ChipSequence
 from phyemu.waveform.constellation import (
     Constellation,
     constellation,
@@ -49,10 +50,18 @@ from phyemu.waveform.modulation import (
 )
 from phyemu.waveform.pulse import matched_filter, rrc_taps, shape_pulses
 from phyemu.waveform.reference_detection import ReferenceDetector, ReferenceHit
-from phyemu.waveform.sequence import m_sequence, zadoff_chu
+from phyemu.waveform.sequence import (
+    ga128,
+    glfsr_sequence,
+    gold_sequence,
+    golay_pair,
+    m_sequence,
+    zadoff_chu,
+)
 from phyemu.waveform.sounder import (
     SounderFormat,
     sounder_bins,
+    sounder_codes,
     sounder_period,
     sounder_spectrum,
     sounder_waveform,
@@ -72,6 +81,8 @@ __all__ = [
     "MAX_PAYLOAD_SYMBOLS",
     "NUM_FRAME_INDICES",
     "ChannelEstimate",
+    "ChipKind",
+    "ChipSequence",
     "Constellation",
     "Detection",
     "Equaliser",
@@ -101,6 +112,10 @@ __all__ = [
     "estimate_channel",
     "frame_layout",
     "frame_points",
+    "ga128",
+    "glfsr_sequence",
+    "golay_pair",
+    "gold_sequence",
     "known_waveform",
     "l_ltf",
     "l_ltf_values",
@@ -119,6 +134,7 @@ __all__ = [
     "rrc_taps",
     "shape_pulses",
     "sounder_bins",
+    "sounder_codes",
     "sounder_period",
     "sounder_spectrum",
     "sounder_waveform",
