@@ -13,7 +13,8 @@ from phyemu.sounding.front_end import Estimate
 from phyemu.sounding.probe_frames import ProbeFrames
 from phyemu.sounding.recording_time import blocks_with_progress, radio_samples
 from phyemu.waveform.sounder import SounderFormat, sounder_bins
-from phyemu.waveform.sounder_detection import SounderBurst, SounderDetector, agree_on_offset
+from phyemu.waveform.sounder_burst import SounderBurst
+from phyemu.waveform.sounder_detection import SounderDetector, agree_on_offset
 
 __all__ = ["SounderMeasurement", "find_bursts", "measure_bursts"]
 

@@ -9,6 +9,7 @@ from phyemu.waveform.channel_estimation import (
     estimate_channel,
     known_waveform,
 )
+from phyemu.waveform.chip_detection import ChipDetector
 from phyemu.waveform.chip_sequence import ChipKind, ChipSequence
 from phyemu.waveform.constellation import (
     Constellation,
@@ -66,7 +67,8 @@ from phyemu.waveform.sounder import (
     sounder_spectrum,
     sounder_waveform,
 )
-from phyemu.waveform.sounder_detection import SounderBurst, SounderDetector, agree_on_offset
+from phyemu.waveform.sounder_burst import SounderBurst
+from phyemu.waveform.sounder_detection import SounderDetector, agree_on_offset
 from phyemu.waveform.wifi import (
     l_ltf,
     l_ltf_values,
@@ -81,6 +83,7 @@ __all__ = [
     "MAX_PAYLOAD_SYMBOLS",
     "NUM_FRAME_INDICES",
     "ChannelEstimate",
+    "ChipDetector",
     "ChipKind",
     "ChipSequence",
     "Constellation",

@@ -14,7 +14,7 @@ times the conjugate sequence over one burst length is largest where the burst re
 """
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,34 +26,14 @@ from phyemu.waveform.sounder import (
     sounder_period,
     sounder_spectrum,
 )
+from phyemu.waveform.sounder_burst import SounderBurst
 from phyemu.waveform.windows import OverlappingWindows
 
-__all__ = ["SounderBurst", "SounderDetector", "agree_on_offset"]
+__all__ = ["SounderDetector", "agree_on_offset"]
 
 _BLOCKS_PER_WINDOW = 256
 _FALSE_PAIRS_PER_BLOCK = 1e-12
 _STANDARD_ERRORS = 5.0
-
-
-@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
-class SounderBurst:
-    """A burst that was found, with its rivals.
-
-    Attributes:
-        sample_start: First sample of the burst's strongest path in the stream.
-        cfo_hz: Carrier frequency offset; finer estimates need the whole burst [Hz].
-        confidence: Coherence of consecutive periods, about S / (S + N), 0..1.
-        offsets: Carrier offsets that were weighed, in whole bins, ascending, (K,), int64.
-        starts: The first sample that each of them implies, (K,), int64.
-        scores: How well each fits the edges, energy relative to the whole burst, (K,), float64.
-    """
-
-    sample_start: int
-    cfo_hz: float
-    confidence: float
-    offsets: NDArray[np.int64]
-    starts: NDArray[np.int64]
-    scores: NDArray[np.float64]
 
 
 def agree_on_offset(
