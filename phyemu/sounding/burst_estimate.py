@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy import fft
 
 from phyemu.errors import SignalError
-from phyemu.sounding.burst_kernel import derotate, mean_and_scatter
+from phyemu.sounding.burst_kernel import derotate, gram, mean_and_scatter
 from phyemu.waveform.sounder import SounderFormat, sounder_bins, sounder_spectrum
 
 __all__ = ["BurstEstimates", "estimate_bursts", "estimate_repetitions", "window_backoff"]
@@ -257,18 +257,19 @@ def _estimate(
     size, count = rows.shape[2], rows.shape[1]
     # From here on every repetition only turns as a whole, so its products with the others, and
     # their turned sums, say all about the phases. Only those of one code are alike.
-    gram = np.matmul(rows, rows.conj().swapaxes(1, 2)).astype(np.complex128)
-    gram *= plan.code[:, None] == plan.code
+    products = np.empty((len(rows), count, count), np.complex128)
+    gram(rows.view(np.float32), products)
+    products *= plan.code[:, None] == plan.code
     alike = plan.code[1:] == plan.code[:-1]
-    steps = np.diagonal(gram, offset=-1, axis1=1, axis2=2)[:, alike].sum(axis=1)
+    steps = np.diagonal(products, offset=-1, axis1=1, axis2=2)[:, alike].sum(axis=1)
     per_period = np.angle(steps) / (2.0 * np.pi)
     turn = np.exp(-2j * np.pi * per_period[:, None] * plan.middle)
     spread = float(np.square(plan.centred).sum())
     for _ in range(2):
-        slope = (_phases(gram, turn) @ plan.centred) / spread / (2.0 * np.pi)
+        slope = (_phases(products, turn) @ plan.centred) / spread / (2.0 * np.pi)
         turn = turn * np.exp(-2j * np.pi * slope[:, None] * plan.middle)
         per_period = per_period + slope
-    phase = _phases(gram, turn)
+    phase = _phases(products, turn)
     means, scatter = _means(rows, turn * np.exp(-1j * phase), plan)
     spectra = means if are_spectra else fft.fft(means, axis=-1, norm="ortho")
     if not are_spectra:
@@ -297,9 +298,9 @@ def _estimate(
     )
 
 
-def _phases(gram: NDArray[np.complex128], turn: NDArray[np.complex128]) -> NDArray[np.float64]:
+def _phases(products: NDArray[np.complex128], turn: NDArray[np.complex128]) -> NDArray[np.float64]:
     """Return the phase of each turned repetition against the mean of those alike, (M, R) [rad]."""
-    projected = np.einsum("mrq,mq->mr", gram, turn.conj()) * turn
+    projected = np.einsum("mrq,mq->mr", products, turn.conj()) * turn
     phases: NDArray[np.float64] = np.angle(projected).astype(np.float64)
     return phases
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from phyemu.channel.kernel_math import F4
 
-__all__ = ["derotate", "mean_and_scatter"]
+__all__ = ["derotate", "gram", "mean_and_scatter"]
 
 _BLOCK = 64  # samples of one table of phasors
 
@@ -51,6 +51,30 @@ def derotate(iq: Any, turns_per_sample: Any, first: Any, length: int, out: Any) 
                     x, y = source[2 * q], source[2 * q + 1]
                     target[2 * q] = x * re - y * im
                     target[2 * q + 1] = x * im + y * re
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
+def gram(rows: Any, out: Any) -> None:
+    """Write the products of all rows of a burst with one another, sum x_r conj(x_q).
+
+    Args:
+        rows: (M, R, 2 N) as (re, im), float32.
+        out: (M, R, R), complex128.
+    """
+    num_rows, size = rows.shape[1], rows.shape[2] // 2
+    for burst in range(len(rows)):
+        for row in range(num_rows):
+            first = rows[burst, row]
+            for other in range(row + 1):
+                second = rows[burst, other]
+                re, im = F4(0.0), F4(0.0)
+                for k in range(size):
+                    x, y = first[2 * k], first[2 * k + 1]
+                    u, v = second[2 * k], second[2 * k + 1]
+                    re += x * u + y * v
+                    im += y * u - x * v
+                out[burst, row, other] = complex(re, im)
+                out[burst, other, row] = complex(re, -im)
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True, error_model="numpy")

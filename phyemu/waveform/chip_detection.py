@@ -255,7 +255,9 @@ class ChipDetector:
         region = blocks[low : first + self._num_pairs + each + 2].reshape(-1)[delay:]
         periods = region[: len(region) // length * length].reshape(-1, length)
         carrier = np.exp(-2j * math.pi * ((total / length * np.arange(length)) % 1.0))
-        matched = periods @ (self._periods.conj() * carrier).T.astype(np.complex64)
+        known = (self._periods.conj() * carrier).astype(np.complex64)
+        # einsum, not a matrix product: BLAS would start threads for these few thousand samples.
+        matched = np.einsum("bn,gn->bg", periods, known).astype(np.complex128)
         matched = matched * np.exp(-2j * math.pi * total * np.arange(len(periods)))[:, None]
         num_starts = len(periods) - each + 1
         if num_starts < 1:
