@@ -34,6 +34,7 @@ _WINDOW_SAMPLES = 1 << 18
 _GATE_RATE = 1e-4
 _FALSE_RATE = 1e-12
 _MAX_AVERAGED = 16
+_STEADY = 0.5
 
 
 class ChipDetector:
@@ -178,6 +179,7 @@ class ChipDetector:
         if len(grid) == 0:
             return []
         offsets, delays, shares = self._identified(blocks, grid, turns[grid])
+        known = set(grid[shares > self._threshold].tolist())
         return [
             self._burst(
                 first * self._length + int(delays[index]),
@@ -186,7 +188,10 @@ class ChipDetector:
                 float(shares[index]),
             )
             for index, first in enumerate(grid.tolist())
-            if shares[index] > self._threshold
+            if first in known and (
+                (first - each in known and first + each in known)
+                or _is_steady(blocks[first : first + each + 1])
+            )
         ]
 
     def _bursts(
@@ -280,3 +285,9 @@ class ChipDetector:
             starts=np.array([start]),
             scores=np.array([share]),
         )
+
+
+def _is_steady(blocks: NDArray[np.complex64]) -> bool:
+    """Return whether no block has much less energy than the others, as where sending begins."""
+    energy = np.square(np.abs(blocks)).sum(axis=1)
+    return bool(energy.min() > _STEADY * energy.max())

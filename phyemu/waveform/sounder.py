@@ -24,15 +24,23 @@ import torch
 from torch import Tensor
 
 from phyemu.errors import ConfigError
-from phyemu.waveform.chip_sequence import ChipSequence, chip_bins, chip_periods, chip_spectra
+from phyemu.waveform.chip_sequence import (
+    ChipKind,
+    ChipSequence,
+    chip_bins,
+    chip_periods,
+    chip_spectra,
+)
 
 __all__ = [
     "SounderFormat",
+    "chip_sounder",
     "sounder_bins",
     "sounder_codes",
     "sounder_period",
     "sounder_spectrum",
     "sounder_waveform",
+    "zadoff_chu_sounder",
 ]
 
 _DEFAULT_LENGTH = 1024
@@ -214,6 +222,46 @@ class SounderFormat:
         if "sample_rate_hz" not in values:
             raise ConfigError("sounder format: sample_rate_hz is missing")
         return cls(**values, chips=None if chips is None else ChipSequence.from_dict(chips))
+
+
+def zadoff_chu_sounder(
+    sample_rate_hz: float,
+    *,
+    period: int,
+    repetitions: int,
+    gap_samples: int | None,
+    bandwidth_hz: float | None,
+) -> SounderFormat:
+    """Return bursts of a Zadoff-Chu sequence; three periods of silence for no `gap_samples`."""
+    return SounderFormat(
+        sample_rate_hz=sample_rate_hz,
+        length=period,
+        repetitions=repetitions,
+        gap_samples=3 * period if gap_samples is None else gap_samples,
+        bandwidth_hz=bandwidth_hz,
+    )
+
+
+def chip_sounder(
+    sample_rate_hz: float,
+    kind: str,
+    *,
+    degree: int | None,
+    index: int,
+    samples_per_chip: int,
+    repetitions: int,
+    gap_samples: int | None,
+) -> SounderFormat:
+    """Return repeated chips; three periods of silence for no `gap_samples`, no end for 0."""
+    chips = ChipSequence(
+        kind=ChipKind(kind), degree=degree, index=index, samples_per_chip=samples_per_chip
+    )
+    return SounderFormat(
+        sample_rate_hz=sample_rate_hz,
+        repetitions=repetitions,
+        gap_samples=3 * chips.period_samples if gap_samples is None else gap_samples,
+        chips=chips,
+    )
 
 
 def sounder_bins(sounder_format: SounderFormat) -> Tensor:
