@@ -325,9 +325,7 @@ def _means(
     return means, total
 
 
-def _slope_between_codes(
-    spectra: NDArray[np.complex64], plan: _Plan
-) -> NDArray[np.float64]:
+def _slope_between_codes(spectra: NDArray[np.complex64], plan: _Plan) -> NDArray[np.float64]:
     """Return by how much the carrier turns from the one code to the other, (M,) [cycles/period].
 
     conj(X) Y of either code is |X|^2 H, and the phase between the two is the carrier's.

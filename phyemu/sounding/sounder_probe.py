@@ -1,5 +1,6 @@
 """The bursts of a sounder as a probe: found in a stream, then measured in batches."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,10 +9,11 @@ from numpy.typing import NDArray
 from phyemu.errors import SignalError
 from phyemu.iq import Recording
 from phyemu.progress import ProgressCallback
-from phyemu.sounding.burst_estimate import estimate_bursts, window_backoff
+from phyemu.sounding.burst_estimate import BurstEstimates, estimate_bursts, window_backoff
 from phyemu.sounding.front_end import Estimate
 from phyemu.sounding.probe_frames import ProbeFrames
 from phyemu.sounding.recording_time import blocks_with_progress, radio_samples
+from phyemu.sounding.workers import in_order
 from phyemu.waveform.chip_detection import ChipDetector
 from phyemu.waveform.sounder import SounderFormat, sounder_bins
 from phyemu.waveform.sounder_burst import SounderBurst
@@ -19,7 +21,7 @@ from phyemu.waveform.sounder_detection import SounderDetector, agree_on_offset
 
 __all__ = ["SounderMeasurement", "find_bursts", "measure_bursts"]
 
-_BATCH_SAMPLES = 1 << 20
+_BATCH_SAMPLES = 1 << 18
 _MAX_SILENCES = 256
 _GHOST_BINS = (-3, -2, -1, 1, 2, 3)  # phase noise falls with the square of the distance
 
@@ -51,8 +53,16 @@ def find_bursts(
     *,
     channel: int,
     progress: ProgressCallback,
+    num_workers: int = 1,
 ) -> list[SounderBurst]:
     """Return the bursts in a recording, which is streamed, in order.
+
+    Args:
+        recording: What was received.
+        sounder_format: What was sent.
+        channel: Channel of a multichannel recording.
+        progress: Told of the samples read.
+        num_workers: Threads; the result is the same for any number.
 
     Raises:
         SignalError: The recording has another sample rate than the format.
@@ -65,12 +75,19 @@ def find_bursts(
         )
     has_chips = sounder_format.chips is not None
     detector = ChipDetector(sounder_format) if has_chips else SounderDetector(sounder_format)
+
+    def windows() -> Iterator[tuple[int, NDArray[np.complex64], bool]]:
+        for block in blocks_with_progress(
+            recording, channel=channel, stage="find sounder bursts", progress=progress
+        ):
+            yield from detector.windows(block)
+        yield from detector.last_windows()
+
     bursts: list[SounderBurst] = []
-    for block in blocks_with_progress(
-        recording, channel=channel, stage="find sounder bursts", progress=progress
+    for found in in_order(
+        lambda window: detector.search(*window), windows(), num_workers=num_workers
     ):
-        bursts += detector.process(block)
-    bursts += detector.finish()
+        bursts += detector.chained(found)
     if has_chips:
         # Each burst knows its own offset. What follows a drifting delay may leave the recording.
         stop = recording.num_samples - sounder_format.burst_samples
@@ -87,6 +104,7 @@ def measure_bursts(
     band_edge_fraction: float,
     sfo_ppm: float,
     progress: ProgressCallback,
+    num_workers: int = 1,
 ) -> SounderMeasurement:
     """Return the frames of the bursts, each read from the recording once.
 
@@ -98,6 +116,7 @@ def measure_bursts(
         band_edge_fraction: Part of the sample rate left out at either band edge.
         sfo_ppm: Sampling offset to undo within each burst [ppm].
         progress: Told after each batch.
+        num_workers: Threads; the result is the same for any number.
     """
     rate, size = sounder_format.sample_rate_hz, sounder_format.burst_samples
     length = sounder_format.length
@@ -108,19 +127,17 @@ def measure_bursts(
     frequencies = bins * sounder_format.bin_spacing_hz
     inside = np.abs(frequencies) <= rate * (0.5 - band_edge_fraction)
     batch = max(1, _BATCH_SAMPLES // size)
-    estimates = []
-    for first in range(0, len(starts), batch):
+
+    def estimated(first: int) -> BurstEstimates:
         chosen = slice(first, first + batch)
         iq = np.stack([recording.read(int(s), size, channel=channel) for s in starts[chosen]])
-        estimates.append(
-            estimate_bursts(
-                iq - np.complex64(silence.mean),
-                sounder_format,
-                cfo_hz=rough[chosen],
-                sfo_ppm=sfo_ppm,
-            )
-        )
-        progress("measure bursts", min(first + batch, len(starts)), len(starts))
+        iq -= np.complex64(silence.mean)
+        return estimate_bursts(iq, sounder_format, cfo_hz=rough[chosen], sfo_ppm=sfo_ppm)
+
+    estimates = []
+    for estimate in in_order(estimated, range(0, len(starts), batch), num_workers=num_workers):
+        estimates.append(estimate)
+        progress("measure bursts", min(len(estimates) * batch, len(starts)), len(starts))
     sample_noise = np.concatenate([estimate.sample_noise for estimate in estimates])
     transfer = np.concatenate([estimate.transfer for estimate in estimates])[:, inside]
     noise_gain = estimates[0].noise_gain[inside]

@@ -54,8 +54,8 @@ from phyemu.waveform.reference_detection import ReferenceDetector, ReferenceHit
 from phyemu.waveform.sequence import (
     ga128,
     glfsr_sequence,
-    gold_sequence,
     golay_pair,
+    gold_sequence,
     m_sequence,
     zadoff_chu,
 )

@@ -17,6 +17,7 @@ largest. Repetition without end is cut into frames that follow the delay as it d
 """
 
 import math
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -98,23 +99,34 @@ class ChipDetector:
         Raises:
             SignalError: Wrong shape or type, NaN or infinite samples.
         """
-        return [
-            burst
-            for start, window in self._windows.push(iq)
-            for burst in self.chained(self.search(start, window, last=False))
-        ]
+        windows = self.windows(iq)
+        return [burst for window in windows for burst in self.chained(self.search(*window))]
 
     def finish(self) -> list[SounderBurst]:
         """Return the bursts in what is left at the end of the stream."""
-        return [
-            burst
-            for start, window in self._windows.finish()
-            for burst in self.chained(self.search(start, window, last=True))
-        ]
+        windows = self.last_windows()
+        return [burst for window in windows for burst in self.chained(self.search(*window))]
 
-    def search(
-        self, start: int, window: NDArray[np.complex64], *, last: bool
-    ) -> list[SounderBurst]:
+    def windows(
+        self, iq: NDArray[np.complex64]
+    ) -> Iterator[tuple[int, NDArray[np.complex64], bool]]:
+        """Yield what `search` takes: the windows that the next samples complete.
+
+        `process` is all of them searched and chained in order. Windows may be searched in any
+        order and at the same time; their bursts are chained in the order of the windows.
+
+        Raises:
+            SignalError: Wrong shape or type, NaN or infinite samples.
+        """
+        for start, window in self._windows.push(iq):
+            yield start, window, False
+
+    def last_windows(self) -> Iterator[tuple[int, NDArray[np.complex64], bool]]:
+        """Yield the windows that are left at the end of the stream."""
+        for start, window in self._windows.finish():
+            yield start, window, True
+
+    def search(self, start: int, window: NDArray[np.complex64], last: bool) -> list[SounderBurst]:
         """Return the bursts that begin in a window's own part of the stream; changes nothing.
 
         Frames of a sequence without end are returned as they lie on the window's grid.
@@ -188,7 +200,8 @@ class ChipDetector:
                 float(shares[index]),
             )
             for index, first in enumerate(grid.tolist())
-            if first in known and (
+            if first in known
+            and (
                 (first - each in known and first + each in known)
                 or _is_steady(blocks[first : first + each + 1])
             )
@@ -209,7 +222,9 @@ class ChipDetector:
                 continue
             burst = self._burst_at(blocks, block, float(turns[block]), float(coherence[block]))
             if burst is None:
-                free[max(block - self._num_pairs // 2, 0) : block + self._num_pairs // 2 + 1] = False
+                free[max(block - self._num_pairs // 2, 0) : block + self._num_pairs // 2 + 1] = (
+                    False
+                )
                 continue
             first = burst.sample_start // self._length
             behind = -(-(burst.sample_start + self._size) // self._length)

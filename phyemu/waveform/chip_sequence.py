@@ -22,8 +22,8 @@ from phyemu.errors import ConfigError
 from phyemu.waveform.sequence import (
     ga128,
     glfsr_sequence,
-    gold_sequence,
     golay_pair,
+    gold_sequence,
     num_gold_sequences,
 )
 

@@ -10,8 +10,8 @@ from phyemu.errors import ConfigError
 __all__ = [
     "ga128",
     "glfsr_sequence",
-    "gold_sequence",
     "golay_pair",
+    "gold_sequence",
     "m_sequence",
     "num_gold_sequences",
     "zadoff_chu",
@@ -139,9 +139,10 @@ def gold_sequence(degree: int, index: int) -> Tensor:
     """Return the chips of a Gold sequence, (2^degree - 1,), int64, +-1.
 
     u times v shifted by `index` for index < N = 2^degree - 1; u itself for N, v for N + 1. u is the
-    GLFSR sequence with its sign turned (one more -1 than +1, as Gold has it), v is u decimated by 2^k + 1, k = 1 for odd degrees and 2 for degrees of 2 modulo 4 (Gold, IEEE Trans.
-    Inf. Theory 13(4), 1967), so periodic cross-correlations within the family take the values -1,
-    -t and t - 2 only, t = 1 + 2^floor((degree + 2) / 2).
+    GLFSR sequence with its sign turned (one more -1 than +1, as Gold has it), v is u decimated by
+    2^k + 1, k = 1 for odd degrees and 2 for degrees of 2 modulo 4 (Gold, IEEE Trans. Inf. Theory
+    13(4), 1967), so periodic cross-correlations within the family take the values -1, -t and t - 2
+    only, t = 1 + 2^floor((degree + 2) / 2).
 
     Args:
         degree: 5..16, not a multiple of 4 (for which there is no such pair).

@@ -14,6 +14,7 @@ times the conjugate sequence over one burst length is largest where the burst re
 """
 
 import math
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -143,24 +144,45 @@ class SounderDetector:
         Raises:
             SignalError: Wrong shape or type, NaN or infinite samples.
         """
-        return [
-            burst
-            for start, window in self._windows.push(iq)
-            for burst in self._bursts(start, window, last=False)
-        ]
+        windows = self.windows(iq)
+        return [burst for window in windows for burst in self.chained(self.search(*window))]
 
     def finish(self) -> list[SounderBurst]:
         """Return the bursts in what is left at the end of the stream."""
-        return [
-            burst
-            for start, window in self._windows.finish()
-            for burst in self._bursts(start, window, last=True)
-        ]
+        windows = self.last_windows()
+        return [burst for window in windows for burst in self.chained(self.search(*window))]
 
-    def _bursts(
-        self, start: int, window: NDArray[np.complex64], *, last: bool
-    ) -> list[SounderBurst]:
-        """Return the bursts that begin in this window's own part of the stream."""
+    def windows(
+        self, iq: NDArray[np.complex64]
+    ) -> Iterator[tuple[int, NDArray[np.complex64], bool]]:
+        """Yield what `search` takes: the windows that the next samples complete.
+
+        `process` is all of them searched and chained in order. Windows may be searched in any
+        order and at the same time; their bursts are chained in the order of the windows.
+
+        Raises:
+            SignalError: Wrong shape or type, NaN or infinite samples.
+        """
+        for start, window in self._windows.push(iq):
+            yield start, window, False
+
+    def last_windows(self) -> Iterator[tuple[int, NDArray[np.complex64], bool]]:
+        """Yield the windows that are left at the end of the stream."""
+        for start, window in self._windows.finish():
+            yield start, window, True
+
+    def chained(self, bursts: list[SounderBurst]) -> list[SounderBurst]:
+        """Return the bursts of the next window as those of the stream: they are."""
+        return bursts
+
+    def search(self, start: int, window: NDArray[np.complex64], last: bool) -> list[SounderBurst]:
+        """Return the bursts that begin in a window's own part of the stream; changes nothing.
+
+        Args:
+            start: Position of the window in the stream [samples].
+            window: Its samples.
+            last: Whether the stream ends with it.
+        """
         length = self._length
         num_blocks = len(window) // length
         if num_blocks < 2:
