@@ -119,7 +119,6 @@ def measure_bursts(
         num_workers: Threads; the result is the same for any number.
     """
     rate, size = sounder_format.sample_rate_hz, sounder_format.burst_samples
-    length = sounder_format.length
     starts = np.array([burst.sample_start for burst in bursts], np.int64)
     rough = np.array([burst.cfo_hz for burst in bursts])
     silence = _Silence(recording, starts, sounder_format, channel)

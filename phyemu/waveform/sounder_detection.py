@@ -19,6 +19,7 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import fft
 
 from phyemu.errors import ConfigError
 from phyemu.waveform.sounder import (
@@ -188,10 +189,11 @@ class SounderDetector:
         if num_blocks < 2:
             return []
         blocks = window[: num_blocks * length].reshape(num_blocks, length)
-        delays = np.fft.ifft(np.fft.fft(blocks) * self._conjugate)
-        energy = np.square(np.abs(blocks)).sum(axis=1)
+        delays = fft.ifft(fft.fft(blocks, axis=1) * self._conjugate, axis=1, overwrite_x=True)
+        energy = np.einsum("bn,bn->b", blocks.view(np.float32), blocks.view(np.float32))
         # |correlation|^2 is at most N times the energy of the block.
-        share = np.square(np.abs(delays)) / np.maximum(energy[:, None] * length, 1e-30)
+        share = np.square(delays.real) + np.square(delays.imag)
+        share /= np.maximum(energy[:, None] * np.float32(length), np.float32(1e-30))
         pairs = np.minimum(share[:-1], share[1:]).max(axis=1)
         (hits,) = np.nonzero(pairs > self._threshold)
         found: list[SounderBurst] = []
