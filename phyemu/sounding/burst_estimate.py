@@ -179,7 +179,7 @@ class _Plan:
         self.bins = sounder_bins(sounder_format).numpy()
         self.whole_band = sounder_format.chips is not None or len(self.bins) == length
         sent = np.stack([sounder_spectrum(sounder_format, g).numpy() for g in range(codes)])
-        energy = np.square(np.abs(sent)).sum(axis=0)
+        self.energy = energy = np.square(np.abs(sent)).sum(axis=0)
         # The window begins `backoff` samples early: undone on each bin together with X.
         early = np.exp(2j * np.pi * self.bins * self.backoff / length)
         self.weights = (sent.conj() / energy * early).astype(np.complex64)
@@ -188,6 +188,11 @@ class _Plan:
         # Centred per code: each code has a mean, and so a phase, of its own.
         means = np.array([self.middle[self.code == g].mean() for g in range(codes)])
         self.code_middle = means
+        # A frequency tells the phase between two codes by 4 |X_0|^2 |X_1|^2 / (|X_0|^2 + |X_1|^2),
+        # the whole of its energy only where both have the same.
+        both = 4.0 * np.prod(np.square(np.abs(sent)), axis=0) / energy
+        between = self.per_code * np.square(means - self.middle.mean()).sum()
+        self.spread_between = float(between * both.sum() / energy.sum())
         self.centred = self.middle - means[self.code]
         low = int(np.searchsorted(self.bins, 0))
         below, above = self.bins[:low], self.bins[low:]
@@ -275,7 +280,7 @@ def _estimate(
     if not are_spectra:
         spectra = np.take(spectra, plan.bins % length, axis=-1)
     if plan.num_codes == 2:
-        spread += float(plan.per_code * np.square(plan.code_middle - plan.middle.mean()).sum())
+        spread = plan.spread_between
         slope = _slope_between_codes(spectra, plan)
         per_period = per_period + slope
         spectra = spectra * np.exp(-2j * np.pi * slope[:, None] * plan.code_middle)[..., None]
@@ -328,9 +333,10 @@ def _means(
 def _slope_between_codes(spectra: NDArray[np.complex64], plan: _Plan) -> NDArray[np.float64]:
     """Return by how much the carrier turns from the one code to the other, (M,) [cycles/period].
 
-    conj(X) Y of either code is |X|^2 H, and the phase between the two is the carrier's.
+    conj(X) Y of either code is |X|^2 H, and the phase between the two is the carrier's. Weighed by
+    1 / (|X_0|^2 + |X_1|^2), their product gives the maximum likelihood estimate where H is unknown.
     """
     matched = spectra * plan.weights
-    phase = np.angle(np.einsum("mk,mk->m", matched[:, 1], matched[:, 0].conj()))
+    phase = np.angle(np.einsum("mk,mk,k->m", matched[:, 1], matched[:, 0].conj(), plan.energy))
     slope: NDArray[np.float64] = phase / (plan.code_middle[1] - plan.code_middle[0])
     return slope / (2.0 * np.pi)

@@ -23,6 +23,7 @@ __all__ = ["SounderMeasurement", "find_bursts", "measure_bursts"]
 
 _BATCH_SAMPLES = 1 << 18
 _MAX_SILENCES = 256
+_MAX_SILENCE_SAMPLES = 1 << 16  # of each, so that long ones do not fill the memory
 _GHOST_BINS = (-3, -2, -1, 1, 2, 3)  # phase noise falls with the square of the distance
 
 
@@ -207,6 +208,7 @@ class _Silence:
         # One period behind the burst for its echoes, a quarter before the next for early paths.
         first = starts + size + length
         last = np.minimum(behind, starts + sounder_format.interval_samples) - margin
+        last = np.minimum(last, first + _MAX_SILENCE_SAMPLES)
         usable = np.flatnonzero(last > first)
         step = max(1, len(usable) // _MAX_SILENCES)
         total, energy = 0j, 0.0

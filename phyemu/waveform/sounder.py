@@ -105,7 +105,7 @@ class SounderFormat:
                 f"bandwidth_hz must be positive and at most the sample rate, "
                 f"{self.sample_rate_hz:g}; got {self.bandwidth_hz}"
             )
-        if self.num_bins < _MIN_LENGTH:
+        if self.chips is None and self.num_bins < _MIN_LENGTH:
             raise ConfigError(
                 f"bandwidth_hz = {self.bandwidth_hz} holds {self.num_bins} of the "
                 f"{self.length} bins, at least {_MIN_LENGTH} are needed; make length larger"
