@@ -60,8 +60,10 @@ def _received(sounder: SounderFormat, num_bursts: int, *, cfo_hz: float, sfo_ppm
             np.zeros(sounder.gap_samples, np.complex64),
         ]
     )
-    silence = np.zeros(900, np.complex64)
-    return np.asarray(stream.process(np.concatenate([silence, *[burst] * num_bursts, silence])))
+    # The emulator delays what it sends: silence at the end keeps the last burst whole.
+    silence = np.zeros(6000, np.complex64)
+    sent = np.concatenate([silence[:900], *[burst] * num_bursts, silence])
+    return np.asarray(stream.process(sent))
 
 
 def _check(link: Sounding, *, cfo_hz: float) -> None:
