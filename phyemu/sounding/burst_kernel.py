@@ -109,5 +109,5 @@ def mean_and_scatter(rows: Any, turn: Any, mean: Any, scatter: Any) -> None:
                 left = x * re - y * im - own[2 * k]
                 up = x * im + y * re - own[2 * k + 1]
                 energy += left * left + up * up
-            total += energy
+            total += float(energy)
         scatter[burst] = total

@@ -242,14 +242,15 @@ class _Problem:
         seen = np.zeros((0, self._size), np.complex64)
         if fit is not None:
             seen = self._seen(fit.steering.T)
-        energy = np.zeros(self._size)
+        energy: NDArray[np.float64] = np.zeros(self._size)
         for first in range(0, self.num_frames, _FRAMES_IN_CACHE):
             rows = slice(first, first + _FRAMES_IN_CACHE)
             left = self._observed_seen[rows]
             if fit is not None:
                 left = left - fit.gains[rows].astype(np.complex64) @ seen
             energy += (np.square(left.real) + np.square(left.imag)).sum(axis=0)
-        return energy / self.num_frequencies
+        energy /= self.num_frequencies
+        return energy
 
     def _seen(self, values: NDArray[np.complex128]) -> NDArray[np.complex64]:
         """Return the match of whitened responses (n, F) with a path at each delay, (n, G)."""

@@ -112,13 +112,27 @@ def test_any_number_of_workers_gives_the_same_sounding(make_recording: Maker) ->
         sounder = chip_sounder(
             RATE, "glfsr", degree=8, index=0, samples_per_chip=2, repetitions=8, gap_samples=gap
         )
-        iq = np.tile(_received(sounder, 100, cfo_hz=1e3, sfo_ppm=0.0), 3)
+        iq = np.tile(_received(sounder, 75, cfo_hz=1e3, sfo_ppm=0.0), 2)
         recording = make_recording(iq, RATE, global_fields=_fields(sounder))
         (one,) = sound_recording(recording)
         (many,) = sound_recording(recording, num_workers=3)
         np.testing.assert_array_equal(one.sample_start, many.sample_start)
         np.testing.assert_array_equal(one.transfer, many.transfer)
         np.testing.assert_array_equal(one.paths.gains, many.paths.gains)
+
+
+def test_metadata_of_the_reference_name_what_a_foreign_recording_holds(
+    make_recording: Maker,
+) -> None:
+    # CaST's radio: 255 chips of one sample each, without end, and both radios on one clock.
+    sounder = chip_sounder(
+        RATE, "glfsr", degree=8, index=0, samples_per_chip=1, repetitions=8, gap_samples=0
+    )
+    recording = make_recording(_received(sounder, 60, cfo_hz=0.0, sfo_ppm=0.0), RATE)
+    sent = make_recording(sounder_waveform(sounder).numpy(), RATE, global_fields=_fields(sounder))
+    (link,) = sound_recording(recording, reference=sent)
+    assert link.probe == "sounder"
+    _check(link, cfo_hz=0.0)
 
 
 @pytest.mark.parametrize("periods", [3, 40])
