@@ -83,9 +83,7 @@ def by_impulses(frames: np.ndarray) -> np.ndarray:
     impulses = np.zeros((len(frames), FORMAT.repetitions, FORMAT.length), np.complex64)
     for first in range(0, len(frames), 16):
         own = slice(first, first + 16)
-        impulses[own, :, bins] = np.moveaxis(
-            estimate_repetitions(frames[own], FORMAT, cfo_hz=cfo_hz[own]), -1, 0
-        )
+        impulses[own, :, bins] = estimate_repetitions(frames[own], FORMAT, cfo_hz=cfo_hz[own])
         impulses[own] = scipy.fft.ifft(impulses[own], axis=-1, overwrite_x=True)
     return impulses
 

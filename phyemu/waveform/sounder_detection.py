@@ -235,12 +235,16 @@ class SounderDetector:
         region[max(-begin, 0) : max(-begin, 0) + len(inside)] = inside
         blocks = region.reshape(-1, length)[first - begin // length :][: stop - first]
         turns = float(np.angle(np.vdot(blocks[:-1], blocks[1:]))) / (2.0 * math.pi)
-        derotated = region * np.exp(-2j * math.pi * turns / length * np.arange(len(region)))
-        aligned = derotated.reshape(-1, length)[first - begin // length :][: stop - first]
+        # e^(-j 2 pi turns (k + n / N)) over blocks k and samples n: two short tables.
+        over_blocks = np.exp(-2j * math.pi * turns * np.arange(len(region) // length))
+        over_samples = np.exp(-2j * math.pi * turns / length * np.arange(length))
+        derotated = region.reshape(-1, length) * over_samples
+        derotated *= over_blocks[:, None]
+        aligned = derotated[first - begin // length :][: stop - first]
         response = np.fft.ifft(np.fft.fft(aligned.mean(axis=0)) * self._conjugate)
         delay = int(np.abs(response).argmax())
         # Constant inside the burst, zero mean outside: its sum over one burst length peaks there.
-        despread = derotated * np.tile(np.roll(self._period, delay).conj(), len(region) // length)
+        despread = derotated * np.roll(self._period, delay).conj()
         running = np.concatenate([[0.0], np.cumsum(despread)])
         sums = np.square(np.abs(running[size:] - running[:-size]))
         total = float(np.square(np.abs(inside)).sum())
