@@ -78,13 +78,16 @@ def by_paths(frames: np.ndarray) -> int:
 
 def by_impulses(frames: np.ndarray) -> np.ndarray:
     """Return the LS impulse response of each repetition, over the sounded band."""
-    cfo_hz = np.full(len(frames), CFO_HZ)
-    bins = sounder_bins(FORMAT).numpy() % FORMAT.length
+    bins = sounder_bins(FORMAT).numpy()  # -213 ... -1, 1 ... 213
+    below = int(np.searchsorted(bins, 0))
     impulses = np.zeros((len(frames), FORMAT.repetitions, FORMAT.length), np.complex64)
     for first in range(0, len(frames), 16):
-        own = slice(first, first + 16)
-        impulses[own, :, bins] = estimate_repetitions(frames[own], FORMAT, cfo_hz=cfo_hz[own])
-        impulses[own] = scipy.fft.ifft(impulses[own], axis=-1, overwrite_x=True)
+        own = impulses[first : first + 16]
+        part = frames[first : first + 16]
+        responses = estimate_repetitions(part, FORMAT, cfo_hz=np.full(len(part), CFO_HZ))
+        own[..., 1 : 1 + len(bins) - below] = responses[..., below:]
+        own[..., -below:] = responses[..., :below]
+        own[:] = scipy.fft.ifft(own, axis=-1, overwrite_x=True)
     return impulses
 
 
