@@ -42,7 +42,7 @@ class ChipKind(StrEnum):
     GLFSR = "glfsr"
     """Maximum-length sequence of a Galois shift register; degree 8 is what CaST sends."""
     GOLD = "gold"
-    """A sequence of the Gold family, so that several transmitters are told apart by `index`."""
+    """A sequence of the Gold family, chosen by `index`; none of them passes for another."""
     GOLAY = "golay"
     """A Golay complementary pair: the first of it, repeated, then the second, repeated."""
     GA128 = "ga128"

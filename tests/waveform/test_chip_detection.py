@@ -139,6 +139,24 @@ def test_another_sequence_of_the_same_length_is_not_taken_for_it() -> None:
     )
 
 
+def test_gold_sequences_do_not_pass_for_one_another() -> None:
+    one, other = (
+        chip_sounder(
+            RATE,
+            "gold",
+            degree=7,
+            index=index,
+            samples_per_chip=2,
+            repetitions=8,
+            gap_samples=0,
+        )
+        for index in (3, 90)
+    )
+    iq = _stream(one, 60, cfo_hz=0.0, snr_db=30.0)
+    assert len(_detect(one, iq)) >= 58
+    assert _detect(other, iq) == []
+
+
 def test_a_stream_shorter_than_a_burst_has_none() -> None:
     sounder = _sounder("glfsr", continuous=False)
     assert _detect(sounder, np.zeros(0, np.complex64)) == []
