@@ -1,5 +1,6 @@
 """`phyemu sound`: recording in, channel responses out."""
 
+import os
 from pathlib import Path
 
 import click
@@ -46,6 +47,12 @@ from .progress import progress_bars
     metavar="DB",
     help="Paths further below the strongest are left out.",
 )
+@click.option(
+    "--jobs",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Threads within the recording; any number gives the same result.  [default: all cores]",
+)
 @output_option(required=False)
 @force_option
 @plot_option
@@ -57,6 +64,7 @@ def command(
     probe: str,
     max_paths: int,
     dynamic_range: float,
+    jobs: int | None,
     output: Path | None,
     force: bool,
     plot: Path | None,
@@ -78,7 +86,13 @@ def command(
         received = stack.enter_context(open_recording(recording))
         sent = None if reference is None else stack.enter_context(open_recording(reference))
         progress = stack.enter_context(progress_bars(quiet))
-        soundings = sound_recording(received, config, reference=sent, progress=progress)
+        soundings = sound_recording(
+            received,
+            config,
+            reference=sent,
+            progress=progress,
+            num_workers=jobs or os.cpu_count() or 1,
+        )
     if output is not None:
         settings = {"command": "phyemu sound", "reference": reference and reference.name}
         save_soundings(soundings, output, provenance=settings, force=force)

@@ -48,19 +48,36 @@ _amplitude = click.option(
 @command.command("sounder")
 @_sample_rate
 @click.option(
+    "--sequence",
+    type=click.Choice(["zadoff-chu", "glfsr", "gold", "golay", "ga128"]),
+    default="zadoff-chu",
+    show_default=True,
+    help="What is repeated; the others than Zadoff-Chu are binary chips.",
+)
+@click.option(
     "--period",
     type=click.IntRange(31, 65536),
-    default=1024,
-    show_default=True,
     metavar="SAMPLES",
-    help="Length of the sequence; over the sample rate, the longest delay told apart.",
+    help="Length of the Zadoff-Chu sequence; over the sample rate, the longest delay told apart.  "
+    "[default: 1024]",
+)
+@click.option(
+    "--degree",
+    type=click.IntRange(5, 16),
+    help="Degree of the chips, about 2^degree of them.  [default: 8 glfsr, 9 gold, 7 golay]",
+)
+@click.option("--index", type=click.IntRange(0), help="Which Gold sequence.  [default: 0]")
+@click.option(
+    "--samples-per-chip", type=click.IntRange(1, 16), help="How long a chip lasts.  [default: 2]"
+)
+@click.option(
+    "--continuous", is_flag=True, help="Repeat the chips without end, as CaST does, not in bursts."
 )
 @click.option(
     "--repetitions",
     type=click.IntRange(4, 1024),
-    default=9,
-    show_default=True,
-    help="Periods per burst; the first is the guard.",
+    help="Periods per burst, the first being the guard, or per frame where there is no silence.  "
+    "[default: 9 zadoff-chu, 8 chips]",
 )
 @click.option(
     "--gap",
@@ -68,7 +85,7 @@ _amplitude = click.option(
     metavar="SAMPLES",
     help="Silence behind each burst.  [default: three periods]",
 )
-@click.option("--bandwidth", type=FREQUENCY, help="Band to sound.  [default: all of it]")
+@click.option("--bandwidth", type=FREQUENCY, help="Band to sound by Zadoff-Chu.  [default: all]")
 @click.option("--bursts", type=click.IntRange(1), help="Number of bursts.  [default: 100]")
 @click.option("--duration", type=click.FloatRange(0, min_open=True), help="Seconds instead.")
 @click.option(
@@ -83,8 +100,13 @@ _amplitude = click.option(
 @json_option
 def sounder(
     sample_rate: float,
-    period: int,
-    repetitions: int,
+    sequence: str,
+    period: int | None,
+    degree: int | None,
+    index: int | None,
+    samples_per_chip: int | None,
+    continuous: bool,
+    repetitions: int | None,
     gap: int | None,
     bandwidth: float | None,
     bursts: int | None,
@@ -94,26 +116,51 @@ def sounder(
     force: bool,
     as_json: bool,
 ) -> None:
-    """Write bursts of our sounding sequence to OUTPUT."""
-    from phyemu.waveform.sounder import SounderFormat
+    """Write repetitions of a sounding sequence to OUTPUT, in bursts or without end."""
+    from phyemu.waveform.sounder import chip_sounder, zadoff_chu_sounder
     from phyemu.waveform.transmission import write_sounder
 
     if bursts is not None and duration is not None:
         raise click.UsageError("give --bursts or --duration, not both")
-    sounder_format = SounderFormat(
-        sample_rate_hz=sample_rate,
-        length=period,
-        repetitions=repetitions,
-        gap_samples=3 * period if gap is None else gap,
-        bandwidth_hz=bandwidth,
-    )
+    if continuous and gap is not None:
+        raise click.UsageError("give --continuous or --gap, not both")
+    of_chips = {
+        "--degree": degree,
+        "--index": index,
+        "--samples-per-chip": samples_per_chip,
+        "--continuous": continuous or None,
+    }
+    of_zadoff_chu = {"--period": period, "--bandwidth": bandwidth}
+    is_chips = sequence != "zadoff-chu"
+    for name, value in (of_zadoff_chu if is_chips else of_chips).items():
+        if value is not None:
+            raise click.UsageError(f"--sequence {sequence} has no {name}")
+    if is_chips:
+        sounder_format = chip_sounder(
+            sample_rate,
+            sequence,
+            degree=degree,
+            index=index or 0,
+            samples_per_chip=samples_per_chip or 2,
+            repetitions=repetitions or 8,
+            gap_samples=0 if continuous else gap,
+        )
+    else:
+        sounder_format = zadoff_chu_sounder(
+            sample_rate,
+            period=period or 1024,
+            repetitions=repetitions or 9,
+            gap_samples=gap,
+            bandwidth_hz=bandwidth,
+        )
     count = sounder_format.num_bursts_in(duration) if duration is not None else bursts or 100
     path = write_sounder(output, sounder_format, num_bursts=count, amplitude=amplitude, force=force)
     interval_ms = 1e3 * sounder_format.interval_samples / sample_rate
     if as_json:
         echo_json({"path": str(path), "bursts": count, "interval_s": interval_ms / 1e3})
     else:
-        click.echo(f"{path}: {count} bursts, one every {interval_ms:.3g} ms")
+        what = "frames without gaps" if continuous else "bursts"
+        click.echo(f"{path}: {count} {what}, one every {interval_ms:.3g} ms")
 
 
 @command.command("frames")

@@ -55,7 +55,10 @@ def relative_delays(
         Delays, (N,) [s], in +- half the period; squared coherence at the maximum, (N,), 0..1.
     """
     frequencies = frames.frequencies_hz
-    product = frames.transfer * reference.conj()
+    # Frequencies count by how well they are measured.
+    information = 1.0 / np.maximum(frames.noise_variance.mean(axis=0), 1e-30)
+    weight = (information / information.max()).astype(np.float32)
+    product = frames.transfer * reference.conj() * weight
     index = np.round(frequencies * frames.period_s).astype(np.int64)
     size = fft.next_fast_len(_OVERSAMPLING * int(np.ptp(index) + 1))
     grid = np.zeros((len(product), size), np.complex64)
@@ -74,7 +77,8 @@ def relative_delays(
         limit = frames.period_s / size
         delays = delays + np.clip(step, -limit, limit)
     turned = product * np.exp(1j * omega * delays[:, None])
-    energy = np.square(np.abs(frames.transfer)).sum(axis=1) * np.square(np.abs(reference)).sum(-1)
+    energy = (weight * np.square(np.abs(frames.transfer))).sum(axis=1)
+    energy = energy * (weight * np.square(np.abs(reference))).sum(axis=-1)
     coherence = np.square(np.abs(turned.sum(axis=1))) / np.maximum(energy, 1e-30)
     # H of a later frame falls by e^(-j 2 pi f tau), which e^(+j ...) undoes: tau is its lateness.
     return delays, coherence
@@ -157,7 +161,8 @@ def align_by_clock(frames: ProbeFrames, *, sample_rate_hz: float) -> AlignedFram
     if interval is None or frames.num_frames < _MIN_FRAMES_FOR_CLOCK:
         return None
     arrival = frames.reference_start - frames.reference_start[0]
-    number = np.round(arrival / interval)
+    # Counted from one to the next: over the whole record a drift may exceed an interval.
+    number = np.cumsum(np.round(np.diff(arrival, prepend=0.0) / interval))
     if len(np.unique(number)) < len(number):
         return None
     late = arrival - number * interval

@@ -37,6 +37,7 @@ _MIN_SEPARATION = 0.7  # of 1 / bandwidth
 _REFINEMENTS = 3
 _FINAL_REFINEMENTS = 12
 _MAX_FRAMES_FOR_DELAYS = 256
+_FRAMES_IN_CACHE = 16
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -174,6 +175,17 @@ def _unwrapped(delays_s: NDArray[np.float64], period_s: float) -> NDArray[np.flo
     return turned - period_s * round(float(turned[0]) / period_s)
 
 
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class _Fit:
+    """Paths at given delays: whitened steering (F, P) and its basis, gains (N, P), what is left."""
+
+    delays_s: NDArray[np.float64]
+    steering: NDArray[np.complex128]
+    basis: NDArray[np.complex128]
+    gains: NDArray[np.complex128]
+    cost: float
+
+
 class _Problem:
     """Whitened responses and what the pursuit asks of them."""
 
@@ -200,31 +212,52 @@ class _Problem:
         self.bandwidth_hz = span * spacing
         self.separation_s = _MIN_SEPARATION / self.bandwidth_hz
         self._size = fft.next_fast_len(_GRID_OVERSAMPLING * span)
+        self._energy = float(np.square(np.abs(self.observed)).sum())
+        self._observed_seen = self._seen(self.observed)
         self.grid_s = np.arange(self._size).astype(np.float64) * (period_s / self._size)
 
     def steering(self, delays_s: NDArray[np.float64]) -> NDArray[np.complex128]:
         """Return the whitened steering vectors, (F, P)."""
         return _steering(self.frequencies_hz, delays_s) * self.weight[:, None]
 
-    def fitted(
-        self, delays_s: NDArray[np.float64]
-    ) -> tuple[NDArray[np.complex128], NDArray[np.complex128]]:
-        """Return gains (N, P) and what is left, (N, F)."""
+    def fitted(self, delays_s: NDArray[np.float64]) -> "_Fit":
+        """Return the best gains of paths at these delays."""
         steering = self.steering(delays_s)
         basis, triangle = np.linalg.qr(steering)
         projected = self.observed @ basis.conj()
-        gains: NDArray[np.complex128] = np.linalg.solve(triangle, projected.T).T
-        residual: NDArray[np.complex128] = self.observed - gains @ steering.T
-        return gains, residual
+        return _Fit(
+            delays_s=delays_s,
+            steering=steering,
+            basis=basis,
+            gains=np.linalg.solve(triangle, projected.T).T,
+            cost=self._energy - float(np.square(np.abs(projected)).sum()),
+        )
 
-    def explained(self, residual: NDArray[np.complex128]) -> NDArray[np.float64]:
-        """Return the energy that a path at each delay of the grid would explain, (G,)."""
-        grid = np.zeros((len(residual), self._size), np.complex64)
-        grid[:, self._index % self._size] = residual * self.weight
-        match = fft.ifft(grid, axis=1) * self._size
-        energy: NDArray[np.float64] = np.square(np.abs(match), dtype=np.float64).sum(axis=0)
-        explained: NDArray[np.float64] = energy / self.num_frequencies
-        return explained
+    def explained(self, fit: "_Fit | None" = None) -> NDArray[np.float64]:
+        """Return the energy that one more path at each delay of the grid would explain, (G,).
+
+        What is seen of the residual at a delay is what is seen of the observation less what is
+        seen of the paths: no residual is formed, and only the paths are transformed anew.
+        """
+        seen = np.zeros((0, self._size), np.complex64)
+        if fit is not None:
+            seen = self._seen(fit.steering.T)
+        energy: NDArray[np.float64] = np.zeros(self._size)
+        for first in range(0, self.num_frames, _FRAMES_IN_CACHE):
+            rows = slice(first, first + _FRAMES_IN_CACHE)
+            left = self._observed_seen[rows]
+            if fit is not None:
+                left = left - fit.gains[rows].astype(np.complex64) @ seen
+            energy += (np.square(left.real) + np.square(left.imag)).sum(axis=0)
+        energy /= self.num_frequencies
+        return energy
+
+    def _seen(self, values: NDArray[np.complex128]) -> NDArray[np.complex64]:
+        """Return the match of whitened responses (n, F) with a path at each delay, (n, G)."""
+        grid = np.zeros((len(values), self._size), np.complex64)
+        grid[:, self._index % self._size] = values * self.weight
+        seen: NDArray[np.complex64] = fft.ifft(grid, axis=1, norm="forward", overwrite_x=True)
+        return seen
 
     def _apart(
         self, trial: NDArray[np.float64], before: NDArray[np.float64]
@@ -245,35 +278,35 @@ class _Problem:
         A step that would explain the data worse is shortened; paths that it would bring closer to
         each other than the resolution stay where they are.
         """
-        gains, residual = self.fitted(delays_s)
-        cost = float(np.square(np.abs(residual)).sum())
+        fit = self.fitted(delays_s)
         damping = 1.0
         for _ in range(steps):
-            steering = self.steering(delays_s)
-            derivative = steering * (-2j * np.pi * self.frequencies_hz)[:, None]
-            basis, _ = np.linalg.qr(steering)
-            free = derivative - basis @ (basis.conj().T @ derivative)
-            correlation = gains.conj().T @ gains
+            delays_s = fit.delays_s
+            derivative = fit.steering * (-2j * np.pi * self.frequencies_hz)[:, None]
+            free = derivative - fit.basis @ (fit.basis.conj().T @ derivative)
+            correlation = fit.gains.conj().T @ fit.gains
             normal = ((free.conj().T @ free) * correlation).real
-            slope = (gains.conj() * (residual @ derivative.conj())).sum(axis=0).real
+            # The residual against the derivative, without forming the residual.
+            against = self.observed @ derivative.conj()
+            against -= fit.gains @ (fit.steering.T @ derivative.conj())
+            slope = (fit.gains.conj() * against).sum(axis=0).real
             ridge = 1e-9 * np.trace(normal) / len(normal) * np.eye(len(normal))
             step = np.linalg.solve(normal + ridge, slope)
             limit = 0.25 / self.bandwidth_hz
             trial = delays_s + damping * np.clip(step, -limit, limit)
             trial = self._apart(trial, delays_s)
-            trial_gains, trial_residual = self.fitted(trial)
-            trial_cost = float(np.square(np.abs(trial_residual)).sum())
-            if trial_cost > cost:
+            trial_fit = self.fitted(trial)
+            if trial_fit.cost > fit.cost:
                 damping *= 0.25
                 if damping < 1e-3:
                     break
                 continue
             damping = min(1.0, 2.0 * damping)
             moved = float(np.abs(trial - delays_s).max())
-            delays_s, gains, residual, cost = trial, trial_gains, trial_residual, trial_cost
+            fit = trial_fit
             if moved < 1e-6 / self.bandwidth_hz:
                 break
-        return delays_s
+        return fit.delays_s
 
 
 def _pursue(problem: _Problem, model: PathModel) -> NDArray[np.float64]:
@@ -281,14 +314,14 @@ def _pursue(problem: _Problem, model: PathModel) -> NDArray[np.float64]:
     independent = _GRID_OVERSAMPLING * problem.num_frequencies
     threshold = float(stats.gamma.isf(model.false_path_rate / independent, problem.num_frames))
     range_ratio = 10.0 ** (-model.dynamic_range_db / 10.0)
-    explained = problem.explained(problem.observed)
+    explained = problem.explained()
     first = float(explained.max())
     delays = problem.refined(problem.grid_s[[int(explained.argmax())]], _REFINEMENTS)
     limit = min(model.max_paths, max(1, problem.num_frequencies // 2))
     while len(delays) < limit:
-        gains, residual = problem.fitted(delays)
-        explained = problem.explained(residual)
-        _drop_ghosts(problem, explained, delays, gains, model)
+        fit = problem.fitted(delays)
+        explained = problem.explained(fit)
+        _drop_ghosts(problem, explained, delays, fit.gains, model)
         apart = _circular_distance(problem.grid_s[:, None], delays, problem.period_s).min(axis=1)
         explained[apart < problem.separation_s] = 0.0
         candidate = int(explained.argmax())
@@ -321,9 +354,9 @@ def _pruned(
 ) -> NDArray[np.float64]:
     """Return the delays without those whose gain, all others known, is within the noise."""
     while len(delays) > 1:
-        gains, _ = problem.fitted(delays)
-        steering = problem.steering(delays)
-        inverse = np.linalg.inv(steering.conj().T @ steering)
+        fit = problem.fitted(delays)
+        gains = fit.gains
+        inverse = np.linalg.inv(fit.steering.conj().T @ fit.steering)
         # Var g_p = [(A^H A)^-1]_pp in units of the noise: this is the energy lost without path p.
         lost = np.square(np.abs(gains)).sum(axis=0) / np.diag(inverse).real
         power = np.square(np.abs(gains)).sum(axis=0)

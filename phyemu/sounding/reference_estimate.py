@@ -62,8 +62,9 @@ class ReferenceEstimator:
             raise SignalError("the reference holds only zeros")
         # Row i: known[i + L - 1], ..., known[i]; it explains received sample i + num_late - 1.
         rows = np.lib.stride_tricks.sliding_window_view(known, self.num_taps)[:, ::-1]
-        self._rows = rows
-        normal = rows.conj().T @ rows
+        self._known = known
+        self._num_rows = len(rows)
+        self._normal = normal = rows.conj().T @ rows
         ridge = _RIDGE * power * len(rows) * np.eye(self.num_taps)
         self._factor = linalg.cho_factor(normal + ridge)
         index = np.arange(self.num_taps) - self.num_taps // 2
@@ -87,17 +88,21 @@ class ReferenceEstimator:
     @property
     def num_rows(self) -> int:
         """Number of received samples that are used."""
-        return len(self._rows)
+        return self._num_rows
 
     def estimate(self, received: NDArray[np.complex128]) -> ReferenceResponse:
         """Return the response for `num_rows` received samples from `first_sample` on.
 
         The transfer is relative to a template of unit mean power, as for every probe.
         """
-        taps = linalg.cho_solve(self._factor, self._rows.conj().T @ received)
-        residue = received - self._rows @ taps
+        # X^H y: row i holds known[i + L - 1], ..., known[i], so tap l sees known from L - 1 - l on.
+        match = np.correlate(self._known, received, mode="valid").conj()[::-1]
+        taps = linalg.cho_solve(self._factor, match)
+        # |y - X h|^2 without forming X h.
+        energy = float(np.vdot(received, received).real) - 2.0 * float(np.vdot(taps, match).real)
+        residue = energy + float(np.vdot(taps, self._normal @ taps).real)
         freedom = max(len(received) - self.num_taps, 1)
-        noise = max(float(np.vdot(residue, residue).real) / freedom, 1e-30)
+        noise = max(residue / freedom, 1e-30)
         return ReferenceResponse(
             transfer=self._to_transfer @ taps * self._scale,
             noise_variance=np.maximum(noise * self._gain, 1e-30) * self._scale**2,

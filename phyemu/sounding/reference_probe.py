@@ -44,6 +44,7 @@ class _Row:
     index: NDArray[np.int64]
     cfo_hz: float
     cfo_std_hz: float
+    num_samples: int
 
 
 def find_reference_frames(
@@ -83,12 +84,17 @@ def find_reference_frames(
     hits.sort(key=lambda hit: hit.sample_start)
     longest = max(len(stretch.samples) for stretch in stretches)
     rows: list[_Row] = []
+    taken = 0
     for number, hit in enumerate(hits):
+        # A reference that repeats is found anew in what a frame has already measured.
+        if hit.sample_start < taken:
+            continue
         count = min(longest, recording.num_samples - hit.sample_start)
         iq = recording.read(hit.sample_start, count, channel=channel)
         row = _measure(iq.astype(np.complex128), stretches, hit, rate)
         if row is not None:
             rows.append(row)
+            taken = hit.sample_start + row.num_samples
         progress("measure frames", number + 1, len(hits))
     if not rows:
         raise SyncError(
@@ -186,7 +192,7 @@ def _measure(
     derotated = received[: len(n)] * np.exp(-2j * np.pi * ((cfo_hz / rate * n) % 1.0))
     first = estimator.first_sample
     response = estimator.estimate(derotated[first : first + estimator.num_rows])
-    return _Row(hit, response, estimator.index, cfo_hz, error)
+    return _Row(hit, response, estimator.index, cfo_hz, error, len(stretch.samples))
 
 
 def _chunk_offset(

@@ -47,6 +47,7 @@ def sound_recording(
     *,
     reference: Recording | None = None,
     progress: ProgressCallback = no_progress,
+    num_workers: int = 1,
 ) -> list[Sounding]:
     """Return the links that a recording holds, one per transmitter, the strongest first.
 
@@ -59,6 +60,8 @@ def sound_recording(
         config: Settings; None for the defaults.
         reference: What was transmitted, where the recording itself does not say.
         progress: Told of each stage.
+        num_workers: Threads that look for sounder bursts and measure them, >= 1; the result is the
+            same for any number.
 
     Raises:
         SyncError: No frame of the probe was found; the message says what was looked for.
@@ -73,7 +76,7 @@ def sound_recording(
         )
     probe, sounder_format = _choose_probe(recording, config, reference)
     if probe is Probe.SOUNDER and sounder_format is not None:
-        links = _sound_bursts(recording, sounder_format, config, progress)
+        links = _sound_bursts(recording, sounder_format, config, progress, num_workers)
     elif probe is Probe.REFERENCE and reference is not None:
         frames = find_reference_frames(
             recording, reference, channel=config.channel, progress=progress
@@ -195,8 +198,15 @@ def _sound_bursts(
     sounder_format: SounderFormat,
     config: SoundingConfig,
     progress: ProgressCallback,
+    num_workers: int,
 ) -> list[_Link]:
-    bursts = find_bursts(recording, sounder_format, channel=config.channel, progress=progress)
+    bursts = find_bursts(
+        recording,
+        sounder_format,
+        channel=config.channel,
+        progress=progress,
+        num_workers=num_workers,
+    )
     if not bursts:
         raise SyncError(
             f"{recording.path.name}: no sounder burst found in {recording.num_samples} samples "
@@ -214,6 +224,7 @@ def _sound_bursts(
             band_edge_fraction=config.band_edge_fraction,
             sfo_ppm=sfo_ppm,
             progress=progress,
+            num_workers=num_workers,
         )
 
     everything = measure(np.arange(len(bursts)), 0.0)

@@ -9,6 +9,8 @@ from phyemu.waveform.channel_estimation import (
     estimate_channel,
     known_waveform,
 )
+from phyemu.waveform.chip_detection import ChipDetector
+from phyemu.waveform.chip_sequence import ChipKind, ChipSequence
 from phyemu.waveform.constellation import (
     Constellation,
     constellation,
@@ -49,15 +51,24 @@ from phyemu.waveform.modulation import (
 )
 from phyemu.waveform.pulse import matched_filter, rrc_taps, shape_pulses
 from phyemu.waveform.reference_detection import ReferenceDetector, ReferenceHit
-from phyemu.waveform.sequence import m_sequence, zadoff_chu
+from phyemu.waveform.sequence import (
+    ga128,
+    glfsr_sequence,
+    golay_pair,
+    gold_sequence,
+    m_sequence,
+    zadoff_chu,
+)
 from phyemu.waveform.sounder import (
     SounderFormat,
     sounder_bins,
+    sounder_codes,
     sounder_period,
     sounder_spectrum,
     sounder_waveform,
 )
-from phyemu.waveform.sounder_detection import SounderBurst, SounderDetector, agree_on_offset
+from phyemu.waveform.sounder_burst import SounderBurst
+from phyemu.waveform.sounder_detection import SounderDetector, agree_on_offset
 from phyemu.waveform.windows import OverlappingWindows
 
 __all__ = [
@@ -65,6 +76,9 @@ __all__ = [
     "MAX_PAYLOAD_SYMBOLS",
     "NUM_FRAME_INDICES",
     "ChannelEstimate",
+    "ChipDetector",
+    "ChipKind",
+    "ChipSequence",
     "Constellation",
     "Detection",
     "Equaliser",
@@ -91,6 +105,10 @@ __all__ = [
     "estimate_channel",
     "frame_layout",
     "frame_points",
+    "ga128",
+    "glfsr_sequence",
+    "golay_pair",
+    "gold_sequence",
     "known_waveform",
     "m_sequence",
     "matched_filter",
@@ -105,6 +123,7 @@ __all__ = [
     "rrc_taps",
     "shape_pulses",
     "sounder_bins",
+    "sounder_codes",
     "sounder_period",
     "sounder_spectrum",
     "sounder_waveform",

@@ -14,10 +14,12 @@ times the conjugate sequence over one burst length is largest where the burst re
 """
 
 import math
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import fft
 
 from phyemu.errors import ConfigError
 from phyemu.waveform.sounder import (
@@ -26,34 +28,14 @@ from phyemu.waveform.sounder import (
     sounder_period,
     sounder_spectrum,
 )
+from phyemu.waveform.sounder_burst import SounderBurst
 from phyemu.waveform.windows import OverlappingWindows
 
-__all__ = ["SounderBurst", "SounderDetector", "agree_on_offset"]
+__all__ = ["SounderDetector", "agree_on_offset"]
 
 _BLOCKS_PER_WINDOW = 256
 _FALSE_PAIRS_PER_BLOCK = 1e-12
 _STANDARD_ERRORS = 5.0
-
-
-@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
-class SounderBurst:
-    """A burst that was found, with its rivals.
-
-    Attributes:
-        sample_start: First sample of the burst's strongest path in the stream.
-        cfo_hz: Carrier frequency offset; finer estimates need the whole burst [Hz].
-        confidence: Coherence of consecutive periods, about S / (S + N), 0..1.
-        offsets: Carrier offsets that were weighed, in whole bins, ascending, (K,), int64.
-        starts: The first sample that each of them implies, (K,), int64.
-        scores: How well each fits the edges, energy relative to the whole burst, (K,), float64.
-    """
-
-    sample_start: int
-    cfo_hz: float
-    confidence: float
-    offsets: NDArray[np.int64]
-    starts: NDArray[np.int64]
-    scores: NDArray[np.float64]
 
 
 def agree_on_offset(
@@ -163,33 +145,55 @@ class SounderDetector:
         Raises:
             SignalError: Wrong shape or type, NaN or infinite samples.
         """
-        return [
-            burst
-            for start, window in self._windows.push(iq)
-            for burst in self._bursts(start, window, last=False)
-        ]
+        windows = self.windows(iq)
+        return [burst for window in windows for burst in self.chained(self.search(*window))]
 
     def finish(self) -> list[SounderBurst]:
         """Return the bursts in what is left at the end of the stream."""
-        return [
-            burst
-            for start, window in self._windows.finish()
-            for burst in self._bursts(start, window, last=True)
-        ]
+        windows = self.last_windows()
+        return [burst for window in windows for burst in self.chained(self.search(*window))]
 
-    def _bursts(
-        self, start: int, window: NDArray[np.complex64], *, last: bool
-    ) -> list[SounderBurst]:
-        """Return the bursts that begin in this window's own part of the stream."""
+    def windows(
+        self, iq: NDArray[np.complex64]
+    ) -> Iterator[tuple[int, NDArray[np.complex64], bool]]:
+        """Yield what `search` takes: the windows that the next samples complete.
+
+        `process` is all of them searched and chained in order. Windows may be searched in any
+        order and at the same time; their bursts are chained in the order of the windows.
+
+        Raises:
+            SignalError: Wrong shape or type, NaN or infinite samples.
+        """
+        for start, window in self._windows.push(iq):
+            yield start, window, False
+
+    def last_windows(self) -> Iterator[tuple[int, NDArray[np.complex64], bool]]:
+        """Yield the windows that are left at the end of the stream."""
+        for start, window in self._windows.finish():
+            yield start, window, True
+
+    def chained(self, bursts: list[SounderBurst]) -> list[SounderBurst]:
+        """Return the bursts of the next window as those of the stream: they are."""
+        return bursts
+
+    def search(self, start: int, window: NDArray[np.complex64], last: bool) -> list[SounderBurst]:
+        """Return the bursts that begin in a window's own part of the stream; changes nothing.
+
+        Args:
+            start: Position of the window in the stream [samples].
+            window: Its samples.
+            last: Whether the stream ends with it.
+        """
         length = self._length
         num_blocks = len(window) // length
         if num_blocks < 2:
             return []
         blocks = window[: num_blocks * length].reshape(num_blocks, length)
-        delays = np.fft.ifft(np.fft.fft(blocks) * self._conjugate)
-        energy = np.square(np.abs(blocks)).sum(axis=1)
+        delays = fft.ifft(fft.fft(blocks, axis=1) * self._conjugate, axis=1, overwrite_x=True)
+        energy = np.einsum("bn,bn->b", blocks.view(np.float32), blocks.view(np.float32))
         # |correlation|^2 is at most N times the energy of the block.
-        share = np.square(np.abs(delays)) / np.maximum(energy[:, None] * length, 1e-30)
+        share = np.square(delays.real) + np.square(delays.imag)
+        share /= np.maximum(energy[:, None] * np.float32(length), np.float32(1e-30))
         pairs = np.minimum(share[:-1], share[1:]).max(axis=1)
         (hits,) = np.nonzero(pairs > self._threshold)
         found: list[SounderBurst] = []
@@ -231,12 +235,16 @@ class SounderDetector:
         region[max(-begin, 0) : max(-begin, 0) + len(inside)] = inside
         blocks = region.reshape(-1, length)[first - begin // length :][: stop - first]
         turns = float(np.angle(np.vdot(blocks[:-1], blocks[1:]))) / (2.0 * math.pi)
-        derotated = region * np.exp(-2j * math.pi * turns / length * np.arange(len(region)))
-        aligned = derotated.reshape(-1, length)[first - begin // length :][: stop - first]
+        # e^(-j 2 pi turns (k + n / N)) over blocks k and samples n: two short tables.
+        over_blocks = np.exp(-2j * math.pi * turns * np.arange(len(region) // length))
+        over_samples = np.exp(-2j * math.pi * turns / length * np.arange(length))
+        derotated = region.reshape(-1, length) * over_samples
+        derotated *= over_blocks[:, None]
+        aligned = derotated[first - begin // length :][: stop - first]
         response = np.fft.ifft(np.fft.fft(aligned.mean(axis=0)) * self._conjugate)
         delay = int(np.abs(response).argmax())
         # Constant inside the burst, zero mean outside: its sum over one burst length peaks there.
-        despread = derotated * np.tile(np.roll(self._period, delay).conj(), len(region) // length)
+        despread = derotated * np.roll(self._period, delay).conj()
         running = np.concatenate([[0.0], np.cumsum(despread)])
         sums = np.square(np.abs(running[size:] - running[:-size]))
         total = float(np.square(np.abs(inside)).sum())

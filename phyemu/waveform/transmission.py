@@ -50,7 +50,8 @@ def write_sounder(
     """Write bursts of the sounder to a recording and return its path.
 
     The recording begins and ends with half a gap of silence, so that sent again and again it keeps
-    its interval. Each burst is annotated ("sounding"); the format is in `phyemu:sounder`.
+    its interval, or its sequence without end. Each burst is annotated ("sounding"); the format is
+    in `phyemu:sounder`.
 
     Args:
         path: Recording to write (.sigmf: one archive; else a .sigmf-meta/-data pair).

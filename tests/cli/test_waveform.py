@@ -32,6 +32,49 @@ def test_a_sounder_and_frames_are_written_with_their_parameters(tmp_path: Path) 
         assert [item.label for item in recording.annotations] == ["frame"]
 
 
+def test_chips_are_written_in_bursts_or_without_end(tmp_path: Path) -> None:
+    path = tmp_path / "cast.sigmf"
+    arguments = ["waveform", "sounder", "--sequence", "glfsr", "--continuous", "--bursts", "3"]
+    result = CliRunner().invoke(main, [*arguments, "-o", str(path)])
+    assert result.exit_code == 0, result.output
+    assert "3 frames without gaps" in result.output
+    with open_recording(path) as recording:
+        fields = recording.global_fields["phyemu:sounder"]
+        assert fields["gap_samples"] == 0
+        assert fields["chips"] == {
+            "kind": "glfsr",
+            "degree": 8,
+            "index": 0,
+            "samples_per_chip": 2,
+        }
+        iq = recording.read()
+        assert len(iq) == 3 * 8 * 510
+        assert set(iq.real.round(3).tolist()) == {-0.5, 0.5}
+    arguments = ["waveform", "sounder", "--sequence", "gold", "--degree", "5", "--index", "4"]
+    arguments += ["--samples-per-chip", "3", "--repetitions", "6", "--bursts", "1", "--force"]
+    result = CliRunner().invoke(main, [*arguments, "-o", str(path), "--json"])
+    assert json.loads(result.stdout)["interval_s"] == pytest.approx((6 + 3) * 93 / 20e6)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--degree", "8"], "--sequence zadoff-chu has no --degree"),
+        (["--continuous"], "--sequence zadoff-chu has no --continuous"),
+        (["--sequence", "glfsr", "--period", "512"], "--sequence glfsr has no --period"),
+        (["--sequence", "golay", "--bandwidth", "5M"], "--sequence golay has no --bandwidth"),
+        (["--sequence", "glfsr", "--continuous", "--gap", "9"], "--continuous or --gap"),
+    ],
+)
+def test_options_of_another_sequence_are_refused(
+    tmp_path: Path, arguments: list[str], message: str
+) -> None:
+    command = ["waveform", "sounder", *arguments, "-o", str(tmp_path / "tx.sigmf")]
+    result = CliRunner().invoke(main, command)
+    assert result.exit_code == 2
+    assert message in result.output
+
+
 def test_json_says_what_was_written(tmp_path: Path) -> None:
     path = str(tmp_path / "tx.sigmf")
     arguments = ["waveform", "sounder", "--period", "64", "--bursts", "3", "--gap", "192"]

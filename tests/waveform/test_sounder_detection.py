@@ -6,7 +6,8 @@ from numpy.typing import NDArray
 
 from phyemu.errors import ConfigError
 from phyemu.waveform.sounder import SounderFormat, sounder_waveform
-from phyemu.waveform.sounder_detection import SounderBurst, SounderDetector, agree_on_offset
+from phyemu.waveform.sounder_burst import SounderBurst
+from phyemu.waveform.sounder_detection import SounderDetector, agree_on_offset
 
 FORMAT = SounderFormat(sample_rate_hz=20e6, length=512, gap_samples=1536)
 
