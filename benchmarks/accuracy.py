@@ -104,9 +104,7 @@ def random_tables(count: int, *, sample_rate_hz: float, seed: int) -> list[TapTa
         levels_db += -levels_db.max()
         phases = np.exp(2j * np.pi * rng.random(size))
         tables.append(
-            TapTable(
-                name=f"random {index}", delays_s=delays, gains=10 ** (levels_db / 20) * phases
-            )
+            TapTable(name=f"random {index}", delays_s=delays, gains=10 ** (levels_db / 20) * phases)
         )
     return tables
 

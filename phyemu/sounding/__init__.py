@@ -1,5 +1,6 @@
 """From a recording to a time series of channel responses: detect, estimate, align, extract."""
 
+from phyemu.sounding.calibration import Calibration, calibration_of
 from phyemu.sounding.config import Probe, SoundingConfig
 from phyemu.sounding.front_end import Estimate, FrontEndEstimate
 from phyemu.sounding.paths import PathModel, extract_paths, fit_gains
@@ -8,12 +9,14 @@ from phyemu.sounding.sounding import Sounding
 from phyemu.sounding.store import load_soundings, save_soundings
 
 __all__ = [
+    "Calibration",
     "Estimate",
     "FrontEndEstimate",
     "PathModel",
     "Probe",
     "Sounding",
     "SoundingConfig",
+    "calibration_of",
     "extract_paths",
     "fit_gains",
     "load_soundings",
