@@ -134,7 +134,9 @@ def pool_soundings(soundings: Sequence[Sounding]) -> LinkFrames:
                 f"{first.recording_name or 'the first'} with {first.probe!r} over "
                 f"{first.bandwidth_hz / 1e6:g} MHz or on other frequencies; fit them separately"
             )
-        if bool(sounding.provenance.get("calibration")) != bool(first.provenance.get("calibration")):
+        if bool(sounding.provenance.get("calibration")) != bool(
+            first.provenance.get("calibration")
+        ):
             raise FitError(
                 f"{sounding.recording_name or 'a sounding'} and "
                 f"{first.recording_name or 'the first'}: one is calibrated, the other is not; "

@@ -12,12 +12,12 @@ from phyemu.sounding import (
     SoundedFile,
     SoundingJob,
     choose_scheduler,
+    cluster,
     load_calibration,
     load_soundings,
     output_names,
     sound_all,
 )
-from phyemu.sounding import cluster
 from phyemu.sounding.cluster import Failure, run_jobs
 from phyemu.waveform.sounder import SounderFormat
 from phyemu.waveform.transmission import write_sounder
@@ -108,7 +108,7 @@ def test_no_answer_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("distributed")
     monkeypatch.setattr(cluster, "_CONNECT_TIMEOUT_S", 0.2)
     # Port 9 of this machine: nobody listens.
-    with pytest.raises(ConfigError, match="tcp://127.0.0.1:9: no answer within"):
+    with pytest.raises(ConfigError, match=r"tcp://127\.0\.0\.1:9: no answer within"):
         list(run_jobs(abs, [1], scheduler="tcp://127.0.0.1:9"))
 
 
