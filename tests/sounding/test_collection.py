@@ -68,7 +68,6 @@ def test_a_bad_recording_stops_no_other(tmp_path: Path) -> None:
 def test_a_cluster_of_two_gives_what_one_process_gives(tmp_path: Path) -> None:
     pytest.importorskip("distributed")
     import dask.config
-    from distributed import LocalCluster
 
     jobs = [
         SoundingJob(recording=path, provenance={"command": "test"})
@@ -77,13 +76,14 @@ def test_a_cluster_of_two_gives_what_one_process_gives(tmp_path: Path) -> None:
     serial = dict(sound_all(jobs))
     with (
         dask.config.set({"distributed.scheduler.allowed-failures": 0}),
-        LocalCluster(
-            n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address=None
-        ) as here,
+        cluster._client("local:2", len(jobs)) as client,
     ):
-        spread = dict(sound_all(jobs, scheduler=here.scheduler_address))
+        address = client.scheduler.address
+        assert address.startswith("tcp://127.0.0.1:")
+        assert len(client.scheduler_info()["workers"]) == 2
+        spread = dict(sound_all(jobs, scheduler=address))
         # A worker that dies takes its own job with it and no other.
-        outcomes = dict(run_jobs(_exit_the_process, [0], scheduler=here.scheduler_address))
+        outcomes = dict(run_jobs(_exit_the_process, [0], scheduler=address))
     assert sorted(spread) == [0, 1, 2]
     for index in spread:
         assert spread[index].content == serial[index].content
