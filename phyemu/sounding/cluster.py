@@ -18,7 +18,7 @@ from phyemu.errors import ConfigError
 if TYPE_CHECKING:
     from distributed import Client
 
-__all__ = ["Failure", "can_use_dask", "check_scheduler", "run_jobs"]
+__all__ = ["Failure", "can_use_dask", "check_scheduler", "num_cores", "run_jobs"]
 
 _CONNECT_TIMEOUT_S = 15
 _FORMS = "serial, local, local:N (N processes on this machine), tcp://HOST:PORT or tls://HOST:PORT"
@@ -32,6 +32,12 @@ class Failure:
     """A job that a worker could not finish, and why, in one line."""
 
     reason: str
+
+
+def num_cores() -> int:
+    """Return how many cores this process may use."""
+    affinity = getattr(os, "sched_getaffinity", None)  # Linux only
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 def can_use_dask() -> bool:
@@ -104,7 +110,7 @@ def _client(scheduler: str, num_jobs: int) -> "Iterator[Client]":
         address = scheduler
         if scheduler.startswith("local"):
             _, _, wanted = scheduler.partition(":")
-            count = int(wanted) if wanted else len(os.sched_getaffinity(0))
+            count = int(wanted) if wanted else num_cores()
             address = stack.enter_context(
                 LocalCluster(
                     n_workers=max(1, min(count, num_jobs)),

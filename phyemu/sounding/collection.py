@@ -19,7 +19,7 @@ from phyemu.errors import ConfigError, PhyemuError, StoreError
 from phyemu.iq import base_name, open_recording, stored_bytes
 from phyemu.progress import ProgressCallback, no_progress, renamed
 from phyemu.sounding.calibration import Calibration, calibration_of
-from phyemu.sounding.cluster import Failure, can_use_dask, run_jobs
+from phyemu.sounding.cluster import Failure, can_use_dask, num_cores, run_jobs
 from phyemu.sounding.config import SoundingConfig
 from phyemu.sounding.sound import sound_recording
 from phyemu.sounding.sounding import Sounding
@@ -187,7 +187,7 @@ def choose_scheduler(recordings: Sequence[Path]) -> str:
 
     They do when Dask is installed, there are several cores, and the recordings hold 200 MiB.
     """
-    if len(recordings) < 2 or not can_use_dask() or len(os.sched_getaffinity(0)) < 2:
+    if len(recordings) < 2 or not can_use_dask() or num_cores() < 2:
         return "serial"
     sizes = sum(stored_bytes(path) for path in recordings)
     return "local" if sizes >= _WORTH_PROCESSES_BYTES else "serial"

@@ -65,6 +65,7 @@ def test_a_bad_recording_stops_no_other(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_a_cluster_of_two_gives_what_one_process_gives(tmp_path: Path) -> None:
     pytest.importorskip("distributed")
     import dask.config
@@ -116,7 +117,7 @@ def test_processes_are_chosen_for_large_collections(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("phyemu.sounding.collection.can_use_dask", lambda: True)
-    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1})
+    monkeypatch.setattr("phyemu.sounding.collection.num_cores", lambda: 2)
     paths = [tmp_path / "a.sigmf-meta", tmp_path / "b.sigmf-meta"]
     for path in paths:
         with path.with_suffix(".sigmf-data").open("wb") as data:
