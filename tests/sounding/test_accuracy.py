@@ -18,7 +18,7 @@ LINKS = {table.name: table for table in published_tables()}
 def _judge(table: TapTable, rate: float) -> tuple[list[float], list[float]]:
     delays, levels = [], []
     for sounding in sounded(table, sample_rate_hz=rate, bursts=20, alone=1, seed=1):
-        result = score(table, sounding)
+        result = score(table, sounding, bandwidth_hz=rate)
         assert (result.missed, result.false) == (0, 0), table.name
         delays += result.delay_errors_s
         levels += result.gain_errors_db
@@ -34,7 +34,7 @@ def test_taps_of_hard_published_links_are_found_and_no_others(rate: float) -> No
 
 @pytest.mark.parametrize("rate", [20e6, 100e6])
 def test_taps_of_random_links_are_found_and_no_others(rate: float) -> None:
-    errors = [_judge(table, rate) for table in random_tables(6, sample_rate_hz=rate, seed=11)]
+    errors = [_judge(table, rate) for table in random_tables(6, bandwidth_hz=rate, seed=11)]
     assert np.median([error for delays, _ in errors for error in delays]) <= 1e-9
     assert np.median([error for _, levels in errors for error in levels]) <= 0.1
 
@@ -61,14 +61,14 @@ def test_the_judge_sees_misses_false_taps_and_errors() -> None:
             1e-9 * torch.tensor(delays_ns, dtype=torch.float64),
             1e-3,
         )
-        result = score(table, dataclasses.replace(sounding, paths=paths))
+        result = score(table, dataclasses.replace(sounding, paths=paths), bandwidth_hz=20e6)
         return result.wanted, result.missed, result.false
 
     # Two taps 10 ns apart act as one at 20 Msps: a path near them is no false one.
     assert judged([0.0, 1005.0], [1.0, 1.0]) == (1, 0, 0)
     assert judged([0.0, 500.0], [1.0, 1.0]) == (1, 0, 1)
     assert judged([40.0, 1005.0], [1.0, 1.0]) == (1, 1, 1)
-    exact = score(table, sounding)
+    exact = score(table, sounding, bandwidth_hz=20e6)
     assert exact.gain_errors_db[0] < 0.05
     assert exact.response_error_db < -25.0
 
