@@ -8,6 +8,7 @@ import click
 from .options import (
     CAPTURES,
     TRANSMITTER,
+    calibrate_option,
     echo_json,
     force_option,
     json_option,
@@ -15,6 +16,7 @@ from .options import (
     plot_option,
     quiet_option,
     refuse_existing,
+    scheduler_option,
     seed_option,
 )
 from .progress import progress_bars
@@ -61,6 +63,8 @@ if TYPE_CHECKING:
     type=CAPTURES,
     help="What was transmitted, where a recording does not say.",
 )
+@calibrate_option
+@scheduler_option
 @output_option()
 @seed_option
 @plot_option
@@ -75,6 +79,8 @@ def command(
     holdout: float,
     method: str,
     reference: Path | None,
+    calibrate: Path | None,
+    scheduler: str | None,
     output: Path,
     seed: int,
     plot: Path | None,
@@ -84,7 +90,9 @@ def command(
 ) -> None:
     """Fit a channel model to recordings (SigMF) or soundings (.h5) of a link; write OUTPUT (.h5).
 
-    Recordings are sounded first. Several sources must show the same link with the same probe.
+    Recordings are sounded first. Several sources must show the same link with the same probe; a
+    folder or a SigMF collection (.sigmf-collection) stands for the recordings in it. One that
+    cannot be sounded is reported, and the rest is fitted.
     """
     from phyemu.channel import save_model  # torch and SciPy load only when asked for
     from phyemu.fitting import FitConfig, FitMethod, fit_channel
@@ -102,11 +110,9 @@ def command(
         seed=seed,
     )
     with progress_bars(quiet) as progress:
-        soundings = [
-            sounding
-            for source in sources
-            for sounding in _soundings(source, reference, max_paths, progress)
-        ]
+        soundings, failed = _soundings(
+            sources, reference, calibrate, scheduler, max_paths, progress
+        )
         fit = fit_channel(soundings, config, progress=progress)
     save_model(fit.model, output, force=force)
     if plot is not None:
@@ -114,28 +120,68 @@ def command(
 
         save_fit_figure(fit, plot)
     if as_json:
-        echo_json({**fit.summary(), "output": str(output)})
-        return
-    for line in describe(fit):
-        click.echo(line)
-    for path in (output, plot):
-        if path is not None:
-            click.echo(f"{path}: written")
+        echo_json({**fit.summary(), "output": str(output), "failed": failed})
+    else:
+        for line in describe(fit):
+            click.echo(line)
+        for path in (output, plot):
+            if path is not None:
+                click.echo(f"{path}: written")
+    for item in failed:
+        click.echo(f"phyemu: {item['recording']}: not fitted: {item['error']}", err=True)
+    if failed:
+        click.get_current_context().exit(1)
 
 
 def _soundings(
-    source: Path, reference: Path | None, max_paths: int, progress: "ProgressCallback"
-) -> list["Sounding"]:
-    """Return the soundings that a file holds, or that its recording gives."""
-    from contextlib import ExitStack
+    sources: tuple[Path, ...],
+    reference: Path | None,
+    calibrate: Path | None,
+    scheduler: str | None,
+    max_paths: int,
+    progress: "ProgressCallback",
+) -> "tuple[list[Sounding], list[dict[str, str]]]":
+    """Return the soundings that the sources hold or give, in their order, and what failed."""
+    from phyemu.errors import ConfigError
+    from phyemu.iq import recordings_in
+    from phyemu.sounding import (
+        SoundingConfig,
+        SoundingJob,
+        choose_scheduler,
+        load_calibration,
+        load_soundings,
+        sound_all,
+        sound_file,
+    )
 
-    from phyemu.iq import open_recording
-    from phyemu.sounding import SoundingConfig, load_soundings, sound_recording
-
-    if source.suffix == ".h5":
-        return load_soundings(source)
-    with ExitStack() as stack:
-        received = stack.enter_context(open_recording(source))
-        sent = None if reference is None else stack.enter_context(open_recording(reference))
-        config = SoundingConfig(max_paths=max_paths)
-        return sound_recording(received, config, reference=sent, progress=progress)
+    paths = list(dict.fromkeys(path for item in sources for path in recordings_in(item)))
+    recordings = [path for path in paths if path.suffix != ".h5"]
+    if calibrate is not None and len(recordings) < len(paths):
+        stored = next(path for path in paths if path.suffix == ".h5")
+        raise ConfigError(
+            f"{stored}: holds soundings already; calibrate them when they are made "
+            f"(phyemu sound --calibrate), or give the recording"
+        )
+    config = SoundingConfig(max_paths=max_paths)
+    calibration = None
+    if calibrate is not None:
+        calibration = load_calibration(calibrate, config, reference=reference, progress=progress)
+    jobs = [
+        SoundingJob(recording=path, config=config, reference=reference, calibration=calibration)
+        for path in recordings
+    ]
+    found = {path: load_soundings(path) for path in paths if path.suffix == ".h5"}
+    failed = []
+    if len(paths) == 1 and jobs and scheduler is None:
+        found[paths[0]] = sound_file(jobs[0], progress)
+    elif jobs:
+        chosen = scheduler or choose_scheduler(recordings)
+        for index, result in sound_all(jobs, scheduler=chosen, progress=progress):
+            if result.error is None:
+                found[recordings[index]] = result.soundings()
+            else:
+                failed.append({"recording": str(recordings[index]), "error": result.error})
+    if not found:
+        reasons = "; ".join(f"{item['recording']}: {item['error']}" for item in failed)
+        raise ConfigError(f"none of the recordings could be sounded: {reasons}")
+    return [sounding for path in paths for sounding in found.get(path, [])], failed

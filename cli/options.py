@@ -13,6 +13,7 @@ __all__ = [
     "CAPTURES",
     "FREQUENCY",
     "TRANSMITTER",
+    "calibrate_option",
     "channel_option",
     "echo_json",
     "force_option",
@@ -22,6 +23,7 @@ __all__ = [
     "quiet_option",
     "refuse_existing",
     "refuse_given",
+    "scheduler_option",
     "seed_option",
 ]
 
@@ -130,6 +132,25 @@ def force_option(function: F) -> F:
 def json_option(function: F) -> F:
     """Add `--json`: one JSON object on stdout instead of text."""
     return click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")(function)
+
+
+def calibrate_option(function: F) -> F:
+    """Add `--calibrate`: the front ends' response, divided out of every sounding."""
+    return click.option(
+        "--calibrate",
+        type=CAPTURES,
+        help="Recording through a cable (or its .h5): its response is divided out.",
+    )(function)
+
+
+def scheduler_option(function: F) -> F:
+    """Add `--scheduler`: where several recordings are sounded."""
+    return click.option(
+        "--scheduler",
+        metavar="serial|local[:N]|tcp://...",
+        help="Where recordings are sounded: here one after the other, on N processes of this "
+        "machine, or on the workers of a Dask scheduler.  [default: local for large collections]",
+    )(function)
 
 
 def quiet_option(function: F) -> F:

@@ -272,6 +272,7 @@ def _model(
         center_frequency_hz=soundings[0].center_frequency_hz,
         provenance={
             "recordings": recordings,
+            "calibration": soundings[0].provenance.get("calibration"),
             "transmitter": config.transmitter,
             "probe": soundings[0].probe,
             "frames": frames.num_frames,

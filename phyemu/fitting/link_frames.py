@@ -138,6 +138,14 @@ def pool_soundings(soundings: Sequence[Sounding]) -> LinkFrames:
                 f"{first.recording_name or 'the first'} with {first.probe!r} over "
                 f"{first.bandwidth_hz / 1e6:g} MHz or on other frequencies; fit them separately"
             )
+        if bool(sounding.provenance.get("calibration")) != bool(
+            first.provenance.get("calibration")
+        ):
+            raise FitError(
+                f"{sounding.recording_name or 'a sounding'} and "
+                f"{first.recording_name or 'the first'}: one is calibrated, the other is not; "
+                "sound both with --calibrate or both without"
+            )
     frequencies_hz = np.asarray(first.frequencies_hz, np.float64)
     if len(frequencies_hz) < 2:
         raise FitError("the sounding has a single frequency; paths need a band to be told apart")

@@ -1,5 +1,6 @@
 """SigMF recordings: open, stream, write, annotate, verify."""
 
+from phyemu.iq.collection import base_name, recordings_in, stored_bytes
 from phyemu.iq.metadata import Annotation, CaptureSegment, Metadata
 from phyemu.iq.recording import Recording, open_recording
 from phyemu.iq.sample_format import SampleFormat, sample_format
@@ -14,8 +15,11 @@ __all__ = [
     "RecordingWriter",
     "SampleFormat",
     "SampleSurvey",
+    "base_name",
     "open_recording",
+    "recordings_in",
     "sample_format",
+    "stored_bytes",
     "survey_samples",
     "write_recording",
 ]

@@ -44,8 +44,8 @@ def relative_delays(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return by how much each frame is late against `reference`, and how alike they are.
 
-    The delay maximises |sum_f H_n(f) conj(H_ref(f)) e^(j 2 pi f tau)|: on an oversampled grid
-    by FFT, then by a parabola through the logarithms of three points, iterated by Newton's step.
+    The delay maximises |sum_f w(f) H_n(f) conj(H_ref(f)) e^(j 2 pi f tau)|, w the frames'
+    `frequency_weights`: on an oversampled grid by FFT, then by Newton's steps.
 
     Args:
         frames: N frames on a uniform frequency grid (gaps allowed).
@@ -55,9 +55,7 @@ def relative_delays(
         Delays, (N,) [s], in +- half the period; squared coherence at the maximum, (N,), 0..1.
     """
     frequencies = frames.frequencies_hz
-    # Frequencies count by how well they are measured.
-    information = 1.0 / np.maximum(frames.noise_variance.mean(axis=0), 1e-30)
-    weight = (information / information.max()).astype(np.float32)
+    weight = frames.frequency_weights.astype(np.float32)
     product = frames.transfer * reference.conj() * weight
     index = np.round(frequencies * frames.period_s).astype(np.int64)
     size = fft.next_fast_len(_OVERSAMPLING * int(np.ptp(index) + 1))

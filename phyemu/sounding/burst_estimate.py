@@ -288,8 +288,10 @@ def _estimate(
     transfer = (spectra * weights).sum(axis=1) if plan.num_codes > 1 else spectra[:, 0] * weights[0]
     # (R - G) N complex degrees of freedom, less half a one for each phase taken out.
     freedom = (count - plan.num_codes) * size - count / 2.0
-    noise = np.maximum(scatter / freedom, 1e-30)
     energy = np.maximum(np.einsum("mgk,mgk->m", means, means.conj()).real, 1e-30) / plan.num_codes
+    # Samples come in single precision: nothing is known better than its rounding.
+    rounding = np.square(np.finfo(np.float32).eps) * energy / size
+    noise = np.maximum(scatter / freedom, rounding)
     phase_variance = noise / (2.0 * energy)
     slope_variance = phase_variance / spread
     return BurstEstimates(

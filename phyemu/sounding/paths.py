@@ -15,8 +15,9 @@ The criterion knows the noise only, so `dynamic_range_db` bounds what imperfect 
 Where that has a known place, it is looked at apart: phase noise within a period of the sounder
 leaks power into neighbouring bins, and a Zadoff-Chu sequence that is a bin off looks late.
 
-Resolution: two paths closer than about 1 / bandwidth are told apart by noise alone; closer than
-0.7 / bandwidth they are kept as one.
+Resolution: two paths closer than about 1 / bandwidth are told apart by noise alone. None is begun
+within 0.7 / bandwidth of another, but two may move as close as 0.3 / bandwidth when that explains
+the data better: so two taps that nearly cancel are a pair of paths and not a row of them.
 """
 
 import math
@@ -33,7 +34,8 @@ from phyemu.errors import ConfigError, SignalError
 __all__ = ["PathModel", "extract_paths", "fit_gains"]
 
 _GRID_OVERSAMPLING = 4
-_MIN_SEPARATION = 0.7  # of 1 / bandwidth
+_MIN_SEPARATION = 0.7  # of a new path from the others, in 1 / bandwidth
+_MIN_DISTANCE = 0.3  # to which paths may move, in 1 / bandwidth
 _REFINEMENTS = 3
 _FINAL_REFINEMENTS = 12
 _MAX_FRAMES_FOR_DELAYS = 256
@@ -211,6 +213,7 @@ class _Problem:
         span = int(np.ptp(self._index)) + 1
         self.bandwidth_hz = span * spacing
         self.separation_s = _MIN_SEPARATION / self.bandwidth_hz
+        self.distance_s = _MIN_DISTANCE / self.bandwidth_hz
         self._size = fft.next_fast_len(_GRID_OVERSAMPLING * span)
         self._energy = float(np.square(np.abs(self.observed)).sum())
         self._observed_seen = self._seen(self.observed)
@@ -266,7 +269,7 @@ class _Problem:
         for _ in range(len(trial)):
             distance = _circular_distance(trial[:, None], trial, self.period_s)
             np.fill_diagonal(distance, np.inf)
-            close = (distance < self.separation_s).any(axis=1) & (trial != before)
+            close = (distance < self.distance_s).any(axis=1) & (trial != before)
             if not close.any():
                 break
             trial = np.where(close, before, trial)
@@ -276,7 +279,7 @@ class _Problem:
         """Return the delays after Gauss-Newton steps.
 
         A step that would explain the data worse is shortened; paths that it would bring closer to
-        each other than the resolution stay where they are.
+        each other than 0.3 / bandwidth stay where they are.
         """
         fit = self.fitted(delays_s)
         damping = 1.0

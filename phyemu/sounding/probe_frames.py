@@ -64,6 +64,13 @@ class ProbeFrames:
         cleaned: NDArray[np.float64] = np.maximum(power - noise, 1e-3 * power + 1e-30)
         return cleaned
 
+    @property
+    def frequency_weights(self) -> NDArray[np.float64]:
+        """How well each frequency is measured, (F,), the best 1: the inverse of its mean noise."""
+        information = 1.0 / np.maximum(self.noise_variance.mean(axis=0), 1e-30)
+        weights: NDArray[np.float64] = information / information.max()
+        return weights
+
     def select(self, index: NDArray[np.int64]) -> "ProbeFrames":
         """Return the frames at `index`."""
         return replace(

@@ -8,11 +8,13 @@ from importlib.metadata import version
 import numpy as np
 from numpy.typing import NDArray
 
+from phyemu.channel import ImpulseResponse
 from phyemu.errors import ConfigError, SyncError
 from phyemu.iq import Recording
 from phyemu.progress import ProgressCallback, no_progress
 from phyemu.sounding.alignment import AlignedFrames, align_by_clock, align_by_content
 from phyemu.sounding.burst_hardware import BurstHardware
+from phyemu.sounding.calibration import Calibration
 from phyemu.sounding.config import Probe, SoundingConfig
 from phyemu.sounding.front_end import FrontEndEstimate
 from phyemu.sounding.paths import PathModel, extract_paths
@@ -46,6 +48,7 @@ def sound_recording(
     config: SoundingConfig | None = None,
     *,
     reference: Recording | None = None,
+    calibration: Calibration | None = None,
     progress: ProgressCallback = no_progress,
     num_workers: int = 1,
 ) -> list[Sounding]:
@@ -59,13 +62,15 @@ def sound_recording(
         recording: Open recording; its channel `config.channel` is sounded.
         config: Settings; None for the defaults.
         reference: What was transmitted, where the recording itself does not say.
+        calibration: Response of the front ends, to be divided out.
         progress: Told of each stage.
         num_workers: Threads that look for sounder bursts and measure them, >= 1; the result is the
             same for any number.
 
     Raises:
         SyncError: No frame of the probe was found; the message says what was looked for.
-        SignalError: A sample is NaN or infinite, or the sample rate does not suit the probe.
+        SignalError: A sample is NaN or infinite, or the sample rate does not suit the probe or the
+            calibration.
         ConfigError: The probe needs a reference or metadata that is not there.
     """
     config = config or SoundingConfig()
@@ -88,7 +93,7 @@ def sound_recording(
         links = _wifi_links(found, recording, config)
     soundings: list[Sounding] = []
     for transmitter, link in enumerate(links):
-        soundings.append(_finish(link, recording, config, transmitter))
+        soundings.append(_finish(link, recording, config, transmitter, calibration))
         progress("extract paths", transmitter + 1, len(links))
     return soundings
 
@@ -257,27 +262,43 @@ def _drifts(aligned: AlignedFrames, sounder_format: SounderFormat) -> bool:
 
 
 def _finish(
-    link: _Link, recording: Recording, config: SoundingConfig, transmitter: int
+    link: _Link,
+    recording: Recording,
+    config: SoundingConfig,
+    transmitter: int,
+    calibration: Calibration | None,
 ) -> Sounding:
     """Return the result of one link: paths, delay 0 at the first of them, and powers in dB."""
     rate = recording.sample_rate_hz
     frames = link.aligned.frames
     time_s = radio_samples(recording, frames.sample_start.astype(np.float64)) / rate
     interval_s = float(np.median(np.diff(time_s))) if frames.num_frames > 1 else frames.period_s
-    paths = extract_paths(
-        frames.transfer,
-        noise_variance=frames.noise_variance,
-        frequencies_hz=frames.frequencies_hz,
-        period_s=frames.period_s,
-        interval_s=interval_s,
-        model=PathModel(
-            max_paths=config.max_paths,
-            dynamic_range_db=config.dynamic_range_db,
-            false_path_rate=config.false_path_rate,
-            ghost_lags_s=frames.ghost_lags_s,
-        ),
-    )
+
+    def paths_of(frames: ProbeFrames, noise_variance: NDArray[np.float64]) -> ImpulseResponse:
+        return extract_paths(
+            frames.transfer,
+            noise_variance=noise_variance,
+            frequencies_hz=frames.frequencies_hz,
+            period_s=frames.period_s,
+            interval_s=interval_s,
+            model=PathModel(
+                max_paths=config.max_paths,
+                dynamic_range_db=config.dynamic_range_db,
+                false_path_rate=config.false_path_rate,
+                ghost_lags_s=frames.ghost_lags_s,
+            ),
+        )
+
+    # The hardware is measured on what arrived, with the front ends in it.
+    paths = paths_of(frames, frames.noise_variance)
     front_end = link.front_end(frames, paths.delays_s.numpy(), paths.gains.numpy())
+    if calibration is not None:
+        name = recording.path.name
+        calibration.check(recording_name=name, sample_rate_hz=rate, probe=frames.probe)
+        frames, search_noise = calibration.applied(
+            frames, recording_name=name, false_path_rate=config.false_path_rate
+        )
+        paths = paths_of(frames, search_noise)
     first_s = float(paths.delays_s.min())
     frames = frames.delayed(np.full(frames.num_frames, first_s * rate), rate)
     power = frames.received_power
@@ -308,5 +329,6 @@ def _finish(
         provenance={
             "made_by": f"phyemu {version('phyemu')}",
             "settings": {key: str(value) for key, value in asdict(config).items()},
+            **({} if calibration is None else {"calibration": calibration.describe()}),
         },
     )

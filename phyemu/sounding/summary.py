@@ -1,12 +1,12 @@
 """What sounding a recording found, as numbers for programs and as lines for people."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from phyemu.errors import SignalError
 from phyemu.sounding.sounding import Sounding
 
-__all__ = ["describe", "summarise"]
+__all__ = ["describe", "summarise", "tabulate"]
 
 
 def summarise(soundings: Sequence[Sounding]) -> dict[str, Any]:
@@ -61,3 +61,24 @@ def _contents(wifi: dict[str, Any]) -> str:
 
     checks = listed({f"check sequence {name}": n for name, n in wifi["fcs"].items() if n})
     return f"{listed(wifi['modulations'])}; {listed(wifi['kinds'])}; {checks}"
+
+
+def tabulate(recordings: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return a table with one line per link of what `summarise` says of several recordings."""
+    if not recordings:
+        return []
+    width = max(len(str(item["recording"])) for item in recordings)
+    lines = [
+        f"{'recording':<{width}}  link  probe      frames  CFO [kHz]  SNR [dB]  power [dBFS]  "
+        f"paths  RMS delay spread [ns]"
+    ]
+    for item in recordings:
+        for link in item["transmitters"]:
+            lines.append(
+                f"{item['recording']!s:<{width}}  {link['transmitter']:>4}  {link['probe']:<9}  "
+                f"{link['frames']:>6}  {link['cfo_hz']['median'] / 1e3:>9.2f}  "
+                f"{link['snr_db']['median']:>8.1f}  "
+                f"{link['received_power_dbfs']['median']:>12.1f}  {len(link['paths']):>5}  "
+                f"{link['rms_delay_spread_s']['median'] * 1e9:>21.1f}"
+            )
+    return lines

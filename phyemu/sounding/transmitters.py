@@ -6,10 +6,11 @@ them: each oscillator has its own offset, each link its own power and response.
 
 How alike two responses are is their squared coherence after the best delay and phase,
 
-    rho^2 = max_tau |sum_f H_a(f) conj(H_b(f)) e^(j 2 pi f tau)|^2 / (sum |H_a|^2 sum |H_b|^2),
+    rho^2 = max_tau |<H_a, H_b e^(j 2 pi f tau)>|^2 / (<H_a, H_a> <H_b, H_b>),
 
-and 1 - rho^2 the share of one's power that the other does not explain. Of the same response in
-noise it is about v_a / P_a + v_b / P_b (error variance over mean power).
+with <x, y> = sum_f w conj(x) y and frequencies weighted by how well they are measured; 1 - rho^2
+is the share of one's power that the other does not explain. Of the same response in noise it is
+about v_a / P_a + v_b / P_b (error variance over mean power).
 """
 
 from collections.abc import Sequence
@@ -60,7 +61,9 @@ def separate_transmitters(frames: ProbeFrames, *, min_frames: int = 1) -> list[I
        a slow drift or a fade joins up, two oscillators or a far and a near radio do not.
     4. Such a cluster is split by response only where it consists of a few responses, each constant
        within the noise, that return again and again: two steady links that take turns. A fading or
-       moving link is none of that, nor is one that changes once.
+       moving link is none of that, nor is one that changes once. Nor is it split where the
+       exchanges of two parts name one sender: radios with several antennas send kinds of frame
+       through different mixtures of them.
 
     Args:
         frames: All frames of a recording.
@@ -73,7 +76,8 @@ def separate_transmitters(frames: ProbeFrames, *, min_frames: int = 1) -> list[I
     if links and len(loose):
         links, loose = _joined(frames, points, links, loose)
     for cluster in _clusters(points, loose):
-        links += _steady_parts(frames, cluster)
+        parts = _steady_parts(frames, cluster)
+        links += [cluster] if _of_one_sender(frames.wifi, parts) else parts
     links.sort(key=lambda index: -float(np.median(power_db[index])))
     kept = [index for index in links if len(index) >= min_frames]
     return kept or links
@@ -92,17 +96,30 @@ def name_transmitters(table: WifiTable, links: Sequence[Index]) -> list[str | No
     """
     numbers = [int(table.transmitter_address[link].max()) for link in links]
     for position, link in enumerate(links):
-        # An ACK or CTS answers the frame before it; others are answered by the one behind.
-        partner = np.where(table.fcs_ok[link] == 1, link - 1, link + 1)
-        implied = table.implied_sender[link]
-        implied = implied[(implied >= 0) & ~np.isin(partner, link)]
-        if numbers[position] < 0 and len(implied):
-            candidates, votes = np.unique(implied, return_counts=True)
-            likeliest = int(candidates[votes.argmax()])
-            enough = max(_MIN_VOTES, _AGREEMENT * len(implied))
-            if votes.max() >= enough and likeliest not in numbers:
-                numbers[position] = likeliest
+        if numbers[position] < 0 and (implied := _implied_sender(table, link)) not in numbers:
+            numbers[position] = implied
     return [address_text(number) for number in numbers]
+
+
+def _implied_sender(table: WifiTable, link: Index) -> int:
+    """Return the address that the exchanges of a link's frames with others imply; -1 for none."""
+    # An ACK or CTS answers the frame before it; others are answered by the one behind.
+    partner = np.where(table.fcs_ok[link] == 1, link - 1, link + 1)
+    implied = table.implied_sender[link]
+    implied = implied[(implied >= 0) & ~np.isin(partner, link)]
+    if len(implied) == 0:
+        return -1
+    candidates, votes = np.unique(implied, return_counts=True)
+    enough = max(_MIN_VOTES, _AGREEMENT * len(implied))
+    return int(candidates[votes.argmax()]) if votes.max() >= enough else -1
+
+
+def _of_one_sender(table: WifiTable | None, parts: Sequence[Index]) -> bool:
+    """Return whether the exchanges of two of the parts imply the same sender."""
+    if table is None or len(parts) < 2:
+        return False
+    implied = [number for part in parts if (number := _implied_sender(table, part)) >= 0]
+    return len(set(implied)) < len(implied)
 
 
 def _by_address(frames: ProbeFrames) -> tuple[list[Index], Index]:
@@ -158,8 +175,11 @@ def _unexplained(frames: ProbeFrames, index: Index, others: Index) -> NDArray[np
 
 
 def _noise_share(frames: ProbeFrames) -> NDArray[np.float64]:
-    """Return the error variance of each response over its power, (N,)."""
-    share: NDArray[np.float64] = frames.noise_variance.mean(axis=1) / frames.received_power
+    """Return the error variance of each response over its power, weighted like rho^2, (N,)."""
+    weight = frames.frequency_weights
+    noise = frames.noise_variance @ weight
+    power = np.square(np.abs(frames.transfer)) @ weight
+    share: NDArray[np.float64] = noise / np.maximum(power - noise, 1e-3 * power + 1e-30)
     return share
 
 

@@ -10,7 +10,10 @@ from click.testing import CliRunner
 from phyemu_cli.main import main
 
 from phyemu.channel import ImpulseResponse, load_model
+from phyemu.iq import write_recording
 from phyemu.sounding import Sounding, save_soundings
+from phyemu.waveform.sounder import SounderFormat
+from phyemu.waveform.transmission import write_sounder
 
 
 @pytest.fixture
@@ -146,3 +149,38 @@ def test_what_is_no_transmitter_is_a_usage_error(
     result = CliRunner().invoke(main, arguments)
     assert result.exit_code == 2
     assert "rank (0 is the strongest) or its MAC address" in result.stderr
+
+
+def test_a_folder_is_fitted_without_what_cannot_be_sounded(tmp_path: Path) -> None:
+    folder = tmp_path / "lab"
+    folder.mkdir()
+    sounder = SounderFormat(sample_rate_hz=20e6, length=64, gap_samples=200)
+    for name, count in (("a", 12), ("c", 9)):
+        write_sounder(folder / f"{name}.sigmf", sounder, num_bursts=count, amplitude=0.5)
+    quiet = np.full(3000, 1e-3 + 0j, np.complex64)
+    write_recording(folder / "b.sigmf", quiet, sample_rate_hz=20e6)
+    model = tmp_path / "model.h5"
+    cable = folder / "a.sigmf"
+    result = CliRunner().invoke(
+        main, f"fit {folder} --calibrate {cable} -o {model} --json --quiet".split()
+    )
+    assert result.exit_code == 1
+    answer = json.loads(result.stdout)
+    assert [Path(item["recording"]).name for item in answer["failed"]] == ["b.sigmf"]
+    assert "b.sigmf: not fitted" in result.stderr
+    provenance = load_model(model).provenance
+    assert provenance["frames"] == 21
+    assert provenance["calibration"]["name"] == "a.sigmf"
+    alone = CliRunner().invoke(
+        main, f"fit {folder / 'b.sigmf'} --scheduler serial -o {tmp_path / 'x.h5'}".split()
+    )
+    assert alone.exit_code == 1
+    assert "none of the recordings could be sounded" in alone.stderr
+
+
+def test_soundings_are_not_calibrated_a_second_time(soundings: Path, tmp_path: Path) -> None:
+    result = CliRunner().invoke(
+        main, f"fit {soundings} --calibrate {soundings} -o {tmp_path / 'x.h5'}".split()
+    )
+    assert result.exit_code == 1
+    assert "cir.h5: holds soundings already" in result.stderr

@@ -102,3 +102,67 @@ def test_wifi_transmitters_are_named_with_what_they_sent(shared_data: Path, tmp_
     near, _ = load_soundings(output)
     assert near.wifi is not None
     assert near.wifi.summary() == answer["transmitters"][0]["wifi"]
+
+
+def _folder(tmp_path: Path) -> Path:
+    """Return a folder of two recordings with bursts and one with nothing in it."""
+    folder = tmp_path / "lab"
+    folder.mkdir()
+    sounder = SounderFormat(sample_rate_hz=20e6, length=128, gap_samples=400)
+    write_sounder(folder / "a.sigmf", sounder, num_bursts=3, amplitude=0.5)
+    write_sounder(folder / "c.sigmf", sounder, num_bursts=5, amplitude=0.25)
+    write_recording(folder / "b.sigmf", np.full(3000, 1e-3 + 0j, np.complex64), sample_rate_hz=20e6)
+    return folder
+
+
+def test_a_folder_gives_a_folder_and_says_what_failed(tmp_path: Path) -> None:
+    folder, output = _folder(tmp_path), tmp_path / "cir"
+    result = CliRunner().invoke(main, ["sound", str(folder), "-o", str(output), "--quiet"])
+    assert result.exit_code == 1
+    assert sorted(path.name for path in output.iterdir()) == ["a.h5", "c.h5"]
+    assert load_soundings(output / "c.h5")[0].num_frames == 5
+    rows = [line.split() for line in result.stdout.splitlines()]
+    assert [Path(row[0]).name for row in rows[1:]] == ["a.sigmf", "c.sigmf"]
+    assert [row[3] for row in rows[1:]] == ["3", "5"]
+    assert "b.sigmf: b.sigmf: no probe found" in result.stderr
+    assert "1 of 3 recordings failed" in result.stderr
+    again = CliRunner().invoke(main, ["sound", str(folder), "-o", str(output), "--quiet"])
+    assert "a.h5: exists already; give --force" in again.stderr
+
+
+def test_json_of_several_recordings_is_a_list_in_order(tmp_path: Path) -> None:
+    folder = _folder(tmp_path)
+    names = [str(folder / f"{name}.sigmf") for name in ("c", "b", "a", "c")]
+    result = CliRunner().invoke(main, ["sound", *names, "--json", "--quiet"])
+    assert result.exit_code == 1
+    answer = json.loads(result.stdout)
+    assert answer["failed"] == 1
+    found = [(Path(item["recording"]).name, item.get("frames")) for item in answer["recordings"]]
+    assert found == [("c.sigmf", 5), ("b.sigmf", None), ("a.sigmf", 3)]
+    assert "no probe found" in answer["recordings"][1]["error"]
+
+
+def test_options_that_contradict_several_recordings_are_refused(tmp_path: Path) -> None:
+    folder = _folder(tmp_path)
+    for arguments, message in (
+        (["--plot", "x.png"], "draws one recording"),
+        (["-o", str(tmp_path / "x.h5")], "go into a folder"),
+    ):
+        result = CliRunner().invoke(main, ["sound", str(folder), *arguments])
+        assert result.exit_code == 2
+        assert message in result.stderr
+    result = CliRunner().invoke(main, ["sound", str(folder), "--scheduler", "mars"])
+    assert result.exit_code == 1
+    assert "scheduler must be serial, local" in result.stderr
+
+
+def test_a_cable_calibrates_a_recording(recording: Path, tmp_path: Path) -> None:
+    output = tmp_path / "cir.h5"
+    arguments = ["sound", str(recording), "--calibrate", str(recording), "-o", str(output)]
+    result = CliRunner().invoke(main, [*arguments, "--quiet"])
+    assert result.exit_code == 0, result.output
+    assert load_soundings(output)[0].provenance["calibration"]["name"] == "rx.sigmf"
+    twice = ["sound", str(recording), "--calibrate", str(output), "--quiet"]
+    result = CliRunner().invoke(main, twice)
+    assert result.exit_code == 1
+    assert "cir.h5: is calibrated itself" in result.stderr

@@ -71,3 +71,11 @@ def test_frames_that_are_not_finite_are_left_out(make_sounding) -> None:
     transfer = sounding.transfer.copy()
     transfer[3, 5] = np.nan
     assert pool_soundings([dataclasses.replace(sounding, transfer=transfer)]).num_frames == 9
+
+
+def test_calibrated_frames_do_not_mix_with_others(make_sounding) -> None:
+    first = make_sounding(FADING, DELAYS_S, num_frames=5)
+    other = dataclasses.replace(first, provenance={"calibration": {"name": "cable.sigmf"}})
+    assert pool_soundings([other, other]).num_frames == 10
+    with pytest.raises(FitError, match="one is calibrated, the other is not"):
+        pool_soundings([first, other])
