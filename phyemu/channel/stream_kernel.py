@@ -130,8 +130,8 @@ def _receive(
     width = re.shape[1]
     first_column = links[0, FIRST] if len(links) else 0
     end_column = links[len(links) - 1, LAST] if len(links) else 0
-    dre = np.zeros(width, np.float32)
-    dim = np.zeros(width, np.float32)
+    dre = np.empty(width, np.float32)  # filled from first_column to end_column only
+    dim = np.empty(width, np.float32)
     yr = np.empty(_CHUNK + SLACK, np.float32)
     yi = np.empty(_CHUNK + SLACK, np.float32)
     vr = np.empty(_CHUNK + SLACK, np.float32)
