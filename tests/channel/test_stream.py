@@ -7,6 +7,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from phyemu.channel import (
@@ -29,7 +31,7 @@ from phyemu.channel import (
     tgn,
 )
 from phyemu.channel.counter_random import counter_normals, stream_keys
-from phyemu.channel.stream import NOISE_STREAM
+from phyemu.channel.stream_bank import NOISE_STREAM
 from phyemu.errors import ConfigError, SignalError
 
 RATE_HZ = 20e6
@@ -98,6 +100,28 @@ def test_output_is_bit_identical_for_any_blocks_and_threads(name: str) -> None:
         assert stream.num_samples == len(x)
 
 
+@settings(max_examples=25)
+@given(
+    sizes=st.lists(st.integers(0, 3000), max_size=12),
+    threads=st.integers(1, 3),
+    skipped=st.integers(0, 40_000),
+)
+def test_no_division_of_the_input_changes_a_bit(
+    sizes: list[int], threads: int, skipped: int
+) -> None:
+    # Updates every 50 samples: blocks begin and end anywhere among knots, chunks and groups.
+    arguments = {**RATES, "seed": 5, "interval_s": 2.5e-6}
+    x = signal(3000)
+    whole = ChannelStream(MODELS["full"], **arguments)
+    parts = ChannelStream(MODELS["full"], **arguments, num_threads=threads)
+    for stream in (whole, parts):
+        stream.skip(skipped)
+    expected = whole.process(x)
+    cuts = np.clip(np.cumsum(sizes), 0, len(x))
+    received = [parts.process(piece) for piece in np.split(x, cuts)]
+    assert np.concatenate(received).tobytes() == expected.tobytes()
+
+
 @pytest.mark.parametrize("hold", [False, True])
 @pytest.mark.parametrize("name", MODELS)
 def test_it_agrees_with_the_torch_executor_on_the_same_draw(name: str, hold: bool) -> None:
@@ -120,7 +144,7 @@ def test_it_agrees_with_the_torch_executor_on_the_same_draw(name: str, hold: boo
     y = offset_clock(torch.from_numpy(x)[None], draw.impairments)
     y = apply_response(y, draw.response, sample_rate_hz=RATE_HZ, interpolation=draw.interpolation)
     y = rotate_carrier(y, draw.impairments, sample_rate_hz=RATE_HZ)
-    noise = counter_normals(stream_keys(11, NOISE_STREAM), torch.arange(len(x)) + latency)
+    noise = counter_normals(stream_keys(11, NOISE_STREAM), torch.arange(len(x)))
     y = y + noise.to(torch.complex64) * math.sqrt(stream.noise_variance)
     applied = apply_converter(y, draw.impairments)[0].numpy()
     # At the ends a cascade of two interpolators sees samples that one call does not have.
