@@ -6,7 +6,7 @@ import numpy as np
 
 from phyemu.channel.kernel_math import F4, U4, U8, fma, kernel, log_float, mix, sincos
 
-__all__ = ["fill_noise", "finish", "phase_knots", "rotate"]
+__all__ = ["fill_noise", "finish", "phase_knots", "rotate", "walk_steps"]
 
 _TO_UNIT = F4(2.0**-32)
 _HALF_STEP = F4(2.0**-33)
@@ -27,46 +27,88 @@ def fill_noise(
 
 
 @kernel
+def walk_steps(
+    steps: Any, first: int, sigma_turns: Any, keys: Any
+) -> None:
+    """Write the steps of Wiener walks from knot to knot, in 2^-56 turns.
+
+    Args:
+        steps: Step k of each walk, the rise from knot first + k to the next, (walk, K) int64; a
+            walk begins at knot 0, so that steps before it are 0.
+        sigma_turns: Standard deviation of a step [turns], (walk,) float64.
+        keys: Of the normals, two a walk, (walk, 2) uint64.
+    """
+    count = steps.shape[1]
+    pair = max(first, 0) >> 1
+    num_pairs = max((max(first + count, 0) + 1 >> 1) - pair, 0)
+    even = np.empty(num_pairs, np.float32)
+    odd = np.empty(num_pairs, np.float32)
+    for walk in range(len(steps)):
+        fill_noise(even, odd, num_pairs, pair, keys[walk, 0], keys[walk, 1], F4(1))
+        scale = sigma_turns[walk] * np.sqrt(2.0) * 2.0**56
+        for k in range(count):
+            knot = first + k
+            steps[walk, k] = 0
+            if knot >= 0:
+                place = (knot >> 1) - pair
+                normal = odd[place] if knot & 1 else even[place]
+                steps[walk, k] = np.int64(scale * np.float64(normal))
+
+
+@kernel
 def phase_knots(
     begin: Any,
     slope: Any,
     first: int,
-    walked_turns: float,
-    turns_per_sample: float,
-    sigma_turns: float,
-    key0: Any,
-    key1: Any,
-) -> float:
-    """Write the carrier phase at knots and its slope to the next; return the walk at the end.
+    frequencies: Any,
+    weights: Any,
+    walked: Any,
+    following: int,
+    sigma_turns: Any,
+    keys: Any,
+) -> None:
+    """Write the carrier phases of links at knots and their slopes to the next; follow the walks.
 
-    The phase at knot k (sample 16 k) is 16 k cfo / rate plus a Wiener walk, the sum of the
-    normals 0 ... k - 1 scaled by sigma_turns; knots before 0 have no walk.
+    The phase at knot k (sample 16 k) is 16 k cfo / rate plus the link's weighted sum of walks.
+    All sums are of integers, so that they do not depend on where the knots are divided.
 
     Args:
-        begin: Phase of each knot, (K,) uint32 in 2^-32 turns.
-        slope: Its rise per sample, (K,) uint32, modulo 2^32.
+        begin: Phase at each knot, (link, K) uint32 in 2^-32 turns.
+        slope: Its rise per sample, (link, K) uint32, modulo 2^32.
         first: Index of the first knot, may be negative.
-        walked_turns: The walk at that knot.
+        frequencies: Rise per sample by the carrier offset, (link,) uint64 in 2^-64 turns.
+        weights: +1 or -1 where a walk adds to a link's phase, else 0, (link, walk) int64.
+        walked: The walks at the first knot, (walk,) int64 in 2^-56 turns; moved to `following`.
+        following: Knot that the next call begins with, first + K - 1 or first + K.
+        sigma_turns: As in `walk_steps`, with `keys`.
     """
-    count = len(begin)
-    pair = max(first, 0) >> 1
-    num_pairs = (max(first + count, 0) + 1 >> 1) - pair if sigma_turns > 0 else 0
-    even = np.empty(num_pairs, np.float32)
-    odd = np.empty(num_pairs, np.float32)
-    fill_noise(even, odd, num_pairs, pair, key0, key1, F4(1))
-    scale = sigma_turns * np.sqrt(2.0)
-    for k in range(count):
-        knot = first + k
-        turns = turns_per_sample * (knot * 16) + walked_turns
-        step = 0.0
-        if num_pairs > 0 and knot >= 0:
-            place = (knot >> 1) - pair
-            step = scale * np.float64(odd[place] if knot & 1 else even[place])
-        begin[k] = U4(U8(np.int64((turns - np.floor(turns)) * 4294967296.0)))
-        rise = (turns_per_sample * 16 + step) / 16 * 4294967296.0
-        slope[k] = U4(U8(np.int64(np.floor(rise + 0.5))))
-        walked_turns += step
-    return walked_turns
+    num_links, count = begin.shape
+    num_walks = len(walked)
+    steps = np.empty((num_walks, count), np.int64)
+    walk_steps(steps, first, sigma_turns, keys)
+    turned = np.empty(count, np.int64)
+    rise = np.empty(count, np.int64)
+    for link in range(num_links):
+        turned[:] = 0
+        rise[:] = 0
+        for walk in range(num_walks):
+            weight = weights[link, walk]
+            if weight != 0:
+                place = walked[walk]
+                for k in range(count):
+                    turned[k] += weight * place
+                    rise[k] += weight * steps[walk, k]
+                    place += steps[walk, k]
+        frequency = frequencies[link]
+        for k in range(count):
+            phase = frequency * (U8(first + k) << U8(4)) + (U8(turned[k]) << U8(8))
+            begin[link, k] = U4(phase >> U8(32))
+            # Half a unit more, so that cutting off the lower bits rounds.
+            per_sample = frequency + (U8(rise[k]) << U8(4)) + (U8(1) << U8(31))
+            slope[link, k] = U4(per_sample >> U8(32))
+    for walk in range(num_walks):
+        for k in range(following - first):
+            walked[walk] += steps[walk, k]
 
 
 @kernel
@@ -113,6 +155,8 @@ def finish(
 ) -> None:
     """Add noise, apply IQ imbalance, DC, clipping and quantiser, write interleaved float32.
 
+    Adding 0 makes a negative zero a positive one: a silent link may be left out of a sum.
+
     Args:
         out: Interleaved I and Q of the block; `position` the first sample's place in it.
         values: (IQ: factor of Q on Q, factor of I on Q; DC: I, Q; clip level), (5,) float32.
@@ -122,8 +166,12 @@ def finish(
     plain = qq == F4(1) and qi == F4(0) and di == F4(0) and dq == F4(0)
     if noisy:
         for i in range(count):
-            yr[i] = yr[i] + nr[i]
-            yi[i] = yi[i] + ni[i]
+            yr[i] = (yr[i] + F4(0)) + nr[i]
+            yi[i] = (yi[i] + F4(0)) + ni[i]
+    else:
+        for i in range(count):
+            yr[i] = yr[i] + F4(0)
+            yi[i] = yi[i] + F4(0)
     if not plain:
         for i in range(count):
             r = yr[i]

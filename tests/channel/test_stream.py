@@ -29,7 +29,7 @@ from phyemu.channel import (
     tgn,
 )
 from phyemu.channel.counter_random import counter_normals, stream_keys
-from phyemu.channel.stream import NOISE_STREAM
+from phyemu.channel.stream_receiver import NOISE_STREAM
 from phyemu.errors import ConfigError, SignalError
 
 RATE_HZ = 20e6
@@ -120,7 +120,7 @@ def test_it_agrees_with_the_torch_executor_on_the_same_draw(name: str, hold: boo
     y = offset_clock(torch.from_numpy(x)[None], draw.impairments)
     y = apply_response(y, draw.response, sample_rate_hz=RATE_HZ, interpolation=draw.interpolation)
     y = rotate_carrier(y, draw.impairments, sample_rate_hz=RATE_HZ)
-    noise = counter_normals(stream_keys(11, NOISE_STREAM), torch.arange(len(x)) + latency)
+    noise = counter_normals(stream_keys(11, NOISE_STREAM), torch.arange(len(x)))
     y = y + noise.to(torch.complex64) * math.sqrt(stream.noise_variance)
     applied = apply_converter(y, draw.impairments)[0].numpy()
     # At the ends a cascade of two interpolators sees samples that one call does not have.
