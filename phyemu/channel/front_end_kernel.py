@@ -8,6 +8,16 @@ from phyemu.channel.kernel_math import F4, U4, U8, fma, kernel, log_float, mix, 
 
 __all__ = ["fill_noise", "finish", "phase_knots", "rotate", "walk_steps"]
 
+# What is known of a receiver, the places of `values`:
+Q_ON_Q = 0  # IQ imbalance: factor of Q on Q, and ...
+I_ON_Q = 1  # ... of I on Q
+DC_I = 2  # DC offset
+DC_Q = 3
+CLIP_LEVEL = 4  # largest magnitude of I and Q, infinity: never clipped
+STEPS = 5  # quantiser steps per unit, 0: no quantiser
+SIGMA = 6  # square root of the noise's variance, 0: no noise
+NUM_VALUES = 7
+
 _TO_UNIT = F4(2.0**-32)
 _HALF_STEP = F4(2.0**-33)
 
@@ -150,8 +160,6 @@ def finish(
     count: int,
     noisy: bool,
     values: Any,
-    clipping: bool,
-    steps: Any,
 ) -> None:
     """Add noise, apply IQ imbalance, DC, clipping and quantiser, write interleaved float32.
 
@@ -159,10 +167,10 @@ def finish(
 
     Args:
         out: Interleaved I and Q of the block; `position` the first sample's place in it.
-        values: (IQ: factor of Q on Q, factor of I on Q; DC: I, Q; clip level), (5,) float32.
-        steps: Quantiser steps per unit, float32; 0: no quantiser.
+        values: Facts of the receiver, (NUM_VALUES,) float32; see the places above.
     """
-    qq, qi, di, dq, level = values[0], values[1], values[2], values[3], values[4]
+    qq, qi, di, dq = values[Q_ON_Q], values[I_ON_Q], values[DC_I], values[DC_Q]
+    level, steps = values[CLIP_LEVEL], values[STEPS]
     plain = qq == F4(1) and qi == F4(0) and di == F4(0) and dq == F4(0)
     if noisy:
         for i in range(count):
@@ -177,7 +185,7 @@ def finish(
             r = yr[i]
             yr[i] = r + di
             yi[i] = fma(qi, r, qq * yi[i]) + dq
-    if clipping:
+    if level < F4(np.inf):
         for i in range(count):
             yr[i] = min(max(yr[i], -level), level)
             yi[i] = min(max(yi[i], -level), level)

@@ -4,16 +4,20 @@ from typing import Any
 
 import numpy as np
 
+from phyemu.channel.fractional_delay import TABLE_MARGIN, TABLE_STEPS
 from phyemu.channel.kernel_math import F4, I4, kernel
 from phyemu.channel.simd import LANES, broadcast, load, multiply_add, ramp, store
 
-__all__ = ["resample"]
+__all__ = ["SLIP_SAMPLES", "resample"]
+
+# The drift of the sampling clock is kept within this many samples.
+SLIP_SAMPLES = 4096
 
 
 @kernel
-def _filter_at(table: Any, fraction: float, steps: int, margin: int, h: Any) -> None:
+def _filter_at(table: Any, fraction: float, h: Any) -> None:
     """Write the 32 taps for a fraction, by linear interpolation in the table."""
-    place = fraction * steps + margin
+    place = fraction * TABLE_STEPS + TABLE_MARGIN
     row = int(np.floor(place))
     share = place - row
     for tap in range(32):
@@ -31,19 +35,18 @@ def resample(
     count: int,
     sample: int,
     offset: float,
-    slip_samples: int,
     table: Any,
-    steps: int,
-    margin: int,
 ) -> None:
     """Write s[m] = x(m (1 + offset) - slips) for m = sample ... sample + count - 1.
 
     The filter is exact (to the table) at multiples of 64 samples and linear between; the drift is
-    kept within +-slip_samples by leaps of twice that, taken at multiples of 64 samples.
+    kept within +-SLIP_SAMPLES by leaps of twice that, taken at multiples of 64 samples.
 
     Args:
         sr: Real part of s, sample `sample` at place `write`; si: imaginary part.
         xr: Real part of x, sample `sample` at place `read`; xi: imaginary part.
+        offset: Relative offset of the clock.
+        table: `interpolator_table`.
     """
     h0 = np.empty(32, np.float32)
     h1 = np.empty(32, np.float32)
@@ -54,12 +57,12 @@ def resample(
         j0 = m - (group << 6)
         length = min(64 - j0, count - done)
         drift = offset * (group << 6)
-        leaps = int(np.floor(drift / (2 * slip_samples) + 0.5))
-        drift = drift - leaps * (2.0 * slip_samples)
+        leaps = int(np.floor(drift / (2 * SLIP_SAMPLES) + 0.5))
+        drift = drift - leaps * (2.0 * SLIP_SAMPLES)
         whole = int(np.floor(drift))
         fraction = drift - whole
-        _filter_at(table, fraction, steps, margin, h0)
-        _filter_at(table, fraction + 64 * offset, steps, margin, h1)
+        _filter_at(table, fraction, h0)
+        _filter_at(table, fraction + 64 * offset, h1)
         base = read + done + whole - 15
         target = write + done
         for i in range(0, length, 2 * LANES):

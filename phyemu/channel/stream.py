@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 
 from phyemu.channel.model import ChannelModel, ChannelRealisation
 from phyemu.channel.noise_level import noise_variance
+from phyemu.channel.resample_kernel import SLIP_SAMPLES
+from phyemu.channel.stream_bank import StreamReceiver
 from phyemu.channel.stream_engine import StreamEngine
-from phyemu.channel.stream_link import SLIP_SAMPLES, StreamLink
-from phyemu.channel.stream_receiver import Converter, StreamReceiver
+from phyemu.channel.stream_link import StreamLink
 from phyemu.errors import ConfigError, SignalError
 
 __all__ = ["ChannelStream"]
@@ -126,19 +127,16 @@ class ChannelStream:
         )
         link = StreamLink(realisation, sample_rate_hz=sample_rate_hz)
         receiver = StreamReceiver(
-            [link],
-            latency_samples=link.latency_samples,
-            interval_samples=self.interval_samples,
-            sample_rate_hz=sample_rate_hz,
-            noise_seed=seed,
+            links=(link,),
             noise_variance=self.noise_variance,
-            converter=Converter.of_impairments(realisation.impairments),
+            noise_seed=seed,
+            impairments=realisation.impairments,
         )
         self._clock_offset = link.clock_offset
         self._engine = StreamEngine(
             [receiver],
             num_sources=1,
-            latency_samples=link.latency_samples,
+            sample_rate_hz=sample_rate_hz,
             interval_samples=self.interval_samples,
             num_threads=num_threads,
         )
@@ -174,7 +172,7 @@ class ChannelStream:
             )
         flat = np.ascontiguousarray(iq, np.complex64).view(np.float32)
         out = np.empty_like(flat)
-        self._engine.process([flat], out[None])
+        self._engine.process(flat[None], out[None])
         return out.view(np.complex64)
 
     def flush(self) -> NDArray[np.complex64]:

@@ -1,9 +1,9 @@
-"""The streaming executor's engine: transmitters, receivers, and threads that share the time.
+"""The streaming executor's engine: transmitters, receivers, and threads that share the work.
 
-A job is a stretch of time for some receivers. Whoever takes it splits what was sent (with the
-history that the filters need) into planes of its own, which stay in its cache, and runs the
-receivers over them: jobs share nothing but the output, and no thread ever waits for another's.
-Only what depends on the order of time, the walks of the phase noise, is followed under a lock.
+A job is a stretch of time for some of the receivers. Whoever takes it splits what was sent (with
+the history that the filters need) into planes of its own, which stay in its cache, and runs the
+receivers over them in one call that needs no interpreter: jobs share nothing but the output. Only
+what depends on the order of time, the walks of the phase noise, is followed under a lock.
 """
 
 import threading
@@ -13,28 +13,22 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from numpy.typing import NDArray
 
+from phyemu.channel.stream_bank import KNOTS, ReceiverBank, StreamReceiver, Workspace
 from phyemu.channel.stream_kernel import SLACK
-from phyemu.channel.stream_kernel import split as split_planes
-from phyemu.channel.stream_receiver import KNOTS, StreamReceiver
 from phyemu.errors import SignalError
 
 __all__ = ["StreamEngine"]
 
-# Samples handled at once; the planes of all transmitters together stay in the second-level cache.
+# Samples split at once; the planes of all transmitters together stay in the second-level cache.
 _STRETCH = 1 << 15
 _SMALLEST_STRETCH = 1 << 11
-# A thread is woken for no less than this.
-_WORTH_A_THREAD = 1 << 13
-_NOT_FINITE = 0x7F800000
+# Samples of a job: long enough that threads seldom meet, short enough that they end together.
+_LONGEST_JOB = 1 << 18
+_SHORTEST_JOB = 1 << 13
+# Banks of receivers per thread.
+_BANKS_PER_THREAD = 2
 
-
-class _Workspace:
-    """What one thread needs: planes of the transmitters, scratch of the clock offsets."""
-
-    def __init__(self, num_sources: int, plane: int, rows: int, scratch: int) -> None:
-        self.planes = np.zeros((num_sources, 2, plane), np.float32)
-        self.scratch = np.zeros((rows, 2, scratch), np.float32)
-        self.audible = np.zeros(num_sources, np.bool_)
+Job = tuple[int, int, int]
 
 
 class StreamEngine:
@@ -43,12 +37,11 @@ class StreamEngine:
     The output does not depend on how the input is divided into blocks, nor on the threads.
 
     Attributes:
-        receivers: What it was given.
-        num_threads: What it was given.
+        num_threads: Threads that share the work.
         num_samples: Samples processed so far.
-        latency_samples: Output sample n belongs to input sample n - latency_samples.
+        latency_samples: Output sample n belongs to input sample n - latency_samples, the largest
+            latency of any link.
         history_samples: Samples of the past that are kept.
-        lock: Held by the thread that takes a job.
     """
 
     def __init__(
@@ -56,197 +49,153 @@ class StreamEngine:
         receivers: Sequence[StreamReceiver],
         *,
         num_sources: int,
-        latency_samples: int,
+        sample_rate_hz: float,
         interval_samples: int,
         num_threads: int,
     ) -> None:
         """Get ready.
 
         Args:
-            receivers: All with this latency and interval.
+            receivers: At least one.
             num_sources: Number of transmitters.
-            latency_samples: By how much the outputs lag.
+            sample_rate_hz: Rate of the samples [Hz].
             interval_samples: Samples between two updates of the gains.
             num_threads: Threads that share the work, >= 1.
         """
-        self.receivers = tuple(receivers)
-        self._interval = interval_samples
-        self.num_samples = 0
-        self.latency_samples = latency_samples
-        self.history_samples = max(
-            (receiver.history_samples() for receiver in receivers), default=0
-        )
-        self._history = np.zeros((num_sources, 2 * self.history_samples), np.float32)
-        self._heard = sorted({source for receiver in receivers for source in receiver.sources})
-        share = _STRETCH // max(1, num_sources)
-        self._stretch = max(_SMALLEST_STRETCH, 1 << max(0, share.bit_length() - 1))
         self.num_threads = num_threads
+        self.num_samples = 0
+        self.latency_samples = max(
+            (link.latency_samples for receiver in receivers for link in receiver.links), default=0
+        )
+        self._chunk = interval_samples * KNOTS
+        wanted = 1 if num_threads == 1 else _BANKS_PER_THREAD * num_threads
+        edges = np.linspace(0, len(receivers), min(wanted, len(receivers)) + 1).astype(int)
+        self._rows = list(zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True))
+        self._banks = [
+            ReceiverBank(
+                receivers[first:end],
+                latency_samples=self.latency_samples,
+                interval_samples=interval_samples,
+                sample_rate_hz=sample_rate_hz,
+            )
+            for first, end in self._rows
+        ]
+        self.history_samples = max(bank.history_samples for bank in self._banks)
+        self._history = np.zeros((num_sources, 2 * self.history_samples), np.float32)
+        share = max(1, _STRETCH // max(1, num_sources))
+        self._stretch = max(_SMALLEST_STRETCH, 1 << (share.bit_length() - 1))
         self._pool = ThreadPoolExecutor(num_threads - 1) if num_threads > 1 else None
-        self.lock = threading.Lock()
-        rows = max((receiver.num_scratch_rows for receiver in receivers), default=0)
-        lead = max((receiver.scratch_lead for receiver in receivers), default=0)
         plane = self.history_samples + self._stretch + SLACK
-        self._workspaces = [
-            _Workspace(num_sources, plane, rows, (lead + self._stretch + SLACK) if rows else 0)
+        rows = max(bank.num_scratch_rows for bank in self._banks)
+        lead = max(bank.scratch_lead for bank in self._banks)
+        self._spaces = [
+            Workspace(num_sources, plane, rows, lead + self._stretch + SLACK)
             for _ in range(num_threads)
         ]
 
-    def process(self, sent: Sequence[NDArray[np.float32]], out: NDArray[np.float32]) -> None:
+    def process(self, sent: NDArray[np.float32], out: NDArray[np.float32]) -> None:
         """Write what the receivers hear of the next samples.
 
         Args:
-            sent: Interleaved float32 samples of each transmitter, all of one length.
+            sent: Interleaved samples of the transmitters, (transmitter, 2 num_samples) float32.
             out: (receiver, 2 num_samples) float32, written.
 
         Raises:
             SignalError: A sample is not finite; nothing has changed then.
         """
-        count = out.shape[1] // 2
+        count = sent.shape[1] // 2
         if not count:
             return
         jobs = self._jobs(count)
-        states = [receiver.state for receiver in self.receivers]
-        run = _Run(self, sent, out, jobs)
+        states = [bank.state for bank in self._banks]
+        block = _Block(jobs)
         helpers = min(self.num_threads, len(jobs)) - 1
-        if helpers and self._pool is not None:
-            futures = [
-                self._pool.submit(run.work, self._workspaces[helper + 1])
-                for helper in range(helpers)
-            ]
-            run.work(self._workspaces[0])
-            for future in futures:
-                if not future.cancel():
-                    future.result()
-        else:
-            run.work(self._workspaces[0])
-        if run.broken:
-            for receiver, state in zip(self.receivers, states, strict=True):
-                receiver.restore(state)
-            self._refuse(sent)
-        self._keep(sent, count)
+        futures = []
+        if self._pool is not None:
+            for space in self._spaces[1 : 1 + helpers]:
+                futures.append(self._pool.submit(self._work, block, sent, out, space))
+        self._work(block, sent, out, self._spaces[0])
+        for future in futures:
+            if not future.cancel():
+                future.result()
+        if block.broken:
+            for bank, state in zip(self._banks, states, strict=True):
+                bank.restore(state)
+            place = int(np.argmin(np.isfinite(sent).all(axis=0))) // 2
+            raise SignalError(
+                f"sample {self.num_samples + place} is not finite; clean the recording"
+            )
+        kept = min(2 * count, self._history.shape[1])
+        self._history[:, : self._history.shape[1] - kept] = self._history[:, kept:].copy()
+        self._history[:, self._history.shape[1] - kept :] = sent[:, 2 * count - kept :]
         self.num_samples += count
 
     def pass_over(self, num_samples: int) -> None:
         """Let time go by without any output, all filters being empty."""
         time = self.num_samples - self.latency_samples
-        for receiver in self.receivers:
-            receiver.pass_over(time, num_samples)
+        for bank in self._banks:
+            bank.pass_over(time, num_samples)
         self.num_samples += num_samples
 
-    def _jobs(self, count: int) -> list[tuple[int, int, int, int]]:
-        """Return (begin, length, first receiver, last receiver + 1), in the order of time."""
-        num_receivers = len(self.receivers)
-        stretch = self._stretch
-        if self.num_threads > 1:
-            even = -(-count * num_receivers // self.num_threads)
-            stretch = min(stretch, max(_WORTH_A_THREAD, even))
-        num_groups = 1
-        if self.num_threads > 1 and num_receivers > 1:
-            wanted = 4 * self.num_threads * stretch // count + 1
-            num_groups = min(num_receivers, wanted)
-        edges = [num_receivers * group // num_groups for group in range(num_groups + 1)]
+    def _jobs(self, count: int) -> list[Job]:
+        """Return (begin, length, bank) in the order of time."""
         time = self.num_samples - self.latency_samples
-        chunk = self._interval * KNOTS
-        jobs = []
+        jobs: list[Job] = []
         done = 0
         while done < count:
-            # A stretch stays within one chunk of the gains.
-            until = chunk - (time + done) % chunk
-            length = min(stretch, count - done, until)
-            jobs += [
-                (done, length, edges[group], edges[group + 1]) for group in range(num_groups)
-            ]
+            # Shorter towards the end, so that the threads end together.
+            left = count - done
+            length = left
+            if self.num_threads > 1:
+                share = left * len(self._banks) // (2 * self.num_threads)
+                length = max(_SHORTEST_JOB, share)
+            # A job stays within one chunk of the gains.
+            until = self._chunk - (time + done) % self._chunk
+            length = min(length, left, until, _LONGEST_JOB)
+            jobs += [(done, length, bank) for bank in range(len(self._banks))]
             done += length
         return jobs
 
-    def split(
-        self, sent: Sequence[NDArray[np.float32]], begin: int, length: int, space: _Workspace
-    ) -> bool:
-        """Lay history and stretch of each transmitter into planes; return whether all is finite."""
-        history = self.history_samples
-        fresh = max(0, begin - history)
-        kept = fresh + history - begin
-        largest = 0
-        for source in self._heard:
-            real, imaginary = space.planes[source]
-            loudest = 0
-            if kept:
-                old = self._history[source, 2 * (history - kept) :]
-                loudest = int(split_planes(old, real, imaginary, 0))
-            new = sent[source][2 * fresh : 2 * (begin + length)]
-            loudest = max(loudest, int(split_planes(new, real, imaginary, kept)))
-            space.audible[source] = loudest > 0
-            largest = max(largest, loudest)
-        return largest < _NOT_FINITE
-
-    def _refuse(self, sent: Sequence[NDArray[np.float32]]) -> None:
-        for source in self._heard:
-            finite = np.isfinite(sent[source])
-            if not finite.all():
-                place = self.num_samples + int(np.argmin(finite)) // 2
-                raise SignalError(f"sample {place} is not finite; clean the recording")
-
-    def _keep(self, sent: Sequence[NDArray[np.float32]], count: int) -> None:
-        """Keep the last samples as history."""
-        size = self._history.shape[1]
-        for source in self._heard:
-            row, new = self._history[source], sent[source]
-            if 2 * count >= size:
-                row[:] = new[2 * count - size :]
-            else:
-                row[: size - 2 * count] = row[2 * count :].copy()
-                row[size - 2 * count :] = new
-
-
-class _Run:
-    """The work on one block, shared by threads."""
-
-    def __init__(
+    def _work(
         self,
-        engine: StreamEngine,
-        sent: Sequence[NDArray[np.float32]],
+        block: "_Block",
+        sent: NDArray[np.float32],
         out: NDArray[np.float32],
-        jobs: list[tuple[int, int, int, int]],
+        space: Workspace,
     ) -> None:
-        self._engine = engine
-        self._sent = sent
-        self._out = out
-        self._jobs = jobs
-        self._next = 0
-        self.broken = False
-
-    def work(self, space: _Workspace) -> None:
-        """Do jobs until none is left."""
-        engine, jobs = self._engine, self._jobs
-        start = engine.num_samples - engine.latency_samples
-        history = engine.history_samples
-        split_at = -1
+        """Do jobs of the block until none is left."""
+        start = self.num_samples - self.latency_samples
         while True:
-            with engine.lock:
-                if self._next == len(jobs) or self.broken:
+            with block.lock:
+                if block.taken == len(block.jobs) or block.broken:
                     return
-                begin, length, first, end = jobs[self._next]
-                self._next += 1
-                ahead = jobs[min(self._next + engine.num_threads, len(jobs) - 1)]
-                receivers = engine.receivers[first:end]
-                phases = [receiver.phases(start + begin, length) for receiver in receivers]
-            if engine.num_threads > 1:
-                for receiver in engine.receivers[ahead[2] : ahead[3]]:
-                    receiver.gains_ahead(receiver.chunk_of(start + ahead[0]))
-            if split_at != begin:
-                split_at = begin
-                if not engine.split(self._sent, begin, length, space):
-                    self.broken = True
-                    return
-            for row, receiver, phase in zip(range(first, end), receivers, phases, strict=True):
-                receiver.run(
-                    self._out[row],
-                    begin,
-                    space.planes,
-                    space.audible,
-                    history,
-                    length,
-                    start + begin,
-                    phase,
-                    space.scratch,
-                )
+                begin, length, index = block.jobs[block.taken]
+                block.taken += 1
+                ahead = block.jobs[min(block.taken + self.num_threads, len(block.jobs)) - 1]
+                bank = self._banks[index]
+                phases = bank.phases(start + begin, length)
+            if self.num_threads > 1:
+                self._banks[ahead[2]].gains_ahead((start + ahead[0]) // self._chunk)
+            first, end = self._rows[index]
+            finite = bank.run(
+                sent,
+                self._history,
+                out[first:end],
+                begin,
+                length,
+                self._stretch,
+                start + begin,
+                phases,
+                space,
+            )
+            block.broken |= not finite
+
+
+class _Block:
+    """The jobs of one block, and how many of them were taken."""
+
+    def __init__(self, jobs: list[Job]) -> None:
+        self.jobs = jobs
+        self.taken = 0
+        self.broken = False
+        self.lock = threading.Lock()

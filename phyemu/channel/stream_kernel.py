@@ -1,10 +1,10 @@
-"""The streaming kernel: what one receiver hears of all transmitters in a stretch of time."""
+"""The streaming kernel: what receivers hear of all transmitters in a stretch of time."""
 
 from typing import Any
 
 import numpy as np
 
-from phyemu.channel.front_end_kernel import fill_noise, finish, rotate
+from phyemu.channel.front_end_kernel import SIGMA, fill_noise, finish, rotate
 from phyemu.channel.kernel_math import F4, U4, bits, kernel
 from phyemu.channel.multipath_kernel import (
     multipath_by_lag,
@@ -14,7 +14,7 @@ from phyemu.channel.multipath_kernel import (
 from phyemu.channel.resample_kernel import resample
 
 __all__ = [
-    "AHEAD", "BEHIND", "BY_PATH", "CLOCK", "FILTER", "FIRST", "HELD", "LAST", "LEAD", "NUM_FACTS",
+    "AHEAD", "BY_PATH", "CLOCK", "FILTER", "FIRST", "HELD", "LAST", "LEAD", "NUM_FACTS",
     "PHASE", "SLACK", "SOURCE", "TAPS", "receive", "split",
 ]  # fmt: skip
 
@@ -28,10 +28,9 @@ FILTER = 5  # by path: where its filters begin, and ...
 TAPS = 6  # ... how many taps each has
 CLOCK = 7  # its row of the resampled planes, -1 without a clock offset
 LEAD = 8  # with a clock offset: samples before the stretch that are resampled besides it
-AHEAD = 9  # with a clock offset: samples that its lags were shifted by to be causal, and ...
-BEHIND = 10  # ... how much more the output lags than that
-PHASE = 11  # its row of the carrier phases, -1 where the carrier stands still
-NUM_FACTS = 12
+AHEAD = 9  # with a clock offset: samples that its lags were shifted by to be causal
+PHASE = 10  # its row of the carrier phases, -1 where the carrier stands still
+NUM_FACTS = 11
 
 # The kernels read and write whole vectors, up to this many samples beyond the last.
 SLACK = 64
@@ -99,7 +98,7 @@ def _multipath(
 
 
 @kernel
-def receive(
+def _receive(
     out: Any,
     position: int,
     planes: Any,
@@ -114,63 +113,32 @@ def receive(
     links: Any,
     lags: Any,
     filters: Any,
-    clocks: Any,
-    table: Any,
-    table_steps: int,
-    table_margin: int,
-    slip_samples: int,
     resampled: Any,
     phase_knot: int,
     begin: Any,
     slope: Any,
-    key0: Any,
-    key1: Any,
-    sigma: Any,
+    keys: Any,
     values: Any,
-    clipping: bool,
-    steps: Any,
 ) -> None:
-    """Write `count` samples of a receiver: the sum over its links, noise, converter.
+    """Write `count` samples of one receiver; arguments as in `receive`, of its own links only.
 
     Args:
-        out: Interleaved float32 output; `position`: place of the first sample in it.
-        planes: Real and imaginary plane of every transmitter, (transmitter, 2, samples); the
-            stretch begins at `place`, what was sent before lies before.
-        audible: Whether each transmitter sent anything but silence, (transmitter,) bool.
+        out: Its output; `position`: place of the first sample in it.
+        place: Where the first sample lies in the planes.
         time: Index of the first sample on the channel's time axis.
-        interval: Samples between two knots of the gains.
-        first_knot: Knot of row 0 of re and im.
-        re: Coefficients of all links, (knot, lag or path), with im.
-        links: Facts of each link, (link, NUM_FACTS) int64; see the columns above.
-        lags: Lags of all links, (lag or path,), relative to the planes or the resampled planes.
-        filters: Real filters of the links summed by path, flat.
-        clocks: Clock offset of each link, (link,) float64; `table`, `table_steps`,
-            `table_margin`, `slip_samples` as in `resample`; `resampled`: scratch, (row, 2, samples).
-        begin: Phases of the links whose carrier turns, with slope, from knot `phase_knot` on.
-        key0: Keys of the noise with key1; sigma: square root of its variance; 0: none.
-        values, clipping, steps: As in `finish`.
     """
     width = re.shape[1]
+    first_column = links[0, FIRST] if len(links) else 0
+    end_column = links[len(links) - 1, LAST] if len(links) else 0
     dre = np.zeros(width, np.float32)
     dim = np.zeros(width, np.float32)
-    yr = np.empty(_CHUNK + 64, np.float32)
-    yi = np.empty(_CHUNK + 64, np.float32)
-    vr = np.empty(_CHUNK + 64, np.float32)
-    vi = np.empty(_CHUNK + 64, np.float32)
+    yr = np.empty(_CHUNK + SLACK, np.float32)
+    yi = np.empty(_CHUNK + SLACK, np.float32)
+    vr = np.empty(_CHUNK + SLACK, np.float32)
+    vi = np.empty(_CHUNK + SLACK, np.float32)
     turns = np.empty(_CHUNK + 32, np.uint32)
     scale = F4(1.0 / interval)
-    noisy = sigma > F4(0)
-    for link in range(len(links)):
-        row = links[link, CLOCK]
-        source = links[link, SOURCE]
-        if row >= 0 and audible[source]:
-            lead = links[link, LEAD]
-            resample(
-                resampled[row, 0], resampled[row, 1], 0, planes[source, 0], planes[source, 1],
-                place - links[link, BEHIND] - lead, lead + count,
-                time + links[link, AHEAD] - lead, clocks[link],
-                slip_samples, table, table_steps, table_margin,
-            )  # fmt: skip
+    noisy = values[SIGMA] > F4(0)
     current = first_knot - 1
     done = 0
     while done < count:
@@ -181,7 +149,7 @@ def receive(
         row = knot - first_knot
         if knot != current:
             current = knot
-            for k in range(width):
+            for k in range(first_column, end_column):
                 dre[k] = re[row + 1, k] - re[row, k]
                 dim[k] = im[row + 1, k] - im[row, k]
         silent = True
@@ -194,13 +162,13 @@ def receive(
             clock = links[link, CLOCK]
             xr = planes[source, 0] if clock < 0 else resampled[clock, 0]
             xi = planes[source, 1] if clock < 0 else resampled[clock, 1]
-            begin_at = (place if clock < 0 else links[link, LEAD]) + done
+            start = (place if clock < 0 else links[link, LEAD]) + done
             _multipath(
-                tr, ti, xr, xi, begin_at, length, links[link], lags, filters,
+                tr, ti, xr, xi, start, length, links[link], lags, filters,
                 re[row], im[row], dre, dim, first, scale,
             )  # fmt: skip
-            if links[link, PHASE] >= 0:
-                phase = links[link, PHASE]
+            phase = links[link, PHASE]
+            if phase >= 0:
                 rotate(tr, ti, turns, length, m, phase_knot, begin[phase], slope[phase])
             if not silent:
                 for i in range(length):
@@ -211,6 +179,105 @@ def receive(
             yr[:length] = F4(0)
             yi[:length] = F4(0)
         if noisy:
-            fill_noise(vr, vi, length, m, key0, key1, sigma)
-        finish(out, position + done, yr, yi, vr, vi, length, noisy, values, clipping, steps)
+            fill_noise(vr, vi, length, m, keys[0], keys[1], values[SIGMA])
+        finish(out, position + done, yr, yi, vr, vi, length, noisy, values)
         done += length
+
+
+@kernel
+def receive(
+    out: Any,
+    sent: Any,
+    history: Any,
+    position: int,
+    count: int,
+    stretch: int,
+    time: int,
+    latency: int,
+    interval: int,
+    first_knot: int,
+    re: Any,
+    im: Any,
+    sources: Any,
+    links: Any,
+    ends: Any,
+    lags: Any,
+    filters: Any,
+    clocks: Any,
+    table: Any,
+    phase_knot: int,
+    begin: Any,
+    slope: Any,
+    keys: Any,
+    values: Any,
+    planes: Any,
+    resampled: Any,
+    audible: Any,
+) -> Any:
+    """Write `count` samples of every receiver of a bank: its links, noise, converter.
+
+    Args:
+        out: Output of the block, (receiver, 2 num_samples) float32, interleaved.
+        sent: What was sent, (transmitter, 2 num_samples) float32, interleaved.
+        history: What was sent before the block, (transmitter, 2 H).
+        position: First sample of the block to write.
+        stretch: Samples that are split at once.
+        time: Index of sample `position` on the channel's time axis.
+        latency: Samples by which the output lags that axis.
+        interval: Samples between two knots of the gains.
+        first_knot: Knot of row 0 of re and im.
+        re: Coefficients of all links, (knot, lag or path), with im.
+        sources: Transmitters that are heard, (S,) int64.
+        links: Facts of each link, (link, NUM_FACTS) int64; see the columns above.
+        ends: First link of each receiver, and the number of links, (receiver + 1,) int64.
+        lags: Lags of all links, (lag or path,), relative to the planes or the resampled planes.
+        filters: Real filters of the links summed by path, flat.
+        clocks: Clock offset of each link, (link,) float64; `table` as in `resample`.
+        phase_knot: Knot of the first column of begin and slope, (rotating link, knot).
+        keys: Keys of the noise of each receiver, (receiver, 2) uint64.
+        values: Facts of each receiver, (receiver, NUM_VALUES) float32; see `front_end_kernel`.
+        planes: Scratch, (transmitter, 2, H + stretch + SLACK); with resampled, (row, 2, lead +
+            stretch + SLACK), and audible, (transmitter,) bool.
+
+    Returns:
+        Whether all samples were finite; if not, the output is worthless.
+    """
+    room = history.shape[1] // 2
+    done = 0
+    while done < count:
+        length = min(stretch, count - done)
+        first = position + done
+        kept = max(0, room - first)
+        fresh = max(0, first - room)
+        for source in sources:
+            xr = planes[source, 0]
+            xi = planes[source, 1]
+            loudest = U4(0)
+            if kept > 0:
+                loudest = split(history[source, 2 * (room - kept) :], xr, xi, 0)
+            new = sent[source, 2 * fresh : 2 * (first + length)]
+            loudest = max(loudest, split(new, xr, xi, kept))
+            if loudest >= U4(0x7F800000):
+                return False
+            audible[source] = loudest > U4(0)
+        for receiver in range(len(ends) - 1):
+            own = links[ends[receiver] : ends[receiver + 1]]
+            for link in range(len(own)):
+                row = own[link, CLOCK]
+                source = own[link, SOURCE]
+                if row >= 0 and audible[source]:
+                    lead = own[link, LEAD]
+                    begins = own[link, AHEAD] - lead
+                    resample(
+                        resampled[row, 0], resampled[row, 1], 0,
+                        planes[source, 0], planes[source, 1], room - latency + begins,
+                        lead + length, time + done + begins,
+                        clocks[ends[receiver] + link], table,
+                    )  # fmt: skip
+            _receive(
+                out[receiver], first, planes, audible, room, length, time + done,
+                interval, first_knot, re, im, own, lags, filters, resampled,
+                phase_knot, begin, slope, keys[receiver], values[receiver],
+            )  # fmt: skip
+        done += length
+    return True

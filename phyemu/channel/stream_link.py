@@ -8,12 +8,11 @@ from phyemu.channel.impairments import Impairments
 from phyemu.channel.model import ChannelRealisation, Interpolation
 from phyemu.channel.multipath_plan import MultipathPlan, plan_multipath
 from phyemu.channel.phase_noise import phase_step_turns
+from phyemu.channel.resample_kernel import SLIP_SAMPLES
 from phyemu.errors import ConfigError
 
-__all__ = ["MAX_SFO_PPM", "SLIP_SAMPLES", "Oscillator", "StreamLink"]
+__all__ = ["MAX_SFO_PPM", "Oscillator", "StreamLink"]
 
-# The drift of the sampling clock is kept within this many samples.
-SLIP_SAMPLES = 4096
 MAX_SFO_PPM = 500.0
 # Room of the resampling kernel beside the drift: its filter and the rest of a group.
 _RESAMPLE_ROOM = 128

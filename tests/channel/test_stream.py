@@ -29,7 +29,7 @@ from phyemu.channel import (
     tgn,
 )
 from phyemu.channel.counter_random import counter_normals, stream_keys
-from phyemu.channel.stream_receiver import NOISE_STREAM
+from phyemu.channel.stream_bank import NOISE_STREAM
 from phyemu.errors import ConfigError, SignalError
 
 RATE_HZ = 20e6

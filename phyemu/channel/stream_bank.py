@@ -1,23 +1,22 @@
-"""One receiver of a streaming emulator: its links, their gains and phases over time, its noise."""
+"""Receivers of a streaming emulator side by side: their links, gains and phases over time, noise."""
 
 import math
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from phyemu.channel.counter_random import stream_keys
-from phyemu.channel.fractional_delay import TABLE_MARGIN, TABLE_STEPS, interpolator_table
-from phyemu.channel.front_end_kernel import phase_knots, walk_steps
+from phyemu.channel.fractional_delay import interpolator_table
+from phyemu.channel.front_end_kernel import NUM_VALUES, phase_knots, walk_steps
 from phyemu.channel.impairments import Impairments
-from phyemu.channel.kernel_math import F4, U8
 from phyemu.channel.phase_noise import PHASE_KNOT_SAMPLES, PHASE_STREAM
 from phyemu.channel.stream_kernel import (
     AHEAD,
-    BEHIND,
     BY_PATH,
     CLOCK,
     FILTER,
@@ -32,9 +31,9 @@ from phyemu.channel.stream_kernel import (
     TAPS,
     receive,
 )
-from phyemu.channel.stream_link import SLIP_SAMPLES, Oscillator, StreamLink
+from phyemu.channel.stream_link import StreamLink
 
-__all__ = ["NOISE_STREAM", "Converter", "StreamReceiver"]
+__all__ = ["KNOTS", "NOISE_STREAM", "ReceiverBank", "StreamReceiver", "Workspace"]
 
 NOISE_STREAM = 101
 # Knots of the gains computed at once; always from a multiple of it, so that they never depend on
@@ -44,115 +43,126 @@ KNOTS = 128
 _SKIPPED_KNOTS = 1 << 18
 
 Phases = tuple[NDArray[np.uint32], NDArray[np.uint32], int]
+Gains = tuple[NDArray[np.float32], NDArray[np.float32]]
 
 
-@dataclass(frozen=True, slots=True)
-class Converter:
-    """What `finish` needs to know of IQ imbalance, DC, clipping and quantiser.
+@dataclass(frozen=True, kw_only=True, eq=False, slots=True)
+class StreamReceiver:
+    """A receiver: what reaches it, its noise, its converter.
 
     Attributes:
-        values: (IQ: factor of Q on Q, factor of I on Q; DC: I, Q; clip level), (5,) float32.
-        clipping: Whether anything is clipped.
-        steps: Quantiser steps per unit, float32; 0: no quantiser.
+        links: The links that end here; none: it hears noise alone.
+        noise_variance: Total variance of each complex noise sample.
+        noise_seed: Of the noise.
+        impairments: Of these, IQ imbalance, DC offset, clipping and quantiser are the receiver's.
     """
 
-    values: NDArray[np.float32]
-    clipping: bool
-    steps: np.float32
+    links: tuple[StreamLink, ...]
+    noise_variance: float
+    noise_seed: int
+    impairments: Impairments
 
-    @classmethod
-    def of_impairments(cls, impairments: Impairments) -> "Converter":
-        """Return the converter in the impairments of one link or node."""
-        ratio = 10 ** (float(impairments.iq_gain_db) / 20)
-        phase = float(impairments.iq_phase_rad)
-        dc_offset = complex(impairments.dc_offset)
-        level = float(impairments.clip_level)
-        bits = int(impairments.bits)
+    def values(self) -> list[float]:
+        """Return what `front_end_kernel` needs to know, NUM_VALUES numbers."""
+        ratio = 10 ** (float(self.impairments.iq_gain_db) / 20)
+        phase = float(self.impairments.iq_phase_rad)
+        dc_offset = complex(self.impairments.dc_offset)
+        level = float(self.impairments.clip_level)
+        bits = int(self.impairments.bits)
         full_scale = level if math.isfinite(level) else 1.0
-        values = [
+        return [
             ratio * math.cos(phase),
             -ratio * math.sin(phase),
             dc_offset.real,
             dc_offset.imag,
             full_scale if bits else level,
+            2 ** (bits - 1) / full_scale if bits else 0.0,
+            math.sqrt(self.noise_variance),
         ]
-        return cls(
-            values=np.array(values, np.float32),
-            clipping=bool(bits) or math.isfinite(level),
-            steps=F4(2 ** (bits - 1) / full_scale) if bits else F4(0),
-        )
 
 
-class StreamReceiver:
-    """Writes what one receiver hears, for any stretch of time in order.
+class Workspace:
+    """What one thread needs: planes of the transmitters, scratch of the clock offsets."""
+
+    def __init__(self, num_sources: int, plane: int, rows: int, scratch: int) -> None:
+        self.planes = np.zeros((num_sources, 2, plane), np.float32)
+        self.scratch = np.zeros((rows, 2, scratch), np.float32)
+        self.audible = np.zeros(num_sources, np.bool_)
+
+
+class ReceiverBank:
+    """Writes what some receivers hear, stretch by stretch of time.
 
     Attributes:
-        noise_variance: Total variance of each complex noise sample.
-        sources: Indices of the transmitters it hears.
-        num_scratch_rows: Rows of scratch planes that `run` needs, of `scratch_lead` samples more
-            than the stretch.
+        num_receivers: How many they are.
+        num_scratch_rows: Rows of scratch planes that `run` needs, `scratch_lead` longer than a
+            stretch.
+        history_samples: Samples of the past that it needs.
     """
 
     def __init__(
         self,
-        links: Sequence[StreamLink],
+        receivers: Sequence[StreamReceiver],
         *,
         latency_samples: int,
         interval_samples: int,
         sample_rate_hz: float,
-        noise_seed: int,
-        noise_variance: float,
-        converter: Converter,
     ) -> None:
-        """Lay the links side by side.
+        """Lay the receivers and their links side by side.
 
         Args:
-            links: Those that end here; none: noise alone is heard.
+            receivers: At least one.
             latency_samples: By how much the output lags, at least the latency of every link.
             interval_samples: Samples between two updates of the gains.
             sample_rate_hz: Rate of the samples [Hz].
-            noise_seed: Of the noise.
-            noise_variance: Total variance of each complex noise sample.
-            converter: The receiver's.
         """
-        self._links = tuple(links)
+        self._links = tuple(link for receiver in receivers for link in receiver.links)
         self._latency = latency_samples
         self._interval = interval_samples
         self._interval_s = interval_samples / sample_rate_hz
-        self.noise_variance = noise_variance
-        self.sources = sorted({link.source for link in links})
-        self._noise_keys = tuple(U8(key) for key in stream_keys(noise_seed, NOISE_STREAM))
-        self._sigma = F4(math.sqrt(noise_variance))
-        self._converter = converter
-        self._lay_out()
-        self._lay_out_phases(sample_rate_hz)
-        self._chunks: dict[int, tuple[NDArray[np.float32], NDArray[np.float32]]] = {}
+        self.num_receivers = len(receivers)
+        sizes = accumulate((len(receiver.links) for receiver in receivers), initial=0)
+        self._ends = np.array(list(sizes), np.int64)
+        self._values = np.array([receiver.values() for receiver in receivers], np.float32)
+        self._values = self._values.reshape(-1, NUM_VALUES)
+        self._noise_keys = np.array(
+            [stream_keys(receiver.noise_seed, NOISE_STREAM) for receiver in receivers], np.uint64
+        )
+        self._sources = np.unique([link.source for link in self._links]).astype(np.int64)
+        self._lay_out_links()
+        self._lay_out_phases()
+        self._chunks: dict[int, Gains] = {}
         self._lock = threading.Lock()
 
-    def _lay_out(self) -> None:
+    def _lay_out_links(self) -> None:
         facts = np.zeros((len(self._links), NUM_FACTS), np.int64)
         lags, filters = [np.zeros(0, np.int64)], [np.zeros(0, np.float32)]
-        column = taps = 0
-        self.num_scratch_rows = self.scratch_lead = num_rotating = 0
-        for row, link in zip(facts, self._links, strict=True):
+        column = taps = num_rotating = 0
+        self.num_scratch_rows = self.scratch_lead = self.history_samples = 0
+        clock = 0
+        for index, (row, link) in enumerate(zip(facts, self._links, strict=True)):
             plan = link.plan
-            behind = self._latency - plan.latency_samples
+            if index in self._ends:  # receivers take turns with the scratch
+                clock = 0
             row[SOURCE], row[BY_PATH], row[HELD] = link.source, plan.by_path, link.held
             row[FIRST], row[LAST] = column, column + len(plan.lags)
             row[CLOCK] = row[PHASE] = -1
-            lags.append(plan.lags if link.drifting else plan.lags + behind)
+            behind = self._latency - link.latency_samples
+            self.history_samples = max(self.history_samples, link.history_samples + behind)
             if plan.by_path:
                 row[FILTER], row[TAPS] = taps, plan.filters.shape[1]
                 filters.append(plan.filters.ravel())
                 taps += plan.filters.size
             if link.drifting:
-                row[CLOCK], row[LEAD] = self.num_scratch_rows, plan.history_samples
-                row[AHEAD], row[BEHIND] = plan.latency_samples, behind
-                self.num_scratch_rows += 1
+                row[CLOCK], row[LEAD] = clock, plan.history_samples
+                row[AHEAD] = plan.latency_samples
+                clock += 1
+                self.num_scratch_rows = max(self.num_scratch_rows, clock)
                 self.scratch_lead = max(self.scratch_lead, plan.history_samples + SLACK)
             if link.rotating:
                 row[PHASE] = num_rotating
                 num_rotating += 1
+            lags.append(plan.lags if link.drifting else plan.lags + behind)
             column += len(plan.lags)
         self._facts = facts
         self._lags, self._filters = np.concatenate(lags), np.concatenate(filters)
@@ -160,7 +170,7 @@ class StreamReceiver:
         drifting = bool(self.num_scratch_rows)
         self._table = interpolator_table().numpy() if drifting else np.zeros((1, 1))
 
-    def _lay_out_phases(self, sample_rate_hz: float) -> None:
+    def _lay_out_phases(self) -> None:
         rotating = [link for link in self._links if link.rotating]
         walks: dict[tuple[int, float], int] = {}
         for link in rotating:
@@ -178,16 +188,6 @@ class StreamReceiver:
         self._walked = np.zeros(len(walks), np.int64)
         empty = np.zeros((0, 0), np.uint32)
         self._standing: Phases = (empty, empty, 0)
-
-    def history_samples(self) -> int:
-        """Return how many samples of the past it needs."""
-        return max(
-            (
-                link.history_samples + self._latency - link.latency_samples
-                for link in self._links
-            ),
-            default=0,
-        )
 
     @property
     def state(self) -> NDArray[np.int64]:
@@ -209,7 +209,6 @@ class StreamReceiver:
         num_knots = (time + count - 1) // PHASE_KNOT_SAMPLES - first + 1
         begin = np.empty((len(self._frequencies), num_knots), np.uint32)
         slope = np.empty_like(begin)
-        following = (time + count) // PHASE_KNOT_SAMPLES
         phase_knots(
             begin,
             slope,
@@ -217,7 +216,7 @@ class StreamReceiver:
             self._frequencies,
             self._weights,
             self._walked,
-            following,
+            (time + count) // PHASE_KNOT_SAMPLES,
             self._steps_turns,
             self._phase_keys,
         )
@@ -233,11 +232,7 @@ class StreamReceiver:
             self._walked += steps.sum(axis=1)
             first += steps.shape[1]
 
-    def chunk_of(self, time: int) -> int:
-        """Return the chunk of gains that belongs to `time`."""
-        return time // (self._interval * KNOTS)
-
-    def gains(self, chunk: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def gains(self, chunk: int) -> Gains:
         """Return real and imaginary coefficients of a chunk's knots, (knots + 1, width)."""
         found = self._chunks.get(chunk)
         if found is None:
@@ -253,7 +248,7 @@ class StreamReceiver:
             finally:
                 self._lock.release()
 
-    def _compute(self, chunk: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def _compute(self, chunk: int) -> Gains:
         found = self._chunks.get(chunk)
         if found is not None:
             return found
@@ -278,60 +273,59 @@ class StreamReceiver:
 
     def run(
         self,
+        sent: NDArray[np.float32],
+        history: NDArray[np.float32],
         out: NDArray[np.float32],
-        position: int,
-        planes: NDArray[np.float32],
-        audible: NDArray[np.bool_],
-        place: int,
+        begin: int,
         count: int,
+        stretch: int,
         time: int,
         phases: Phases,
-        scratch: NDArray[np.float32],
-    ) -> None:
-        """Write `count` samples from `time` on into `out`, interleaved, from `position` on.
+        space: Workspace,
+    ) -> bool:
+        """Write `count` samples of every receiver; return whether all samples sent were finite.
 
         Args:
-            out: Output of the whole block, interleaved float32.
-            position: Place of the first sample in it.
-            planes: What the transmitters sent, (transmitter, 2, samples).
-            audible: Whether each of them sent anything, (transmitter,).
-            place: Where in the planes the first sample lies.
-            count: Number of samples; they share one chunk of gains.
+            sent: What each transmitter sends in this block, interleaved.
+            history: What each sent before it, interleaved.
+            out: Output of the receivers for the block, interleaved.
+            begin: First sample of the block to write; all `count` share a chunk of gains.
+            count: Number of samples.
+            stretch: Samples that are split at once.
             time: Index of the first on the channel's time axis.
             phases: From `phases`, for these samples.
-            scratch: (num_scratch_rows, 2, scratch_lead + samples) float32.
+            space: Nobody else's.
         """
-        chunk = self.chunk_of(time)
+        chunk = time // (self._interval * KNOTS)
         re, im = self.gains(chunk)
-        begin, slope, phase_knot = phases
-        receive(
+        starts, slopes, phase_knot = phases
+        finite = receive(
             out,
-            position,
-            planes,
-            audible,
-            place,
+            sent,
+            history,
+            begin,
             count,
+            stretch,
             time,
+            self._latency,
             self._interval,
             chunk * KNOTS,
             re,
             im,
+            self._sources,
             self._facts,
+            self._ends,
             self._lags,
             self._filters,
             self._clocks,
             self._table,
-            TABLE_STEPS,
-            TABLE_MARGIN,
-            SLIP_SAMPLES,
-            scratch,
             phase_knot,
-            begin,
-            slope,
-            self._noise_keys[0],
-            self._noise_keys[1],
-            self._sigma,
-            self._converter.values,
-            self._converter.clipping,
-            self._converter.steps,
+            starts,
+            slopes,
+            self._noise_keys,
+            self._values,
+            space.planes,
+            space.scratch,
+            space.audible,
         )
+        return bool(finite)
