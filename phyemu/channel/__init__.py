@@ -19,6 +19,7 @@ from phyemu.channel.model import (
     Interpolation,
     draw_of,
 )
+from phyemu.channel.network import ChannelNetwork
 from phyemu.channel.noise_level import NoiseLevel, noise_variance
 from phyemu.channel.oscillator import offset_clock, rotate_carrier
 from phyemu.channel.profiles import DelayProfile, tdl_profile, tgn_profile
@@ -35,6 +36,7 @@ __all__ = [
     "ChannelDraw",
     "ChannelLayer",
     "ChannelModel",
+    "ChannelNetwork",
     "ChannelRealisation",
     "ChannelStream",
     "DelayProfile",

@@ -37,9 +37,7 @@ def fill_noise(
 
 
 @kernel
-def walk_steps(
-    steps: Any, first: int, sigma_turns: Any, keys: Any
-) -> None:
+def walk_steps(steps: Any, first: int, sigma_turns: Any, keys: Any) -> None:
     """Write the steps of Wiener walks from knot to knot, in 2^-56 turns.
 
     Args:

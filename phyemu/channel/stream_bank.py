@@ -1,4 +1,4 @@
-"""Receivers of a streaming emulator side by side: their links, gains and phases over time, noise."""
+"""Receivers of a streaming emulator side by side: links, gains and phases over time, noise."""
 
 import math
 import threading
