@@ -119,6 +119,7 @@ def emulate_recording(
     *,
     seed: int,
     interval_s: float = 1e-3,
+    num_threads: int = 1,
     force: bool = False,
     progress: ProgressCallback = no_progress,
 ) -> Emulation:
@@ -133,6 +134,7 @@ def emulate_recording(
         output: Recording to write.
         seed: Everything random comes from it.
         interval_s: Time between two updates of the gains [s].
+        num_threads: Threads that share the work.
         force: Overwrite existing output.
         progress: Told after each block.
 
@@ -150,6 +152,7 @@ def emulate_recording(
         reference_power=reference.power,
         seed=seed,
         interval_s=interval_s,
+        num_threads=num_threads,
     )
     fields = {
         key: value

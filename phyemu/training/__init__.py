@@ -1,5 +1,6 @@
 """Training: settings, the backbone, Algorithm 1, checkpoints that resume at the very step."""
 
+from phyemu.toml_config import from_table, read_toml, to_table, to_toml
 from phyemu.training.backbone import BackboneResult, train_backbone
 from phyemu.training.checkpoint import read_checkpoint, write_checkpoint
 from phyemu.training.config import (
@@ -21,7 +22,6 @@ from phyemu.training.run import (
     read_run_config,
     train_run,
 )
-from phyemu.training.toml_config import from_table, read_toml, to_table, to_toml
 from phyemu.training.validation import LinkScore, score_images, score_over_link
 
 __all__ = [

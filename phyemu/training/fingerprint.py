@@ -6,9 +6,9 @@ from typing import Any, Literal
 from torch import nn
 
 from phyemu.datasets import Dataset
+from phyemu.toml_config import to_toml
 
 from .config import TrainConfig
-from .toml_config import to_toml
 
 __all__ = ["module_digest", "training_fingerprint"]
 

@@ -8,11 +8,11 @@ from typing import Any
 import torch
 
 from phyemu.errors import ConfigError
+from phyemu.toml_config import from_table, read_toml, to_table
 
 from .config import TrainConfig
 from .presets import preset
 from .run import read_run_config
-from .toml_config import from_table, read_toml, to_table
 
 __all__ = ["backbone_depth", "overlay", "pick_device", "resolve_config"]
 

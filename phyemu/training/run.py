@@ -15,6 +15,7 @@ from phyemu.dnn import ArtefactInfo, PhyDnn, describe_architecture, export_head,
 from phyemu.errors import ConfigError
 from phyemu.link import build_link
 from phyemu.progress import ProgressCallback, no_progress
+from phyemu.toml_config import from_table, read_toml, to_toml
 from phyemu.waveform import Constellation
 
 from .backbone import BackboneResult, train_backbone
@@ -22,7 +23,6 @@ from .checkpoint import write_checkpoint
 from .config import TrainConfig
 from .phydnn import PhyDnnResult, train_phydnn
 from .seeds import SeedUse, derived_seed
-from .toml_config import from_table, read_toml, to_toml
 from .validation import score_images, score_over_link
 
 __all__ = ["StageReport", "TrainReport", "export_phydnn", "read_run_config", "train_run"]

@@ -86,3 +86,52 @@ def test_existing_output_is_kept_without_force(source: Path) -> None:
     )
     assert result.exit_code == 1
     assert "--force" in result.stderr
+
+
+NETWORK = """
+[[links]]
+transmitter = "a"
+receiver = "b"
+channel = "awgn:20"
+
+[[links]]
+transmitter = "c"
+receiver = "b"
+channel = "awgn:20"
+"""
+
+
+def test_a_network_writes_a_file_for_each_receiver(source: Path, tmp_path: Path) -> None:
+    network = tmp_path / "net.toml"
+    network.write_text(NETWORK, "utf-8")
+    arguments = ["--network", str(network), "--node", f"a={source}", "--quiet"]
+    output = str(tmp_path / "rx_{node}.sigmf")
+    result = CliRunner().invoke(main, ["emulate", *arguments, "-o", output, "--threads", "2"])
+    assert result.exit_code == 0, result.output
+    assert "b hears a, noise -32.0 dBFS" in result.stdout  # 20 dB below a constant of 0.25
+    assert "silent: c" in result.stderr
+    with open_recording(tmp_path / "rx_b.sigmf") as received:
+        assert received.num_samples == 20_000
+    result = CliRunner().invoke(main, ["emulate", *arguments, "-o", output, "--json", "--force"])
+    assert json.loads(result.stdout)["receivers"]["b"]["hears"] == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--channel", "awgn:20"], "give RECORDING and --channel"),
+        (["--node", "a=b"], "--node needs --network"),
+        (["--network", "NET", "--channel", "awgn:20"], "--channel does not go with --network"),
+        (["--network", "NET", "--node", "a"], "write NAME=RECORDING"),
+        (["--network", "NET", "--node", "a=TX", "--node", "a=TX"], "a is there twice"),
+    ],
+)
+def test_contradicting_arguments_are_refused(
+    source: Path, tmp_path: Path, arguments: list[str], message: str
+) -> None:
+    network = tmp_path / "net.toml"
+    network.write_text(NETWORK, "utf-8")
+    filled = [item.replace("NET", str(network)).replace("TX", str(source)) for item in arguments]
+    result = CliRunner().invoke(main, ["emulate", *filled, "-o", str(tmp_path / "rx.sigmf")])
+    assert result.exit_code == 2
+    assert message in result.stderr

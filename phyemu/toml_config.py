@@ -35,8 +35,8 @@ def from_table(kind: type[T], table: Mapping[str, Any], *, where: str) -> T:
     """Return a dataclass from a table; nested dataclasses come from nested tables.
 
     Args:
-        kind: A dataclass; fields may be numbers, strings, booleans, enums, tuples, optional, or
-            dataclasses.
+        kind: A dataclass; fields may be numbers, strings, booleans, enums, optional, dataclasses,
+            tuples, or dictionaries by name.
         table: Values by field name; absent ones take their defaults.
         where: Named in messages: a file, or a file and a table in it.
 
@@ -76,7 +76,14 @@ def _value(hint: Any, value: Any, where: str) -> Any:
     if origin is tuple:
         if not isinstance(value, list):
             raise ConfigError(f"{where} must be a list, got {value!r}")
-        return tuple(_value(arguments[0], entry, where) for entry in value)
+        return tuple(
+            _value(arguments[0], entry, f"{where} {index}" if isinstance(entry, dict) else where)
+            for index, entry in enumerate(value, start=1)
+        )
+    if origin is dict:
+        if not isinstance(value, Mapping):
+            raise ConfigError(f"{where} must be a table, got {value!r}")
+        return {key: _value(arguments[1], entry, f"{where}.{key}") for key, entry in value.items()}
     if dataclasses.is_dataclass(hint):
         if not isinstance(value, Mapping):
             raise ConfigError(f"{where} must be a table, got {value!r}")

@@ -5,6 +5,7 @@ import pytest
 
 from phyemu.dnn import Score
 from phyemu.errors import ConfigError
+from phyemu.toml_config import to_table
 from phyemu.training import (
     LinkConfig,
     PhyDnnConfig,
@@ -14,7 +15,6 @@ from phyemu.training import (
     read_toml,
     to_toml,
 )
-from phyemu.training.toml_config import to_table
 
 
 def test_what_is_written_is_read_back_equal() -> None:
