@@ -10,7 +10,8 @@ BigCrush, read as a function of its counter; `key1` makes streams of different s
 permutations instead of shifts of one sequence. The upper 32 bits give the radius and the lower 32
 the angle of a Box-Muller pair, so normals reach to 6.7 sigma.
 
-The same function stands in `phyemu.channel.kernels` for the streaming executor.
+The same function stands in `phyemu.channel.kernel_math` (`mix`) and `front_end_kernel`
+(`fill_noise`), in float32, for the streaming executor.
 """
 
 import torch
