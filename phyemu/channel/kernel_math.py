@@ -8,6 +8,7 @@ whether a vector or a remainder loop computes it. The polynomials are Cephes' si
 
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
@@ -24,8 +25,25 @@ U4 = np.uint32
 U8 = np.uint64
 I4 = np.int32
 
-# Compiled code is kept on disk; `nogil` lets the threads of a stream run side by side.
-kernel = cast(Callable[[F], F], numba.njit(cache=True, nogil=True, error_model="numpy"))
+# When and how large the sources of all kernels are: a kernel is made of others in other files.
+_SOURCES = [Path(__file__), *sorted(Path(__file__).parent.glob("*_kernel.py"))]
+_SOURCES.append(Path(__file__).with_name("simd.py"))
+_STAMP = tuple((source.stat().st_mtime, source.stat().st_size) for source in _SOURCES)
+
+
+def kernel(function: F) -> F:
+    """Return the compiled function; `nogil` lets the threads of a stream run side by side.
+
+    Compiled code is kept on disk. Numba takes it up again as long as the file of the function is
+    the same; here it must be all files of kernels, or old code would go on inside new code.
+    """
+    compiled = numba.njit(cache=True, nogil=True, error_model="numpy")(function)
+    kept = getattr(getattr(compiled, "_cache", None), "_cache_file", None)
+    if kept is not None:
+        kept._source_stamp = _STAMP
+    return cast(F, compiled)
+
+
 _intrinsic = cast(Callable[[F], Any], intrinsic)
 inline = cast(Callable[[F], F], numba.njit(inline="always", error_model="numpy"))
 

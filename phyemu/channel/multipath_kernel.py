@@ -11,7 +11,7 @@ Every kernel works on whole vectors: it may read and write up to 63 samples more
 
 from typing import Any
 
-from phyemu.channel.kernel_math import F4, I4, kernel
+from phyemu.channel.kernel_math import F4, I4, inline, kernel
 from phyemu.channel.simd import LANES, broadcast, load, multiply_add, ramp, store
 
 __all__ = ["multipath_by_lag", "multipath_by_path", "multipath_held"]
@@ -116,6 +116,29 @@ def multipath_by_lag(
         store(yi, i + LANES, bi)
 
 
+@inline
+def _weighted(
+    re: Any,
+    im: Any,
+    dre: Any,
+    dim: Any,
+    p: int,
+    t: Any,
+    xr: Any,
+    xi: Any,
+    yr: Any,
+    yi: Any,
+) -> Any:
+    """Return y + g x of path p, its gain at the share t of the interval."""
+    g = multiply_add(broadcast(dre[p]), t, broadcast(re[p]))
+    quadrature = multiply_add(broadcast(dim[p]), t, broadcast(im[p]))
+    minus = multiply_add(broadcast(-dim[p]), t, broadcast(-im[p]))
+    return (
+        multiply_add(minus, xi, multiply_add(g, xr, yr)),
+        multiply_add(quadrature, xr, multiply_add(g, xi, yi)),
+    )
+
+
 @kernel
 def multipath_by_path(
     yr: Any,
@@ -135,12 +158,20 @@ def multipath_by_path(
 ) -> None:
     """Write y for `count` samples of one interval, by path.
 
+    Paths go in pairs: loading x, mostly across two cache lines, costs more than the arithmetic,
+    and where the filters of both lie over it, it is loaded once. With taps of lags 0-3 and 2-5:
+
+        lag   0 1 2 3 4 5
+        one   x x x x
+        other     x x x x
+
     Args:
-        lags: Lag of each path's first filter tap, (P,), >= 0.
+        lags: Lag of each path's first filter tap, ascending, (P,), >= 0.
         filters: Real filter of each path, (P, L).
         re: Gains of the paths at the interval's begin, (P,), with im, and their rise dre, dim;
             the other arguments as in `multipath_by_lag`.
     """
+    num_paths, num_taps = filters.shape
     for i in range(0, count, 4 * LANES):
         t = ramp(I4(first + i), scale)
         u = ramp(I4(first + i + LANES), scale)
@@ -155,8 +186,10 @@ def multipath_by_path(
         ci = zero
         dr = zero
         di = zero
-        for p in range(len(lags)):
-            n = start + i - lags[p]
+        for p in range(0, num_paths, 2):
+            paired = p + 1 < num_paths
+            q = p + 1 if paired else p
+            apart = min(lags[q] - lags[p], num_taps) if paired else num_taps
             tr = zero
             ti = zero
             ur = zero
@@ -165,7 +198,8 @@ def multipath_by_path(
             vi = zero
             wr = zero
             wi = zero
-            for j in range(filters.shape[1]):
+            n = start + i - lags[p]
+            for j in range(apart):
                 h = broadcast(filters[p, j])
                 tr = multiply_add(h, load(xr, n - j), tr)
                 ti = multiply_add(h, load(xi, n - j), ti)
@@ -175,24 +209,62 @@ def multipath_by_path(
                 vi = multiply_add(h, load(xi, n - j + 2 * LANES), vi)
                 wr = multiply_add(h, load(xr, n - j + 3 * LANES), wr)
                 wi = multiply_add(h, load(xi, n - j + 3 * LANES), wi)
-            rise_r = broadcast(dre[p])
-            rise_i = broadcast(dim[p])
-            begin_r = broadcast(re[p])
-            begin_i = broadcast(im[p])
-            fall_i = broadcast(-dim[p])
-            minus_i = broadcast(-im[p])
-            g = multiply_add(rise_r, t, begin_r)
-            ar = multiply_add(multiply_add(fall_i, t, minus_i), ti, multiply_add(g, tr, ar))
-            ai = multiply_add(multiply_add(rise_i, t, begin_i), tr, multiply_add(g, ti, ai))
-            g = multiply_add(rise_r, u, begin_r)
-            br = multiply_add(multiply_add(fall_i, u, minus_i), ui, multiply_add(g, ur, br))
-            bi = multiply_add(multiply_add(rise_i, u, begin_i), ur, multiply_add(g, ui, bi))
-            g = multiply_add(rise_r, v, begin_r)
-            cr = multiply_add(multiply_add(fall_i, v, minus_i), vi, multiply_add(g, vr, cr))
-            ci = multiply_add(multiply_add(rise_i, v, begin_i), vr, multiply_add(g, vi, ci))
-            g = multiply_add(rise_r, w, begin_r)
-            dr = multiply_add(multiply_add(fall_i, w, minus_i), wi, multiply_add(g, wr, dr))
-            di = multiply_add(multiply_add(rise_i, w, begin_i), wr, multiply_add(g, wi, di))
+            er = zero
+            ei = zero
+            fr = zero
+            fi = zero
+            gr = zero
+            gi = zero
+            hr = zero
+            hi = zero
+            for j in range(apart, num_taps):
+                h = broadcast(filters[p, j])
+                k = broadcast(filters[q, j - apart])
+                x = load(xr, n - j)
+                tr = multiply_add(h, x, tr)
+                er = multiply_add(k, x, er)
+                x = load(xi, n - j)
+                ti = multiply_add(h, x, ti)
+                ei = multiply_add(k, x, ei)
+                x = load(xr, n - j + LANES)
+                ur = multiply_add(h, x, ur)
+                fr = multiply_add(k, x, fr)
+                x = load(xi, n - j + LANES)
+                ui = multiply_add(h, x, ui)
+                fi = multiply_add(k, x, fi)
+                x = load(xr, n - j + 2 * LANES)
+                vr = multiply_add(h, x, vr)
+                gr = multiply_add(k, x, gr)
+                x = load(xi, n - j + 2 * LANES)
+                vi = multiply_add(h, x, vi)
+                gi = multiply_add(k, x, gi)
+                x = load(xr, n - j + 3 * LANES)
+                wr = multiply_add(h, x, wr)
+                hr = multiply_add(k, x, hr)
+                x = load(xi, n - j + 3 * LANES)
+                wi = multiply_add(h, x, wi)
+                hi = multiply_add(k, x, hi)
+            if paired:
+                n = start + i - lags[q]
+                for j in range(num_taps - apart, num_taps):
+                    k = broadcast(filters[q, j])
+                    er = multiply_add(k, load(xr, n - j), er)
+                    ei = multiply_add(k, load(xi, n - j), ei)
+                    fr = multiply_add(k, load(xr, n - j + LANES), fr)
+                    fi = multiply_add(k, load(xi, n - j + LANES), fi)
+                    gr = multiply_add(k, load(xr, n - j + 2 * LANES), gr)
+                    gi = multiply_add(k, load(xi, n - j + 2 * LANES), gi)
+                    hr = multiply_add(k, load(xr, n - j + 3 * LANES), hr)
+                    hi = multiply_add(k, load(xi, n - j + 3 * LANES), hi)
+            ar, ai = _weighted(re, im, dre, dim, p, t, tr, ti, ar, ai)
+            br, bi = _weighted(re, im, dre, dim, p, u, ur, ui, br, bi)
+            cr, ci = _weighted(re, im, dre, dim, p, v, vr, vi, cr, ci)
+            dr, di = _weighted(re, im, dre, dim, p, w, wr, wi, dr, di)
+            if paired:
+                ar, ai = _weighted(re, im, dre, dim, q, t, er, ei, ar, ai)
+                br, bi = _weighted(re, im, dre, dim, q, u, fr, fi, br, bi)
+                cr, ci = _weighted(re, im, dre, dim, q, v, gr, gi, cr, ci)
+                dr, di = _weighted(re, im, dre, dim, q, w, hr, hi, dr, di)
         store(yr, i, ar)
         store(yi, i, ai)
         store(yr, i + LANES, br)

@@ -18,7 +18,9 @@ class MultipathPlan:
 
     Attributes:
         by_path: Whether each path is filtered first and weighted after.
-        lags: By lag: every lag, (lag,); by path: the first lag of each filter, (path,); int64.
+        lags: By lag: every lag, (lag,); by path: the first lag of each filter, ascending,
+            (path,); int64.
+        order: By path: the path that each row of lags and filters belongs to, (path,) int64.
         filters: By path: the filters, (path, tap) float32.
         basis: By lag: what turns gains of paths into coefficients of lags, (path, lag) float64.
         latency_samples: By how much the lags were shifted to be causal.
@@ -26,11 +28,16 @@ class MultipathPlan:
     """
 
     by_path: bool
+    order: NDArray[np.int64]
     lags: NDArray[np.int64]
     filters: NDArray[np.float32]
     basis: NDArray[np.float64]
     latency_samples: int
     history_samples: int
+
+    def coefficients(self, gains: NDArray[np.complex128]) -> NDArray[np.complex128]:
+        """Return what the kernels take in place of the gains (time, path), a column per lag."""
+        return gains[:, self.order] if self.by_path else gains @ self.basis
 
 
 def plan_multipath(delays_samples: Tensor, *, held: bool) -> MultipathPlan:
@@ -44,7 +51,9 @@ def plan_multipath(delays_samples: Tensor, *, held: bool) -> MultipathPlan:
     # Fused multiply-adds per sample of the two ways, see multipath_kernel.
     by_path = num_paths * (2 * span + 6) < (4 if held else 6) * num_lags
     first_lags = lags[used.to(torch.int8).argmax(dim=1)]
+    order = torch.argsort(first_lags, stable=True)
     if by_path:
+        first_lags, filters = first_lags[order], filters[order]
         # Two paths' lags need not be neighbours in the common list: gather a path's by lag.
         places = torch.searchsorted(lags, first_lags[:, None] + torch.arange(span))
         places = places.clamp(max=num_lags - 1)
@@ -52,6 +61,7 @@ def plan_multipath(delays_samples: Tensor, *, held: bool) -> MultipathPlan:
         compact = torch.gather(filters, 1, places) * found
     return MultipathPlan(
         by_path=by_path,
+        order=order.numpy(),
         lags=(first_lags if by_path else lags).numpy(),
         filters=compact.float().numpy() if by_path else np.zeros((1, 1), np.float32),
         basis=filters.numpy(),

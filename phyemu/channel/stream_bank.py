@@ -258,10 +258,7 @@ class ReceiverBank:
         im = np.empty_like(re)
         for facts, link in zip(self._facts, self._links, strict=True):
             gains = link.realisation.gains(times_s).to(torch.complex128).numpy()
-            if not link.plan.by_path:
-                gains = gains @ link.plan.basis
-            if link.amplitude != 1:
-                gains = gains * link.amplitude
+            gains = link.plan.coefficients(gains) * link.amplitude
             re[:, facts[FIRST] : facts[LAST]] = gains.real
             im[:, facts[FIRST] : facts[LAST]] = gains.imag
         # The chunk before may still be in use; older ones are not.

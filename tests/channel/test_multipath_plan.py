@@ -14,6 +14,7 @@ from phyemu.channel.multipath_plan import plan_multipath
         ([0.3, 40.6, 90.1], True),
         ([0.3, 0.8, 1.4, 2.2, 3.1, 3.9, 4.5, 5.5], False),
         ([0.3, 60.0, 61.0, 100.2], True),
+        ([90.1, 0.3, 40.6], True),
     ],
 )
 def test_both_ways_keep_every_tap(delays: list[float], by_path: bool) -> None:
@@ -24,7 +25,8 @@ def test_both_ways_keep_every_tap(delays: list[float], by_path: bool) -> None:
     if not by_path:
         assert plan.lags.tolist() == (lags + plan.latency_samples).tolist()
         return
-    for path, first in enumerate(plan.lags.tolist()):
+    assert plan.lags.tolist() == sorted(plan.lags.tolist())
+    for row, (path, first) in enumerate(zip(plan.order.tolist(), plan.lags.tolist(), strict=True)):
         expected = dict(zip((lags + plan.latency_samples).tolist(), filters[path], strict=True))
-        for tap, value in enumerate(plan.filters[path].tolist()):
+        for tap, value in enumerate(plan.filters[row].tolist()):
             assert value == pytest.approx(float(expected.get(first + tap, 0.0)), abs=1e-7)
