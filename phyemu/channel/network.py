@@ -120,18 +120,19 @@ class ChannelNetwork:
 
         self.realisations: dict[tuple[str, str], ChannelRealisation] = {}
         variances: dict[tuple[str, str], float] = {}
-        for (sender, receiver), model in links.items():
-            if not symbol_rates_hz[sender] > 0:
-                raise ConfigError(f"symbol_rate_hz must be positive, got {symbol_rates_hz[sender]}")
-            generator = torch.Generator().manual_seed(seed_of(seed, "link", sender, receiver))
-            realisation = model.realise(symbol_rate_hz=symbol_rates_hz[sender], generator=generator)
-            self.realisations[sender, receiver] = realisation
-            variances[sender, receiver] = float(
+        for pair, model in links.items():
+            rate_hz = symbol_rates_hz[pair[0]]
+            if not rate_hz > 0:
+                raise ConfigError(f"symbol_rate_hz must be positive, got {rate_hz}")
+            generator = torch.Generator().manual_seed(seed_of(seed, "link", *pair))
+            realisation = model.realise(symbol_rate_hz=rate_hz, generator=generator)
+            self.realisations[pair] = realisation
+            variances[pair] = float(
                 noise_variance(
                     torch.tensor(realisation.snr_db, dtype=torch.float64),
-                    reference_power=powers[sender],
+                    reference_power=powers[pair[0]],
                     sample_rate_hz=sample_rate_hz,
-                    symbol_rate_hz=symbol_rates_hz[sender],
+                    symbol_rate_hz=rate_hz,
                 )
             )
         self.noise_variances: dict[str, float] = {}
@@ -142,31 +143,15 @@ class ChannelNetwork:
             noises = [variances[pair] for pair in heard if variances[pair] > 0]
             noise = stated.get(receiver, noises[0] if noises else 0.0)
             self.noise_variances[receiver] = noise
-            own = []
             for pair in heard:
                 amplitude = db_to_amplitude(gains_db.get(pair, 0.0))
                 if variances[pair] > 0:
                     amplitude *= math.sqrt(noise / variances[pair])
                 self.amplitudes[pair] = amplitude
-                oscillators = [
-                    Oscillator.of_impairments(radios[name], sign=sign)
-                    for name, sign in zip(pair, (1, -1), strict=True)
-                    if name in radios
-                ]
-                try:
-                    link = StreamLink(
-                        self.realisations[pair],
-                        sample_rate_hz=sample_rate_hz,
-                        source=self.transmitters.index(pair[0]),
-                        amplitude=amplitude,
-                        oscillators=tuple(oscillators),
-                    )
-                except ConfigError as exc:
-                    raise ConfigError(f"link {pair[0]} to {pair[1]}: {exc}") from exc
-                own.append(link)
+            own = tuple(self._link(pair, radios, sample_rate_hz) for pair in heard)
             stages.append(
                 StreamReceiver(
-                    links=tuple(own),
+                    links=own,
                     noise_variance=noise,
                     noise_seed=seed_of(seed, "node", receiver),
                     impairments=radios.get(receiver, own[0].realisation.impairments),
@@ -179,6 +164,26 @@ class ChannelNetwork:
             interval_samples=self.interval_samples,
             num_threads=num_threads,
         )
+
+    def _link(
+        self, pair: tuple[str, str], radios: Mapping[str, Impairments], sample_rate_hz: float
+    ) -> StreamLink:
+        """Return a link between two nodes, each with its oscillator where it has a radio."""
+        oscillators = tuple(
+            Oscillator.of_impairments(radios[name], sign=sign)
+            for name, sign in zip(pair, (1, -1), strict=True)
+            if name in radios
+        )
+        try:
+            return StreamLink(
+                self.realisations[pair],
+                sample_rate_hz=sample_rate_hz,
+                source=self.transmitters.index(pair[0]),
+                amplitude=self.amplitudes[pair],
+                oscillators=oscillators,
+            )
+        except ConfigError as exc:
+            raise ConfigError(f"link {pair[0]} to {pair[1]}: {exc}") from exc
 
     @property
     def latency_samples(self) -> int:
@@ -201,7 +206,7 @@ class ChannelNetwork:
 
         Raises:
             SignalError: Samples of nobody, of different lengths, not one-dimensional complex, or
-                not finite; nothing has changed then, up to blocks of 262144 samples.
+                not finite; a block of up to 262144 samples has changed nothing then.
             ConfigError: No such transmitter.
         """
         _check_names("sent", sent, self.transmitters)
