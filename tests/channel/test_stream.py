@@ -7,6 +7,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from phyemu.channel import (
@@ -96,6 +98,28 @@ def test_output_is_bit_identical_for_any_blocks_and_threads(name: str) -> None:
             done += count
         assert np.concatenate(pieces).tobytes() == whole.tobytes()
         assert stream.num_samples == len(x)
+
+
+@settings(max_examples=25)
+@given(
+    sizes=st.lists(st.integers(0, 3000), max_size=12),
+    threads=st.integers(1, 3),
+    skipped=st.integers(0, 40_000),
+)
+def test_no_division_of_the_input_changes_a_bit(
+    sizes: list[int], threads: int, skipped: int
+) -> None:
+    # Updates every 50 samples: blocks begin and end anywhere among knots, chunks and groups.
+    arguments = {**RATES, "seed": 5, "interval_s": 2.5e-6}
+    x = signal(3000)
+    whole = ChannelStream(MODELS["full"], **arguments)
+    parts = ChannelStream(MODELS["full"], **arguments, num_threads=threads)
+    for stream in (whole, parts):
+        stream.skip(skipped)
+    expected = whole.process(x)
+    cuts = np.clip(np.cumsum(sizes), 0, len(x))
+    received = [parts.process(piece) for piece in np.split(x, cuts)]
+    assert np.concatenate(received).tobytes() == expected.tobytes()
 
 
 @pytest.mark.parametrize("hold", [False, True])
