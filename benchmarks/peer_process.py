@@ -48,6 +48,7 @@ class PeerProcess:
                 text=True,
             )
         except OSError as exc:
+            self._errors.close()
             raise PeerAbsentError(f"{python}: {exc.strerror}; {remedy}") from exc
         try:
             hello = self._read()

@@ -8,7 +8,6 @@ import pytest
 
 import benchmarks.__main__ as entry
 from benchmarks.harness import Row, Table
-from benchmarks.peer_process import PeerAbsentError, PeerProcess
 from benchmarks.results import BEGIN, END, machine, update_docs, write_results
 
 ROW = Row(name="phyemu", rate=2e8, ratio=1.0, spread=0.01)
@@ -59,8 +58,3 @@ def test_our_own_docs_hold_the_markers() -> None:
 @pytest.mark.parametrize("name", [*entry.COMPARISONS, *entry.STUDIES])
 def test_every_benchmark_can_be_imported_and_run(name: str) -> None:
     assert callable(importlib.import_module(f"benchmarks.{name}").run)
-
-
-def test_a_missing_interpreter_and_a_missing_tool_say_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(PeerAbsentError, match="No such file or directory; install it"):
-        PeerProcess("with_sionna.py", python=str(tmp_path / "no-such-python"), remedy="install it")
