@@ -24,18 +24,19 @@ def load() -> tuple[str, Mapping[str, Callable[..., Work]]]:
         gains: Sequence[float],
         sigma: float,
         update_samples: int,
+        num_nodes: int = 1,
     ) -> Work:
-        """One call on a stretch of a stream; its taps per sample are there beforehand."""
+        """One call on a stretch of a stream, all nodes to all; the taps per sample are there."""
         length = max(lags) + 1
         channel = ApplyTimeChannel(num_samples, length, device="cpu")
-        sent = torch.randn(1, 1, 1, num_samples, dtype=torch.complex64)
+        sent = torch.randn(1, num_nodes, 1, num_samples, dtype=torch.complex64)
         total = num_samples + length - 1
-        steps = torch.randn(-(-total // update_samples), len(lags), dtype=torch.complex64)
-        taps = torch.zeros(len(steps), length, dtype=torch.complex64)
-        taps[:, list(lags)] = steps * torch.tensor(gains)
-        taps = taps.repeat_interleave(update_samples, dim=0)[:total].reshape(
-            1, 1, 1, 1, 1, -1, length
-        )
+        links = (1, num_nodes, 1, num_nodes, 1)
+        num_steps = -(-total // update_samples)
+        steps = torch.randn(*links, num_steps, len(lags), dtype=torch.complex64)
+        taps = torch.zeros(*links, num_steps, length, dtype=torch.complex64)
+        taps[..., list(lags)] = steps * torch.tensor(gains)
+        taps = taps.repeat_interleave(update_samples, dim=-2)[..., :total, :].contiguous()
         return lambda: channel(sent, taps, sigma**2)
 
     def time_channel(
