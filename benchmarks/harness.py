@@ -184,4 +184,6 @@ def summary_table(tables: Sequence[Table]) -> str:
 
 
 def _times(ratio: float) -> str:
+    if ratio < 0.1:
+        return f"{ratio:.2g}x"
     return f"{ratio:.0f}x" if ratio >= 100 else f"{ratio:.1f}x" if ratio >= 10 else f"{ratio:.2f}x"

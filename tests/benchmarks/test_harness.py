@@ -85,7 +85,8 @@ def test_who_is_absent_stands_in_the_table_with_the_reason() -> None:
 
 
 @pytest.mark.parametrize(
-    ("ratio", "written"), [(0.14, "0.14x"), (9.87, "9.87x"), (19.04, "19.0x"), (425.3, "425x")]
+    ("ratio", "written"),
+    [(0.0019, "0.0019x"), (0.14, "0.14x"), (9.87, "9.87x"), (19.04, "19.0x"), (425.3, "425x")],
 )
 def test_the_summary_sets_each_of_the_others_beside_ours(ratio: float, written: str) -> None:
     rows = [
