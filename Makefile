@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test lint bench wheel-check clean
+.PHONY: demo test lint bench bench-peers wheel-check clean
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV) || { apt-get update && apt-get install -y python3-venv && \
@@ -28,6 +28,13 @@ lint: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks
+
+# What make bench compares with where it is installed. Sionna comes without its dependencies, so
+# that it brings no second torch; what it needs is here already, but for importlib-resources.
+bench-peers: $(STAMP)
+	$(BIN)/python -m pip install --quiet --no-deps sionna-no-rt==2.2.0 importlib-resources==7.1.0
+	apt-get update && apt-get install -y --no-install-recommends gnuradio || \
+	  echo "no GNU Radio: apt-get install gnuradio as root, or leave it out"
 
 wheel-check: $(STAMP)
 	$(BIN)/python tests/wheel_check.py

@@ -1,154 +1,216 @@
-"""Emulation: 4 fading taps at 20 Msps with AWGN, ours beside what else is installed.
+"""Emulation: the work of `benchmarks.work`, ours beside what else is installed.
 
-The work: taps at 0, 120, 340, 900 ns (0, -3, -8, -15 dB, Rayleigh, 10 Hz Doppler), updated every
-1 ms, complex64 in and out, AWGN at 12 dB. Peers get their gains for nothing: they are drawn before.
+One core each, in CPU time; what two cores bring is a table of its own, in wall-clock time.
 """
 
-import math
-import os
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 
 import numpy as np
-import scipy.signal
 import torch
 
-from benchmarks.harness import compare, markdown_table
-from phyemu.channel import (
-    ChannelStream,
-    DelayProfile,
-    Distribution,
-    FrontEnd,
-    NoiseLevel,
-    TappedDelayLine,
+from benchmarks.by_hand import by_numpy, by_scipy, by_torch, prepare_torch_compiled
+from benchmarks.harness import Skipped, Table, best_of, compare
+from benchmarks.peer_process import PeerAbsentError, PeerProcess, gnuradio, sionna
+from benchmarks.work import (
+    DOPPLER_HZ,
+    EVERYTHING,
+    FRACTION,
+    GAINS,
+    LAGS,
+    SAMPLE_RATE_HZ,
+    SIGMA,
+    UPDATE_SAMPLES,
+    channel,
+    drawn_gains,
+    noise_samples,
+    stream,
 )
+from phyemu.channel import ChannelStream, TappedDelayLine
 
-SAMPLE_RATE_HZ = 20e6
 NUM_SAMPLES = 4_000_000
-UPDATE_SAMPLES = 20_000
-LAGS = np.rint(np.array([0, 120e-9, 340e-9, 900e-9]) * SAMPLE_RATE_HZ).astype(int)
-POWERS = 10 ** (np.array([0.0, -3.0, -8.0, -15.0]) / 10)
+# As a stream comes; what is written to a block of 2 MB need not leave the cache at once.
+BLOCK = 1 << 18
+# Two threads share a block.
+THREADED_SAMPLES = 1 << 20
+THREADED_ROUNDS = 200
+THREADED_BLOCK = 1 << 20
+ROUNDS = 7
+
+Candidates = dict[str, Callable[[], object]]
 
 
-def model(front_end: FrontEnd, *, on_grid: bool) -> TappedDelayLine:
-    """Return the channel of the work, its delays on the sample grid or between samples."""
-    grid = LAGS / SAMPLE_RATE_HZ
-    powers = POWERS / POWERS.sum()
-    profile = DelayProfile(
-        name="bench",
-        delays_s=tuple(float(delay) for delay in (grid if on_grid else grid + 13.7e-9)),
-        powers=tuple(float(power) for power in powers),
-        k_factor=(0.0,) * 4,
-    )
-    return TappedDelayLine(
-        profile=profile, noise=NoiseLevel.of_snr_db(12.0), doppler_hz=10.0, front_end=front_end
-    )
-
-
-def stream(front_end: FrontEnd, *, on_grid: bool, num_threads: int) -> ChannelStream:
-    """Return our executor of the work."""
-    return ChannelStream(
-        model(front_end, on_grid=on_grid),
-        sample_rate_hz=SAMPLE_RATE_HZ,
-        symbol_rate_hz=SAMPLE_RATE_HZ,
-        reference_power=1.0,
-        seed=1,
-        interval_s=UPDATE_SAMPLES / SAMPLE_RATE_HZ,
-        num_threads=num_threads,
-    )
-
-
-def run() -> str:
-    """Return the tables of both works."""
+def run() -> list[Table]:
+    """Return the tables: beside all peers, everything on, on two cores."""
     torch.set_num_threads(1)
-    rng = np.random.default_rng(0)
-    iq = (rng.normal(size=NUM_SAMPLES) + 1j * rng.normal(size=NUM_SAMPLES)).astype(np.complex64)
-    gains = (
-        np.sqrt(POWERS / POWERS.sum() / 2)
-        * (rng.normal(size=(NUM_SAMPLES // UPDATE_SAMPLES, 4, 2)) @ np.array([1, 1j]))
-    ).astype(np.complex64)
-    sigma = 10 ** (-12 / 20)
-    copied = np.empty_like(iq)
-    ours = stream(FrontEnd(), on_grid=True, num_threads=1)
-    both = stream(FrontEnd(), on_grid=True, num_threads=2)
-    candidates = {
-        "phyemu ChannelStream, 1 thread": lambda: ours.process(iq),
-        "phyemu ChannelStream, 2 threads": lambda: both.process(iq),
-        "torch, sum of shifted copies": lambda: by_torch(torch.from_numpy(iq), gains, sigma),
-        "numpy, sum of shifted copies": lambda: by_numpy(iq, gains, sigma, rng),
-        "SciPy oaconvolve per update": lambda: by_scipy(iq, gains, sigma, rng),
-        "copying the array (the roof)": lambda: np.copyto(copied, iq),
+    iq = noise_samples(NUM_SAMPLES)
+    loaded = channel(fraction=FRACTION, front_end=EVERYTHING)
+    long = noise_samples(THREADED_SAMPLES)
+    return [
+        work_a(iq),
+        everything_on(iq),
+        two_cores("Emulate on two cores: 4 taps on the grid, AWGN", channel(), long),
+        two_cores("Emulate on two cores: everything on", loaded, long),
+    ]
+
+
+def work_a(iq: np.ndarray) -> Table:
+    """Return ours beside everything else on taps on the sample grid."""
+    ours = stream(channel())
+    settings = {
+        "lags": LAGS,
+        "gains": drawn_gains(NUM_SAMPLES // UPDATE_SAMPLES),
+        "update_samples": UPDATE_SAMPLES,
+        "sigma": SIGMA,
     }
-    rows = compare(candidates, units=NUM_SAMPLES)
-    tables = [markdown_table("Emulate: 4 taps on the grid, AWGN", "samples", rows)]
-    full = FrontEnd(
-        cfo_hz=Distribution.constant(3e3),
-        linewidth_hz=Distribution.constant(50.0),
-        iq_gain_db=Distribution.constant(0.3),
-        iq_phase_rad=Distribution.constant(0.02),
+    out, tensor = np.empty_like(iq), torch.from_numpy(iq)
+    written = torch.from_numpy(out)
+    candidates: Candidates = {
+        "phyemu ChannelStream": in_blocks(ours, iq, BLOCK),
+        "torch, by hand, eager": lambda: by_torch(tensor, written, **settings),
+    }
+    skipped = []
+    try:
+        compiled = prepare_torch_compiled(tensor, written, **settings)
+        candidates["torch, by hand, compiled with hashed noise"] = compiled
+    except RuntimeError as exc:
+        skipped.append(Skipped(name="torch, by hand, compiled", reason=str(exc)))
+    candidates["NumPy, by hand"] = lambda: by_numpy(iq, out, **settings)
+    candidates["SciPy oaconvolve per update"] = lambda: by_scipy(iq, out, **settings)
+    units = dict.fromkeys((*candidates, "copying the array (the roof)"), float(NUM_SAMPLES))
+    with ExitStack() as stack:
+        for start, works in ((gnuradio, GNURADIO_WORKS), (sionna, SIONNA_WORKS)):
+            try:
+                peer = stack.enter_context(start())
+            except PeerAbsentError as exc:
+                skipped.append(Skipped(name=start.__name__, reason=str(exc)))
+                continue
+            add_peer(peer, works, candidates, units, skipped)
+        candidates["copying the array (the roof)"] = lambda: np.copyto(out, iq)
+        rows = compare(candidates, units=units, rounds=ROUNDS, clock=time.process_time)
+    note = f"CPU time of one core, medians of {ROUNDS} interleaved rounds."
+    title = "Emulate: 4 fading taps on the grid, AWGN"
+    return Table(title=title, unit="samples", rows=rows, skipped=skipped, note=note)
+
+
+def add_peer(
+    peer: PeerProcess,
+    works: Mapping[str, tuple[str, dict[str, object], float]],
+    candidates: Candidates,
+    units: dict[str, float],
+    skipped: list[Skipped],
+) -> None:
+    """Add what the peer can do to the candidates, and what fails to those skipped."""
+    for label, (work, settings, num_samples) in works.items():
+        name = label.format(version=peer.version)
+        candidate = peer.candidate(work, **settings)
+        try:
+            candidate()
+        except PeerAbsentError as exc:
+            skipped.append(Skipped(name=name, reason=str(exc)))
+            return
+        candidates[name], units[name] = candidate, num_samples
+
+
+_TAPS = {"lags": LAGS, "gains": GAINS, "sigma": SIGMA}
+_FADING = {**_TAPS, "doppler_rate": DOPPLER_HZ / SAMPLE_RATE_HZ}
+# Label -> work, settings, samples of a call. The slow ones get fewer samples.
+GNURADIO_WORKS: dict[str, tuple[str, dict[str, object], float]] = {
+    "GNU Radio {version} channel_model (static)": (
+        "channel_model",
+        {**_TAPS, "num_samples": 3_000_000},
+        3e6,
+    ),
+    "GNU Radio {version} selective_fading_model": (
+        "selective_fading",
+        {**_FADING, "num_samples": 300_000},
+        3e5,
+    ),
+    "GNU Radio {version} dynamic_channel_model": (
+        "dynamic_channel",
+        {**_FADING, "num_samples": 300_000},
+        3e5,
+    ),
+    "GNU Radio {version} 4 x fading_model": (
+        "flat_fading",
+        {**_FADING, "num_samples": 300_000},
+        3e5,
+    ),
+}
+SIONNA_WORKS: dict[str, tuple[str, dict[str, object], float]] = {
+    "Sionna {version} ApplyTimeChannel (taps given)": (
+        "apply",
+        {**_TAPS, "update_samples": UPDATE_SAMPLES, "num_samples": 100_000},
+        1e5,
+    ),
+    "Sionna {version} TimeChannel, TDL (blocks of 1000)": (
+        "time_channel",
+        {
+            **_TAPS,
+            "sample_rate_hz": SAMPLE_RATE_HZ,
+            "doppler_hz": DOPPLER_HZ,
+            "num_samples": 1000,
+            "batch_size": 100,
+        },
+        1e5,
+    ),
+}
+
+
+def everything_on(iq: np.ndarray) -> Table:
+    """Return our rates as the work grows; no peer does the same."""
+    streams = {
+        "phyemu: fractional delays, moving taps, CFO, phase noise, IQ imbalance": stream(
+            channel(fraction=FRACTION, front_end=EVERYTHING)
+        ),
+        "phyemu: fractional delays": stream(channel(fraction=FRACTION)),
+        "phyemu: taps on the grid, CFO, phase noise, IQ imbalance": stream(
+            channel(front_end=EVERYTHING)
+        ),
+    }
+    candidates = {name: in_blocks(executor, iq, BLOCK) for name, executor in streams.items()}
+    rows = compare(candidates, units=NUM_SAMPLES, rounds=ROUNDS, clock=time.process_time)
+    note = f"CPU time of one core, medians of {ROUNDS} interleaved rounds."
+    title = "Emulate: everything on, and parts of it"
+    return Table(title=title, unit="samples", rows=rows, note=note)
+
+
+def two_cores(title: str, model: TappedDelayLine, iq: np.ndarray) -> Table:
+    """Return what a second thread brings, beside two streams that share nothing."""
+    single, double = stream(model), stream(model, num_threads=2)
+    apart = [stream(model), stream(model)]
+    halves = np.split(iq, 2)
+
+    def both() -> None:
+        threads = [
+            threading.Thread(target=in_blocks(each, half, THREADED_BLOCK))
+            for each, half in zip(apart, halves, strict=True)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    candidates: Candidates = {
+        "phyemu, 2 threads": in_blocks(double, iq, THREADED_BLOCK),
+        "phyemu, 1 thread": in_blocks(single, iq, THREADED_BLOCK),
+        "phyemu, two streams on a thread each (the ceiling)": both,
+    }
+    rows = best_of(candidates, units=len(iq), rounds=THREADED_ROUNDS)
+    note = (
+        f"Wall-clock time, the best of {THREADED_ROUNDS} short rounds: the median would tell how "
+        "often both cores were free."
     )
-    loaded = stream(full, on_grid=False, num_threads=1)
-    loaded_both = stream(full, on_grid=False, num_threads=2)
-    candidates = {
-        "phyemu ChannelStream, 1 thread": lambda: loaded.process(iq),
-        "phyemu ChannelStream, 2 threads": lambda: loaded_both.process(iq),
-    }
-    rows = compare(candidates, units=NUM_SAMPLES)
-    title = "Emulate: fractional delays, CFO, phase noise, IQ imbalance, AWGN"
-    tables.append(markdown_table(title, "samples", rows))
-    tables.append(f"Medians of 7 interleaved rounds on {os.cpu_count()} cores.\n")
-    return "\n".join(tables)
+    return Table(title=title, unit="samples", rows=rows, note=note)
 
 
-def by_torch(iq: torch.Tensor, gains: np.ndarray, sigma: float) -> torch.Tensor:
-    """Return the work done by a careful torch user: in place, chunk by chunk."""
-    out = torch.empty_like(iq)
-    rates = torch.from_numpy(gains)
-    last = int(LAGS[-1])
-    for step in range(gains.shape[0]):
-        begin = step * UPDATE_SAMPLES
-        chunk = out[begin : begin + UPDATE_SAMPLES]
-        chunk.normal_().mul_(sigma)
-        for path, lag in enumerate(LAGS):
-            start = begin - int(lag)
-            if start >= 0:
-                chunk.addcmul_(iq[start : start + UPDATE_SAMPLES], rates[step, path])
-            else:
-                chunk[last:].addcmul_(iq[last - lag : UPDATE_SAMPLES - lag], rates[step, path])
-    return out
+def in_blocks(executor: ChannelStream, iq: np.ndarray, block: int) -> Callable[[], None]:
+    """Return a call that feeds the samples as a stream comes: block by block."""
 
+    def work() -> None:
+        for begin in range(0, len(iq), block):
+            executor.process(iq[begin : begin + block])
 
-def by_numpy(
-    iq: np.ndarray, gains: np.ndarray, sigma: float, rng: np.random.Generator
-) -> np.ndarray:
-    """Return the work done by a careful NumPy user, with the fast SFC64 generator."""
-    fast = np.random.Generator(np.random.SFC64(int(rng.integers(2**31))))
-    out = np.empty_like(iq)
-    last = int(LAGS[-1])
-    for step in range(gains.shape[0]):
-        begin = step * UPDATE_SAMPLES
-        chunk = out[begin : begin + UPDATE_SAMPLES]
-        fast.standard_normal(out=chunk.view(np.float32), dtype=np.float32)
-        chunk *= np.float32(sigma / math.sqrt(2))
-        for path, lag in enumerate(LAGS):
-            start = begin - int(lag)
-            if start >= 0:
-                chunk += gains[step, path] * iq[start : start + UPDATE_SAMPLES]
-            else:
-                chunk[last:] += gains[step, path] * iq[last - lag : UPDATE_SAMPLES - lag]
-    return out
-
-
-def by_scipy(
-    iq: np.ndarray, gains: np.ndarray, sigma: float, rng: np.random.Generator
-) -> np.ndarray:
-    """Return the work done with an overlap-add convolution per update."""
-    fast = np.random.Generator(np.random.SFC64(int(rng.integers(2**31))))
-    noise = fast.standard_normal(2 * iq.size, dtype=np.float32).view(np.complex64)
-    out = noise * np.float32(sigma / math.sqrt(2))
-    for step in range(gains.shape[0]):
-        begin = step * UPDATE_SAMPLES
-        response = np.zeros(int(LAGS[-1]) + 1, np.complex64)
-        response[LAGS] = gains[step]
-        part = scipy.signal.oaconvolve(iq[begin : begin + UPDATE_SAMPLES], response)
-        end = min(begin + part.size, iq.size)
-        out[begin:end] += part[: end - begin]
-    return out
+    return work

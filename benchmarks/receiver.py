@@ -6,13 +6,13 @@ with the same frame exists to compare the whole with.
 """
 
 import math
-import os
+import time
 
 import numpy as np
 import scipy.signal
 import torch
 
-from benchmarks.harness import compare, markdown_table
+from benchmarks.harness import Table, compare
 from phyemu.receiver import FrameReceiver, ReceivedFrame
 from phyemu.waveform import (
     FrameFormat,
@@ -32,6 +32,7 @@ SNR_DB = 15.0
 CFO_HZ = 61e3
 FORMAT = FrameFormat()
 POINTS = psk(8)
+ROUNDS = 7
 
 
 def noise(num_samples: int, rng: np.random.Generator) -> np.ndarray:
@@ -84,7 +85,7 @@ def decide_only(iq: np.ndarray, pulse: np.ndarray, begins: np.ndarray) -> np.nda
     return np.rint(angle * (POINTS.order / (2 * np.pi))).astype(np.int64) % POINTS.order
 
 
-def run() -> str:
+def run() -> list[Table]:
     """Return the tables of an idle and of a full stream."""
     torch.set_num_threads(1)
     rng = np.random.default_rng(0)
@@ -100,8 +101,10 @@ def run() -> str:
         "SciPy oaconvolve with the preamble, no CFO": lambda: correlate(idle, template),
         "copying the array (the roof)": lambda: np.copyto(copied, idle),
     }
-    rows = compare(candidates, units=IDLE_SAMPLES, rounds=5)
-    tables = [markdown_table("Receive: a stream without frames", "samples", rows)]
+    rows = compare(candidates, units=IDLE_SAMPLES, rounds=ROUNDS, clock=time.process_time)
+    note = f"CPU time of one core, medians of {ROUNDS} interleaved rounds."
+    title = "Receive: a stream without frames"
+    tables = [Table(title=title, unit="samples", rows=rows, note=note)]
     busy = frames(rng)
     received = [frame for frame in receive(busy) if frame.frame_index is not None]
     if len(received) != NUM_FRAMES:
@@ -113,8 +116,7 @@ def run() -> str:
         "NumPy, place and carrier and channel known": lambda: decide_only(busy, pulse, begins),
         "copying the samples (the roof)": lambda: np.copyto(copied[: len(busy)], busy),
     }
-    rows = compare(candidates, units=PAYLOAD_SYMBOLS * NUM_FRAMES)
+    work = PAYLOAD_SYMBOLS * NUM_FRAMES
+    rows = compare(candidates, units=work, rounds=ROUNDS, clock=time.process_time)
     title = f"Receive: frames of {PAYLOAD_SYMBOLS} symbols back to back, 8-PSK at {SNR_DB:g} dB"
-    tables.append(markdown_table(title, "symbols", rows))
-    tables.append(f"Medians of 5 and 7 rounds on {os.cpu_count()} cores, one thread.\n")
-    return "\n".join(tables)
+    return [*tables, Table(title=title, unit="symbols", rows=rows, note=note)]

@@ -13,8 +13,7 @@ from dataclasses import dataclass
 import numba
 import numpy as np
 
-from benchmarks.emulation import stream
-from phyemu.channel import Distribution, FrontEnd
+from benchmarks.work import EVERYTHING, FRACTION, channel, stream
 from phyemu.channel.counter_random import stream_keys
 from phyemu.channel.fractional_delay import interpolator_table
 from phyemu.channel.front_end_kernel import NUM_VALUES, fill_noise, finish, phase_knots, rotate
@@ -214,20 +213,14 @@ def _works(taken: dict[str, float]) -> str:
     iq = rng.standard_normal(2 * NUM_SAMPLES).astype(np.float32).view(np.complex64)
     copied = np.empty_like(iq)
     memory_ns = _each_ns(lambda: np.copyto(copied, iq))
-    full = FrontEnd(
-        cfo_hz=Distribution.constant(3e3),
-        linewidth_hz=Distribution.constant(50.0),
-        iq_gain_db=Distribution.constant(0.3),
-        iq_phase_rad=Distribution.constant(0.02),
-    )
     first = ["split into planes, finite?", "noise"]
     works = {
         "taps on the grid, AWGN": (
-            stream(FrontEnd(), on_grid=True, num_threads=1),
+            stream(channel()),
             [*first, "4 taps on the grid, moving", "add noise, merge"],
         ),
         "fractional delays, CFO, phase noise, IQ, AWGN": (
-            stream(full, on_grid=False, num_threads=1),
+            stream(channel(fraction=FRACTION, front_end=EVERYTHING)),
             [
                 *first,
                 "4 fractional paths, moving",

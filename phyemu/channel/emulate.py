@@ -1,6 +1,7 @@
 """A recording through a channel: what `phyemu emulate` does."""
 
 import math
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -167,22 +168,31 @@ def emulate_recording(
     }
     skip = stream.latency_samples
     done = 0
-    with RecordingWriter(
-        output,
-        sample_rate_hz=recording.sample_rate_hz,
-        datatype="cf32_le",
-        center_frequency_hz=recording.center_frequency_hz,
-        description=f"{recording.path.name} through the channel {model.name} (emulated)",
-        global_fields=fields,
-        force=force,
-    ) as writer:
+    with (
+        RecordingWriter(
+            output,
+            sample_rate_hz=recording.sample_rate_hz,
+            datatype="cf32_le",
+            center_frequency_hz=recording.center_frequency_hz,
+            description=f"{recording.path.name} through the channel {model.name} (emulated)",
+            global_fields=fields,
+            force=force,
+        ) as writer,
+        # Hashing and writing a block takes longer than its channel: it goes on beside the next.
+        ThreadPoolExecutor(1) as beside,
+    ):
+        written_before: Future[None] | None = None
         for block in recording.blocks(_BLOCK):
             received = stream.process(block)
             dropped = min(skip, len(received))
             skip -= dropped
-            writer.write(received[dropped:])
+            if written_before is not None:
+                written_before.result()
+            written_before = beside.submit(writer.write, received[dropped:])
             done += len(block)
             progress("emulate", done, recording.num_samples)
+        if written_before is not None:
+            written_before.result()
         # A recording shorter than the latency leaves part of the latency to drop here.
         writer.write(stream.flush()[skip:])
         for annotation in recording.annotations:

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from phyemu.channel import Awgn, load_channel, world
+from phyemu.channel import Awgn, ChannelStream, emulate, load_channel, world
 from phyemu.channel.emulate import emulate_recording, reference_level
-from phyemu.errors import ConfigError, SignalError
-from phyemu.iq import Annotation, open_recording, write_recording
+from phyemu.errors import ConfigError, RecordingError, SignalError
+from phyemu.iq import Annotation, RecordingWriter, open_recording, write_recording
 
 RATE_HZ = 20e6
 
@@ -106,3 +106,43 @@ def test_another_sample_rate_is_refused_with_the_remedy(tmp_path: Path) -> None:
         pytest.raises(ConfigError, match=r"recorded at 8 MHz.*measured at 20 MHz.*phyemu fit"),
     ):
         emulate_recording(recording, world("office-los").model, tmp_path / "rx.sigmf-meta", seed=3)
+
+
+def test_blocks_that_are_written_beside_the_next_stay_in_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(emulate, "_BLOCK", 1000)
+    iq = bursts(0.01)[:9500]
+    path = record(tmp_path / "tx.sigmf-meta", iq)
+    model = load_channel("tdl-a:20:30:5")
+    with open_recording(path) as recording:
+        reference = reference_level(recording)
+        emulation = emulate_recording(recording, model, tmp_path / "rx.sigmf-meta", seed=3)
+    stream = ChannelStream(
+        model,
+        sample_rate_hz=RATE_HZ,
+        symbol_rate_hz=RATE_HZ,
+        reference_power=reference.power,
+        seed=3,
+    )
+    at_once = np.concatenate([stream.process(iq.astype(np.complex64)), stream.flush()])
+    with open_recording(emulation.output) as received:
+        np.testing.assert_array_equal(received.read(), at_once[stream.latency_samples :])
+
+
+def test_a_failure_while_a_block_is_written_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(emulate, "_BLOCK", 1000)
+    path = record(tmp_path / "tx.sigmf-meta", bursts(0.01)[:9500])
+    whole = RecordingWriter.write
+
+    def write(writer: RecordingWriter, iq: np.ndarray) -> None:
+        if writer.num_samples > 4000:
+            raise RecordingError("disk full")
+        whole(writer, iq)
+
+    monkeypatch.setattr(RecordingWriter, "write", write)
+    with open_recording(path) as recording, pytest.raises(RecordingError, match="disk full"):
+        emulate_recording(recording, Awgn(10.0), tmp_path / "rx.sigmf-meta", seed=3)
+    assert {entry.name for entry in tmp_path.iterdir()} == {"tx.sigmf-meta", "tx.sigmf-data"}

@@ -1,0 +1,119 @@
+"""GNU Radio's channel blocks on the work; run by the interpreter that has GNU Radio.
+
+A flowgraph is source (a vector, repeated) -> channel -> head -> null sink. Building it is not
+timed; its run is, all threads on one core.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from answer import Work, answer
+
+
+def load() -> tuple[str, Mapping[str, Callable[..., Work]]]:
+    """Return GNU Radio's version and its works."""
+    import numpy as np
+    from gnuradio import analog, blocks, channels, gr
+
+    sinusoids = 8  # "a good value", says the documentation
+
+    def flowgraph(num_samples: int, connect: Callable[..., object]) -> Work:
+        rng = np.random.default_rng(0)
+        sent = rng.normal(size=1 << 18) + 1j * rng.normal(size=1 << 18)
+        sent = sent.astype(np.complex64).tolist()
+
+        def work() -> None:
+            # A top block cannot run twice; it is built in a moment.
+            top = gr.top_block()
+            source = blocks.vector_source_c(sent, True)
+            head = blocks.head(gr.sizeof_gr_complex, num_samples)
+            top.connect(connect(top, source), head, blocks.null_sink(gr.sizeof_gr_complex))
+            top.run()
+
+        return work
+
+    def with_noise(top: object, faded: object, sigma: float) -> object:
+        # GNU Radio's own fading models use this source too: it recycles a pool of samples. Its
+        # amplitude is per real dimension.
+        noise = analog.fastnoise_source_c(analog.GR_GAUSSIAN, sigma / 2**0.5, 1)
+        total = blocks.add_cc()
+        top.connect(faded, (total, 0))
+        top.connect(noise, (total, 1))
+        return total
+
+    def channel_model(
+        num_samples: int, lags: Sequence[int], gains: Sequence[float], sigma: float
+    ) -> Work:
+        taps = [0.0] * (max(lags) + 1)
+        for lag, gain in zip(lags, gains, strict=True):
+            taps[lag] = gain
+
+        def connect(top: object, source: object) -> object:
+            channel = channels.channel_model(sigma, 0.0, 1.0, taps, 1)
+            top.connect(source, channel)
+            return channel
+
+        return flowgraph(num_samples, connect)
+
+    def selective_fading(
+        num_samples: int,
+        lags: Sequence[float],
+        gains: Sequence[float],
+        sigma: float,
+        doppler_rate: float,
+    ) -> Work:
+        def connect(top: object, source: object) -> object:
+            num_taps = int(max(lags)) + 1
+            channel = channels.selective_fading_model(
+                sinusoids, doppler_rate, False, 0.0, 1, lags, gains, num_taps
+            )
+            top.connect(source, channel)
+            return with_noise(top, channel, sigma)
+
+        return flowgraph(num_samples, connect)
+
+    def dynamic_channel(
+        num_samples: int,
+        lags: Sequence[float],
+        gains: Sequence[float],
+        sigma: float,
+        doppler_rate: float,
+    ) -> Work:
+        def connect(top: object, source: object) -> object:
+            # At a sample rate of 1 Hz, the Doppler frequency is the one per sample.
+            channel = channels.dynamic_channel_model(
+                1.0, 0.0, 0.0, 0.0, 0.0, sinusoids, doppler_rate, False, 0.0,
+                lags, gains, int(max(lags)) + 1, sigma, 1,
+            )  # fmt: skip
+            top.connect(source, channel)
+            return channel
+
+        return flowgraph(num_samples, connect)
+
+    def flat_fading(
+        num_samples: int,
+        lags: Sequence[int],
+        gains: Sequence[float],
+        sigma: float,
+        doppler_rate: float,
+    ) -> Work:
+        def connect(top: object, source: object) -> object:
+            total = blocks.add_cc()
+            for path, (lag, gain) in enumerate(zip(lags, gains, strict=True)):
+                late = blocks.delay(gr.sizeof_gr_complex, lag)
+                fading = channels.fading_model(sinusoids, doppler_rate, False, 0.0, path)
+                scaled = blocks.multiply_const_cc(gain)
+                top.connect(source, late, fading, scaled, (total, path))
+            return with_noise(top, total, sigma)
+
+        return flowgraph(num_samples, connect)
+
+    return gr.version(), {
+        "channel_model": channel_model,
+        "selective_fading": selective_fading,
+        "dynamic_channel": dynamic_channel,
+        "flat_fading": flat_fading,
+    }
+
+
+if __name__ == "__main__":
+    answer(load)
