@@ -1,16 +1,16 @@
-"""`phyemu emulate`: a recording through a channel."""
+"""`phyemu emulate`: a recording, or a live stream, through a channel."""
 
 from pathlib import Path
 
 import click
 
+from .live import LiveOptions, live_options, run_live_stream
 from .options import (
     CAPTURES,
     channel_option,
     echo_json,
     force_option,
     json_option,
-    output_option,
     plot_option,
     quiet_option,
     refuse_existing,
@@ -20,7 +20,7 @@ from .progress import progress_bars
 
 
 @click.command("emulate")
-@click.argument("recording", type=CAPTURES)
+@click.argument("recording", type=CAPTURES, required=False)
 @channel_option()
 @click.option("--snr", "snr_db", type=float, metavar="DB", help="SNR in place of the channel's.")
 @click.option(
@@ -31,30 +31,47 @@ from .progress import progress_bars
     show_default=True,
     help="Time between two updates of the path gains, in seconds.",
 )
-@output_option()
+@click.option(
+    "-o", "--output", required=True, help="File to write; with --live, where the samples go."
+)
+@live_options
 @seed_option
 @plot_option
 @force_option
 @json_option
 @quiet_option
 def command(
-    recording: Path,
+    recording: Path | None,
     channel: str,
     snr_db: float | None,
     interval_s: float,
-    output: Path,
+    output: str,
+    live: LiveOptions,
     seed: int,
     plot: Path | None,
     force: bool,
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Send RECORDING (SigMF) through a channel and write what arrives to OUTPUT."""
+    """Send RECORDING (SigMF) through a channel and write what arrives to OUTPUT.
+
+    With --live there is no recording: samples come from a running program and go to another, and
+    --channel may be a list with times, such as 0s=office-nlos,10s=tgn-d:15.
+    """
+    if live.source is not None:
+        if recording is not None:
+            raise click.UsageError("give RECORDING or --live SOURCE, not both")
+        run_live_stream(live, output, channel, snr_db, interval_s, seed, as_json, quiet)
+        return
+    if recording is None:
+        raise click.UsageError("give RECORDING, or --live SOURCE for a stream")
+    live.refuse()
+    path = Path(output)
     from phyemu.channel import load_channel, with_snr
     from phyemu.channel.emulate import emulate_recording
     from phyemu.iq import open_recording
 
-    refuse_existing(output, force)
+    refuse_existing(path, force)
     if plot is not None:
         refuse_existing(plot, force)
     model = load_channel(channel)
@@ -64,7 +81,7 @@ def command(
         emulation = emulate_recording(
             source,
             model,
-            output,
+            path,
             seed=seed,
             interval_s=interval_s,
             force=force,

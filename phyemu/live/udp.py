@@ -1,0 +1,151 @@
+"""Samples in UDP datagrams, with or without GNU Radio's 64-bit sequence numbers."""
+
+import select
+import socket
+from contextlib import suppress
+
+import numpy as np
+from numpy.typing import NDArray
+
+from phyemu.errors import TransportError
+from phyemu.iq.sample_format import sample_format
+from phyemu.live.endpoint import Endpoint
+from phyemu.live.sample_bytes import decode_message, encode
+from phyemu.live.transport import InputCounts
+
+__all__ = ["UdpSink", "UdpSource"]
+
+_SEQUENCE_BYTES = 8
+_MAX_DATAGRAM_BYTES = 65536
+# What the system is asked to hold while the emulator is busy.
+_SOCKET_BUFFER_BYTES = 8 << 20
+# Datagrams that are handed on together, at most.
+_BATCH = 256
+# A datagram so far behind the last one comes from a sender that began anew, and so does one so
+# far ahead.
+_LATE = 1 << 10
+_JUMP = 1 << 32
+
+
+class UdpSource:
+    """Receives datagrams; a gap in their sequence numbers is counted, and nothing fills it."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        """Open the socket.
+
+        Raises:
+            TransportError: The address cannot be used.
+        """
+        self.counts = InputCounts(lost_messages=0 if endpoint.sequence else None)
+        self._format = sample_format(endpoint.datatype, where=endpoint.text)
+        self._sequence = endpoint.sequence
+        self._last: int | None = None
+        self._name = endpoint.text
+        self._socket, address = _open(endpoint)
+        try:
+            self._socket.bind(address)
+        except OSError as exc:
+            self._socket.close()
+            raise TransportError(f"{endpoint.text}: cannot be bound: {exc.strerror}") from exc
+        self._poll = select.poll()
+        self._poll.register(self._socket, select.POLLIN)
+
+    def receive(self, timeout_s: float) -> NDArray[np.complex64] | None:
+        """Return the samples of the datagrams that have come; they never end."""
+        parts: list[NDArray[np.complex64]] = [np.zeros(0, np.complex64)]
+        if self._poll.poll(timeout_s * 1e3):
+            with suppress(BlockingIOError):
+                while len(parts) < _BATCH:
+                    parts.append(self._accept(self._socket.recv(_MAX_DATAGRAM_BYTES)))
+        return np.concatenate(parts)
+
+    def close(self) -> None:
+        """Close the socket."""
+        self._socket.close()
+
+    def _accept(self, datagram: bytes) -> NDArray[np.complex64]:
+        if not self._sequence:
+            return decode_message(datagram, self._format, self.counts)
+        if len(datagram) < _SEQUENCE_BYTES:
+            self.counts.drop("no sequence number")
+            return np.zeros(0, np.complex64)
+        payload = memoryview(datagram)[_SEQUENCE_BYTES:]
+        number = int.from_bytes(datagram[:_SEQUENCE_BYTES], "little")
+        if self._last is not None:
+            step = number - self._last
+            if -_LATE < step <= 0:
+                self.counts.drop("late or twice", len(payload) // self._format.sample_bytes)
+                return np.zeros(0, np.complex64)
+            if self.counts.lost_messages is not None and 0 < step < _JUMP:
+                self.counts.lost_messages += step - 1
+        self._last = number
+        return decode_message(payload, self._format, self.counts)
+
+
+class UdpSink:
+    """Sends datagrams; whether anyone receives them is not known."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        """Open the socket.
+
+        Raises:
+            TransportError: The address cannot be used.
+        """
+        self.num_clipped = 0
+        self._format = sample_format(endpoint.datatype, where=endpoint.text)
+        self._sequence = endpoint.sequence
+        self._number = 0
+        self._name = endpoint.text
+        room = endpoint.payload_bytes - (_SEQUENCE_BYTES if endpoint.sequence else 0)
+        self._datagram_bytes = room - room % self._format.sample_bytes
+        self._socket, self._address = _open(endpoint)
+        self._poll = select.poll()
+        self._poll.register(self._socket, select.POLLOUT)
+
+    def send(self, iq: NDArray[np.complex64], timeout_s: float) -> int:
+        """Return the number of samples that left as whole datagrams; the last may be shorter."""
+        size = self._format.sample_bytes
+        data, num_clipped = encode(iq, self._format)
+        sent = 0
+        while sent < len(data):
+            part = data[sent : sent + self._datagram_bytes]
+            head = (self._number + 1).to_bytes(_SEQUENCE_BYTES, "little") if self._sequence else b""
+            try:
+                self._socket.sendto(head + part if head else part, self._address)
+            except BlockingIOError:
+                # The system's buffer is full: what left so far is taken, the rest comes again.
+                if sent or not self._poll.poll(timeout_s * 1e3):
+                    break
+                continue
+            except ConnectionRefusedError:
+                # Nobody listens there; a datagram is sent all the same.
+                pass
+            except OSError as exc:
+                raise TransportError(f"{self._name}: cannot be sent: {exc.strerror}") from exc
+            self._number += 1
+            sent += len(part)
+        if sent == len(data):
+            self.num_clipped += num_clipped
+        return sent // size
+
+    def finish(self, timeout_s: float) -> bool:
+        """Return True: a datagram that was taken has left."""
+        return True
+
+    def close(self) -> None:
+        """Close the socket."""
+        self._socket.close()
+
+
+def _open(endpoint: Endpoint) -> tuple[socket.socket, tuple[str, int]]:
+    try:
+        family, _, _, _, address = socket.getaddrinfo(
+            endpoint.host, endpoint.port, type=socket.SOCK_DGRAM
+        )[0]
+    except OSError as exc:
+        raise TransportError(f"{endpoint.text}: {endpoint.host} is not known: {exc}") from exc
+    opened = socket.socket(family, socket.SOCK_DGRAM)
+    opened.setblocking(False)
+    for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
+        opened.setsockopt(socket.SOL_SOCKET, option, _SOCKET_BUFFER_BYTES)
+    return opened, (str(address[0]), int(address[1]))
