@@ -108,7 +108,8 @@ def _supervise(
                 now = time.monotonic()
                 if report is not None and now >= next_report:
                     next_report = now + report_interval_s
-                    report(stream.snapshot(LiveEnd.RUNNING))
+                    if stream.has_begun:
+                        report(stream.snapshot(LiveEnd.RUNNING))
                 if now > deadline or any(
                     thread.done() and thread.exception() for thread in threads
                 ):
@@ -161,6 +162,11 @@ class _LiveStream:
         """Start the three threads."""
         return [pool.submit(work) for work in (self._receive, self._apply, self._send)]
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether a sample has come."""
+        return self._meter.num_received > 0
+
     def snapshot(self, ended_by: LiveEnd) -> LiveStatistics:
         """Return how it goes."""
         return self._meter.snapshot(
@@ -206,18 +212,17 @@ class _LiveStream:
             self._outgoing.close()
 
     def _apply_all(self) -> None:
-        last_arrival_s = time.monotonic()
         if self._lead:
             silence = np.zeros(self._lead, np.complex64)
-            self._put(self._outgoing, LiveBlock(silence, last_arrival_s))
+            self._put(self._outgoing, LiveBlock(silence, time.monotonic()))
         while (blocks := self._incoming.take(_BLOCK_SAMPLES, _POLL_S)) is not None:
             if self.abort.is_set():
                 return
             if blocks:
-                last_arrival_s = blocks[-1].arrival_s
                 out = self._channel.process(_joined(blocks))
                 self._put(self._outgoing, LiveBlock(out, blocks[0].arrival_s))
-        self._put(self._outgoing, LiveBlock(self._channel.flush(), last_arrival_s))
+        # The end itself has just arrived, however long ago the last sample did.
+        self._put(self._outgoing, LiveBlock(self._channel.flush(), time.monotonic()))
 
     def _put(self, queue: BlockQueue, block: LiveBlock) -> bool:
         while not queue.put(block, _POLL_S):

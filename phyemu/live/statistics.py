@@ -49,7 +49,8 @@ class LiveStatistics:
         silenced_samples: Bad samples of a byte stream that became zeros.
         lost_messages: Messages that never came; None: the transport does not tell.
         num_clipped: Samples that the sink's format had to clip.
-        num_stalls: How often the pace was lost by more than 0.1 s.
+        num_stalls: With `pace`: how often the stream had a break of more than 0.1 s, whether nothing
+            came or the sink did not take it.
         unsent_samples: Samples left behind because the sink did not take them.
         ended_by: Why it ended.
     """
@@ -85,7 +86,7 @@ class LiveStatistics:
         if self.num_clipped:
             parts.append(f"{self.num_clipped} clipped")
         if self.num_stalls:
-            parts.append(f"{self.num_stalls} times out of pace")
+            parts.append(f"{self.num_stalls} pauses")
         if self.unsent_samples:
             parts.append(f"{self.unsent_samples} not taken by the sink")
         if self.ended_by is not LiveEnd.RUNNING:
@@ -119,7 +120,7 @@ class LiveMeter:
         num_received: Samples that came in.
         num_sent: Samples that the sink took.
         energy: Sum of the power of all samples that came in.
-        num_stalls: How often the pace was lost.
+        num_stalls: Breaks of the pace.
         unsent_samples: Samples left behind.
     """
 

@@ -83,7 +83,7 @@ class UdpSource:
 
 
 class UdpSink:
-    """Sends datagrams; whether anyone receives them is not known."""
+    """Sends datagrams of one size, the last one excepted; whether they arrive is not known."""
 
     def __init__(self, endpoint: Endpoint) -> None:
         """Open the socket.
@@ -98,43 +98,48 @@ class UdpSink:
         self._name = endpoint.text
         room = endpoint.payload_bytes - (_SEQUENCE_BYTES if endpoint.sequence else 0)
         self._datagram_bytes = room - room % self._format.sample_bytes
+        self._rest = memoryview(b"")
         self._socket, self._address = _open(endpoint)
         self._poll = select.poll()
         self._poll.register(self._socket, select.POLLOUT)
 
     def send(self, iq: NDArray[np.complex64], timeout_s: float) -> int:
-        """Return the number of samples that left as whole datagrams; the last may be shorter."""
-        size = self._format.sample_bytes
+        """Return the number of samples taken: all, once those before them fill no datagram."""
+        if not self._send_rest(self._datagram_bytes, timeout_s):
+            return 0
         data, num_clipped = encode(iq, self._format)
-        sent = 0
-        while sent < len(data):
-            part = data[sent : sent + self._datagram_bytes]
-            head = (self._number + 1).to_bytes(_SEQUENCE_BYTES, "little") if self._sequence else b""
-            try:
-                self._socket.sendto(head + part if head else part, self._address)
-            except BlockingIOError:
-                # The system's buffer is full: what left so far is taken, the rest comes again.
-                if sent or not self._poll.poll(timeout_s * 1e3):
-                    break
-                continue
-            except ConnectionRefusedError:
-                # Nobody listens there; a datagram is sent all the same.
-                pass
-            except OSError as exc:
-                raise TransportError(f"{self._name}: cannot be sent: {exc.strerror}") from exc
-            self._number += 1
-            sent += len(part)
-        if sent == len(data):
-            self.num_clipped += num_clipped
-        return sent // size
+        self.num_clipped += num_clipped
+        self._rest = memoryview(bytes(self._rest) + data) if len(self._rest) else data
+        self._send_rest(self._datagram_bytes, timeout_s)
+        return len(iq)
 
     def finish(self, timeout_s: float) -> bool:
-        """Return True: a datagram that was taken has left."""
-        return True
+        """Return whether everything has left, the last datagram as short as it is."""
+        return self._send_rest(1, timeout_s)
 
     def close(self) -> None:
         """Close the socket."""
         self._socket.close()
+
+    def _send_rest(self, least_bytes: int, timeout_s: float) -> bool:
+        """Send datagrams while they have at least so many bytes; return whether all are out."""
+        while len(self._rest) >= least_bytes:
+            part = self._rest[: self._datagram_bytes]
+            head = (self._number + 1).to_bytes(_SEQUENCE_BYTES, "little") if self._sequence else b""
+            try:
+                self._socket.sendto(head + part if head else part, self._address)
+            except BlockingIOError:
+                if not self._poll.poll(timeout_s * 1e3):
+                    return False
+                continue
+            except ConnectionRefusedError:
+                # Nobody listened to the one before; this one is sent when it is tried again.
+                continue
+            except OSError as exc:
+                raise TransportError(f"{self._name}: cannot be sent: {exc.strerror}") from exc
+            self._number += 1
+            self._rest = self._rest[len(part) :]
+        return True
 
 
 def _open(endpoint: Endpoint) -> tuple[socket.socket, tuple[str, int]]:

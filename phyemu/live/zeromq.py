@@ -30,6 +30,8 @@ _HIGH_WATER_MARK = 16
 _CUT_OFF_BYTES = 2 * MAX_MESSAGE_BYTES
 # What was sent may take so long to leave once the stream has ended [ms].
 _LINGER_MS = 10_000
+# How often a peer that is not there yet is looked for [ms].
+_RECONNECT_MS = 20
 _COUNT_BYTES = 4
 
 
@@ -86,6 +88,9 @@ class ZmqSource:
         self._requested = False
         if len(frames) > 1:
             self.counts.drop("several parts")
+            return np.zeros(0, np.complex64)
+        if self._requests and not len(frames[0]):
+            # GNU Radio's way to say that it has none at the moment.
             return np.zeros(0, np.complex64)
         return decode_message(frames[0].buffer, self._format, self.counts)
 
@@ -180,6 +185,7 @@ def _open(zmq: Any, kind: int, endpoint: Endpoint) -> "tuple[zmq.Context[Any], z
         socket.setsockopt(zmq.SNDHWM, _HIGH_WATER_MARK)
         socket.setsockopt(zmq.RCVHWM, _HIGH_WATER_MARK)
         socket.setsockopt(zmq.MAXMSGSIZE, _CUT_OFF_BYTES)
+        socket.setsockopt(zmq.RECONNECT_IVL, _RECONNECT_MS)
         if kind == zmq.XPUB:
             socket.setsockopt(zmq.XPUB_NODROP, 1)
         if endpoint.binds:
