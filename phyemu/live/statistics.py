@@ -49,8 +49,8 @@ class LiveStatistics:
         silenced_samples: Bad samples of a byte stream that became zeros.
         lost_messages: Messages that never came; None: the transport does not tell.
         num_clipped: Samples that the sink's format had to clip.
-        num_stalls: With `pace`: how often the stream had a break of more than 0.1 s, whether nothing
-            came or the sink did not take it.
+        num_stalls: Breaks of more than 0.1 s in a paced stream: nothing came, or the sink took
+            nothing.
         unsent_samples: Samples left behind because the sink did not take them.
         ended_by: Why it ended.
     """

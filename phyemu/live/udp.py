@@ -13,7 +13,7 @@ from phyemu.live.endpoint import Endpoint
 from phyemu.live.sample_bytes import decode_message, encode
 from phyemu.live.transport import InputCounts
 
-__all__ = ["UdpSink", "UdpSource"]
+__all__ = ["DatagramSequence", "UdpSink", "UdpSource"]
 
 _SEQUENCE_BYTES = 8
 _MAX_DATAGRAM_BYTES = 65536
@@ -38,9 +38,7 @@ class UdpSource:
         """
         self.counts = InputCounts(lost_messages=0 if endpoint.sequence else None)
         self._format = sample_format(endpoint.datatype, where=endpoint.text)
-        self._sequence = endpoint.sequence
-        self._last: int | None = None
-        self._name = endpoint.text
+        self._sequence = DatagramSequence() if endpoint.sequence else None
         self._socket, address = _open(endpoint)
         try:
             self._socket.bind(address)
@@ -64,22 +62,40 @@ class UdpSource:
         self._socket.close()
 
     def _accept(self, datagram: bytes) -> NDArray[np.complex64]:
-        if not self._sequence:
+        if self._sequence is None:
             return decode_message(datagram, self._format, self.counts)
         if len(datagram) < _SEQUENCE_BYTES:
             self.counts.drop("no sequence number")
             return np.zeros(0, np.complex64)
         payload = memoryview(datagram)[_SEQUENCE_BYTES:]
-        number = int.from_bytes(datagram[:_SEQUENCE_BYTES], "little")
-        if self._last is not None:
-            step = number - self._last
-            if -_LATE < step <= 0:
-                self.counts.drop("late or twice", len(payload) // self._format.sample_bytes)
-                return np.zeros(0, np.complex64)
-            if self.counts.lost_messages is not None and 0 < step < _JUMP:
-                self.counts.lost_messages += step - 1
+        is_new = self._sequence.accept(int.from_bytes(datagram[:_SEQUENCE_BYTES], "little"))
+        self.counts.lost_messages = self._sequence.num_lost
+        if is_new:
+            return decode_message(payload, self._format, self.counts)
+        self.counts.drop("late or twice", len(payload) // self._format.sample_bytes)
+        return np.zeros(0, np.complex64)
+
+
+class DatagramSequence:
+    """Follows the numbers of datagrams.
+
+    Attributes:
+        num_lost: Numbers that were left out, those that came late included.
+    """
+
+    def __init__(self) -> None:
+        self._last: int | None = None
+        self.num_lost = 0
+
+    def accept(self, number: int) -> bool:
+        """Return whether the datagram is newer than those before it, or of a new sender."""
+        step = 1 if self._last is None else number - self._last
+        if -_LATE < step <= 0:
+            return False
+        if 0 < step < _JUMP:
+            self.num_lost += step - 1
         self._last = number
-        return decode_message(payload, self._format, self.counts)
+        return True
 
 
 class UdpSink:
