@@ -15,7 +15,7 @@ from .options import FREQUENCY, echo_json, refuse_given
 if TYPE_CHECKING:
     from phyemu.live import LiveStatistics
 
-__all__ = ["LiveOptions", "live_options", "run_live_stream"]
+__all__ = ["LiveOptions", "live_options", "run_live_stream", "terminated_like_interrupted"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -144,7 +144,7 @@ def run_live_stream(
                 err=True,
             )
     with (
-        _terminated_like_interrupted(),
+        terminated_like_interrupted(),
         open_source(ends[0]) as samples,
         open_sink(ends[1]) as sink,
     ):
@@ -172,7 +172,7 @@ def _show(statistics: "LiveStatistics") -> None:
 
 
 @contextmanager
-def _terminated_like_interrupted() -> Iterator[None]:
+def terminated_like_interrupted() -> Iterator[None]:
     """End on SIGTERM as on Ctrl-C: cleanly."""
 
     def interrupt(_signal: int, _frame: FrameType | None) -> None:

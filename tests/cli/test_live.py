@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -11,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from phyemu_cli.live import terminated_like_interrupted
 from phyemu_cli.main import main
 
 from phyemu.iq import open_recording, write_recording
@@ -60,9 +62,8 @@ def test_a_pipe_gives_the_samples_of_phyemu_emulate(
     assert b"ended: end" in result.stderr
 
 
-@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
 def test_ctrl_c_ends_cleanly_with_everything_flushed(
-    source: tuple[Path, bytes], expected: bytes, stop: signal.Signals
+    source: tuple[Path, bytes], expected: bytes
 ) -> None:
     arguments = "emulate --live - --channel tgn-b:15 --seed 4 --rate 20M -o - --quiet"
     with subprocess.Popen(
@@ -78,11 +79,18 @@ def test_ctrl_c_ends_cleanly_with_everything_flushed(
         process.stdin.flush()
         # All but the channel's latency has passed; the input stays open.
         received = process.stdout.read(len(expected) - 8 * 100)
-        process.send_signal(stop)
+        process.send_signal(signal.SIGINT)
         received += process.stdout.read()
         assert process.wait(timeout=60) == 0
         assert received == expected
         assert b"ended: interrupted" in process.stderr.read()
+
+
+def test_sigterm_ends_as_ctrl_c_does() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(KeyboardInterrupt), terminated_like_interrupted():
+        signal.raise_signal(signal.SIGTERM)
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_named_pipes_and_json(source: tuple[Path, bytes], expected: bytes, tmp_path: Path) -> None:
@@ -147,3 +155,15 @@ def test_a_bad_end_is_one_line() -> None:
     result = CliRunner().invoke(main, [*arguments, "-o", "-"])
     assert result.exit_code == 1
     assert "its counterpart is zmq+pull" in result.stderr
+
+
+def test_an_end_that_others_can_reach_is_announced(tmp_path: Path) -> None:
+    # The other end cannot be opened, so that nothing is listened to for long.
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    arguments = ["emulate", "--live", f"udp://*:{port}", "--channel", "awgn:3", "--rate", "20M"]
+    result = CliRunner().invoke(main, [*arguments, "-o", f"fifo:{tmp_path / 'no' / 'folder'}"])
+    assert result.exit_code == 1
+    assert "open to other machines" in result.stderr
+    assert "cannot be made" in result.stderr

@@ -1,0 +1,161 @@
+"""`python -m benchmarks.live soak GB` and `... gnuradio MSAMPLES`: live streams under load.
+
+The soak pushes bytes through `phyemu emulate --live - -o -`, compares every sample that comes back
+with the channel applied here, and follows the emulator's memory. The other measures the rate
+between two flowgraphs of GNU Radio, with the emulator between them and without. The machine should
+have nothing else to do; the load is printed.
+"""
+
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from phyemu.channel import ChannelStream, load_channel
+
+PHYEMU = [sys.executable, "-c", "from phyemu_cli.main import main; main()"]
+PEER = Path(__file__).parents[1] / "tests" / "live" / "gnuradio_peer.py"
+CHANNEL = "tgn-d:15"
+RATE_HZ = 20e6
+BLOCK = 1 << 20
+PORTS = (5655, 5656)
+# From the sender's socket to the receiver's: with the emulator between them.
+LINKS = {
+    "PUSH/PULL": ("push", "pull", "push", "pull"),
+    "PUB/SUB": ("pub", "sub", "pub", "sub"),
+    "REP/REQ": ("rep", "req", "rep", "req"),
+}
+
+
+def noise(num_samples: int) -> NDArray[np.complex64]:
+    """Return complex noise, -17 dBFS."""
+    parts = np.random.default_rng(1).standard_normal((num_samples, 2), np.float32)
+    return (parts * np.float32(0.1)).view(np.complex64)[:, 0]
+
+
+def resident_mib(process_id: int) -> float:
+    """Return the memory of a process that is in use [MiB]."""
+    for line in Path(f"/proc/{process_id}/status").read_text().splitlines():
+        if line.startswith("VmRSS"):
+            return int(line.split()[1]) / 1024
+    return 0.0
+
+
+def soak(num_gigabytes: float) -> None:
+    """Push so many gigabytes through the emulator's pipes."""
+    block = noise(BLOCK)
+    num_blocks = round(num_gigabytes * 1e9 / block.nbytes)
+    arguments = f"emulate --live - -o - --channel {CHANNEL} --rate 20M --seed 1".split()
+    process = subprocess.Popen(
+        [*PHYEMU, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=sys.stderr
+    )
+    stdin, stdout = process.stdin, process.stdout
+    if stdin is None or stdout is None:
+        raise RuntimeError("the emulator has no pipes")
+
+    def feed() -> None:
+        data = block.tobytes()
+        for _ in range(num_blocks):
+            stdin.write(data)
+        stdin.close()
+
+    feeder = threading.Thread(target=feed)
+    own = ChannelStream(
+        load_channel(CHANNEL),
+        sample_rate_hz=RATE_HZ,
+        symbol_rate_hz=RATE_HZ,
+        reference_power=1.0,
+        seed=1,
+    )
+    expected = own.process(block)[own.latency_samples :]
+    memory: list[float] = []
+    feeder.start()
+    begun = None
+    differing = 0
+    num_samples = 0
+    for index in range(num_blocks):
+        part = np.frombuffer(stdout.read(expected.nbytes), np.complex64)
+        begun = begun or time.monotonic()
+        num_samples += len(part)
+        differing += int(np.count_nonzero(part != expected[: len(part)]))
+        expected = own.process(block) if index + 1 < num_blocks else own.flush()
+        memory.append(resident_mib(process.pid))
+    part = np.frombuffer(stdout.read(), np.complex64)
+    num_samples += len(part)
+    differing += int(np.count_nonzero(part != expected[: len(part)]))
+    duration_s = time.monotonic() - (begun or 0)
+    feeder.join()
+    code = process.wait()
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    processor_s = used.ru_utime + used.ru_stime
+    settled = memory[len(memory) // 10 :]
+    print(
+        f"{num_blocks * block.nbytes / 1e9:.2f} GB in {duration_s:.1f} s "
+        f"({num_samples / duration_s / 1e6:.1f} Msps), exit code {code}, {processor_s:.1f} s of "
+        f"processor time: "
+        f"{num_blocks * BLOCK} samples in, {num_samples} out, {differing} differ; memory "
+        f"{settled[0]:.1f} MiB after a tenth, {max(settled):.1f} at most, {memory[-1]:.1f} at the "
+        f"end; load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"
+    )
+
+
+def gnuradio(num_megasamples: float) -> None:
+    """Measure the rate from flowgraph to flowgraph, with the emulator and without."""
+    num_samples = round(num_megasamples * 1e6)
+    with tempfile.NamedTemporaryFile(suffix=".cf32") as file:
+        for begin in range(0, num_samples, BLOCK):
+            noise(min(BLOCK, num_samples - begin)).tofile(file)
+        file.flush()
+        for name, (sends, pulls, pushes, receives) in LINKS.items():
+            direct = _between(file.name, num_samples, sends, receives, None)
+            arguments = (
+                f"emulate --live zmq+{pulls}://:{PORTS[0]} -o zmq+{pushes}://:{PORTS[1]} "
+                f"--rate 20M --channel {CHANNEL} --quiet --duration {num_samples / RATE_HZ}"
+            )
+            through = _between(file.name, num_samples, sends, receives, arguments.split())
+            print(
+                f"{name}: {direct:.1f} Msps from flowgraph to flowgraph, {through:.1f} through the "
+                f"emulator; load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores",
+                flush=True,
+            )
+
+
+def _between(
+    path: str, num_samples: int, sends: str, receives: str, emulator: list[str] | None
+) -> float:
+    """Return the rate at the receiver [Msps], from its first sample on."""
+    peer = ["/usr/bin/python3", str(PEER)]
+    ports = (PORTS[0], PORTS[0]) if emulator is None else PORTS
+    processes = []
+    if emulator is not None:
+        processes.append(subprocess.Popen([*PHYEMU, *emulator]))
+        time.sleep(6)
+    receiver = subprocess.Popen(
+        [*peer, "receive", receives, str(ports[1]), "/dev/null", str(num_samples)],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    time.sleep(2)
+    sender = subprocess.Popen(
+        [*peer, "send", sends, str(ports[0]), path], stdout=subprocess.DEVNULL
+    )
+    try:
+        output, _ = receiver.communicate(timeout=120)
+    finally:
+        for process in (receiver, sender):
+            process.kill()
+            process.wait()
+    for process in processes:
+        process.wait(timeout=30)
+    return num_samples / float(output.split()[-1]) / 1e6
+
+
+if __name__ == "__main__":
+    {"soak": soak, "gnuradio": gnuradio}[sys.argv[1]](float(sys.argv[2]))
