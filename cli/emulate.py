@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from .live import LiveOptions, live_options, run_live_stream
+from .live import output_and_live_options
 from .options import (
     CAPTURES,
     channel_option,
@@ -31,10 +31,7 @@ from .progress import progress_bars
     show_default=True,
     help="Time between two updates of the path gains, in seconds.",
 )
-@click.option(
-    "-o", "--output", required=True, help="File to write; with --live, where the samples go."
-)
-@live_options
+@output_and_live_options
 @seed_option
 @plot_option
 @force_option
@@ -45,8 +42,7 @@ def command(
     channel: str,
     snr_db: float | None,
     interval_s: float,
-    output: str,
-    live: LiveOptions,
+    output: Path,
     seed: int,
     plot: Path | None,
     force: bool,
@@ -58,20 +54,13 @@ def command(
     With --live there is no recording: samples come from a running program and go to another, and
     --channel may be a list with times, such as 0s=office-nlos,10s=tgn-d:15.
     """
-    if live.source is not None:
-        if recording is not None:
-            raise click.UsageError("give RECORDING or --live SOURCE, not both")
-        run_live_stream(live, output, channel, snr_db, interval_s, seed, as_json, quiet)
-        return
     if recording is None:
         raise click.UsageError("give RECORDING, or --live SOURCE for a stream")
-    live.refuse()
-    path = Path(output)
     from phyemu.channel import load_channel, with_snr
     from phyemu.channel.emulate import emulate_recording
     from phyemu.iq import open_recording
 
-    refuse_existing(path, force)
+    refuse_existing(output, force)
     if plot is not None:
         refuse_existing(plot, force)
     model = load_channel(channel)
@@ -81,7 +70,7 @@ def command(
         emulation = emulate_recording(
             source,
             model,
-            path,
+            output,
             seed=seed,
             interval_s=interval_s,
             force=force,

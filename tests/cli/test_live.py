@@ -147,7 +147,7 @@ def test_live_options_with_a_recording_are_usage_errors(source: tuple[Path, byte
     assert "only with --live" in result.stderr
     result = CliRunner().invoke(main, [*arguments, "--live", "-"])
     assert result.exit_code == 2
-    assert "not both" in result.stderr
+    assert "recording: not with --live" in result.stderr
 
 
 def test_a_bad_end_is_one_line() -> None:
