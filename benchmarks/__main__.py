@@ -19,7 +19,7 @@ COMPARISONS = (
     "training",
 )
 # Run only when named: statistics over many repetitions, which take minutes.
-STUDIES: tuple[str, ...] = ()
+STUDIES: tuple[str, ...] = ("live",)
 
 
 def main(names: list[str]) -> None:

@@ -79,7 +79,7 @@ class SampleFramer:
 def encode(iq: NDArray[np.complex64], sample_format: SampleFormat) -> tuple[memoryview, int]:
     """Return the bytes of samples, and how many had to be clipped to fit."""
     stored, num_clipped = sample_format.encode(np.ascontiguousarray(iq))
-    return memoryview(np.ascontiguousarray(stored).reshape(-1).view(np.uint8)), num_clipped
+    return np.ascontiguousarray(stored).reshape(-1).view(np.uint8).data, num_clipped
 
 
 def is_clean(iq: NDArray[np.complex64]) -> bool:

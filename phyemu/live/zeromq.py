@@ -74,6 +74,8 @@ class ZmqSource:
         self._context, self._socket = _open(self._zmq, kinds[endpoint.kind], endpoint)
         if endpoint.kind is EndpointKind.ZMQ_SUB:
             self._socket.subscribe(b"")
+        # Told when a peer goes away, who takes the request that waits for an answer along.
+        self._monitor = self._socket.get_monitor_socket(self._zmq.EVENT_DISCONNECTED)
 
     def receive(self, timeout_s: float) -> NDArray[np.complex64] | None:
         """Return the samples of the next message; a ZeroMQ stream has no end."""
@@ -83,6 +85,9 @@ class ZmqSource:
             self._socket.send(_MESSAGE_SAMPLES.to_bytes(_COUNT_BYTES, "little"))
             self._requested = True
         if not self._socket.poll(_ms(timeout_s), self._zmq.POLLIN):
+            while self._monitor.poll(0):
+                self._monitor.recv_multipart()
+                self._requested = False
             return np.zeros(0, np.complex64)
         frames = self._socket.recv_multipart(copy=False)
         self._requested = False
@@ -96,6 +101,9 @@ class ZmqSource:
 
     def close(self) -> None:
         """Close the socket."""
+        if not self._socket.closed:
+            self._socket.disable_monitor()
+        self._monitor.close(linger=0)
         self._socket.close(linger=0)
         self._context.term()
 
@@ -186,6 +194,8 @@ def _open(zmq: Any, kind: int, endpoint: Endpoint) -> "tuple[zmq.Context[Any], z
         socket.setsockopt(zmq.RCVHWM, _HIGH_WATER_MARK)
         socket.setsockopt(zmq.MAXMSGSIZE, _CUT_OFF_BYTES)
         socket.setsockopt(zmq.RECONNECT_IVL, _RECONNECT_MS)
+        if kind == zmq.REQ:
+            socket.setsockopt(zmq.REQ_RELAXED, 1)
         if kind == zmq.XPUB:
             socket.setsockopt(zmq.XPUB_NODROP, 1)
         if endpoint.binds:

@@ -166,6 +166,28 @@ def test_req_asks_once_for_each_message_and_names_a_number(
         assert not source.counts.dropped
 
 
+def test_a_peer_that_begins_anew_is_asked_anew(
+    peers: Peers, free_port: Callable[[], int], iq: Samples
+) -> None:
+    port = free_port()
+    with open_source(parse_endpoint(f"zmq+req://:{port}", Role.SOURCE)) as source:
+        for samples in (iq[:10], iq[10:20]):
+            peer = peers.socket(zmq.REP)
+            peer.bind(f"tcp://127.0.0.1:{port}")
+            source.receive(0.2)
+            for _ in range(100):
+                if peer.poll(0):
+                    break
+                source.receive(0.05)
+            peer.recv()
+            peer.send(samples.tobytes())
+            assert np.array_equal(received(source), samples)
+            source.receive(0.05)  # asks for more, and gets no answer
+            assert peer.poll(5000)
+            peer.recv()
+            peer.close(linger=0)
+
+
 def test_push_waits_for_somebody_and_loses_nothing(
     peers: Peers, free_port: Callable[[], int], iq: Samples
 ) -> None:
