@@ -12,6 +12,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -131,7 +132,7 @@ def soak(num_gigabytes: float) -> str:
     )
 
 
-def gnuradio(num_samples: int) -> str:
+def gnuradio(num_samples: int, links: Iterable[str] = tuple(LINKS)) -> str:
     """Measure the rate from flowgraph to flowgraph, with the emulator and without."""
     rows = [
         "| sockets | direct, Msamples/s | through the emulator | load |",
@@ -141,7 +142,8 @@ def gnuradio(num_samples: int) -> str:
         for begin in range(0, num_samples, BLOCK):
             noise(min(BLOCK, num_samples - begin)).tofile(file)
         file.flush()
-        for name, (sends, pulls, pushes, receives) in LINKS.items():
+        for name in links:
+            sends, pulls, pushes, receives = LINKS[name]
             arguments = (
                 f"emulate --live zmq+{pulls}://:{PORTS[0]} -o zmq+{pushes}://:{PORTS[1]} "
                 f"--rate 20M --channel {CHANNEL} --quiet --duration {num_samples / RATE_HZ}"
@@ -169,13 +171,14 @@ def _between(
     processes = []
     if emulator is not None:
         processes.append(subprocess.Popen([*PHYEMU, *emulator], stdout=subprocess.DEVNULL))
-        time.sleep(6)
+        # A publisher does not wait for the emulator to start.
+        time.sleep(6 if sends == "pub" else 0)
     receiver = subprocess.Popen(
         [*peer, "receive", receives, str(ports[1]), "/dev/null", str(num_samples)],
         stdout=subprocess.PIPE,
         text=True,
     )
-    time.sleep(2)
+    time.sleep(2 if sends == "pub" else 0)
     sender = subprocess.Popen(
         [*peer, "send", sends, str(ports[0]), path], stdout=subprocess.DEVNULL
     )
