@@ -28,8 +28,8 @@ BLOCK = 1 << 20
 PORTS = (5655, 5656)
 # From the sender's socket to the receiver's: with the emulator between them.
 SOAK_GIGABYTES = 2.0
-NUM_SAMPLES = 20_000_000
-ROUNDS = 3
+NUM_SAMPLES = 10_000_000
+ROUNDS = 2
 LINKS = {
     "PUSH/PULL": ("push", "pull", "push", "pull"),
     "PUB/SUB": ("pub", "sub", "pub", "sub"),
