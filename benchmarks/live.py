@@ -16,6 +16,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from phyemu.channel import ChannelStream, load_channel
@@ -84,6 +85,7 @@ def soak(num_gigabytes: float) -> str:
         stdin.close()
 
     feeder = threading.Thread(target=feed)
+    torch.set_num_threads(1)
     own = ChannelStream(
         load_channel(CHANNEL),
         sample_rate_hz=RATE_HZ,

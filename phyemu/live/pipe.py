@@ -103,7 +103,8 @@ class PipeSink:
     def _prepare(self, descriptor: int) -> None:
         _widen(descriptor)
         self._poll.register(descriptor, select.POLLOUT)
-        blocking = os.get_blocking(descriptor) and not stat.S_ISREG(os.fstat(descriptor).st_mode)
+        mode = os.fstat(descriptor).st_mode
+        blocking = os.get_blocking(descriptor) and (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode))
         self._most = _SAFE_WRITE_BYTES if blocking else 1 << 30
 
     def _opened(self, deadline_s: float) -> bool:

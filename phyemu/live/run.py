@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from phyemu.errors import ConfigError
@@ -206,9 +207,14 @@ class _LiveStream:
             last_s = time.monotonic()
 
     def _apply(self) -> None:
+        # Path gains are small work, for which torch would wake and await all its threads: where
+        # the processor has other work, that takes a hundred times as long as the gains.
+        num_threads = torch.get_num_threads()
+        torch.set_num_threads(1)
         try:
             self._apply_all()
         finally:
+            torch.set_num_threads(num_threads)
             self._outgoing.close()
 
     def _apply_all(self) -> None:

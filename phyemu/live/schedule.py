@@ -16,6 +16,9 @@ from phyemu.errors import ConfigError
 __all__ = ["ScheduledChannel", "ScheduledModel", "parse_schedule"]
 
 _UNITS = {"ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0}
+# The kernels are compiled for arrays that may be written to and for those that may not, such as the
+# bytes of a message.
+_SILENCE = (np.zeros(1, np.complex64), np.frombuffer(bytes(8), np.complex64))
 _START = re.compile(r"(?:^|,)\s*(\d+(?:\.\d+)?|\.\d+)(ms|s|min|h)=")
 
 
@@ -111,7 +114,9 @@ class ScheduledChannel:
                 seed=seed + index,
                 interval_s=interval_s,
             )
-            draw().process(np.zeros(1, np.complex64))
+            rehearsal = draw()
+            for silence in _SILENCE:
+                rehearsal.process(silence)
             self._streams.append(draw())
         self._ends: list[float] = [
             float(round(part.start_s * sample_rate_hz)) for part in schedule[1:]

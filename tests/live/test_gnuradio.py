@@ -22,6 +22,8 @@ from phyemu.live import (
     run_live,
 )
 
+pytest.importorskip("zmq", reason="pyzmq is not installed: pip install 'phyemu[live]'")
+
 Samples = NDArray[np.complex64]
 PEER = Path(__file__).with_name("gnuradio_peer.py")
 SYSTEM_PYTHON = "/usr/bin/python3"
