@@ -1,4 +1,4 @@
-"""`phyemu emulate`: a recording through a channel, or recordings through a network."""
+"""`phyemu emulate`: recordings through a channel or a network, or a live stream."""
 
 from contextlib import ExitStack
 from pathlib import Path
@@ -6,13 +6,13 @@ from typing import Any
 
 import click
 
+from .live import output_and_live_options
 from .options import (
     CAPTURES,
     channel_option,
     echo_json,
     force_option,
     json_option,
-    output_option,
     plot_option,
     quiet_option,
     refuse_existing,
@@ -54,7 +54,7 @@ from .progress import progress_bars
     show_default=True,
     help="Threads that share the work; they do not change the result.",
 )
-@output_option()
+@output_and_live_options
 @seed_option
 @plot_option
 @force_option
@@ -79,6 +79,9 @@ def command(
 
     With --network, send the recordings of all nodes through the channels between them, and write
     what each receiver hears; {node} in OUTPUT stands for its name.
+
+    With --live there is no recording: samples come from a running program and go to another, and
+    --channel may be a list with times, such as 0s=office-nlos,10s=tgn-d:15.
     """
     settings: dict[str, Any] = {
         "seed": seed,
@@ -100,7 +103,9 @@ def command(
     if nodes:
         raise click.UsageError("--node needs --network")
     if recording is None or channel is None:
-        raise click.UsageError("give RECORDING and --channel, or --network and --node")
+        raise click.UsageError(
+            "give RECORDING and --channel, --network and --node, or --live SOURCE"
+        )
     from phyemu.channel import load_channel, with_snr
     from phyemu.channel.emulate import emulate_recording
     from phyemu.iq import open_recording

@@ -10,7 +10,8 @@ PhyemuError
 ├── DatasetError                   images or labels are missing or malformed
 ├── CheckpointError                a checkpoint or an exported model does not fit or is damaged
 ├── ScenarioError                  a Colosseum scenario violates a limit of the emulator
-└── RadioError                     a radio is missing, refused a setting, or vanished
+├── RadioError                     a radio is missing, refused a setting, or vanished
+└── TransportError                 an end of a live stream cannot be opened, or failed
 
 A message is one line: what is wrong, where, what is allowed, what was given, and the remedy.
 """
@@ -27,6 +28,7 @@ __all__ = [
     "SignalError",
     "StoreError",
     "SyncError",
+    "TransportError",
 ]
 
 
@@ -72,3 +74,7 @@ class ScenarioError(PhyemuError):
 
 class RadioError(PhyemuError):
     """A radio is missing, refused a setting, or vanished."""
+
+
+class TransportError(PhyemuError):
+    """An end of a live stream cannot be opened, or failed."""

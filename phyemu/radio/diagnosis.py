@@ -57,7 +57,7 @@ class Finding:
 
 
 def diagnose(folder: Path | str = ".") -> list[Finding]:
-    """Return what was found: Python, packages, CUDA, UHD and USRPs, disk, processor, network.
+    """Return what was found: Python, packages, CUDA, ZeroMQ, USRPs, disk, processor, network.
 
     Args:
         folder: Where recordings will be written; 64 MiB are written there and removed.
@@ -66,6 +66,7 @@ def diagnose(folder: Path | str = ".") -> list[Finding]:
         _python(),
         *(_package(name) for name in ("numpy", "torch", "numba", "sigmf", "h5py")),
         _cuda(),
+        _zeromq(),
         *_usrps(),
         _disk(Path(folder)),
         _governor(),
@@ -94,6 +95,15 @@ def _cuda() -> Finding:
         return Finding("CUDA", Level.NOTE, "none; training runs on the processor")
     names = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
     return Finding("CUDA", Level.OK, ", ".join(names))
+
+
+def _zeromq() -> Finding:
+    try:
+        zmq = importlib.import_module("zmq")
+    except ImportError:
+        remedy = "for live streams through ZeroMQ: python -m pip install 'phyemu[live]'"
+        return Finding("ZeroMQ", Level.NOTE, "pyzmq is not installed", remedy)
+    return Finding("ZeroMQ", Level.OK, f"{zmq.zmq_version()}, pyzmq {zmq.__version__}")
 
 
 def _usrps() -> list[Finding]:

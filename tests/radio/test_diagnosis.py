@@ -1,6 +1,7 @@
 """What the doctor sees."""
 
 import importlib
+import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -23,7 +24,7 @@ def findings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Findi
 
 def test_everything_that_matters_is_looked_at(findings: dict[str, Finding]) -> None:
     expected = {"Python", "numpy", "torch", "numba", "sigmf", "h5py", "CUDA", "UHD", "disk"}
-    expected |= {"CPU governor", "net.core.rmem_max", "net.core.wmem_max"}
+    expected |= {"ZeroMQ", "CPU governor", "net.core.rmem_max", "net.core.wmem_max"}
     assert set(findings) == expected
     assert all(finding.state for finding in findings.values())
     assert findings["torch"].level is Level.OK
@@ -33,6 +34,13 @@ def test_a_missing_driver_is_a_note_with_its_remedy(findings: dict[str, Finding]
     assert findings["UHD"] == Finding(
         "UHD", Level.NOTE, "UHD's Python API is not installed", "install it with: apt-get"
     )
+
+
+def test_without_pyzmq_there_is_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "zmq", None)
+    found = diagnosis._zeromq()
+    assert found.level is Level.NOTE
+    assert found.remedy.endswith("pip install 'phyemu[live]'")
 
 
 def test_the_disk_is_measured_and_left_as_it_was(
