@@ -130,7 +130,6 @@ class FrameDecoder:
             preamble_points(self._format),
             sample_start=sample_start,
             cfo_hz=cfo_hz,
-            timing_samples=None,
             early_symbols=self._config.early_symbols,
             late_symbols=self._config.late_symbols,
             frame_format=self._format,
