@@ -295,11 +295,11 @@ class FrameDecoder:
         posteriors = np.full((header.payload_symbols, order), 1.0 / order, np.float32)
         mine = torch.from_numpy(points[:there])
         posteriors[:there] = symbol_posteriors(
-            mine, self._constellation, noise_variance=measured.track.noise_variance
+            mine, self._constellation, noise_variance=float(measured.track.noise_variance)
         ).numpy()
         error = float(squared_errors(mine, self._constellation).mean()) if there else math.nan
         samples = self._format.frame_samples(header.payload_symbols)
-        turns_per_symbol = measured.track.drift / (2.0 * math.pi)
+        turns_per_symbol = float(measured.track.drift) / (2.0 * math.pi)
         return ReceivedFrame(
             sample_start=stream_start,
             sample_count=min(samples, len(iq) - sample_start),
@@ -308,7 +308,7 @@ class FrameDecoder:
             received_symbols=there,
             points=points,
             posteriors=posteriors,
-            noise_variance=measured.track.noise_variance,
+            noise_variance=float(measured.track.noise_variance),
             snr_db=_decibels(float(measured.equaliser.matched_snr)),
             cfo_hz=found.cfo_hz + turns_per_symbol * self._format.symbol_rate_hz,
             sfo_ppm=measured.sfo_ppm,
