@@ -37,7 +37,7 @@ from phyemu.waveform.modulation import squared_errors
 from phyemu.waveform.synchronisation import Synchronisation, carrier, synchronise
 from phyemu.waveform.timing_tracking import clock_offset_ppm
 
-__all__ = ["FrameDecoder", "FrameMeasurement", "PendingFrame"]
+__all__ = ["FrameDecoder", "FrameMeasurement", "PendingFrame", "known_symbols"]
 
 _HEADER_POWER = 1.0  # mean power of preamble and header; PSK has the same
 
@@ -234,14 +234,16 @@ class FrameDecoder:
             # The last symbol whose pulse is whole.
             whole = len(iq) - sample_start - 2 * self._format.pulse_delay_samples - 1
             received = min(max(whole // self._sps + 1, self._num_first), total)
-        sfo_ppm = clock_offset_ppm(
-            spectra[: received // BLOCK_HOP_SYMBOLS],
-            delay_samples=found.timing_samples,
-            frame_format=self._format,
-            max_offset_ppm=self._config.max_sfo_ppm,
+        sfo_ppm = float(
+            clock_offset_ppm(
+                spectra[: received // BLOCK_HOP_SYMBOLS],
+                delay_samples=found.timing_samples,
+                frame_format=self._format,
+                max_offset_ppm=self._config.max_sfo_ppm,
+            )
         )
         symbols = self.symbols(spectra, found, sfo_ppm=sfo_ppm, num_symbols=total)
-        positions, values = _known_symbols(self._format, header)
+        positions, values = known_symbols(self._format, header)
         inside = positions < received
         # Cramer-Rao bound of a frequency seen over the preamble, and a factor of four.
         length = self._format.preamble_symbols
@@ -360,7 +362,7 @@ def _amplitude(pending: PendingFrame) -> float:
 
 
 @lru_cache(maxsize=8)
-def _known_symbols(
+def known_symbols(
     frame_format: FrameFormat, header: Header
 ) -> tuple[NDArray[np.int64], NDArray[np.complex64]]:
     """Return where the known symbols of a frame are, and what they are."""

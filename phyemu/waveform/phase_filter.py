@@ -27,7 +27,7 @@ def _steady_frequency(
     length = times[-1] - times[0]
     # An eighth of a turn over the frame between candidates.
     step = 2.0 * math.pi / (8.0 * max(length, 1.0))
-    count = min(int(math.ceil(4.0 * deviation / step)), _MOST_FREQUENCIES)
+    count = min(math.ceil(4.0 * deviation / step), _MOST_FREQUENCIES)
     num_times = len(times)
     turned = np.empty(num_times, np.complex128)
     turns = np.empty(num_times, np.complex128)
@@ -116,9 +116,7 @@ def unwrapped_phases(
         angles = np.angle(sums[frame])
         frequency_variance = frequency_variances[frame]
         steady = _steady_frequency(times, sums[frame], math.sqrt(frequency_variance))
-        best, misfit = _follow(
-            times, angles, variances[frame], 0.0, steady, _STEADY, phases[frame]
-        )
+        best, misfit = _follow(times, angles, variances[frame], 0.0, steady, _STEADY, phases[frame])
         # Squared innovations are one on average if noise is all there is; else the phase wanders.
         if misfit <= 1.0 + _DOUBT * math.sqrt(2.0 / num_times):
             continue

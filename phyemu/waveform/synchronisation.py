@@ -99,9 +99,7 @@ def carrier(
     return result
 
 
-def _turning(
-    frequency: NDArray[np.float64], instants: NDArray[np.int64]
-) -> NDArray[np.complex128]:
+def _turning(frequency: NDArray[np.float64], instants: NDArray[np.int64]) -> NDArray[np.complex128]:
     """Return exp(-2 pi j frequency n) at consecutive instants, (frames, instants)."""
     short = 16
     count = len(instants)
@@ -297,9 +295,7 @@ def _shrinkage(
     return gain
 
 
-def _advance(
-    iq: NDArray[np.complex128], samples: NDArray[np.float64]
-) -> NDArray[np.complex128]:
+def _advance(iq: NDArray[np.complex128], samples: NDArray[np.float64]) -> NDArray[np.complex128]:
     """Return each row moved to earlier by a fraction of a sample, cyclically."""
     # Of the FFT's frequencies in order: an outer product of two short ramps.
     count = iq.shape[1]
