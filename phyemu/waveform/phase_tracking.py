@@ -14,12 +14,11 @@ over blocks of 32 symbols, smoothed over the whole frame (`phyemu.waveform.rando
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from phyemu.waveform.constellation import Constellation
-from phyemu.waveform.modulation import symbol_posteriors
 from phyemu.waveform.phase_filter import unwrapped_phases
+from phyemu.waveform.posterior_kernel import moments
 from phyemu.waveform.random_walk import SmoothedWalk, smooth_walk
 
 __all__ = [
@@ -189,16 +188,20 @@ def posterior_moments(
         constellation: The points c, on the CPU.
         noise_variance: Total complex variance of the noise on `points`, (...) or a number.
     """
-    received = torch.from_numpy(points)
-    variance = torch.as_tensor(noise_variance)[..., None]
-    posteriors = symbol_posteriors(received, constellation, noise_variance=variance)
-    x, y = constellation.points.real, constellation.points.imag
-    moments = torch.stack([x, y, x * x, y * y, x * y]) @ posteriors.mT
-    mean_x, mean_y, xx, yy, xy = moments.unbind(-2)
-    zx, zy = received.real, received.imag
-    # Im(z c*) = zy cx - zx cy.
-    mean = zy * mean_x - zx * mean_y
-    second = zy * zy * xx + zx * zx * yy - 2.0 * zx * zy * xy
-    variance = (second - mean * mean).clamp(min=0.0)
-    means = torch.complex(mean_x, mean_y)
-    return means.numpy(), variance.numpy(), (xx + yy).numpy()
+    num_symbols = points.shape[-1]
+    rows = np.ascontiguousarray(points.reshape(-1, num_symbols))
+    variance = np.broadcast_to(np.asarray(noise_variance), points.shape[:-1]).reshape(-1)
+    values = constellation.points.numpy()
+    means = np.empty(rows.shape, np.complex64)
+    uncertainty, energy = np.empty(rows.shape, np.float32), np.empty(rows.shape, np.float32)
+    moments(
+        rows,
+        variance.astype(np.float32),
+        np.ascontiguousarray(values.real),
+        np.ascontiguousarray(values.imag),
+        means,
+        uncertainty,
+        energy,
+    )
+    shape = points.shape
+    return means.reshape(shape), uncertainty.reshape(shape), energy.reshape(shape)
