@@ -20,7 +20,7 @@ __all__ = ["WaveformLink"]
 
 _FRAME_SYMBOLS = 1024  # payload that frames are filled to when images are small
 _LEAD_SAMPLES = 64
-_TRAIL_SAMPLES = 512
+_TRAIL_SAMPLES = 256
 
 
 class WaveformLink:
@@ -94,7 +94,8 @@ class WaveformLink:
             parts.append(self._send(frames, constellation, generator))
         if whole < batch:
             parts.append(self._send(points[whole:].reshape(1, -1), constellation, generator))
-        posteriors = torch.cat([part.reshape(-1, num_symbols, part.shape[-1]) for part in parts])
+        parts = [part.reshape(-1, num_symbols, part.shape[-1]) for part in parts]
+        posteriors = torch.cat(parts) if len(parts) > 1 else parts[0]
         return posteriors.to(probabilities.dtype)
 
     def _send(
@@ -115,8 +116,12 @@ class WaveformLink:
         variance = torch.where(
             received.detected, received.noise_variance, torch.ones_like(received.noise_variance)
         )
-        # Where no frame at all is found, the gradient is 0 rather than absent.
-        arrived = received.points + 0.0 * points
+        arrived = received.points
+        if not bool(received.detected.any()):
+            # Where no frame at all is found, the gradient is 0 rather than absent.
+            arrived = arrived + 0.0 * points
         posteriors = symbol_posteriors(arrived, constellation, noise_variance=variance[:, None])
+        if bool(received.detected.all()):
+            return posteriors
         equal = torch.full_like(posteriors, 1 / constellation.order)
         return torch.where(received.detected[:, None, None], posteriors, equal)

@@ -181,9 +181,9 @@ class _Frames:
         self._format = frame_format
         self._constellation = constellation
         self._equaliser = mmse_equaliser(
-            found.channel.response,
+            found.channel.response.to(torch.complex64),
             first_delay=found.first_delay,
-            noise_variance=found.channel.noise_variance,
+            noise_variance=found.channel.noise_variance.float(),
             symbol_power=constellation.mean_power,
             frame_format=frame_format,
         )

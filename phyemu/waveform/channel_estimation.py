@@ -9,18 +9,19 @@ left, all taken ones solved anew (orthogonal matching pursuit), until the best o
 more than the largest of as many draws of noise would: |s_d^H r|^2 / |s_d|^2 < eta sigma^2, where
 noise exceeds eta with probability exp(-eta). An AWGN channel is left with one tap.
 
-Which taps are taken is decided in compiled code (`phyemu.waveform.matching_pursuit`); the least
-squares over them is torch's, and differentiable.
+The pursuit itself is compiled code (`phyemu.waveform.matching_pursuit`).
 """
 
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from phyemu.errors import ConfigError, SignalError
-from phyemu.waveform.matching_pursuit import choose_taps
+from phyemu.waveform.matching_pursuit import pursue_taps
 
 __all__ = ["ChannelEstimate", "KnownWaveform", "estimate_channel", "known_waveform"]
 
@@ -48,10 +49,12 @@ class KnownWaveform:
     Attributes:
         matrix: S, (num_rows, num_taps), complex.
         gram: S^H S, (num_taps, num_taps), complex.
+        conjugate: S*, (num_rows, num_taps), complex.
     """
 
     matrix: Tensor
     gram: Tensor
+    conjugate: Tensor
 
 
 def known_waveform(
@@ -84,15 +87,16 @@ def known_waveform(
     inside = (index >= 0) & (index < len(waveform))
     values = waveform[index.clamp(0, len(waveform) - 1)]
     matrix = torch.where(inside, values, torch.zeros_like(values))
-    return KnownWaveform(matrix, matrix.mH @ matrix)
+    return KnownWaveform(matrix, matrix.mH @ matrix, matrix.conj().resolve_conj())
 
 
+@torch.no_grad()
 def estimate_channel(
     iq: Tensor, known: KnownWaveform, *, nuisance: Tensor | None = None
 ) -> ChannelEstimate:
     """Return the channel that turned the known waveform into the samples.
 
-    Gradients flow to `iq`: least squares is linear in it, for the taps that were taken.
+    No gradients flow: to training, what a receiver estimates is a constant.
 
     Args:
         iq: Samples received, (..., num_rows), complex.
@@ -115,45 +119,23 @@ def estimate_channel(
     else:
         tone = nuisance.expand(iq.shape).reshape(-1, num_rows)
         flat = flat - tone * (tone.conj() * flat).sum(-1, keepdim=True)
-        part = tone @ known.matrix.conj()
+        part = tone @ known.conjugate
         freedom -= 1
-    projected = flat @ known.matrix.conj()
-    energy = flat.abs().square().sum(-1)
-    with torch.no_grad():
-        taken, counts = choose_taps(
-            projected,
-            energy,
-            known.gram,
-            part,
-            degrees_of_freedom=num_rows,
-            threshold=math.log(num_taps) + _MARGIN,
-            most_taps=min(_MOST_TAPS, num_taps // 2),
-        )
-    values, residual = _solve(energy, projected, known.gram, part, taken, counts)
-    # Rows that stopped early hold zeros behind their last tap; adding them changes nothing.
-    response = torch.zeros_like(projected).scatter_add(1, taken, values)
-    noise = residual / (freedom - counts)
+    found = pursue_taps(
+        _numbers(flat @ known.conjugate),
+        (flat.real.square() + flat.imag.square()).sum(-1).cpu().double().numpy(),
+        _numbers(known.gram),
+        _numbers(part),
+        degrees_of_freedom=num_rows,
+        threshold=math.log(num_taps) + _MARGIN,
+        most_taps=max(min(_MOST_TAPS, num_taps // 2), 1),
+    )
+    response = torch.from_numpy(found.response).to(iq)
+    noise = torch.from_numpy(found.energy / (freedom - found.counts)).to(iq.real)
     return ChannelEstimate(response.reshape(*iq.shape[:-1], num_taps), noise.reshape(iq.shape[:-1]))
 
 
-def _solve(
-    energy: Tensor, projected: Tensor, gram: Tensor, part: Tensor, taken: Tensor, counts: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Return the least squares over the first `counts` taps taken, and what they leave."""
-    least = 1e-12 * energy.detach() + torch.finfo(energy.dtype).tiny
-    chosen = part.gather(1, taken)
-    if taken.shape[1] == 1:  # as on every AWGN channel: no system to solve
-        right = projected.gather(1, taken)
-        values = right / (gram.diagonal().real[taken] - chosen.abs().square())
-        explained = (right.conj() * values).real.sum(-1)
-        return values, torch.maximum(energy - explained, least)
-    active = torch.arange(taken.shape[1], device=taken.device) < counts[:, None]
-    both = active[:, :, None] & active[:, None, :]
-    system = gram[taken[:, :, None], taken[:, None, :]]
-    system = system - chosen[:, :, None] * chosen[:, None, :].conj()
-    identity = torch.eye(taken.shape[1], dtype=gram.dtype, device=gram.device)
-    system = torch.where(both, system, identity * gram.diagonal().real.max())
-    right = torch.where(active, projected.gather(1, taken), torch.zeros_like(projected[:, :1]))
-    values = torch.linalg.solve(system, right)
-    explained = (right.conj() * values).real.sum(-1)
-    return values, torch.maximum(energy - explained, least)
+def _numbers(values: Tensor) -> NDArray[np.complex128]:
+    """Return complex values on the CPU, where a pursuit of a few kilobytes a row is done."""
+    numbers: NDArray[np.complex128] = values.cpu().to(torch.complex128).resolve_conj().numpy()
+    return numbers

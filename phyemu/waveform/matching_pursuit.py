@@ -1,20 +1,37 @@
-"""Orthogonal matching pursuit over the taps of a channel, compiled: which taps stand out of noise.
+"""Orthogonal matching pursuit over the taps of a channel, compiled.
 
 Each step takes the tap that explains most of what is left. Instead of solving the taken taps anew,
 the correlations of all taps with the residual are kept orthogonal to them (Batch-OMP: Rubinstein,
 Zibulevsky, Elad, Technion CS-2008-08): with c_k = S^H q_k for the k-th orthonormal direction q_k,
 
     norm_t^2 = G_tt - sum_k |c_k[t]|^2,  c = (G[:, t] - sum_k c_k conj(c_k[t])) / norm_t,
-    rest <- rest - c rest[t] / norm_t,   energy <- energy - |rest[t]|^2 / norm_t^2
+    a = rest[t] / norm_t,  rest <- rest - c a,   energy <- energy - |a|^2
+
+The taps taken then solve the triangular system sum_(j >= k) conj(c_k[t_j]) h_j = a_k.
 """
+
+from dataclasses import dataclass
 
 import numba
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-__all__ = ["choose_taps"]
+__all__ = ["Pursuit", "pursue_taps"]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Pursuit:
+    """What a pursuit found.
+
+    Attributes:
+        response: Least squares over the taps taken, 0 elsewhere, (rows, num_taps), complex128.
+        energy: What they leave of |r|^2, (rows,), float64.
+        counts: Taps taken, (rows,), int64; at least one each.
+    """
+
+    response: NDArray[np.complex128]
+    energy: NDArray[np.float64]
+    counts: NDArray[np.int64]
 
 
 @numba.njit(cache=True, nogil=True)
@@ -25,12 +42,15 @@ def _pursue(
     part: NDArray[np.complex128],
     degrees_of_freedom: int,
     threshold: float,
-    taken: NDArray[np.int64],
+    most_taps: int,
+    response: NDArray[np.complex128],
+    remaining: NDArray[np.float64],
     counts: NDArray[np.int64],
 ) -> None:
-    """Write the taps of each row to `taken`, in order, and their numbers to `counts`."""
+    """Write what `Pursuit` holds to the last three arguments."""
     num_rows, num_taps = projected.shape
-    most_taps = taken.shape[1]
+    taken = np.empty(most_taps, np.int64)
+    amplitudes = np.empty(most_taps, np.complex128)
     directions = np.empty((most_taps, num_taps), np.complex128)
     rest = np.empty(num_taps, np.complex128)
     norms = np.empty(num_taps, np.float64)
@@ -73,59 +93,58 @@ def _pursue(
                 break
             scale = 1.0 / np.sqrt(square)
             amplitude = rest[best] * scale
+            amplitudes[count] = amplitude
             for tap in range(num_taps):
                 direction[tap] *= scale
                 rest[tap] -= direction[tap] * amplitude
             left -= amplitude.real**2 + amplitude.imag**2
             free[best] = False
-            taken[row, count] = best
+            taken[count] = best
             count += 1
         counts[row] = count
+        remaining[row] = max(left, least)
+        for index in range(count - 1, -1, -1):
+            value = amplitudes[index]
+            for later in range(index + 1, count):
+                value -= np.conj(directions[index, taken[later]]) * response[row, taken[later]]
+            response[row, taken[index]] = value / directions[index, taken[index]].real
 
 
-def choose_taps(
-    projected: Tensor,
-    energy: Tensor,
-    gram: Tensor,
-    part: Tensor,
+def pursue_taps(
+    projected: NDArray[np.complex128],
+    energy: NDArray[np.float64],
+    gram: NDArray[np.complex128],
+    part: NDArray[np.complex128],
     *,
     degrees_of_freedom: int,
     threshold: float,
     most_taps: int,
-) -> tuple[Tensor, Tensor]:
-    """Return the taps taken, in order, (rows, most), and how many, (rows,); at least one each.
-
-    Behind its last tap a row repeats the tap 0. The work is done on the CPU: it is a few kilobytes
-    a row.
+) -> Pursuit:
+    """Return the taps that stand out of the noise, at least one of each row.
 
     Args:
-        projected: S^H r, (rows, num_taps), complex.
+        projected: S^H r, (rows, num_taps).
         energy: |r|^2, (rows,).
-        gram: S^H S, (num_taps, num_taps), complex.
+        gram: S^H S, (num_taps, num_taps).
         part: S^H of what else is fitted with unit energy, (rows, num_taps); 0: nothing. It is
             taken off the Gram matrix: G - p p^H.
         degrees_of_freedom: Of r: its length.
         threshold: Least ratio of what a tap explains to the noise.
         most_taps: Taps taken at most, >= 1.
     """
-    rows = len(projected)
-    most_taps = max(most_taps, 1)
-    taken = np.zeros((rows, most_taps), np.int64)
-    counts = np.empty(rows, np.int64)
+    response = np.zeros(projected.shape, np.complex128)
+    remaining = np.empty(len(projected))
+    counts = np.empty(len(projected), np.int64)
     _pursue(
-        _numbers(projected),
-        energy.detach().cpu().double().numpy(),
-        _numbers(gram),
-        _numbers(part),
+        np.ascontiguousarray(projected),
+        np.ascontiguousarray(energy),
+        np.ascontiguousarray(gram),
+        np.ascontiguousarray(part),
         degrees_of_freedom,
         threshold,
-        taken,
+        most_taps,
+        response,
+        remaining,
         counts,
     )
-    used = int(counts.max(initial=1))
-    device = projected.device
-    return torch.from_numpy(taken[:, :used]).to(device), torch.from_numpy(counts).to(device)
-
-
-def _numbers(values: Tensor) -> NDArray[np.complex128]:
-    return np.ascontiguousarray(values.detach().cpu().to(torch.complex128).numpy())
+    return Pursuit(response, remaining, counts)
