@@ -14,6 +14,7 @@ from phyemu.waveform.phase_tracking import (
     refine_phase,
     track_known_phase,
 )
+from phyemu.waveform.posterior_kernel import mean_errors
 
 __all__ = ["CarrierTrack", "track_carrier"]
 
@@ -90,11 +91,11 @@ def track_carrier(
         correction[running] = turns
         drift[running] = tracked.walk.drift
         points = symbols[running] * turns
-        squares = np.square(points.real) + np.square(points.imag) + energy
-        errors = squares - 2.0 * (points.real * means.real + points.imag * means.imag)
         # Uncertain decisions understate their own errors: they count as far as they are certain.
         certain = 1.0 - np.minimum(_row_means(uncertainty) * 2.0 / part, 1.0)
-        measured = certain * _row_means(errors) + (1.0 - certain) * predicted[running]
+        measured = (
+            certain * mean_errors(points, means, energy) + (1.0 - certain) * predicted[running]
+        )
         assumed = np.maximum(measured, _LEAST_NOISE)
         noise[running] = assumed
         # Frames whose phase has come to rest are done.

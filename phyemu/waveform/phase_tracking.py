@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from phyemu.waveform.constellation import Constellation
 from phyemu.waveform.phase_filter import unwrapped_phases
-from phyemu.waveform.posterior_kernel import moments
+from phyemu.waveform.posterior_kernel import block_scores, moments
 from phyemu.waveform.random_walk import SmoothedWalk, smooth_walk
 
 __all__ = [
@@ -140,28 +140,30 @@ def refine_phase(
         previous: The phase so far.
         noise_variance: Total complex variance of the noise on `points`, (...) or a number.
     """
-    scale = 2.0 / np.asarray(noise_variance, np.float64)[..., None]
-    single = scale.astype(np.float32)
-    products = points * means.conj()
-    score = single * products.imag
-    curvature = single * products.real - np.square(single) * uncertainty
+    shape = points.shape[:-1]
+    num_symbols = points.shape[-1]
+    noise = np.broadcast_to(np.asarray(noise_variance, np.float64), shape).reshape(-1)
+    gradient, bend, squares = block_scores(
+        np.ascontiguousarray(points.reshape(-1, num_symbols)),
+        means.reshape(-1, num_symbols),
+        uncertainty.reshape(-1, num_symbols),
+        known,
+        2.0 / noise,
+        PHASE_BLOCK,
+    )
+    scale = (2.0 / noise)[:, None]
     # Fisher's information of a symbol is the mean square of its score; a known symbol has 2 / s2.
-    unknown = ~known
-    fisher = scale
-    if unknown.any():
-        squares = np.einsum("...s,...s,s->...", score, score, unknown.astype(np.float32))
-        fisher = np.minimum(squares[..., None].astype(np.float64) / unknown.sum(), scale)
-    starts = np.arange(0, points.shape[-1], PHASE_BLOCK)
+    starts = np.arange(0, num_symbols, PHASE_BLOCK)
+    unknown_count = np.add.reduceat((~known).astype(np.float64), starts)
     known_count = np.add.reduceat(known.astype(np.float64), starts)
-    unknown_count = np.add.reduceat(unknown.astype(np.float64), starts)
+    fisher = np.minimum(squares[:, None] / max(unknown_count.sum(), 1.0), scale)
     full = known_count * scale + unknown_count * fisher
-    gradient = np.add.reduceat(score, starts, axis=-1).astype(np.float64)
     # Where the phase is between two locks, the likelihood bends the wrong way: such a block says
     # nothing yet and takes its phase from its neighbours.
-    bend = np.add.reduceat(curvature, starts, axis=-1).astype(np.float64)
-    information = np.clip(bend, 0.0, full)
+    blocks = previous.walk.values.shape
+    information = np.clip(bend, 0.0, full).reshape(blocks)
+    steps = np.clip(gradient / np.maximum(full, 1e-12), -_MOST_STEP, _MOST_STEP).reshape(blocks)
     blind = ~information.any(axis=-1, keepdims=True)
-    steps = np.clip(gradient / np.maximum(full, 1e-12), -_MOST_STEP, _MOST_STEP)
     walk = smooth_walk(
         previous.walk.values + steps, np.where(blind, 1.0, information), _STEP_VARIANCES
     )

@@ -1,4 +1,4 @@
-"""Moments of the posteriors of received points, compiled: what phase tracking asks of each symbol.
+"""Posteriors of received points, compiled: what phase tracking asks of each symbol.
 
 With sixteen points a constellation fills one vector register, so a symbol costs some ten
 nanoseconds; by torch, whose softmax passes over memory several times, it costs five times that.
@@ -8,7 +8,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["moments"]
+__all__ = ["block_scores", "mean_errors", "moments"]
 
 _LOG2_E = np.float32(1.4426950408889634)
 # 2^f on [-1/2, 1/2], Taylor: the error is below 2e-7.
@@ -72,3 +72,71 @@ def moments(
             means[frame, symbol] = complex(mean_x * share, mean_y * share)
             energy[frame, symbol] = mean_square * share
             uncertainty[frame, symbol] = max(mean_turned_square * share - turned * turned, _ZERO)
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True)
+def block_scores(
+    points: NDArray[np.complex64],
+    means: NDArray[np.complex64],
+    uncertainty: NDArray[np.float32],
+    known: NDArray[np.bool_],
+    scale: NDArray[np.float64],
+    block_symbols: int,
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Return each block's score and curvature, (frames, blocks), and the sum of squared scores.
+
+    The score of a symbol is s Im(z c*), its curvature s Re(z c*) - s^2 var Im(z c*), with c the
+    mean of its point and s the scale; the squares, (frames,), are those of unknown symbols.
+
+    Args:
+        points: z, (frames, num_symbols).
+        means: c, (frames, num_symbols).
+        uncertainty: var Im(z c*), (frames, num_symbols).
+        known: Which symbols are known, (num_symbols,).
+        scale: s, (frames,).
+        block_symbols: Symbols of a block.
+    """
+    frames, num_symbols = points.shape
+    num_blocks = -(-num_symbols // block_symbols)
+    gradient, bend = np.empty((frames, num_blocks)), np.empty((frames, num_blocks))
+    squares = np.zeros(frames)
+    for frame in range(frames):
+        factor = np.float32(scale[frame])
+        for block in range(num_blocks):
+            score_sum = curvature_sum = square_sum = _ZERO
+            end = min((block + 1) * block_symbols, num_symbols)
+            for symbol in range(block * block_symbols, end):
+                zx, zy = points[frame, symbol].real, points[frame, symbol].imag
+                cx, cy = means[frame, symbol].real, means[frame, symbol].imag
+                score = factor * (zy * cx - zx * cy)
+                score_sum += score
+                curvature_sum += (zx * cx + zy * cy) - factor * uncertainty[frame, symbol]
+                if not known[symbol]:
+                    square_sum += score * score
+            gradient[frame, block] = score_sum
+            bend[frame, block] = factor * curvature_sum
+            squares[frame] += square_sum
+    return gradient, bend, squares
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True)
+def mean_errors(
+    points: NDArray[np.complex64], means: NDArray[np.complex64], energy: NDArray[np.float32]
+) -> NDArray[np.float64]:
+    """Return the mean of |z|^2 + E|c|^2 - 2 Re(z E[c]*) of each frame, (frames,).
+
+    Args:
+        points: z, (frames, num_symbols).
+        means: E[c], (frames, num_symbols).
+        energy: E|c|^2, (frames, num_symbols).
+    """
+    frames, num_symbols = points.shape
+    result = np.zeros(frames)
+    for frame in range(frames):
+        total = 0.0
+        for symbol in range(num_symbols):
+            zx, zy = points[frame, symbol].real, points[frame, symbol].imag
+            cx, cy = means[frame, symbol].real, means[frame, symbol].imag
+            total += zx * (zx - _TWO * cx) + zy * (zy - _TWO * cy) + energy[frame, symbol]
+        result[frame] = total / num_symbols
+    return result
