@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from phyemu.channel import ChannelLayer, ChannelModel
+from phyemu.channel.as_written import as_written, in_full_precision
 from phyemu.errors import ConfigError
 from phyemu.receiver import ReceiverConfig, receive_aligned
 from phyemu.waveform import (
@@ -70,11 +71,13 @@ class WaveformLink:
             reference_power=frame_format.reference_power(amplitude),
         )
 
+    @as_written
     def __call__(self, probabilities: Tensor, generator: torch.Generator) -> Tensor:
         """Return the posteriors of symbols that went through the link.
 
         Args:
-            probabilities: (batch, num_symbols, M), float32, nearly one-hot; gradients flow to them.
+            probabilities: (batch, num_symbols, M), floating, nearly one-hot; gradients flow to
+                them. The link computes in float32, autocast or not.
             generator: Of channel and noise, on the device of `probabilities`; it is advanced.
 
         Returns:
@@ -84,7 +87,7 @@ class WaveformLink:
             ConfigError: A frame is longer than the format allows.
         """
         constellation = self.constellation.to(probabilities.device)
-        points = modulate_probabilities(probabilities, constellation)
+        points = modulate_probabilities(in_full_precision(probabilities), constellation)
         batch, num_symbols = points.shape
         together = self.images_per_frame or max(1, _FRAME_SYMBOLS // num_symbols)
         whole = batch // together * together
@@ -96,7 +99,7 @@ class WaveformLink:
             parts.append(self._send(points[whole:].reshape(1, -1), constellation, generator))
         parts = [part.reshape(-1, num_symbols, part.shape[-1]) for part in parts]
         posteriors = torch.cat(parts) if len(parts) > 1 else parts[0]
-        return posteriors.to(probabilities.dtype)
+        return posteriors
 
     def _send(
         self, points: Tensor, constellation: Constellation, generator: torch.Generator
