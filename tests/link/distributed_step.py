@@ -68,6 +68,8 @@ def main(folder: Path) -> None:
         loss_of(ddp, rank, new_link(fidelity)).backward()
         optimizer.step()
         torch.save(model.state_dict(), folder / f"{fidelity}{rank}.pt")
+        del ddp
+    torch.distributed.barrier()
     torch.distributed.destroy_process_group()
 
 
