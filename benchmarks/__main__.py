@@ -20,7 +20,10 @@ COMPARISONS = (
     "wifi",
 )
 # Run only when named: statistics over many repetitions, which take minutes.
-STUDIES: tuple[str, ...] = ("wifi_rates",)
+STUDIES: tuple[str, ...] = (
+    "wifi_rates",
+    "fidelity",
+)
 
 
 def main(names: list[str]) -> None:

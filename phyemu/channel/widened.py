@@ -22,7 +22,6 @@ from phyemu.errors import ConfigError
 __all__ = ["Widened"]
 
 _NUM_VARIANTS = 4
-_FRONT_END = ("cfo_hz", "sfo_ppm", "linewidth_hz", "iq_gain_db", "iq_phase_rad", "dc_offset")
 
 _Widenable = Awgn | TappedDelayLine | EmpiricalChannel | MeasuredChannel | Mixture
 
@@ -221,7 +220,17 @@ def _noise(noise: NoiseLevel, scales: _Scales) -> NoiseLevel:
 
 
 def _front_end(front_end: FrontEnd, scales: _Scales) -> FrontEnd:
-    changed: dict[str, Distribution] = {}
-    for name, scale in zip(_FRONT_END, scales.several(len(_FRONT_END)), strict=True):
-        changed[name] = getattr(front_end, name).widened(scales.factor).scaled(scale)
-    return dataclasses.replace(front_end, **changed)
+    each = scales.several(6)
+
+    def widened(distribution: Distribution, index: int) -> Distribution:
+        return distribution.widened(scales.factor).scaled(each[index])
+
+    return dataclasses.replace(
+        front_end,
+        cfo_hz=widened(front_end.cfo_hz, 0),
+        sfo_ppm=widened(front_end.sfo_ppm, 1),
+        linewidth_hz=widened(front_end.linewidth_hz, 2),
+        iq_gain_db=widened(front_end.iq_gain_db, 3),
+        iq_phase_rad=widened(front_end.iq_phase_rad, 4),
+        dc_offset=widened(front_end.dc_offset, 5),
+    )

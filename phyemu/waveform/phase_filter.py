@@ -45,7 +45,7 @@ def _steady_frequency(
         powers[candidate] = abs(total)
         if powers[candidate] > powers[best]:
             best = candidate
-    frequency = (best - count) * step
+    frequency: float = (best - count) * step
     if best == 0 or best == 2 * count:
         return frequency
     left, middle, right = powers[best - 1], powers[best], powers[best + 1]

@@ -163,7 +163,7 @@ def refine_phase(
     blocks = previous.walk.values.shape
     information = np.clip(bend, 0.0, full).reshape(blocks)
     steps = np.clip(gradient / np.maximum(full, 1e-12), -_MOST_STEP, _MOST_STEP).reshape(blocks)
-    blind = ~information.any(axis=-1, keepdims=True)
+    blind = information.max(axis=-1, keepdims=True) <= 0.0
     walk = smooth_walk(
         previous.walk.values + steps, np.where(blind, 1.0, information), _STEP_VARIANCES
     )

@@ -107,7 +107,7 @@ def _turning(frequency: NDArray[np.float64], instants: NDArray[np.int64]) -> NDA
     angles = -2j * np.pi * frequency[:, None]
     slow = np.exp(angles * (instants[0] + short * np.arange(rows)))
     fast = np.exp(angles * np.arange(short))
-    ramp = slow[:, :, None] * fast[:, None, :]
+    ramp: NDArray[np.complex128] = slow[:, :, None] * fast[:, None, :]
     return ramp.reshape(len(frequency), rows * short)[:, :count]
 
 
