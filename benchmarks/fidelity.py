@@ -138,7 +138,7 @@ def run() -> str:
         )
     lines += [
         "",
-        f"SNR 4 to 20 dB, 359 images through 3 channels each; {os.cpu_count()} cores.",
+        "SNR 4 to 20 dB in steps of 2 dB, 359 images through three channels each.",
         "",
     ]
     return "\n".join(lines)
