@@ -106,6 +106,7 @@ def steps(dataset: str, *, channels: int) -> tuple[dict[str, Callable[[], object
     links: dict[str, Link] = {
         f"PhyDNN, SymbolLink, {AWGN}": SymbolLink(awgn, points, frame),
         f"PhyDNN, SymbolLink, {CHANNEL}": SymbolLink(office, points, frame),
+        f"PhyDNN, WaveformLink, {AWGN}": WaveformLink(awgn, points, frame),
         f"PhyDNN, WaveformLink, {CHANNEL}": WaveformLink(office, points, frame),
     }
     calls = {

@@ -13,6 +13,8 @@ from .options import (
     quiet_option,
     refuse_existing,
     seed_option,
+    widen_option,
+    widened_spec,
 )
 from .progress import progress_bars
 
@@ -20,6 +22,7 @@ from .progress import progress_bars
 @click.command("evaluate")
 @click.argument("run", type=click.Path(path_type=Path, exists=True), metavar="RUN|CHECKPOINT")
 @channel_option()
+@widen_option
 @click.option("--snr", "snr", metavar="RANGE", help="SNRs in dB: 4:20:2, or 4,8,12.")
 @click.option(
     "--fidelity",
@@ -53,6 +56,7 @@ from .progress import progress_bars
 def command(
     run: Path,
     channel: str,
+    widen: float | None,
     snr: str | None,
     fidelity: str,
     dataset: str | None,
@@ -85,7 +89,7 @@ def command(
         refuse_existing(plot, force)
     snrs_db = None if snr is None else snr_range(snr)
     phydnn = load_exported(run, order=order)
-    model = load_channel(channel)
+    model = load_channel(widened_spec(channel, widen) or channel)
     images = run_test_images(run, phydnn, dataset=dataset, limit=limit)
     with progress_bars(quiet) as progress:
         if snrs_db is None:

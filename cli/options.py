@@ -25,6 +25,8 @@ __all__ = [
     "refuse_given",
     "scheduler_option",
     "seed_option",
+    "widen_option",
+    "widened_spec",
 ]
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -171,8 +173,34 @@ def channel_option(required: bool = True) -> Callable[[F], F]:
         "--channel",
         metavar="SPEC",
         required=required,
-        help="Channel: a shipped name, an .h5 file, awgn:SNR_DB, tgn-a..tgn-f, tdl-a..tdl-e.",
+        help="Channel: a shipped name, an .h5 file, awgn:SNR_DB, tgn-a..tgn-f, tdl-a..tdl-e, "
+        "mixture:SPEC,SPEC.",
     )
+
+
+def widen_option(function: F) -> F:
+    """Add `--widen`: randomise the domain around `--channel`; see `widened_spec`."""
+    return click.option(
+        "--widen",
+        type=click.FloatRange(1, 10),
+        metavar="FACTOR",
+        help="Vary what the channel states FACTOR times as widely (1: not at all).",
+    )(function)
+
+
+def widened_spec(channel: str | None, widen: float | None) -> str | None:
+    """Return the spec of `--channel` with `--widen`.
+
+    Raises:
+        UsageError: There is nothing to widen.
+    """
+    if widen is None:
+        return channel
+    if channel is None:
+        raise click.UsageError(
+            f'--widen needs --channel; in a settings file, write channel = "widen:{widen:g}:SPEC"'
+        )
+    return f"widen:{widen:g}:{channel}"
 
 
 def refuse_existing(output: Path, force: bool) -> None:

@@ -5,7 +5,14 @@ from typing import Any
 
 import click
 
-from .options import channel_option, echo_json, json_option, quiet_option
+from .options import (
+    channel_option,
+    echo_json,
+    json_option,
+    quiet_option,
+    widen_option,
+    widened_spec,
+)
 from .progress import progress_bars
 
 
@@ -31,6 +38,7 @@ from .progress import progress_bars
 )
 @click.option("--backbone-epochs", type=click.IntRange(0), help="Epochs of the backbone.")
 @channel_option(required=False)
+@widen_option
 @click.option("--fidelity", type=click.Choice(["symbol", "waveform"]), help="Of the link.")
 @click.option("--modulation", type=click.Choice(["psk", "qam"]), help="Constellation.")
 @click.option(
@@ -69,6 +77,7 @@ def command(
     pretrained: Path | None,
     backbone_epochs: int | None,
     channel: str | None,
+    widen: float | None,
     fidelity: str | None,
     modulation: str | None,
     orders: tuple[int, ...],
@@ -91,7 +100,7 @@ def command(
         "backbone.name": backbone,
         "backbone.pretrained": None if pretrained is None else str(pretrained),
         "backbone.epochs": backbone_epochs,
-        "link.channel": channel,
+        "link.channel": widened_spec(channel, widen),
         "link.fidelity": fidelity,
         "link.modulation": modulation,
         "phydnn.orders": list(orders) or None,

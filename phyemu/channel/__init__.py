@@ -29,6 +29,7 @@ from phyemu.channel.store import load_model, load_responses, save_model, save_re
 from phyemu.channel.stream import ChannelStream
 from phyemu.channel.summary import summarise_model
 from phyemu.channel.tapped_delay_line import TappedDelayLine, tdl, tgn
+from phyemu.channel.widened import Widened
 from phyemu.channel.worlds import World, world, world_names
 
 __all__ = [
@@ -55,6 +56,7 @@ __all__ = [
     "StoreReader",
     "StoreWriter",
     "TappedDelayLine",
+    "Widened",
     "World",
     "add_awgn",
     "apply_converter",

@@ -3,6 +3,7 @@
 import math
 
 import torch
+from scipy.fft import next_fast_len
 from torch import Tensor
 
 from phyemu.channel.fractional_delay import delay_filters
@@ -85,20 +86,14 @@ def apply_response(
         moved = moved[..., span - 1 : span - 1 + interval]
         share = torch.arange(interval, device=iq.device, dtype=iq.real.dtype)
         interval_samples = max(1, round(response.interval_s * sample_rate_hz))
-        y = y + moved * (share / interval_samples)
+        y = torch.addcmul(y, moved, (share / interval_samples).to(y))
     flat: Tensor = y.flatten(-2)
     return flat[..., :num_samples]
 
 
 def _fast_length(minimum: int) -> int:
-    """Return the smallest 2^a 3^b 5^c that is at least `minimum`."""
-    best = 1 << (minimum - 1).bit_length()
-    fives = 1
-    while fives < best:
-        threes = fives
-        while threes < best:
-            quotient = -(-minimum // threes)
-            best = min(best, threes << max(0, (quotient - 1).bit_length()))
-            threes *= 3
-        fives *= 5
-    return best
+    """Return the smallest 16 x 2^a 3^b 5^c that is at least `minimum`.
+
+    A power of two fills vector registers: 3125 takes twice the time of 3200.
+    """
+    return 16 * int(next_fast_len(-(-minimum // 16)))

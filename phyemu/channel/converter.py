@@ -29,29 +29,30 @@ def apply_converter(iq: Tensor, impairments: Impairments) -> Tensor:
             f"iq must be complex ({impairments.cfo_hz.numel()}, num_samples) like the batch of "
             f"impairments, got {iq.dtype} {tuple(iq.shape)}"
         )
-    real = iq.real.dtype
 
     def column(value: Tensor) -> Tensor:
         return value.to(iq.device)[:, None]
 
-    ratio = 10 ** (column(impairments.iq_gain_db) / 20)
-    phase = column(impairments.iq_phase_rad)
-    in_phase, quadrature = iq.real, iq.imag
+    received = iq
     if bool(impairments.iq_gain_db.any()) or bool(impairments.iq_phase_rad.any()):
-        straight = (ratio * torch.cos(phase)).to(real)
-        crossed = (ratio * torch.sin(phase)).to(real)
-        quadrature = straight * quadrature - crossed * in_phase
-    dc_offset = column(impairments.dc_offset)
-    in_phase, quadrature = in_phase + dc_offset.real, quadrature + dc_offset.imag
+        # The same as a x + b x*: the signal and its image.
+        ratio = 10 ** (column(impairments.iq_gain_db) / 20)
+        turned = torch.polar(ratio, column(impairments.iq_phase_rad).to(ratio))
+        signal, image = (1 + turned.conj()) / 2, (1 - turned) / 2
+        received = signal.to(iq.dtype) * iq + image.to(iq.dtype) * iq.conj()
+    if bool(impairments.dc_offset.any()):
+        received = received + column(impairments.dc_offset).to(iq.dtype)
     level = column(impairments.clip_level)
     bits = column(impairments.bits)
-    full_scale = torch.where(torch.isfinite(level), level, torch.ones_like(level)).to(real)
     limited = torch.isfinite(level) | (bits > 0)
-    if bool(limited.any()):
-        in_phase = torch.where(limited, in_phase.clamp(-full_scale, full_scale), in_phase)
-        quadrature = torch.where(limited, quadrature.clamp(-full_scale, full_scale), quadrature)
+    if not bool(limited.any()):
+        return received
+    in_phase, quadrature = received.real, received.imag
+    full_scale = torch.where(torch.isfinite(level), level, torch.ones_like(level)).to(in_phase)
+    in_phase = torch.where(limited, in_phase.clamp(-full_scale, full_scale), in_phase)
+    quadrature = torch.where(limited, quadrature.clamp(-full_scale, full_scale), quadrature)
     if bool(bits.any()):
-        steps = torch.where(bits > 0, 2.0 ** (bits - 1) / full_scale, 0).to(real)
+        steps = torch.where(bits > 0, 2.0 ** (bits - 1) / full_scale, 0).to(in_phase)
         in_phase = _quantised(in_phase, steps)
         quadrature = _quantised(quadrature, steps)
     return torch.complex(in_phase, quadrature)

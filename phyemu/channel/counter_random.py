@@ -14,10 +14,12 @@ The same function stands in `phyemu.channel.kernel_math` (`mix`) and `front_end_
 (`fill_noise`), in float32, for the streaming executor.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
-__all__ = ["counter_normals", "counter_uniforms", "stream_keys"]
+__all__ = ["counter_normals", "counter_normals_of", "counter_uniforms", "stream_keys"]
 
 _MASK = (1 << 64) - 1
 _GOLDEN = 0x9E3779B97F4A7C15
@@ -53,10 +55,10 @@ def _shift(value: Tensor, bits: int) -> Tensor:
     return (value >> bits) & ((1 << (64 - bits)) - 1)
 
 
-def _words(keys: tuple[int, int], counters: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the upper and lower 32 bits of each counter's 64, int64."""
-    value = counters * _signed(_GOLDEN) + _signed(keys[0])
-    value = (value ^ _shift(value, 30)) * _signed(_MIX_1) + _signed(keys[1])
+def _words(first: Tensor | int, second: Tensor | int, counters: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the upper and lower 32 bits of each counter's 64, int64; keys as signed integers."""
+    value = counters * _signed(_GOLDEN) + first
+    value = (value ^ _shift(value, 30)) * _signed(_MIX_1) + second
     value = (value ^ _shift(value, 27)) * _signed(_MIX_2)
     value = value ^ _shift(value, 31)
     return _shift(value, 32), value & 0xFFFFFFFF
@@ -67,7 +69,7 @@ def counter_uniforms(keys: tuple[int, int], counters: Tensor) -> Tensor:
 
     The generator has no state: the same keys and counters give the same numbers.
     """
-    upper, lower = _words(keys, counters)
+    upper, lower = _words(_signed(keys[0]), _signed(keys[1]), counters)
     return (upper.double() + (lower.double() + 0.5) * 2.0**-32) * 2.0**-32
 
 
@@ -78,7 +80,22 @@ def counter_normals(keys: tuple[int, int], counters: Tensor) -> Tensor:
         keys: From `stream_keys`.
         counters: Which draws, int64, any shape; consecutive ones are independent.
     """
-    upper, lower = _words(keys, counters)
+    return _normals(*_words(_signed(keys[0]), _signed(keys[1]), counters))
+
+
+def counter_normals_of(keys: Sequence[tuple[int, int]], counters: Tensor) -> Tensor:
+    """Return what `counter_normals` gives under each of several keys, (keys, counters).
+
+    Args:
+        keys: Each from `stream_keys`.
+        counters: Which draws, int64, (counters,).
+    """
+    signed = [[_signed(first), _signed(second)] for first, second in keys]
+    first, second = torch.tensor(signed, dtype=torch.int64, device=counters.device).T[:, :, None]
+    return _normals(*_words(first, second, counters))
+
+
+def _normals(upper: Tensor, lower: Tensor) -> Tensor:
     radius = torch.sqrt(-torch.log((upper.double() + 0.5) * 2.0**-32))
     signed = torch.where(lower >= 1 << 31, lower - (1 << 32), lower)
     return torch.polar(radius, signed.double() * (2 * torch.pi * 2.0**-32))

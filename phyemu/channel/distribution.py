@@ -133,3 +133,19 @@ class Distribution:
             maximum=self.maximum + offset,
             quantiles=tuple(value + offset for value in self.quantiles),
         )
+
+    def scaled(self, factor: float) -> "Distribution":
+        """Return the distribution of `factor` (>= 0) times the quantity."""
+        return Distribution(
+            mean=factor * self.mean,
+            std=factor * self.std,
+            minimum=factor * self.minimum if math.isfinite(self.minimum) else self.minimum,
+            maximum=factor * self.maximum if math.isfinite(self.maximum) else self.maximum,
+            quantiles=tuple(factor * value for value in self.quantiles),
+        )
+
+    def widened(self, factor: float) -> "Distribution":
+        """Return the distribution with deviations from the mean `factor` (>= 0) times as large."""
+        if math.isinf(self.mean):
+            return self
+        return self.shifted(-self.mean).scaled(factor).shifted(self.mean)

@@ -21,6 +21,7 @@ from phyemu.errors import ConfigError
 __all__ = ["FadingProcess"]
 
 _NUM_SINUSOIDS = 48
+_MOST_VALUES = 1 << 16  # of sinusoids that are computed together
 _STRIDE = 8
 
 
@@ -93,10 +94,13 @@ class FadingProcess:
             times_s = torch.arange(num_steps, dtype=torch.float64, device=device) * interval_s
             diffuse = torch.zeros((batch_size, num_steps, self.num_paths), dtype=torch.complex128)
             diffuse = diffuse.to(device)
-            for index in range(_NUM_SINUSOIDS):  # one at a time: memory stays that of the result
-                turns = times_s[:, None] * frequencies_hz[:, None, :, index]
-                turns = turns + phases[:, None, :, index]
-                diffuse += torch.polar(torch.ones_like(turns), 2 * torch.pi * turns)
+            # Some at a time: memory stays near that of the result, and short draws take one pass.
+            together = max(1, min(_NUM_SINUSOIDS, _MOST_VALUES // diffuse.numel()))
+            for first in range(0, _NUM_SINUSOIDS, together):
+                part = slice(first, first + together)
+                turns = times_s[:, None, None] * frequencies_hz[:, None, :, part]
+                angles = 2 * torch.pi * (turns + phases[:, None, :, part])
+                diffuse += torch.complex(torch.cos(angles), torch.sin(angles)).sum(-1)
             diffuse = diffuse / math.sqrt(_NUM_SINUSOIDS)
         times_s = torch.arange(num_steps, dtype=torch.float64, device=device) * interval_s
         return self._combine(diffuse, theta, times_s).to(torch.complex64)

@@ -5,7 +5,7 @@ Within +-0.42 of the sample rate the response deviates from the ideal delay by l
 """
 
 import math
-from functools import cache
+from functools import cache, lru_cache
 
 import torch
 from torch import Tensor
@@ -41,9 +41,15 @@ def delay_filters(delays_samples: Tensor) -> tuple[Tensor, Tensor]:
 
     Returns:
         (lags, filters): ascending lags (lag,) int64, those that any path needs; and real filters
-        (path, lag) float64, so that x(n - d_p) = sum over lags of filters[p] x[n - lags].
+        (path, lag) float64, so that x(n - d_p) = sum over lags of filters[p] x[n - lags]; read
+        only, as the filters of the latest delays are kept.
     """
-    delays = delays_samples.detach().double().cpu()
+    return _delay_filters(tuple(delays_samples.detach().double().tolist()))
+
+
+@lru_cache(maxsize=64)
+def _delay_filters(delays_samples: tuple[float, ...]) -> tuple[Tensor, Tensor]:
+    delays = torch.tensor(delays_samples, dtype=torch.float64)
     nearest = delays.round()
     on_grid = (delays - nearest).abs() < _GRID_TOLERANCE
     needed: set[int] = set()

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from phyemu.channel.apply import apply_response
+from phyemu.channel.as_written import as_written, in_full_precision
 from phyemu.channel.awgn import add_awgn
 from phyemu.channel.converter import apply_converter
 from phyemu.channel.model import ChannelDraw, ChannelModel
@@ -16,6 +17,7 @@ from phyemu.errors import SignalError
 __all__ = ["ChannelLayer", "apply_draw"]
 
 
+@as_written
 def apply_draw(
     iq: Tensor,
     draw: ChannelDraw,
@@ -31,7 +33,8 @@ def apply_draw(
     imbalance, DC, clipping, quantiser; what `ChannelStream` does, on the same draw.
 
     Args:
-        iq: Samples, (batch, num_samples), complex, one row per link of the draw.
+        iq: Samples, (batch, num_samples), complex, one row per link of the draw; complex32 is taken
+            to complex64.
         draw: The channels.
         sample_rate_hz: Rate of the samples [Hz].
         symbol_rate_hz: Rate of the symbols that the SNR refers to [Hz].
@@ -44,6 +47,7 @@ def apply_draw(
     Raises:
         SignalError: `iq` does not fit the draw.
     """
+    iq = in_full_precision(iq)
     if iq.ndim != 2 or iq.shape[0] != draw.batch_size:
         raise SignalError(
             f"iq must be ({draw.batch_size}, num_samples), one row per link of the draw; got "
@@ -70,6 +74,9 @@ def apply_draw(
 class ChannelLayer(nn.Module):
     """Sends each row of a batch through its own draw of a channel model; no parameters.
 
+    It runs in full precision within `torch.autocast`, and as one break of the graph within
+    `torch.compile`. Under DDP each process passes a generator of its own.
+
     Args:
         model: The channel.
         sample_rate_hz: Rate of the samples [Hz].
@@ -94,6 +101,7 @@ class ChannelLayer(nn.Module):
         self.reference_power = reference_power
         self.interval_s = interval_s
 
+    @as_written
     def forward(self, iq: Tensor, generator: torch.Generator) -> Tensor:
         """Return (batch, num_samples) like `iq`, differentiable to it; the generator advances."""
         num_samples = iq.shape[-1]

@@ -41,8 +41,11 @@ class Mixture:
 
     @property
     def name(self) -> str:
-        """Return "mixture:NAME,NAME"."""
-        return "mixture:" + ",".join(model.name for model in self.models)
+        """Return "mixture:NAME,NAME", or "mixture:WEIGHT*NAME,WEIGHT*NAME"."""
+        names = [model.name for model in self.models]
+        if self.weights:
+            names = [f"{weight:g}*{name}" for weight, name in zip(self.weights, names, strict=True)]
+        return "mixture:" + ",".join(names)
 
     def _choose(self, count: int, generator: torch.Generator) -> torch.Tensor:
         weights = self.weights or (1.0,) * len(self.models)

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from phyemu.channel.counter_random import counter_normals, stream_keys
+from phyemu.channel.counter_random import counter_normals_of, stream_keys
 from phyemu.channel.fractional_delay import (
     NUM_TAPS,
     TABLE_MARGIN,
@@ -14,7 +14,7 @@ from phyemu.channel.impairments import Impairments
 from phyemu.channel.phase_noise import PHASE_KNOT_SAMPLES, PHASE_STREAM, phase_step_turns
 from phyemu.errors import SignalError
 
-__all__ = ["offset_clock", "phase_walk", "rotate_carrier"]
+__all__ = ["offset_clock", "phase_knots", "rotate_carrier"]
 
 
 def offset_clock(iq: Tensor, impairments: Impairments) -> Tensor:
@@ -54,35 +54,32 @@ def offset_clock(iq: Tensor, impairments: Impairments) -> Tensor:
     return y
 
 
-def phase_walk(num_samples: int, impairments: Impairments, *, sample_rate_hz: float) -> Tensor:
-    """Return the Wiener phase noise of each link [turns], (batch, num_samples), float64.
+def phase_knots(num_samples: int, impairments: Impairments, *, sample_rate_hz: float) -> Tensor:
+    """Return the Wiener phase noise of each link [turns], (batch, num_knots), float64.
 
-    A random walk over knots of 16 samples, var(phi(t + T) - phi(t)) = 2 pi linewidth T rad^2, on
-    straight lines between them; its normals come from a counter under the key
-    `impairments.seed`, so that any executor draws the same walk.
+    A random walk over the samples 0, 16, 32, ... up to the first that is not below `num_samples`,
+    var(phi(t + T) - phi(t)) = 2 pi linewidth T rad^2; between them the phase moves on straight
+    lines. Its normals come from a counter under the key `impairments.seed`, so that any executor
+    draws the same walk.
     """
-    linewidths_hz = impairments.linewidth_hz.tolist()
-    num_knots = num_samples // PHASE_KNOT_SAMPLES + 2
-    knots = torch.arange((num_knots + 1) // 2)
-    place = torch.arange(num_samples, dtype=torch.float64) / PHASE_KNOT_SAMPLES
-    index = place.floor().long()
-    walks = torch.zeros((len(linewidths_hz), num_samples), dtype=torch.float64)
-    for link, linewidth_hz in enumerate(linewidths_hz):
-        sigma = phase_step_turns(linewidth_hz, sample_rate_hz)
-        if sigma == 0:
-            continue
-        keys = stream_keys(int(impairments.seed[link]), PHASE_STREAM)
-        pairs = torch.view_as_real(counter_normals(keys, knots)) * 2**0.5
-        steps = sigma * pairs.flatten()
-        walk = torch.cat([torch.zeros(1, dtype=torch.float64), steps.cumsum(0)])
-        walks[link] = torch.lerp(walk[index], walk[index + 1], place - index)
-    return walks.to(impairments.linewidth_hz.device)
+    device = impairments.linewidth_hz.device
+    num_steps = -(-num_samples // PHASE_KNOT_SAMPLES)
+    counters = torch.arange((num_steps + 1) // 2, device=device)
+    deviations = [
+        phase_step_turns(linewidth_hz, sample_rate_hz)
+        for linewidth_hz in impairments.linewidth_hz.tolist()
+    ]
+    keys = [stream_keys(seed, PHASE_STREAM) for seed in impairments.seed.tolist()]
+    pairs = torch.view_as_real(counter_normals_of(keys, counters)) * 2**0.5
+    sigma = torch.tensor(deviations, dtype=torch.float64, device=device)
+    steps = sigma[:, None] * pairs.flatten(1)[:, :num_steps]
+    return torch.nn.functional.pad(steps.cumsum(-1), (1, 0))
 
 
 def rotate_carrier(iq: Tensor, impairments: Impairments, *, sample_rate_hz: float) -> Tensor:
     """Return the samples turned by carrier offset and phase noise.
 
-    y[n] = x[n] exp(j 2 pi (cfo_hz n / rate + phi(n))), phi from `phase_walk`.
+    y[n] = x[n] exp(j 2 pi (cfo_hz n / rate + phi(n))), phi from `phase_knots`.
 
     Args:
         iq: Samples x, (batch, num_samples), complex.
@@ -93,16 +90,26 @@ def rotate_carrier(iq: Tensor, impairments: Impairments, *, sample_rate_hz: floa
         y, like `iq`; differentiable to it.
     """
     _check(iq, impairments)
-    if not bool(impairments.cfo_hz.any()) and not bool(impairments.linewidth_hz.any()):
+    wanders = bool(impairments.linewidth_hz.any())
+    if not wanders and not bool(impairments.cfo_hz.any()):
         return iq
     num_samples = iq.shape[-1]
-    n = torch.arange(num_samples, dtype=torch.float64, device=iq.device)
-    turns = impairments.cfo_hz.to(iq.device)[:, None] / sample_rate_hz * n
-    if bool(impairments.linewidth_hz.any()):
-        walk = phase_walk(num_samples, impairments, sample_rate_hz=sample_rate_hz)
-        turns = turns + walk.to(iq.device)
-    turns = 2 * torch.pi * (turns - turns.floor())
-    return iq * torch.polar(torch.ones_like(turns), turns).to(iq.dtype)
+    # The phase is piecewise linear, so it is known at its knots; whole turns leave it there, in
+    # double precision, and the type of the samples does for what is left.
+    num_steps = -(-num_samples // PHASE_KNOT_SAMPLES)
+    per_knot = impairments.cfo_hz.to(iq.device)[:, None] / sample_rate_hz * PHASE_KNOT_SAMPLES
+    turns = per_knot * torch.arange(num_steps, dtype=torch.float64, device=iq.device)
+    slopes = per_knot.expand(-1, num_steps)
+    if wanders:
+        walk = phase_knots(num_samples, impairments, sample_rate_hz=sample_rate_hz).to(iq.device)
+        turns = turns + walk[:, :-1]
+        slopes = slopes + (walk[:, 1:] - walk[:, :-1])
+    real = iq.real.dtype
+    share = torch.arange(PHASE_KNOT_SAMPLES, dtype=real, device=iq.device) / PHASE_KNOT_SAMPLES
+    start = (turns - turns.floor()).to(real)
+    angles = 2 * torch.pi * (start[:, :, None] + slopes.to(real)[:, :, None] * share)
+    angles = angles.flatten(1)[:, :num_samples]
+    return iq * torch.complex(torch.cos(angles), torch.sin(angles))
 
 
 def _check(iq: Tensor, impairments: Impairments) -> None:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import re
 from pathlib import Path
 
 from phyemu.channel.awgn import Awgn
@@ -13,6 +14,7 @@ from phyemu.channel.model import ChannelModel
 from phyemu.channel.noise_level import NoiseLevel
 from phyemu.channel.store import load_model
 from phyemu.channel.tapped_delay_line import TappedDelayLine, tdl, tgn
+from phyemu.channel.widened import Widened
 from phyemu.channel.worlds import world
 from phyemu.errors import ConfigError
 from phyemu.library import find_in_library
@@ -22,8 +24,12 @@ __all__ = ["load_channel", "with_snr"]
 _FORMS = (
     "awgn:SNR_DB, tgn-a[-los] ... tgn-f[-los]:SNR_DB[:DOPPLER_HZ], "
     "tdl-a ... tdl-e:SNR_DB[:RMS_DELAY_SPREAD_NS[:DOPPLER_HZ]], world:NAME, "
-    "mixture:SPEC,SPEC..., an .h5 file, or the name of a shipped channel"
+    "mixture:SPEC,SPEC... or mixture:WEIGHT*SPEC,WEIGHT*SPEC..., widen:FACTOR:SPEC, an .h5 file, "
+    "or the name of a shipped channel"
 )
+
+
+_WEIGHTED = re.compile(r"(?P<weight>[0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?)\s*\*\s*(?P<spec>.+)")
 
 
 def load_channel(spec: str) -> ChannelModel:
@@ -33,8 +39,9 @@ def load_channel(spec: str) -> ChannelModel:
         spec: "awgn:SNR_DB" ("awgn:inf" is no noise); "tgn-a" to "tgn-f", with "-los" for the line
             of sight, as "tgn-b:SNR_DB[:DOPPLER_HZ]"; "tdl-a" to "tdl-e" as
             "tdl-a:SNR_DB[:RMS_DELAY_SPREAD_NS[:DOPPLER_HZ]]" (100 ns, 5 Hz where left out);
-            "world:NAME"; "mixture:SPEC,SPEC"; the path of an .h5 file; a name on the library's
-            channel shelf.
+            "world:NAME"; "mixture:SPEC,SPEC" in equal shares, or "mixture:0.7*SPEC,0.3*SPEC";
+            "widen:FACTOR:SPEC" (`Widened`; of a mixture too); the path of an .h5 file; a name on
+            the library's channel shelf.
 
     Raises:
         ConfigError: No such form or name; the message says which there are.
@@ -50,10 +57,12 @@ def load_channel(spec: str) -> ChannelModel:
     if word == "awgn":
         return Awgn(*_numbers(spec, rest, 1, 1))
     if word == "mixture":
-        parts = [part for part in rest.split(",") if part.strip()]
-        if not parts:
-            raise ConfigError(f"{spec}: a mixture needs channels, as in mixture:awgn:12,tgn-b:15")
-        return Mixture(tuple(load_channel(part) for part in parts))
+        return _mixture(spec, rest)
+    if word == "widen":
+        factor, _, widened = rest.partition(":")
+        if not widened.strip():
+            raise ConfigError(f"{spec}: write widen:FACTOR:SPEC, as in widen:1.5:office-nlos")
+        return Widened(load_channel(widened), _numbers(spec, factor, 1, 1)[0])
     if word == "world":
         return world(rest).model
     if word.startswith("tgn-"):
@@ -79,6 +88,35 @@ def load_channel(spec: str) -> ChannelModel:
         raise ConfigError(f"{exc}; a channel is {_FORMS}") from exc
 
 
+def _mixture(spec: str, text: str) -> Mixture:
+    """Return the mixture of comma-separated specs; a file's name may hold commas itself."""
+    words = text.split(",")
+    parts: list[str] = []
+    while words:
+        ends = [end for end in range(len(words), 1, -1) if _is_file(",".join(words[:end]))]
+        taken = ends[0] if ends else 1
+        parts.append(",".join(words[:taken]).strip())
+        words = words[taken:]
+    parts = [part for part in parts if part]
+    if not parts:
+        raise ConfigError(f"{spec}: a mixture needs channels, as in mixture:awgn:12,tgn-b:15")
+    pairs = [_WEIGHTED.fullmatch(part) for part in parts]
+    weighted = [pair for pair in pairs if pair is not None]
+    if not weighted:
+        return Mixture(tuple(load_channel(part) for part in parts))
+    if len(weighted) < len(parts):
+        raise ConfigError(f"{spec}: give every channel of a mixture a weight, or none")
+    return Mixture(
+        tuple(load_channel(pair["spec"]) for pair in weighted),
+        tuple(float(pair["weight"]) for pair in weighted),
+    )
+
+
+def _is_file(text: str) -> bool:
+    pair = _WEIGHTED.fullmatch(text.strip())
+    return Path(pair["spec"] if pair else text.strip()).is_file()
+
+
 def _numbers(spec: str, text: str, least: int, most: int) -> list[float]:
     words = text.split(":") if text else []
     try:
@@ -96,7 +134,7 @@ def with_snr(model: ChannelModel, snr_db: float) -> ChannelModel:
     """Return the model at another SNR [dB], everything else as it was.
 
     The SNR is the link's, peak symbol power over noise variance when the response has power one;
-    fading then moves around it.
+    fading then moves around it, and so do the variants of a widened channel.
 
     Raises:
         ConfigError: The model is of a foreign type.
@@ -111,5 +149,7 @@ def with_snr(model: ChannelModel, snr_db: float) -> ChannelModel:
             return dataclasses.replace(model, snr_db=Distribution.constant(snr_db), cn0_dbhz=None)
         case Mixture():
             return Mixture(tuple(with_snr(part, snr_db) for part in model.models), model.weights)
+        case Widened():
+            return Widened(with_snr(model.model, snr_db), model.factor)
         case _:
             raise ConfigError(f"a {type(model).__name__} has no SNR to set")

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from phyemu.channel import Awgn, ChannelDraw, ChannelModel
+from phyemu.channel.as_written import as_written, in_full_precision
 from phyemu.errors import ConfigError
 from phyemu.waveform import Constellation, FrameFormat, modulate_probabilities, symbol_posteriors
 
@@ -134,18 +135,20 @@ class SymbolLink:
             variance = torch.zeros_like(sinr)
         return EffectiveChannel(sinr, variance)
 
+    @as_written
     def __call__(self, probabilities: Tensor, generator: torch.Generator) -> Tensor:
         """Return the posteriors of symbols that went through the link.
 
         Args:
-            probabilities: (batch, num_symbols, M), float32, nearly one-hot; gradients flow to them.
+            probabilities: (batch, num_symbols, M), floating, nearly one-hot; gradients flow to
+                them. The link computes in float32 or more, autocast or not.
             generator: Of channel and noise, on the device of `probabilities`; it is advanced.
 
         Returns:
             (batch, num_symbols, M), float32, rows sum to one.
         """
         constellation = self.constellation.to(probabilities.device)
-        points = modulate_probabilities(probabilities, constellation)
+        points = modulate_probabilities(in_full_precision(probabilities), constellation)
         batch = len(points)
         channel = self.draw(math.ceil(batch / self.images_per_draw), generator)
         real = points.real.dtype

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from phyemu.channel import ChannelLayer, ChannelModel
+from phyemu.channel.as_written import as_written, in_full_precision
 from phyemu.errors import ConfigError
 from phyemu.receiver import ReceiverConfig, receive_aligned
 from phyemu.waveform import (
@@ -20,7 +21,7 @@ __all__ = ["WaveformLink"]
 
 _FRAME_SYMBOLS = 1024  # payload that frames are filled to when images are small
 _LEAD_SAMPLES = 64
-_TRAIL_SAMPLES = 512
+_TRAIL_SAMPLES = 256
 
 
 class WaveformLink:
@@ -70,11 +71,13 @@ class WaveformLink:
             reference_power=frame_format.reference_power(amplitude),
         )
 
+    @as_written
     def __call__(self, probabilities: Tensor, generator: torch.Generator) -> Tensor:
         """Return the posteriors of symbols that went through the link.
 
         Args:
-            probabilities: (batch, num_symbols, M), float32, nearly one-hot; gradients flow to them.
+            probabilities: (batch, num_symbols, M), floating, nearly one-hot; gradients flow to
+                them. The link computes in float32, autocast or not.
             generator: Of channel and noise, on the device of `probabilities`; it is advanced.
 
         Returns:
@@ -84,7 +87,7 @@ class WaveformLink:
             ConfigError: A frame is longer than the format allows.
         """
         constellation = self.constellation.to(probabilities.device)
-        points = modulate_probabilities(probabilities, constellation)
+        points = modulate_probabilities(in_full_precision(probabilities), constellation)
         batch, num_symbols = points.shape
         together = self.images_per_frame or max(1, _FRAME_SYMBOLS // num_symbols)
         whole = batch // together * together
@@ -94,8 +97,9 @@ class WaveformLink:
             parts.append(self._send(frames, constellation, generator))
         if whole < batch:
             parts.append(self._send(points[whole:].reshape(1, -1), constellation, generator))
-        posteriors = torch.cat([part.reshape(-1, num_symbols, part.shape[-1]) for part in parts])
-        return posteriors.to(probabilities.dtype)
+        parts = [part.reshape(-1, num_symbols, part.shape[-1]) for part in parts]
+        posteriors = torch.cat(parts) if len(parts) > 1 else parts[0]
+        return posteriors
 
     def _send(
         self, points: Tensor, constellation: Constellation, generator: torch.Generator
@@ -115,8 +119,12 @@ class WaveformLink:
         variance = torch.where(
             received.detected, received.noise_variance, torch.ones_like(received.noise_variance)
         )
-        # Where no frame at all is found, the gradient is 0 rather than absent.
-        arrived = received.points + 0.0 * points
+        arrived = received.points
+        if not bool(received.detected.any()):
+            # Where no frame at all is found, the gradient is 0 rather than absent.
+            arrived = arrived + 0.0 * points
         posteriors = symbol_posteriors(arrived, constellation, noise_variance=variance[:, None])
+        if bool(received.detected.all()):
+            return posteriors
         equal = torch.full_like(posteriors, 1 / constellation.order)
         return torch.where(received.detected[:, None, None], posteriors, equal)

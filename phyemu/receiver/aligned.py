@@ -6,17 +6,38 @@ the pilots, which no parameter moves. The way of the payload through derotation,
 phase correction is linear in the samples, and gradients take it back.
 """
 
+import dataclasses
+import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from phyemu.errors import SignalError
+from phyemu.receiver.carrier_tracking import CarrierTrack, track_carrier
 from phyemu.receiver.config import ReceiverConfig
-from phyemu.receiver.decoding import FrameDecoder
-from phyemu.waveform import Constellation, FrameFormat, Header
-from phyemu.waveform.detection import PreambleDetector
+from phyemu.receiver.decoding import known_symbols
+from phyemu.waveform import (
+    Constellation,
+    FrameFormat,
+    FrameLayout,
+    Header,
+    frame_layout,
+    preamble_points,
+)
+from phyemu.waveform.detection import Detections, PreambleDetector
+from phyemu.waveform.equalisation import (
+    BLOCK_HOP_SYMBOLS,
+    block_spectra,
+    delay_ramps,
+    mmse_equaliser,
+    symbols_of_spectra,
+)
+from phyemu.waveform.synchronisation import FrameSynchronisations, carrier, synchronise_frames
+from phyemu.waveform.timing_tracking import MIN_BLOCKS, clock_offset_ppm
 
 __all__ = ["AlignedFrames", "receive_aligned"]
 
@@ -72,57 +93,141 @@ def receive_aligned(
             f"got {iq.dtype} {tuple(iq.shape)}"
         )
     config = config or ReceiverConfig()
-    decoder = FrameDecoder(frame_format, constellation.to("cpu"), config)
+    layout = frame_layout(frame_format, payload_symbols)
+    samples = iq.detach().cpu().to(torch.complex64).numpy()
+    detections = _detect(samples, sample_start, frame_format, config)
+    detected = torch.from_numpy(detections.found).to(iq.device)
+    points = iq.new_zeros((len(iq), payload_symbols))
+    noise_variance = torch.full((len(iq),), math.inf, dtype=torch.float32, device=iq.device)
+    rows = torch.from_numpy(np.flatnonzero(detections.found)).to(iq.device)
+    if len(rows) == 0:
+        return AlignedFrames(points=points, noise_variance=noise_variance, detected=detected)
+    whole = len(rows) == len(iq)
+    found = synchronise_frames(
+        samples[detections.found],
+        preamble_points(frame_format),
+        sample_starts=detections.sample_start[detections.found],
+        cfo_hz=detections.cfo_hz[detections.found],
+        early_symbols=config.early_symbols,
+        late_symbols=config.late_symbols,
+        frame_format=frame_format,
+    )
+    frames = _Frames(
+        iq if whole else iq.index_select(0, rows),
+        found,
+        starts=detections.sample_start[detections.found],
+        layout=layout,
+        frame_format=frame_format,
+        constellation=constellation.to("cpu"),
+        config=config,
+    )
+    track = frames.track(Header(frame_index=frame_index, payload_symbols=payload_symbols))
+    payload = frames.symbols.index_select(-1, layout.payload_positions.to(iq.device))
+    correction = torch.from_numpy(track.correction)[:, layout.payload_positions]
+    payload = payload * correction.to(payload)
+    variances = torch.from_numpy(track.noise_variance).to(noise_variance)
+    if whole:
+        return AlignedFrames(points=payload, noise_variance=variances, detected=detected)
+    return AlignedFrames(
+        points=points.index_copy(0, rows, payload),
+        noise_variance=noise_variance.index_copy(0, rows, variances),
+        detected=detected,
+    )
+
+
+@lru_cache(maxsize=8)
+def _detector(frame_format: FrameFormat, config: ReceiverConfig) -> PreambleDetector:
     max_cfo_hz = config.max_cfo_hz
-    detector = PreambleDetector(
+    return PreambleDetector(
         frame_format,
         max_cfo_hz=0.01 * frame_format.symbol_rate_hz if max_cfo_hz is None else max_cfo_hz,
         false_alarm_rate=config.false_alarm_rate,
     )
-    header = Header(frame_index=frame_index, payload_symbols=payload_symbols)
+
+
+def _detect(
+    samples: NDArray[np.complex64],
+    sample_start: int,
+    frame_format: FrameFormat,
+    config: ReceiverConfig,
+) -> Detections:
+    """Return the preambles near a known sample, starts counted in the rows of `samples`."""
+    detector = _detector(frame_format, config)
     # The strongest path may come a little before and later than the first one.
     slack = config.early_symbols * frame_format.samples_per_symbol
     first = max(sample_start - slack, 0)
     num_starts = sample_start + 2 * slack - first
-    rows = []
-    variances = []
-    for row in iq:
-        samples = row.detach().cpu().numpy().astype(np.complex64, copy=False)
-        window = np.zeros(num_starts + detector.overlap, np.complex64)
-        part = samples[first : first + len(window)]
-        window[: len(part)] = part
-        found = detector.search(window, num_starts)
-        if found is None:
-            rows.append(torch.zeros(payload_symbols, dtype=iq.dtype, device=iq.device))
-            variances.append(float("inf"))
-            continue
-        start = first + found.sample_start
-        with torch.no_grad():
-            pending = decoder.read_header(samples, sample_start=start, cfo_hz=found.cfo_hz)
-            measured = decoder.measure(
-                samples,
-                pending,
-                header,
-                sample_start=start,
-                truncated=False,
+    part = samples[:, first : first + num_starts + detector.overlap]
+    windows = np.pad(part, ((0, 0), (0, num_starts + detector.overlap - part.shape[1])))
+    found = detector.search_each(windows, num_starts)
+    return dataclasses.replace(found, sample_start=found.sample_start + first)
+
+
+class _Frames:
+    """The symbols of synchronised frames, equalised, with timing and clock offset taken out."""
+
+    def __init__(
+        self,
+        iq: Tensor,
+        found: FrameSynchronisations,
+        *,
+        starts: NDArray[np.int64],
+        layout: FrameLayout,
+        frame_format: FrameFormat,
+        constellation: Constellation,
+        config: ReceiverConfig,
+    ) -> None:
+        sps = frame_format.samples_per_symbol
+        self._format = frame_format
+        self._constellation = constellation
+        self._equaliser = mmse_equaliser(
+            found.channel.response.to(torch.complex64),
+            first_delay=found.first_delay,
+            noise_variance=found.channel.noise_variance.float(),
+            symbol_power=constellation.mean_power,
+            frame_format=frame_format,
+        )
+        turns = carrier(iq.shape[-1], -found.cfo_hz / frame_format.sample_rate_hz, origin=starts)
+        level = torch.from_numpy(found.dc_offset)[:, None].to(iq)
+        begins = torch.from_numpy(starts + frame_format.pulse_delay_samples).to(iq.device)
+        spectra = block_spectra(
+            (iq - level) * torch.from_numpy(turns).to(iq),
+            first_peak=begins,
+            num_symbols=layout.num_symbols,
+            sps=sps,
+        )
+        weights = self._equaliser.weights[:, None, :].to(spectra)
+        timing = found.timing_samples[:, None]
+        delays = np.repeat(timing, spectra.shape[-2], axis=1)
+        whole = layout.num_symbols // BLOCK_HOP_SYMBOLS
+        if whole >= MIN_BLOCKS:
+            with torch.no_grad():
+                equalised = (spectra[:, :whole] * weights).cpu()
+            sfo_ppm = clock_offset_ppm(
+                equalised,
+                delay_samples=found.timing_samples,
+                frame_format=frame_format,
+                max_offset_ppm=config.max_sfo_ppm,
             )
-        spectra = decoder.spectra(
-            row.cpu(),
-            measured.synchronisation,
-            measured.equaliser,
-            sample_start=start,
-            num_symbols=measured.received,
+            middles = (np.arange(delays.shape[1]) + 0.5) * (BLOCK_HOP_SYMBOLS * sps)
+            delays = delays + sfo_ppm[:, None] * 1e-6 * middles
+        # Weights and delays are constants: one product does both.
+        ramps = delay_ramps(torch.from_numpy(delays), spectra.shape[-1]).to(spectra)
+        self.symbols = symbols_of_spectra(
+            spectra * (weights * ramps), num_symbols=layout.num_symbols, sps=sps
         )
-        symbols = decoder.symbols(
-            spectra,
-            measured.synchronisation,
-            sfo_ppm=measured.sfo_ppm,
-            num_symbols=measured.received,
+
+    def track(self, header: Header) -> CarrierTrack:
+        """Return the correction of the symbols."""
+        positions, values = known_symbols(self._format, header)
+        # Cramer-Rao bound of a frequency seen over the preamble, and a factor of four.
+        length = self._format.preamble_symbols
+        snr = self._equaliser.matched_snr.clamp(min=0.1).numpy()
+        return track_carrier(
+            self.symbols.detach().cpu().numpy(),
+            positions,
+            values,
+            self._constellation,
+            noise_variance=self._equaliser.error_variance.numpy(),
+            frequency_variance=24.0 / (snr * length**3) + 1e-10,
         )
-        corrected = symbols * torch.from_numpy(measured.track.correction).to(symbols)
-        rows.append(corrected[measured.layout.payload_positions].to(iq.device))
-        variances.append(measured.track.noise_variance)
-    noise = torch.tensor(variances, dtype=torch.float32, device=iq.device)
-    return AlignedFrames(
-        points=torch.stack(rows), noise_variance=noise, detected=torch.isfinite(noise)
-    )

@@ -1,6 +1,7 @@
 """Carrier phase, gain and noise of the equalised symbols of a frame."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,7 @@ from phyemu.waveform.phase_tracking import (
     refine_phase,
     track_known_phase,
 )
+from phyemu.waveform.posterior_kernel import mean_errors
 
 __all__ = ["CarrierTrack", "track_carrier"]
 
@@ -23,17 +25,17 @@ _LEAST_NOISE = 1e-9
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
 class CarrierTrack:
-    """How the equalised symbols of a frame were turned and scaled, and how noisy they are.
+    """How the equalised symbols of frames were turned and scaled, and how noisy they are.
 
     Attributes:
-        correction: What each symbol is multiplied with, (num_symbols,), complex64.
-        drift: Phase that the frequency left over adds per symbol [rad].
-        noise_variance: Total complex variance of the error of corrected symbols.
+        correction: What each symbol is multiplied with, (..., num_symbols), complex64.
+        drift: Phase that the frequency left over adds per symbol [rad], (...).
+        noise_variance: Total complex variance of the error of corrected symbols, (...).
     """
 
     correction: NDArray[np.complex64]
-    drift: float
-    noise_variance: float
+    drift: NDArray[np.float64]
+    noise_variance: NDArray[np.float64]
 
 
 def track_carrier(
@@ -42,24 +44,29 @@ def track_carrier(
     values: NDArray[np.complex64],
     constellation: Constellation,
     *,
-    noise_variance: float,
-    frequency_variance: float,
+    noise_variance: NDArray[np.float64] | float,
+    frequency_variance: NDArray[np.float64] | float,
 ) -> CarrierTrack:
-    """Return the correction of a frame's symbols.
+    """Return the correction of the symbols of frames alike.
 
     Args:
-        symbols: All symbols of a frame, equalised, (num_symbols,).
+        symbols: All symbols of each frame, equalised, (..., num_symbols).
         positions: Of the known ones, (num_known,), ascending.
         values: What those are, (num_known,).
         constellation: Of the other ones.
-        noise_variance: As the equaliser predicts it.
-        frequency_variance: Of the carrier offset that is left [(rad per symbol)^2].
+        noise_variance: As the equaliser predicts it, (...) or a number.
+        frequency_variance: Of the carrier offset that is left [(rad per symbol)^2], (...) or a
+            number.
     """
-    noise = max(noise_variance, _LEAST_NOISE)
+    shape = symbols.shape
+    symbols = symbols.reshape(-1, shape[-1])
+    predicted = np.broadcast_to(np.asarray(noise_variance, np.float64), shape[:-1]).reshape(-1)
+    frequency = np.broadcast_to(np.asarray(frequency_variance, np.float64), shape[:-1]).reshape(-1)
+    noise = np.maximum(predicted, _LEAST_NOISE)
     tracked = track_known_phase(
-        symbols, positions, values, noise_variance=noise, frequency_variance=frequency_variance
+        symbols, positions, values, noise_variance=noise, frequency_variance=frequency
     )
-    known = np.zeros(len(symbols), bool)
+    known = np.zeros(shape[-1], bool)
     known[positions] = True
     gain = _known_gain(symbols, positions, values, tracked)
     # Between the pilots, phase noise leaves an uncertainty that decisions must allow for at first.
@@ -67,31 +74,47 @@ def track_carrier(
     wander = tracked.walk.step_variance / PHASE_BLOCK * gap / 6.0
     assumed = noise + wander
     correction = _correction(tracked, gain)
+    drift = tracked.walk.drift.copy()
+    running = np.arange(len(symbols))
     points: NDArray[np.complex64] = symbols * correction
     for _ in range(_MOST_PASSES):
         before = tracked.phase
         means, uncertainty, energy = posterior_moments(
             points, constellation, noise_variance=assumed
         )
-        means[positions] = values
-        uncertainty[positions] = 0.0
-        energy[positions] = np.square(np.abs(values))
-        tracked = refine_phase(points, means, uncertainty, known, tracked, noise_variance=noise)
-        correction = _correction(tracked, gain)
-        points = symbols * correction
-        errors = np.square(np.abs(points)) + energy - 2.0 * (points * means.conj()).real
+        means[:, positions] = values
+        uncertainty[:, positions] = 0.0
+        energy[:, positions] = np.square(np.abs(values))
+        part = noise[running]
+        tracked = refine_phase(points, means, uncertainty, known, tracked, noise_variance=part)
+        turns = _correction(tracked, gain[running])
+        correction[running] = turns
+        drift[running] = tracked.walk.drift
+        points = symbols[running] * turns
         # Uncertain decisions understate their own errors: they count as far as they are certain.
-        certain = 1.0 - min(float(uncertainty.mean()) * 2.0 / noise, 1.0)
-        measured = certain * float(errors.mean()) + (1.0 - certain) * noise_variance
-        noise = max(measured, _LEAST_NOISE)
-        assumed = noise
-        if float(np.square(tracked.phase - before).mean()) < _CONVERGED * noise:
+        certain = 1.0 - np.minimum(_row_means(uncertainty) * 2.0 / part, 1.0)
+        measured = (
+            certain * mean_errors(points, means, energy) + (1.0 - certain) * predicted[running]
+        )
+        assumed = np.maximum(measured, _LEAST_NOISE)
+        noise[running] = assumed
+        # Frames whose phase has come to rest are done.
+        moved = _row_means(np.square(tracked.phase - before)) >= _CONVERGED * assumed
+        if not moved.any():
             break
+        if not moved.all():
+            running, points, assumed = running[moved], points[moved], assumed[moved]
+            tracked = tracked.select(moved)
     return CarrierTrack(
-        correction=correction,
-        drift=tracked.walk.drift / PHASE_BLOCK,
-        noise_variance=noise,
+        correction=correction.reshape(shape),
+        drift=(drift / PHASE_BLOCK).reshape(shape[:-1]),
+        noise_variance=noise.reshape(shape[:-1]),
     )
+
+
+def _row_means(values: NDArray[Any]) -> NDArray[np.float64]:
+    means: NDArray[np.float64] = values.mean(-1).astype(np.float64)
+    return means
 
 
 def _known_gain(
@@ -99,17 +122,18 @@ def _known_gain(
     positions: NDArray[np.int64],
     values: NDArray[np.complex64],
     tracked: TrackedPhase,
-) -> float:
-    """Return the gain of the known symbols along the tracked phase; near 1."""
-    turned = symbols[positions] * np.exp(-1j * tracked.phase[positions])
-    gain = float((turned * values.conj()).real.sum() / np.square(np.abs(values)).sum())
-    return min(max(gain, 0.5), 2.0)
+) -> NDArray[np.float64]:
+    """Return the gain of the known symbols along the tracked phase, (frames,); near 1."""
+    turned = symbols[:, positions] * np.exp(-1j * tracked.phase[:, positions])
+    gain = (turned * values.conj()).real.sum(-1) / np.square(np.abs(values)).sum()
+    clipped: NDArray[np.float64] = np.clip(gain, 0.5, 2.0)
+    return clipped
 
 
-def _correction(tracked: TrackedPhase, gain: float) -> NDArray[np.complex64]:
+def _correction(tracked: TrackedPhase, gain: NDArray[np.float64]) -> NDArray[np.complex64]:
     angles = tracked.phase.astype(np.float32)
-    result = np.empty(len(angles), np.complex64)
+    result = np.empty(angles.shape, np.complex64)
     np.cos(angles, out=result.real)
     np.sin(-angles, out=result.imag)
-    result /= np.float32(gain)
+    result /= gain.astype(np.float32)[:, None]
     return result

@@ -37,7 +37,7 @@ from phyemu.waveform.modulation import squared_errors
 from phyemu.waveform.synchronisation import Synchronisation, carrier, synchronise
 from phyemu.waveform.timing_tracking import clock_offset_ppm
 
-__all__ = ["FrameDecoder", "FrameMeasurement", "PendingFrame"]
+__all__ = ["FrameDecoder", "FrameMeasurement", "PendingFrame", "known_symbols"]
 
 _HEADER_POWER = 1.0  # mean power of preamble and header; PSK has the same
 
@@ -130,7 +130,6 @@ class FrameDecoder:
             preamble_points(self._format),
             sample_start=sample_start,
             cfo_hz=cfo_hz,
-            timing_samples=None,
             early_symbols=self._config.early_symbols,
             late_symbols=self._config.late_symbols,
             frame_format=self._format,
@@ -235,14 +234,16 @@ class FrameDecoder:
             # The last symbol whose pulse is whole.
             whole = len(iq) - sample_start - 2 * self._format.pulse_delay_samples - 1
             received = min(max(whole // self._sps + 1, self._num_first), total)
-        sfo_ppm = clock_offset_ppm(
-            spectra[: received // BLOCK_HOP_SYMBOLS],
-            delay_samples=found.timing_samples,
-            frame_format=self._format,
-            max_offset_ppm=self._config.max_sfo_ppm,
+        sfo_ppm = float(
+            clock_offset_ppm(
+                spectra[: received // BLOCK_HOP_SYMBOLS],
+                delay_samples=found.timing_samples,
+                frame_format=self._format,
+                max_offset_ppm=self._config.max_sfo_ppm,
+            )
         )
         symbols = self.symbols(spectra, found, sfo_ppm=sfo_ppm, num_symbols=total)
-        positions, values = _known_symbols(self._format, header)
+        positions, values = known_symbols(self._format, header)
         inside = positions < received
         # Cramer-Rao bound of a frequency seen over the preamble, and a factor of four.
         length = self._format.preamble_symbols
@@ -296,11 +297,11 @@ class FrameDecoder:
         posteriors = np.full((header.payload_symbols, order), 1.0 / order, np.float32)
         mine = torch.from_numpy(points[:there])
         posteriors[:there] = symbol_posteriors(
-            mine, self._constellation, noise_variance=measured.track.noise_variance
+            mine, self._constellation, noise_variance=float(measured.track.noise_variance)
         ).numpy()
         error = float(squared_errors(mine, self._constellation).mean()) if there else math.nan
         samples = self._format.frame_samples(header.payload_symbols)
-        turns_per_symbol = measured.track.drift / (2.0 * math.pi)
+        turns_per_symbol = float(measured.track.drift) / (2.0 * math.pi)
         return ReceivedFrame(
             sample_start=stream_start,
             sample_count=min(samples, len(iq) - sample_start),
@@ -309,7 +310,7 @@ class FrameDecoder:
             received_symbols=there,
             points=points,
             posteriors=posteriors,
-            noise_variance=measured.track.noise_variance,
+            noise_variance=float(measured.track.noise_variance),
             snr_db=_decibels(float(measured.equaliser.matched_snr)),
             cfo_hz=found.cfo_hz + turns_per_symbol * self._format.symbol_rate_hz,
             sfo_ppm=measured.sfo_ppm,
@@ -361,7 +362,7 @@ def _amplitude(pending: PendingFrame) -> float:
 
 
 @lru_cache(maxsize=8)
-def _known_symbols(
+def known_symbols(
     frame_format: FrameFormat, header: Header
 ) -> tuple[NDArray[np.int64], NDArray[np.complex64]]:
     """Return where the known symbols of a frame are, and what they are."""

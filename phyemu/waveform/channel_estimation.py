@@ -8,15 +8,20 @@ equaliser. So taps are taken one after the other, at each step the one that expl
 left, all taken ones solved anew (orthogonal matching pursuit), until the best one left explains no
 more than the largest of as many draws of noise would: |s_d^H r|^2 / |s_d|^2 < eta sigma^2, where
 noise exceeds eta with probability exp(-eta). An AWGN channel is left with one tap.
+
+The pursuit itself is compiled code (`phyemu.waveform.matching_pursuit`).
 """
 
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from phyemu.errors import ConfigError, SignalError
+from phyemu.waveform.matching_pursuit import pursue_taps
 
 __all__ = ["ChannelEstimate", "KnownWaveform", "estimate_channel", "known_waveform"]
 
@@ -44,10 +49,12 @@ class KnownWaveform:
     Attributes:
         matrix: S, (num_rows, num_taps), complex.
         gram: S^H S, (num_taps, num_taps), complex.
+        conjugate: S*, (num_rows, num_taps), complex.
     """
 
     matrix: Tensor
     gram: Tensor
+    conjugate: Tensor
 
 
 def known_waveform(
@@ -80,17 +87,22 @@ def known_waveform(
     inside = (index >= 0) & (index < len(waveform))
     values = waveform[index.clamp(0, len(waveform) - 1)]
     matrix = torch.where(inside, values, torch.zeros_like(values))
-    return KnownWaveform(matrix, matrix.mH @ matrix)
+    return KnownWaveform(matrix, matrix.mH @ matrix, matrix.conj().resolve_conj())
 
 
-def estimate_channel(iq: Tensor, known: KnownWaveform) -> ChannelEstimate:
+@torch.no_grad()
+def estimate_channel(
+    iq: Tensor, known: KnownWaveform, *, nuisance: Tensor | None = None
+) -> ChannelEstimate:
     """Return the channel that turned the known waveform into the samples.
 
-    Gradients flow to `iq`: least squares is linear in it, for the taps that were taken.
+    No gradients flow: to training, what a receiver estimates is a constant.
 
     Args:
         iq: Samples received, (..., num_rows), complex.
         known: What was sent, on the device and of the type of `iq`.
+        nuisance: A waveform of unit energy and unknown amplitude beside the known one, such as the
+            tone that DC becomes, (..., num_rows); it is fitted jointly. None: there is none.
 
     Raises:
         SignalError: Types or shapes do not fit.
@@ -101,55 +113,29 @@ def estimate_channel(iq: Tensor, known: KnownWaveform) -> ChannelEstimate:
             f"need iq (..., {num_rows}) of {known.matrix.dtype}, got {iq.dtype} {tuple(iq.shape)}"
         )
     flat = iq.reshape(-1, num_rows)
-    projected = flat @ known.matrix.conj()
-    with torch.no_grad():
-        taken, counts = _choose(flat, projected, known.gram)
-    values, residual = _solve(flat, projected, known.gram, taken, counts)
-    # Rows that stopped early hold zeros behind their last tap; adding them changes nothing.
-    response = torch.zeros_like(projected).scatter_add(1, taken, values)
-    noise = residual / (num_rows - counts)
+    freedom = num_rows
+    if nuisance is None:
+        part = flat.new_zeros((1, num_taps)).expand(len(flat), -1)
+    else:
+        tone = nuisance.expand(iq.shape).reshape(-1, num_rows)
+        flat = flat - tone * (tone.conj() * flat).sum(-1, keepdim=True)
+        part = tone @ known.conjugate
+        freedom -= 1
+    found = pursue_taps(
+        _numbers(flat @ known.conjugate),
+        (flat.real.square() + flat.imag.square()).sum(-1).cpu().double().numpy(),
+        _numbers(known.gram),
+        _numbers(part),
+        degrees_of_freedom=num_rows,
+        threshold=math.log(num_taps) + _MARGIN,
+        most_taps=max(min(_MOST_TAPS, num_taps // 2), 1),
+    )
+    response = torch.from_numpy(found.response).to(iq)
+    noise = torch.from_numpy(found.energy / (freedom - found.counts)).to(iq.real)
     return ChannelEstimate(response.reshape(*iq.shape[:-1], num_taps), noise.reshape(iq.shape[:-1]))
 
 
-def _solve(
-    iq: Tensor, projected: Tensor, gram: Tensor, taken: Tensor, counts: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Return the least squares over the first `counts` taps taken, and what they leave."""
-    energy = iq.abs().square().sum(-1)
-    least = 1e-12 * energy.detach() + torch.finfo(energy.dtype).tiny
-    if taken.shape[1] == 1:  # as on every AWGN channel: no system to solve
-        right = projected.gather(1, taken)
-        values = right / gram.diagonal().real[taken]
-        explained = (right.conj() * values).real.sum(-1)
-        return values, torch.maximum(energy - explained, least)
-    active = torch.arange(taken.shape[1], device=taken.device) < counts[:, None]
-    both = active[:, :, None] & active[:, None, :]
-    part = gram[taken[:, :, None], taken[:, None, :]]
-    identity = torch.eye(taken.shape[1], dtype=gram.dtype, device=gram.device)
-    part = torch.where(both, part, identity * gram.diagonal().real.max())
-    right = torch.where(active, projected.gather(1, taken), torch.zeros_like(projected[:, :1]))
-    values = torch.linalg.solve(part, right)
-    explained = (right.conj() * values).real.sum(-1)
-    return values, torch.maximum(energy - explained, least)
-
-
-def _choose(iq: Tensor, projected: Tensor, gram: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the taps taken, in order, (rows, most), and how many, (rows,)."""
-    num_rows, num_taps = iq.shape[-1], gram.shape[-1]
-    norms = gram.diagonal().real
-    threshold = math.log(num_taps) + _MARGIN
-    taken = (projected.abs().square() / norms).argmax(-1, keepdim=True)
-    counts = torch.ones(len(iq), dtype=torch.int64, device=iq.device)
-    running = torch.ones(len(iq), dtype=torch.bool, device=iq.device)
-    for _ in range(min(_MOST_TAPS, num_taps // 2) - 1):
-        values, residual = _solve(iq, projected, gram, taken, counts)
-        rest = projected - (gram[taken].conj() * values[:, :, None]).sum(1)
-        scores = rest.abs().square() / norms
-        scores = scores.scatter(1, taken, -1.0)
-        best, tap = scores.max(-1, keepdim=True)
-        running = running & (best[:, 0] > threshold * residual / (num_rows - counts))
-        if not bool(running.any()):
-            break
-        taken = torch.cat([taken, tap], dim=1)
-        counts = counts + running
-    return taken, counts
+def _numbers(values: Tensor) -> NDArray[np.complex128]:
+    """Return complex values on the CPU, where a pursuit of a few kilobytes a row is done."""
+    numbers: NDArray[np.complex128] = values.cpu().to(torch.complex128).resolve_conj().numpy()
+    return numbers

@@ -76,7 +76,9 @@ class Constellation:
         return float(self.points.detach().abs().square().mean())
 
     def to(self, device: torch.device | str) -> "Constellation":
-        """Return the same constellation on another device."""
+        """Return the same constellation on another device; itself where it is there already."""
+        if self.points.device == torch.device(device):
+            return self
         return Constellation(self.name, self.points.to(device), self.labels.to(device))
 
 

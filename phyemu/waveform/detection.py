@@ -17,15 +17,16 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
-from scipy.fft import fft, ifft
+from scipy.fft import fft, ifft, next_fast_len
 from scipy.special import betaincinv
 
 from phyemu.errors import ConfigError
 from phyemu.waveform.frame_format import FrameFormat, preamble_points
 from phyemu.waveform.pulse import shape_pulses
 
-__all__ = ["Detection", "PreambleDetector"]
+__all__ = ["Detection", "Detections", "PreambleDetector"]
 
 _NOISE_BAND: Final = 0.8  # least part of the sampled band that the receiver's noise fills
 _FIRST_RATE = 1e-5  # how often noise may open the first gate, per sample
@@ -45,6 +46,21 @@ class Detection:
     sample_start: int
     cfo_hz: float
     confidence: float
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class Detections:
+    """The preambles that were found in several windows; as `Detection`, in columns.
+
+    Attributes:
+        found: Where there is one, (windows,), bool; the rest holds there only.
+        sample_start: (windows,), int64.
+        cfo_hz: (windows,), float64.
+    """
+
+    found: NDArray[np.bool_]
+    sample_start: NDArray[np.int64]
+    cfo_hz: NDArray[np.float64]
 
 
 class PreambleDetector:
@@ -82,8 +98,10 @@ class PreambleDetector:
         period = shape_pulses(points[: frame_format.preamble_period], taps, samples_per_symbol=sps)
         self._period_samples = len(period.flatten())
         self._energy = float(period.abs().square().sum())
+        self._period = period.numpy()
+        self._window_spectra: dict[int, NDArray[np.complex64]] = {}
         self._fft_size = 1 << max(12, math.ceil(math.log2(8 * self._period_samples)))
-        self._spectrum = np.conj(fft(period.numpy(), self._fft_size)).astype(np.complex64)
+        self._spectrum = np.conj(fft(self._period, self._fft_size)).astype(np.complex64)
         # A search for an offset is fine enough at a quarter of the inverse length.
         step = 1.0 / (4.0 * len(self._template))
         reach = max_cfo_hz / frame_format.sample_rate_hz
@@ -94,6 +112,8 @@ class PreambleDetector:
             np.complex64
         )
         self._fine = np.arange(-8, 9) * (step / 4.0)
+        turns = np.outer(np.arange(len(self._template)), self._fine)
+        self._fine_turns = np.exp(-2j * np.pi * turns).astype(np.complex64)
         self._sample_rate_hz = frame_format.sample_rate_hz
         samples = _NOISE_BAND * len(self._template)
         self._first_threshold = float(
@@ -141,6 +161,87 @@ class PreambleDetector:
                 if found is not None:
                     return found
             first = opening + length // 4
+
+    def search_each(self, windows: NDArray[np.complex64], num_starts: int) -> Detections:
+        """Return what `search` finds in each of several short windows.
+
+        Args:
+            windows: (windows, num_starts + overlap), complex64, finite.
+            num_starts: Starts to search, as in `search`.
+        """
+        windows = windows - windows.mean(-1, keepdims=True)
+        length = len(self._template)
+        reach = num_starts + length
+        size = next_fast_len(windows.shape[1])
+        spectra = fft(windows, size, axis=1)
+        spectra *= self._window_spectrum(size)
+        correlation = ifft(spectra, axis=1)[:, : reach + (self._periods - 1) * self._lag]
+        power = np.square(correlation.real) + np.square(correlation.imag)
+        total = power[:, :num_starts].copy()
+        for index in range(1, self._periods):
+            total += power[:, index * self._lag : index * self._lag + num_starts]
+        squares = np.square(windows.real) + np.square(windows.imag)
+        running = np.cumsum(squares, axis=1, dtype=np.float64)
+        energy = running[:, length - 1 : length - 1 + reach].copy()
+        energy[:, 1:] -= running[:, : reach - 1]
+        gate = (self._first_threshold * self._energy) * energy[:, :num_starts].astype(np.float32)
+        opened = (total > gate) & (energy[:, :num_starts] > 1e-9 * running[:, -1:])
+        found = np.zeros(len(windows), bool)
+        sample_start = np.zeros(len(windows), np.int64)
+        cfo_hz = np.zeros(len(windows))
+        pending = np.flatnonzero(opened.any(axis=1))
+        while len(pending):
+            opening = opened[pending].argmax(axis=1)
+            start, offset, metric = self._confirm_each(
+                windows[pending], correlation[pending], energy[pending], opening
+            )
+            passed = metric >= self._second_threshold
+            found[pending] = passed
+            sample_start[pending], cfo_hz[pending] = start, offset * self._sample_rate_hz
+            # Where it was a false opening, the search goes on a quarter preamble later.
+            pending, opening = pending[~passed], opening[~passed]
+            for row, first in zip(pending.tolist(), (opening + length // 4).tolist(), strict=True):
+                opened[row, :first] = False
+            pending = pending[opened[pending].any(axis=1)]
+        return Detections(found=found, sample_start=sample_start, cfo_hz=cfo_hz)
+
+    def _window_spectrum(self, size: int) -> NDArray[np.complex64]:
+        if size not in self._window_spectra:
+            self._window_spectra[size] = np.conj(fft(self._period, size)).astype(np.complex64)
+        return self._window_spectra[size]
+
+    def _confirm_each(
+        self,
+        windows: NDArray[np.complex64],
+        correlation: NDArray[np.complex64],
+        energy: NDArray[np.float64],
+        opening: NDArray[np.int64],
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
+        """Return best start, offset [cycles per sample] and metric behind each opening."""
+        length = len(self._template)
+        rows = np.arange(len(windows))[:, None]
+        places = opening[:, None] + np.arange(length)
+        periods = places[:, :, None] + np.arange(self._periods) * self._lag
+        despread = correlation[rows[:, :, None], periods]
+        combined = torch.from_numpy(despread) @ torch.from_numpy(self._combine)
+        powers = (combined.real.square() + combined.imag.square()).numpy()
+        best = powers.max(axis=2) / np.maximum(energy[rows, places], 1e-30)
+        peak = best.argmax(axis=1)
+        coarse = self._offsets[powers[rows[:, 0], peak].argmax(axis=1)]
+        # The exact metric: whole preamble, finer offsets, the neighbouring samples.
+        samples = np.arange(length)
+        starts = opening[:, None] + peak[:, None] + np.arange(-1, 2)
+        starts = starts.clip(0, energy.shape[1] - 1)
+        turns = np.exp(-2j * np.pi * coarse[:, None] * samples) * self._template.conj()
+        pieces = windows[rows[:, :, None], starts[:, :, None] + samples]
+        pieces = pieces * turns.astype(np.complex64)[:, None, :]
+        exact = (torch.from_numpy(pieces) @ torch.from_numpy(self._fine_turns)).abs().numpy()
+        metric = np.square(exact)
+        metric /= self._periods * self._energy * energy[rows, starts][:, :, None]
+        flat = metric.reshape(len(windows), -1)
+        index = flat.argmax(axis=1)
+        row, column = np.divmod(index, len(self._fine))
+        return starts[rows[:, 0], row], coarse + self._fine[column], flat[rows[:, 0], index]
 
     def _correlate(self, window: NDArray[np.complex64], count: int) -> NDArray[np.complex64]:
         """Return the correlation with one period at starts 0..count-1."""

@@ -26,6 +26,7 @@ __all__ = [
     "BLOCK_SYMBOLS",
     "Equaliser",
     "block_spectra",
+    "delay_ramps",
     "equalise",
     "mmse_equaliser",
     "symbols_of_spectra",
@@ -111,14 +112,15 @@ def _pulse_spectrum(frame_format: FrameFormat, size: int) -> Tensor:
     return spectrum
 
 
-def block_spectra(iq: Tensor, *, first_peak: int, num_symbols: int, sps: int) -> Tensor:
+def block_spectra(iq: Tensor, *, first_peak: int | Tensor, num_symbols: int, sps: int) -> Tensor:
     """Return the FFTs of overlapping blocks, (..., num_blocks, BLOCK_SYMBOLS x sps).
 
     Block b begins 64 + b x 384 - 128 symbols behind the first; samples outside count as zero.
 
     Args:
         iq: (..., num_samples), complex.
-        first_peak: Sample at which symbol 0 peaks; may be negative.
+        first_peak: Sample at which symbol 0 peaks; may be negative. A number, or one of each row,
+            (...), int64.
         num_symbols: Symbols to cover, >= 1.
         sps: Samples per symbol.
 
@@ -129,13 +131,22 @@ def block_spectra(iq: Tensor, *, first_peak: int, num_symbols: int, sps: int) ->
         raise SignalError(f"iq must be complex, got {iq.dtype}")
     num_blocks = math.ceil(num_symbols / BLOCK_HOP_SYMBOLS)
     size, hop = BLOCK_SYMBOLS * sps, BLOCK_HOP_SYMBOLS * sps
-    begin = first_peak - _MARGIN * sps
-    end = begin + (num_blocks - 1) * hop + size
+    length = (num_blocks - 1) * hop + size
+    if isinstance(first_peak, Tensor):
+        begins = first_peak - _MARGIN * sps
+        low, high = int(begins.min()), int(begins.max()) + length
+        begin, end = min(low, 0), max(high, iq.shape[-1])
+    else:
+        begin = first_peak - _MARGIN * sps
+        end = begin + length
     inside = iq[..., max(begin, 0) : max(min(end, iq.shape[-1]), 0)]
     before = min(max(-begin, 0), end - begin)
     after = end - begin - before - inside.shape[-1]
-    blocks = torch.nn.functional.pad(inside, (before, after)).unfold(-1, size, hop)
-    spectra: Tensor = torch.fft.fft(blocks)
+    covered = torch.nn.functional.pad(inside, (before, after))
+    if isinstance(first_peak, Tensor):
+        places = (begins - begin)[..., None] + torch.arange(length, device=iq.device)
+        covered = covered.gather(-1, places)
+    spectra: Tensor = torch.fft.fft(covered.unfold(-1, size, hop))
     return spectra
 
 
@@ -152,13 +163,13 @@ def symbols_of_spectra(
             [samples]; None for not at all.
     """
     if delays is not None:
-        spectra = spectra * _delay_ramps(delays, spectra.shape[-1]).to(spectra)
+        spectra = spectra * delay_ramps(delays, spectra.shape[-1]).to(spectra)
     folded = spectra.reshape(*spectra.shape[:-1], sps, BLOCK_SYMBOLS).sum(-2) / sps
     blocks: Tensor = torch.fft.ifft(folded)[..., _MARGIN : _MARGIN + BLOCK_HOP_SYMBOLS]
     return blocks.flatten(-2)[..., :num_symbols]
 
 
-def _delay_ramps(delays: Tensor, size: int) -> Tensor:
+def delay_ramps(delays: Tensor, size: int) -> Tensor:
     """Return exp(2 pi j delay f) at the frequencies f of an FFT, (..., size), complex64.
 
     f = (32 a + b) / size for a = -size / 64 .., b = 0..31: two short tables and one product, as an

@@ -126,8 +126,8 @@ class FrameFormat:
         return (symbols - 1 + self.pulse_span_symbols) * self.samples_per_symbol + 1
 
     def pulse_taps(self) -> Tensor:
-        """Return the pulse, unit energy, (span x samples_per_symbol + 1,), float64."""
-        return rrc_taps(self.samples_per_symbol, self.rolloff, self.pulse_span_symbols)
+        """Return the pulse, unit energy, (span x samples_per_symbol + 1,), float64; read only."""
+        return _pulse_taps(self.samples_per_symbol, self.rolloff, self.pulse_span_symbols)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as JSON-ready values."""
@@ -197,6 +197,11 @@ def frame_layout(frame_format: FrameFormat, payload_symbols: int) -> FrameLayout
         payload_positions=payload_positions,
         pilot_positions=pilot_positions,
     )
+
+
+@lru_cache(maxsize=16)
+def _pulse_taps(samples_per_symbol: int, rolloff: float, span_symbols: int) -> Tensor:
+    return rrc_taps(samples_per_symbol, rolloff, span_symbols)
 
 
 @lru_cache(maxsize=16)

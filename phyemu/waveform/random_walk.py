@@ -3,32 +3,33 @@
     theta_b = drift b + w_b,   w_b - w_(b-1) ~ N(0, q),   y_b = theta_b + N(0, 1 / J_b)
 
 The smoother is the maximum a posteriori path, the same as a Kalman filter over [value, drift] and
-a Rauch-Tung-Striebel pass back, but written as one banded system, so that no loop runs in Python.
+a Rauch-Tung-Striebel pass back, but written as one tridiagonal system, in compiled code.
 The step variance q is that of the largest evidence on a grid.
 """
 
+import math
 from dataclasses import dataclass
 
+import numba
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg.lapack import dpttrf, dpttrs
 
 __all__ = ["SmoothedWalk", "smooth_walk"]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
 class SmoothedWalk:
-    """A smoothed path.
+    """A smoothed path, or several.
 
     Attributes:
-        values: theta, (num_blocks,), float64.
-        drift: Change per block.
-        step_variance: q, per block.
+        values: theta, (..., num_blocks), float64.
+        drift: Change per block, (...).
+        step_variance: q, per block, (...).
     """
 
     values: NDArray[np.float64]
-    drift: float
-    step_variance: float
+    drift: NDArray[np.float64]
+    step_variance: NDArray[np.float64]
 
 
 def smooth_walk(
@@ -36,53 +37,100 @@ def smooth_walk(
     information: NDArray[np.float64],
     step_variances: NDArray[np.float64],
 ) -> SmoothedWalk:
-    """Return the most probable path.
+    """Return the most probable path of each row.
 
     Args:
-        values: Observations y_b, (num_blocks,); not looked at where the information is 0.
-        information: J_b >= 0, (num_blocks,), positive somewhere.
+        values: Observations y_b, (..., num_blocks); not looked at where the information is 0.
+        information: J_b >= 0, like `values`, positive somewhere in each row.
         step_variances: Candidates for q, each > 0.
     """
-    count = len(values)
+    count = values.shape[-1]
     if count < 3:
-        mean = float((information * values).sum() / information.sum())
+        mean = (information * values).sum(-1) / information.sum(-1)
         return SmoothedWalk(
-            values=np.full(count, mean), drift=0.0, step_variance=float(step_variances[0])
+            values=np.repeat(mean[..., None], count, axis=-1),
+            drift=np.zeros_like(mean),
+            step_variance=np.full_like(mean, step_variances[0]),
         )
-    # One banded system holds those of all candidates, with nothing between them.
-    precisions = 1.0 / step_variances[:, None]
-    diagonals = information + 2.0 * precisions
-    diagonals[:, :1] -= precisions
-    diagonals[:, -1:] -= precisions
-    beside = np.repeat(-precisions, count, axis=1)
-    beside[:, -1] = 0.0
-    # L D L^T of a tridiagonal matrix; LAPACK itself, as SciPy's wrappers take longer than it does.
-    pivots, factor, _ = dpttrf(
-        diagonals.reshape(-1), beside.reshape(-1)[:-1], overwrite_d=1, overwrite_e=1
+    shape = values.shape
+    values, information = values.reshape(-1, count), information.reshape(-1, count)
+    paths, drifts, chosen = _smooth(
+        np.ascontiguousarray(values), np.ascontiguousarray(information), step_variances
     )
-    # L = D^T D / q applied to the ramp 0 1 2 ... leaves -1 at its start and +1 at its end.
-    right = np.zeros((2, *diagonals.shape))
-    right[0] = information * values
-    right[1, :, :1], right[1, :, -1:] = -precisions, precisions
-    solved, _ = dpttrs(pivots, factor, right.reshape(2, -1).T)
-    offsets, slopes = solved.T.reshape(right.shape)
-    inner = precisions[:, 0]
-    curvatures = (count - 1) * inner - inner * (slopes[:, -1] - slopes[:, 0])
-    curvatures = np.maximum(curvatures, 1e-30)
-    drifts = inner * (offsets[:, -1] - offsets[:, 0]) / curvatures
-    paths = offsets + drifts[:, None] * slopes
-    steps = np.diff(paths, axis=1) - drifts[:, None]
-    misfits = np.einsum("b,qb->q", information, np.square(values - paths))
-    costs = misfits + inner * np.square(steps).sum(axis=1)
-    evidence = -0.5 * (
-        costs
-        + np.log(pivots).reshape(diagonals.shape).sum(axis=1)
-        + (count - 1) * np.log(step_variances)
-        + np.log(curvatures)
-    )
-    best = int(evidence.argmax())
     return SmoothedWalk(
-        values=paths[best],
-        drift=float(drifts[best]),
-        step_variance=float(step_variances[best]),
+        values=paths.reshape(shape),
+        drift=drifts.reshape(shape[:-1]),
+        step_variance=step_variances[chosen].reshape(shape[:-1]),
     )
+
+
+@numba.njit(cache=True, nogil=True)
+def _smooth(
+    values: NDArray[np.float64],
+    information: NDArray[np.float64],
+    step_variances: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
+    """Return the path, the drift and the candidate of the largest evidence, of each row."""
+    rows, count = values.shape
+    paths = np.empty((rows, count))
+    drifts = np.empty(rows)
+    chosen = np.zeros(rows, np.int64)
+    # A x = b of a tridiagonal A = L D L^T, for two right sides: the observations, and L = D^T D / q
+    # applied to the ramp 0 1 2 ..., which leaves -1 at its start and +1 at its end.
+    pivots, factors = np.empty(count), np.empty(count)
+    offsets, slopes = np.empty(count), np.empty(count)
+    for row in range(rows):
+        largest = -np.inf
+        for candidate in range(len(step_variances)):
+            precision = 1.0 / step_variances[candidate]
+            logarithms = 0.0
+            for block in range(count):
+                edge = block == 0 or block == count - 1
+                pivot = information[row, block] + (precision if edge else 2.0 * precision)
+                offset = information[row, block] * values[row, block]
+                slope = 0.0
+                if block == count - 1:
+                    slope = precision
+                if block == 0:
+                    slope = -precision
+                else:
+                    factor = -precision / pivots[block - 1]
+                    factors[block] = factor
+                    pivot += factor * precision
+                    offset -= factor * offsets[block - 1]
+                    slope -= factor * slopes[block - 1]
+                pivots[block], offsets[block], slopes[block] = pivot, offset, slope
+                logarithms += math.log(pivot)
+            offsets[count - 1] /= pivots[count - 1]
+            slopes[count - 1] /= pivots[count - 1]
+            for block in range(count - 2, -1, -1):
+                offsets[block] = (
+                    offsets[block] / pivots[block] - factors[block + 1] * (offsets[block + 1])
+                )
+                slopes[block] = (
+                    slopes[block] / pivots[block] - factors[block + 1] * (slopes[block + 1])
+                )
+            curvature = (count - 1 - slopes[count - 1] + slopes[0]) * precision
+            curvature = max(curvature, 1e-30)
+            drift = precision * (offsets[count - 1] - offsets[0]) / curvature
+            cost = 0.0
+            previous = 0.0
+            for block in range(count):
+                place = offsets[block] + drift * slopes[block]
+                offsets[block] = place
+                cost += information[row, block] * (values[row, block] - place) ** 2
+                if block > 0:
+                    cost += precision * (place - previous - drift) ** 2
+                previous = place
+            evidence = -0.5 * (
+                cost
+                + logarithms
+                + (count - 1) * math.log(step_variances[candidate])
+                + math.log(curvature)
+            )
+            if evidence > largest:
+                largest = evidence
+                paths[row] = offsets
+                drifts[row] = drift
+                chosen[row] = candidate
+    return paths, drifts, chosen

@@ -17,44 +17,56 @@ from torch import Tensor
 from phyemu.waveform.equalisation import BLOCK_HOP_SYMBOLS, BLOCK_SYMBOLS
 from phyemu.waveform.frame_format import FrameFormat
 
-__all__ = ["clock_offset_ppm"]
+__all__ = ["MIN_BLOCKS", "clock_offset_ppm"]
 
-_MIN_BLOCKS = 4
+MIN_BLOCKS = 4
+"""Blocks that a frame needs to show its clock offset."""
+
 _PRIOR_PPM = 20.0
 _GRID = 121
 
 
 def clock_offset_ppm(
-    spectra: Tensor, *, delay_samples: float, frame_format: FrameFormat, max_offset_ppm: float
-) -> float:
-    """Return how much longer a frame is than it should be [ppm]; 0 for short frames.
+    spectra: Tensor,
+    *,
+    delay_samples: NDArray[np.float64] | float,
+    frame_format: FrameFormat,
+    max_offset_ppm: float,
+) -> NDArray[np.float64]:
+    """Return how much longer frames are than they should be, (...) [ppm]; 0 for short frames.
 
     Args:
-        spectra: `block_spectra` of the whole frame times the weights of the equaliser,
-            (num_blocks, BLOCK_SYMBOLS x samples_per_symbol).
-        delay_samples: Delay of the frame's first symbols in these spectra [samples].
+        spectra: `block_spectra` of whole frames times the weights of the equaliser,
+            (..., num_blocks, BLOCK_SYMBOLS x samples_per_symbol), on the CPU.
+        delay_samples: Delay of a frame's first symbols in these spectra, (...) or a number
+            [samples].
         frame_format: Pulse and rate.
         max_offset_ppm: Largest offset searched, either way.
     """
-    if len(spectra) < _MIN_BLOCKS or max_offset_ppm <= 0:
-        return 0.0
-    start = np.exp(2j * np.pi * delay_samples / frame_format.samples_per_symbol)
-    values = _correlations(spectra, frame_format) * start
-    offsets, turns = _candidates(max_offset_ppm, len(values))
+    shape = spectra.shape[:-2]
+    if spectra.shape[-2] < MIN_BLOCKS or max_offset_ppm <= 0:
+        return np.zeros(shape)
+    delays = np.asarray(delay_samples, np.float64)[..., None]
+    start = np.exp(2j * np.pi * delays / frame_format.samples_per_symbol)
+    values = (_correlations(spectra, frame_format) * start).reshape(-1, spectra.shape[-2])
+    offsets, turns = _candidates(max_offset_ppm, values.shape[-1])
     # Not by BLAS, which starts threads for a product as small as this.
-    sums = np.einsum("ob,b->o", turns, values).real / len(values)
-    spread = float(np.square(np.abs(values)).mean())
+    sums = np.einsum("ob,rb->ro", turns, values).real / values.shape[-1]
+    spread = np.square(np.abs(values)).mean(-1, keepdims=True)
     # Scores as log likelihoods of phases seen in noise of the spread that the sums leave.
-    noise = max(spread - float(sums.max()) ** 2, 1e-6 * spread)
-    scores = 2.0 * len(values) * max(float(sums.max()), 0.0) / noise * sums
-    scores -= 0.5 * (offsets / _PRIOR_PPM) ** 2
-    best = int(scores.argmax())
-    if best in (0, _GRID - 1):
-        return float(offsets[best])
-    left, middle, right = scores[best - 1 : best + 2]
+    most = sums.max(-1, keepdims=True)
+    noise = np.maximum(spread - np.square(most), 1e-6 * spread)
+    scores = 2.0 * values.shape[-1] * np.maximum(most, 0.0) / noise * sums
+    scores -= 0.5 * np.square(offsets / _PRIOR_PPM)
+    best = scores.argmax(-1)
+    inner = best.clip(1, _GRID - 2)
+    rows = np.arange(len(scores))
+    left, middle, right = scores[rows, inner - 1], scores[rows, inner], scores[rows, inner + 1]
     curvature = left - 2.0 * middle + right
-    fraction = 0.5 * (left - right) / curvature if curvature < 0 else 0.0
-    return float(offsets[best] + fraction * (offsets[1] - offsets[0]))
+    bent = (curvature < 0) & (best == inner)
+    fraction = np.where(bent, 0.5 * (left - right) / np.where(bent, curvature, -1.0), 0.0)
+    found: NDArray[np.float64] = offsets[best] + fraction * (offsets[1] - offsets[0])
+    return found.reshape(shape)
 
 
 @lru_cache(maxsize=8)
@@ -69,14 +81,14 @@ def _candidates(
 
 
 def _correlations(spectra: Tensor, frame_format: FrameFormat) -> NDArray[np.complex128]:
-    """Return each block's correlation of its upper with its lower band edge, (num_blocks,)."""
+    """Return each block's correlation of its upper with its lower band edge, (..., num_blocks)."""
     half = BLOCK_SYMBOLS // 2
     reach = math.floor(half * frame_format.rolloff) - 1
     # Frequency k is k bins above 0: the upper edge lies around 256, the lower one 512 bins below.
     values = spectra.numpy()
-    upper = values[:, half - reach : half + reach + 1]
+    upper = values[..., half - reach : half + reach + 1]
     # Both edges are one piece: neither wraps around.
-    first = half - reach - BLOCK_SYMBOLS + values.shape[1]
-    lower = values[:, first : first + 2 * reach + 1]
-    result: NDArray[np.complex128] = np.einsum("bk,bk->b", upper, lower.conj())
+    first = half - reach - BLOCK_SYMBOLS + values.shape[-1]
+    lower = values[..., first : first + 2 * reach + 1]
+    result: NDArray[np.complex128] = np.einsum("...bk,...bk->...b", upper, lower.conj())
     return result.astype(np.complex128)

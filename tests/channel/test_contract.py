@@ -17,6 +17,8 @@ from phyemu.channel import (
     Mixture,
     NoiseLevel,
     Playback,
+    Widened,
+    apply_draw,
     draw_of,
     tdl,
     tgn,
@@ -58,6 +60,8 @@ MODELS: dict[str, Callable[[], ChannelModel]] = {
     "resampled": lambda: measured(Playback.RESAMPLED),
     "mixture": lambda: Mixture((Awgn(3.0), EMPIRICAL), (1.0, 3.0)),
     "office-nlos": lambda: world("office-nlos").model,
+    "widened-empirical": lambda: Widened(EMPIRICAL, 1.5),
+    "widened-mixture": lambda: Widened(Mixture((Awgn(3.0), EMPIRICAL), (1.0, 3.0)), 2.0),
 }
 
 
@@ -171,3 +175,27 @@ def test_a_density_becomes_the_snr_of_the_symbol_rate() -> None:
 def test_impossible_sizes_are_refused(model: ChannelModel, change: dict[str, float]) -> None:
     with pytest.raises(ConfigError):
         model.draw(2, **(STEPS | change), generator=seeded())
+
+
+def test_gradients_through_a_draw_are_right(model: ChannelModel) -> None:
+    draw = model.draw(2, num_steps=2, interval_s=8e-7, symbol_rate_hz=1e7, generator=seeded(7))
+    # Rounding to the steps of a converter has no derivative; the straight-through one is tested in
+    # test_converter.py.
+    smooth = dataclasses.replace(
+        draw.impairments,
+        bits=torch.zeros_like(draw.impairments.bits),
+        clip_level=torch.full_like(draw.impairments.clip_level, math.inf),
+    )
+    iq = torch.randn(2, 16, dtype=torch.complex128, generator=seeded(8)).requires_grad_()
+
+    def received(samples: torch.Tensor) -> torch.Tensor:
+        return apply_draw(
+            samples,
+            dataclasses.replace(draw, impairments=smooth),
+            sample_rate_hz=2e7,
+            symbol_rate_hz=1e7,
+            reference_power=0.5,
+            generator=seeded(9),
+        )
+
+    assert torch.autograd.gradcheck(received, (iq,), fast_mode=True)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from phyemu.channel import Distribution, FrontEnd, Impairments, offset_clock, rotate_carrier
-from phyemu.channel.oscillator import phase_walk
+from phyemu.channel.oscillator import phase_knots
 from phyemu.errors import SignalError
 
 
@@ -33,24 +33,37 @@ def test_clock_offset_stretches_a_tone() -> None:
     assert 20 * np.log10(error) < -60
 
 
-def test_phase_walk_has_the_variance_of_its_linewidth() -> None:
-    linewidth_hz, rate_hz, n = 50.0, 1e6, 1601
-    walks = phase_walk(n, impairments(3000, linewidth_hz=linewidth_hz), sample_rate_hz=rate_hz)
+def test_the_phase_knotss_with_the_variance_of_its_linewidth() -> None:
+    linewidth_hz, rate_hz = 50.0, 1e6
+    walks = phase_knots(1600, impairments(3000, linewidth_hz=linewidth_hz), sample_rate_hz=rate_hz)
+    assert walks.shape == (3000, 101)
     radians = 2 * math.pi * walks
     variance = 2 * math.pi * linewidth_hz * 1600 / rate_hz
-    measured = (radians[:, 1600] - radians[:, 0]).var().item()
+    measured = (radians[:, 100] - radians[:, 0]).var().item()
     assert measured == pytest.approx(variance, rel=5 * (2 / 3000) ** 0.5)
     # Increments over disjoint stretches are independent.
-    first = radians[:, 800] - radians[:, 0]
-    second = radians[:, 1600] - radians[:, 800]
+    first = radians[:, 50] - radians[:, 0]
+    second = radians[:, 100] - radians[:, 50]
     assert abs(torch.corrcoef(torch.stack([first, second]))[0, 1].item()) < 5 / 3000**0.5
 
 
 def test_the_same_key_gives_the_same_walk_however_long() -> None:
     values = impairments(2, linewidth_hz=10.0)
-    long = phase_walk(1000, values, sample_rate_hz=1e6)
-    assert torch.equal(phase_walk(123, values, sample_rate_hz=1e6), long[:, :123])
+    long = phase_knots(1000, values, sample_rate_hz=1e6)
+    assert torch.equal(phase_knots(123, values, sample_rate_hz=1e6), long[:, :9])
     assert not torch.equal(long[0], long[1])
+
+
+def test_the_carrier_turns_samples_by_offset_and_walk() -> None:
+    values = impairments(2, cfo_hz=-3e4, linewidth_hz=500.0)
+    ones = torch.ones(2, 1000, dtype=torch.complex64)
+    turned = rotate_carrier(ones, values, sample_rate_hz=1e6).numpy()
+    knots = phase_knots(1000, values, sample_rate_hz=1e6).numpy()
+    n = np.arange(1000)
+    for row in range(2):
+        walk = np.interp(n, np.arange(knots.shape[1]) * 16, knots[row])
+        expected = np.exp(2j * np.pi * (-3e4 / 1e6 * n + walk))
+        np.testing.assert_allclose(turned[row], expected, atol=2e-6)
 
 
 def test_gradients_are_right() -> None:

@@ -11,6 +11,7 @@ from phyemu.channel import (
     EmpiricalChannel,
     Mixture,
     TappedDelayLine,
+    Widened,
     load_channel,
     save_model,
     tdl,
@@ -43,6 +44,21 @@ def test_a_file_and_a_library_name_load(tmp_path: Path, monkeypatch: pytest.Monk
     assert load_channel("quiet-room") == Awgn(4.0)
 
 
+def test_mixtures_take_weights_shipped_names_and_files_with_commas(tmp_path: Path) -> None:
+    mixture = load_channel("mixture:0.7*office-nlos, .3*widen:1.5:tgn-b:9")
+    assert isinstance(mixture, Mixture)
+    assert mixture.weights == (0.7, 0.3)
+    assert mixture.name == "mixture:0.7*office-nlos,0.3*widen:1.5:tgn-b"
+    path = save_model(Awgn(4.0), tmp_path / "a,b.h5")
+    loaded = load_channel(f"mixture:conference-los,{path},awgn:2")
+    assert isinstance(loaded, Mixture)
+    assert [model.name for model in loaded.models] == ["conference-los", "awgn:4", "awgn:2"]
+    weighted = load_channel(f"mixture:2*{path},1*awgn:2")
+    assert weighted == Mixture((Awgn(4.0), Awgn(2.0)), (2.0, 1.0))
+    widened = load_channel("widen:2:mixture:awgn:1,awgn:2")
+    assert widened == Widened(Mixture((Awgn(1.0), Awgn(2.0))), 2.0)
+
+
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
@@ -52,6 +68,11 @@ def test_a_file_and_a_library_name_load(tmp_path: Path, monkeypatch: pytest.Monk
         ("tgn-z:3", "A, B, C, D, E, F"),
         ("world:moon", "office-los"),
         ("mixture:", "mixture needs channels"),
+        ("mixture:0.5*awgn:3,awgn:9", "a weight, or none"),
+        ("widen:2", "widen:FACTOR:SPEC"),
+        ("widen:0.5:awgn:3", "1 to 10"),
+        ("widen:wide:awgn:3", "no list of numbers"),
+        ("widen:2:widen:2:awgn:3", "cannot be widened"),
         ("no-such-place", "a channel is awgn:SNR_DB"),
     ],
 )
@@ -72,3 +93,4 @@ def test_snr_is_replaced_in_every_model() -> None:
     both = with_snr(Mixture((Awgn(1.0), Awgn(2.0))), 9.0)
     assert isinstance(both, Mixture)
     assert both.models == (Awgn(9.0), Awgn(9.0))
+    assert with_snr(Widened(Awgn(1.0), 1.5), 9.0) == Widened(Awgn(9.0), 1.5)

@@ -128,7 +128,7 @@ def test_named_pipes_and_json(source: tuple[Path, bytes], expected: bytes, tmp_p
         (["--live", "-", "-o", "-"], "--live needs --rate"),
         (["--live", "-", "-o", "-", "--rate", "20M", "--json"], "--json writes to standard output"),
         (["--live", "-", "-o", "-", "--rate", "20M", "--force"], "--force: not with --live"),
-        (["-o", "x"], "give RECORDING, or --live SOURCE"),
+        (["-o", "x"], "or --live SOURCE"),
     ],
 )
 def test_options_that_do_not_go_together_are_usage_errors(

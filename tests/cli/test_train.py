@@ -60,3 +60,26 @@ def test_bad_settings_give_one_line_and_exit_1(
     assert result.exit_code == 1
     assert message in result.stderr
     assert len(result.stderr.strip().splitlines()) == 1
+
+
+def test_a_widened_mixture_of_shipped_channels_is_trained_through(
+    runner: CliRunner, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    quick = ["--limit", "40", "--backbone-epochs", "1", "--epochs", "1", "--quiet"]
+    channel = ["--channel", "mixture:0.7*office-nlos,0.3*conference-los", "--widen", "1.5"]
+    result = runner.invoke(main, ["train", *quick, *channel, "--order", "4", "-o", str(run)])
+    assert result.exit_code == 0, result.output
+    name = "widen:1.5:mixture:0.7*office-nlos,0.3*conference-los"
+    assert f'channel = "{name}"' in (run / "config.toml").read_text(encoding="utf-8")
+    assert f"through {name}" in result.stdout
+    scored = runner.invoke(
+        main, ["evaluate", str(run), *channel, "--limit", "20", "--snr", "9", "--quiet", "--json"]
+    )
+    assert scored.exit_code == 0, scored.output
+
+
+def test_widening_needs_a_channel(runner: CliRunner, tmp_path: Path) -> None:
+    result = runner.invoke(main, ["train", "--widen", "1.5", "-o", str(tmp_path / "run")])
+    assert result.exit_code == 2
+    assert "--widen needs --channel" in result.stderr

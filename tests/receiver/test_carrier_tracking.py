@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from phyemu.receiver.carrier_tracking import track_carrier
-from phyemu.waveform import FrameFormat, frame_layout, qam
+from phyemu.receiver.carrier_tracking import CarrierTrack, track_carrier
+from phyemu.waveform import FrameFormat, frame_layout, psk, qam
 
 
 def test_gain_phase_and_noise_of_16_qam_are_found() -> None:
@@ -32,3 +32,29 @@ def test_gain_phase_and_noise_of_16_qam_are_found() -> None:
     # Dividing by the gain scales the noise; 225 known symbols show the gain to 0.4 %.
     assert error == pytest.approx(variance / 0.81, rel=0.1)
     assert track.noise_variance == pytest.approx(error, rel=0.1)
+
+
+def test_several_frames_equal_single_ones() -> None:
+    rng = np.random.default_rng(2)
+    layout = frame_layout(FrameFormat(), 1500)
+    count = layout.num_symbols
+    positions = np.concatenate([np.arange(200), layout.pilot_positions.numpy()])
+    sent = psk(8).points[torch.from_numpy(rng.integers(8, size=(3, count)))].numpy()
+    sent[:, positions] = 1.0
+    noise = rng.standard_normal((3, count)) + 1j * rng.standard_normal((3, count))
+    walks = np.cumsum(rng.standard_normal((3, count)) * np.array([[0.0], [0.02], [0.005]]), axis=1)
+    variances = np.array([0.02, 0.05, 0.2])
+    symbols = sent * np.exp(1j * walks) + np.sqrt(variances / 2)[:, None] * noise
+    symbols = symbols.astype(np.complex64)
+    known = np.ones(len(positions), np.complex64)
+
+    def track(rows: np.ndarray, variance: np.ndarray) -> CarrierTrack:
+        return track_carrier(
+            rows, positions, known, psk(8), noise_variance=variance, frequency_variance=1e-7
+        )
+
+    together = track(symbols, variances)
+    for row in range(3):
+        alone = track(symbols[row], variances[row])
+        np.testing.assert_allclose(together.correction[row], alone.correction, atol=1e-5)
+        assert together.noise_variance[row] == pytest.approx(float(alone.noise_variance), rel=1e-5)

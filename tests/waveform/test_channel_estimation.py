@@ -54,11 +54,20 @@ def test_batches_equal_singles(generator: torch.Generator) -> None:
         torch.testing.assert_close(batch.noise_variance[row], single.noise_variance)
 
 
-def test_gradients_are_right(generator: torch.Generator) -> None:
-    waveform = torch.randn(30, dtype=torch.complex128, generator=generator)
-    known = known_waveform(waveform, first_row=0, num_rows=24, first_delay=0, num_delays=4)
-    iq = (known.matrix[:, 1] + 0.01 * known.matrix[:, 0]).requires_grad_()
-    assert torch.autograd.gradcheck(lambda r: estimate_channel(r, known).response, (iq,))
+def test_a_nuisance_is_fitted_jointly(generator: torch.Generator) -> None:
+    known = _known(generator)
+    tone = torch.polar(torch.ones(280).double(), 0.3 * torch.arange(280).double()) / 280**0.5
+    noise = torch.randn(280, dtype=torch.complex128, generator=generator)
+    iq = known.matrix[:, 12] - 0.4j * known.matrix[:, 17] + 7.0 * tone + 0.1 * noise
+    found = estimate_channel(iq, known, nuisance=tone)
+    taps = found.response.abs() > 0
+    assert taps[[12, 17]].all()
+    # SciPy's least squares with the tone as a column more, and what it leaves.
+    system = np.column_stack([known.matrix[:, taps].numpy(), tone.numpy()])
+    expected, _, rank, _ = lstsq(system, iq.numpy())
+    np.testing.assert_allclose(found.response[taps].numpy(), expected[:-1], atol=1e-10)
+    left = np.square(np.abs(iq.numpy() - system @ expected)).sum()
+    assert found.noise_variance.item() == pytest.approx(left / (280 - rank), rel=1e-9)
 
 
 def test_bad_input_is_refused(generator: torch.Generator) -> None:

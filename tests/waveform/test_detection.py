@@ -109,3 +109,24 @@ def test_bad_settings_are_refused_with_the_remedy() -> None:
         PreambleDetector(FORMAT, max_cfo_hz=200e3, false_alarm_rate=1e-12)
     with pytest.raises(ConfigError, match="false_alarm_rate"):
         PreambleDetector(FORMAT, max_cfo_hz=1e3, false_alarm_rate=0.0)
+
+
+@pytest.mark.parametrize("snr_db", [-9.0, -6.0, 3.0])
+def test_each_of_several_windows_is_searched_as_one(snr_db: float) -> None:
+    rng = np.random.default_rng(7)
+    detector = _detector()
+    frame = _frame()
+    windows = np.sqrt(10 ** (-snr_db / 10)) * np.stack([_noise(rng, 1500) for _ in range(24)])
+    for row, start in enumerate(rng.integers(0, 900, 16)):  # eight rows are noise alone
+        stop = min(start + len(frame), 1500)
+        turns = np.exp(2j * np.pi * rng.uniform(-5e-3, 5e-3) * np.arange(len(frame)))
+        windows[row, start:stop] += (frame * turns)[: stop - start]
+    rows = windows.astype(np.complex64)
+    num_starts = 1500 - detector.overlap
+    found = detector.search_each(rows, num_starts)
+    for row in range(24):
+        alone = detector.search(rows[row], num_starts)
+        assert found.found[row] == (alone is not None)
+        if alone is not None:
+            assert found.sample_start[row] == alone.sample_start
+            assert found.cfo_hz[row] == pytest.approx(alone.cfo_hz)

@@ -54,3 +54,17 @@ def test_the_evidence_orders_candidates_as_the_density_does() -> None:
 def test_one_or_two_blocks_get_their_mean() -> None:
     walk = smooth_walk(np.array([1.0, 3.0]), np.array([1.0, 3.0]), np.array([0.1]))
     np.testing.assert_allclose(walk.values, 2.5)
+
+
+def test_rows_are_smoothed_each_on_their_own() -> None:
+    rng = np.random.default_rng(4)
+    values = rng.standard_normal((2, 3, 20)).cumsum(-1)
+    information = rng.uniform(0.5, 9.0, values.shape)
+    candidates = np.array([1e-3, 0.1, 10.0])
+    whole = smooth_walk(values, information, candidates)
+    assert whole.values.shape == values.shape
+    for index in np.ndindex(2, 3):
+        alone = smooth_walk(values[index], information[index], candidates)
+        np.testing.assert_array_equal(whole.values[index], alone.values)
+        assert whole.drift[index] == alone.drift
+        assert whole.step_variance[index] == alone.step_variance

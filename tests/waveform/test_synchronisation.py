@@ -8,7 +8,12 @@ import torch
 
 from phyemu.errors import SignalError
 from phyemu.waveform import FrameFormat, build_frame, preamble_points, psk
-from phyemu.waveform.synchronisation import Synchronisation, carrier, synchronise
+from phyemu.waveform.synchronisation import (
+    Synchronisation,
+    carrier,
+    synchronise,
+    synchronise_frames,
+)
 
 FORMAT = FrameFormat()
 START = 300
@@ -33,7 +38,6 @@ def _synchronise(iq: np.ndarray, cfo_hz: float) -> Synchronisation:
         preamble_points(FORMAT),
         sample_start=START,
         cfo_hz=cfo_hz,
-        timing_samples=None,
         early_symbols=10,
         late_symbols=18,
         frame_format=FORMAT,
@@ -109,8 +113,42 @@ def test_too_many_delays_are_refused_with_the_remedy() -> None:
             preamble_points(FORMAT),
             sample_start=0,
             cfo_hz=0.0,
-            timing_samples=None,
             early_symbols=60,
             late_symbols=60,
             frame_format=FORMAT,
         )
+
+
+def test_several_frames_equal_single_ones() -> None:
+    rng = np.random.default_rng(5)
+    offsets_hz = rng.uniform(-9e4, 9e4, 4)
+    rows = np.stack(
+        [
+            np.roll(_received(rng, cfo_hz=cfo_hz, delay=0.2, snr_db=15.0), shift)
+            for cfo_hz, shift in zip(offsets_hz, (0, 3, -2, 11), strict=True)
+        ]
+    )
+    starts = START + np.array([0, 3, -2, 11])
+    found = synchronise_frames(
+        rows,
+        preamble_points(FORMAT),
+        sample_starts=starts,
+        cfo_hz=offsets_hz,
+        early_symbols=10,
+        late_symbols=18,
+        frame_format=FORMAT,
+    )
+    for row in range(4):
+        alone = synchronise(
+            rows[row],
+            preamble_points(FORMAT),
+            sample_start=int(starts[row]),
+            cfo_hz=float(offsets_hz[row]),
+            early_symbols=10,
+            late_symbols=18,
+            frame_format=FORMAT,
+        )
+        assert found.cfo_hz[row] == pytest.approx(alone.cfo_hz, abs=1e-3)
+        assert found.timing_samples[row] == pytest.approx(alone.timing_samples, abs=1e-9)
+        assert found.dc_offset[row] == pytest.approx(alone.dc_offset, abs=1e-9)
+        torch.testing.assert_close(found.channel.response[row], alone.channel.response)
