@@ -27,11 +27,13 @@ class LinkUncertainty:
         powers: Of the paths' shares of the power.
         gains: Of the paths' mean powers.
         k_factor: Of the K factors.
+        delay_spread_s: RMS delay spread of the mean power delay profile, one interval.
     """
 
     powers: tuple[Interval, ...]
     gains: tuple[Interval, ...]
     k_factor: tuple[Interval, ...]
+    delay_spread_s: Interval
 
 
 def resample_link(
@@ -56,7 +58,7 @@ def resample_link(
     """
     count = len(paths.gains)
     if count < _MIN_FRAMES:
-        return _unknown(link)
+        return _unknown(link, paths.delays_s)
     block = min(count, max(1, math.ceil(2.0 * count / effective_frames)))
     if effective_frames >= 0.9 * count:
         block = 1
@@ -86,10 +88,15 @@ def resample_link(
         powers=_logarithmic(shares, link.powers / total, wide, ceiling=1.0),
         gains=_logarithmic(gains, link.powers, wide),
         k_factor=_of_k(np.array(k_factors), link, wide),
+        delay_spread_s=_logarithmic(
+            _delay_spread_s(gains, paths.delays_s)[:, None],
+            _delay_spread_s(link.powers[None], paths.delays_s),
+            wide,
+        )[0],
     )
 
 
-def _unknown(link: RicianLink) -> LinkUncertainty:
+def _unknown(link: RicianLink, delays_s: NDArray[np.float64]) -> LinkUncertainty:
     """Return the intervals of a record that has nothing to resample."""
     total = float(link.powers.sum())
     return LinkUncertainty(
@@ -98,7 +105,20 @@ def _unknown(link: RicianLink) -> LinkUncertainty:
         k_factor=tuple(
             Interval(value=value, low=0.0, high=math.inf) for value in link.k_factor.tolist()
         ),
+        delay_spread_s=Interval(value=float(_delay_spread_s(link.powers[None], delays_s)[0])),
     )
+
+
+def _delay_spread_s(
+    powers: NDArray[np.float64], delays_s: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the RMS delay spread of each row of powers, (rows,) [s]."""
+    weights = powers / powers.sum(axis=1, keepdims=True)
+    mean = weights @ delays_s
+    spread: NDArray[np.float64] = np.sqrt(
+        np.maximum(weights @ np.square(delays_s) - np.square(mean), 0.0)
+    )
+    return spread
 
 
 def _logarithmic(
