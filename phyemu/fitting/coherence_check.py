@@ -1,5 +1,6 @@
 """How long responses last: stretches of held-out time against as long ones of the model."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +15,8 @@ from phyemu.fitting.response_statistics import coherence_steps
 __all__ = ["CoherenceTimes", "coherence_times"]
 
 _MIN_FRAMES = 8  # of a stretch
-_MAX_FRAMES = 96  # of a stretch that is looked at; longer ones are thinned out
+_MAX_FRAMES = 96  # of a stretch that is looked at; longer ones are cut, or thinned out
+_STEPS_PER_COHERENCE_TIME = 8.0
 _DRAWS = 60
 
 
@@ -40,6 +42,7 @@ def coherence_times(
     held_out: LinkFrames,
     *,
     delays_s: NDArray[np.float64],
+    coherence_time_s: float,
     noise_density: float,
     seed: int,
 ) -> CoherenceTimes | None:
@@ -49,6 +52,7 @@ def coherence_times(
         model: A fitted model.
         held_out: Frames it was not fitted to, in stretches of time.
         delays_s: Delays of its paths on the axis of the frames, (P,) [s].
+        coherence_time_s: What the fit found, to choose the step by; NaN or infinity: unknown [s].
         noise_density: N0 that the model's C/N0 refers to [full scale^2 / Hz].
         seed: Seed of the draws.
     """
@@ -58,11 +62,20 @@ def coherence_times(
     cut |= np.diff(held_out.recording) != 0
     stretches = np.split(np.arange(held_out.num_frames), np.flatnonzero(cut) + 1)
     length = int(np.median([len(stretch) for stretch in stretches]))
-    chosen = [stretch[:length] for stretch in stretches if len(stretch) >= length]
     if length < _MIN_FRAMES:
         return None
     stride = -(-length // _MAX_FRAMES)
-    rows = np.array([stretch[::stride] for stretch in chosen])
+    if math.isfinite(coherence_time_s):
+        wanted = coherence_time_s / held_out.interval_s / _STEPS_PER_COHERENCE_TIME
+        stride = min(stride, max(1, round(wanted)))
+    length = min(length, _MAX_FRAMES * stride)
+    rows = np.array(
+        [
+            stretch[start : start + length : stride]
+            for stretch in stretches
+            for start in range(0, len(stretch) - length + 1, length)
+        ]
+    )
     step_s = stride * held_out.interval_s
     look_ahead = rows.shape[1] // 2
     drawn = _drawn(

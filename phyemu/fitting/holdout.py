@@ -157,6 +157,7 @@ def check_holdout(
         model,
         held_out,
         delays_s=delays_s,
+        coherence_time_s=memory.coherence_time_s,
         noise_density=float(fitted.noise_density.mean()),
         seed=seed,
     )
