@@ -26,6 +26,7 @@ from phyemu.sounding import Sounding
 __all__ = ["FittedParts", "empirical_channel"]
 
 _MIN_BLOCK_S = 0.02
+_MIN_SHARE = 0.01  # of the power, for a family of its own
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
@@ -54,10 +55,12 @@ class FittedParts:
         """Return the family that the model draws a path from.
 
         Nakagami or log-normal where the amplitudes prefer it; Rice or Rayleigh is the joint fit's
-        decision, which sees the phases too.
+        decision, which sees the phases too. Paths that hold next to nothing are often what others
+        leak into the band between delays: their amplitudes choose no family.
         """
         preferred = self.families[path].family
-        if preferred.reshapes:
+        share = float(self.link.powers[path] / self.link.powers.sum())
+        if preferred.reshapes and share >= _MIN_SHARE:
             return preferred
         steady = self.link.k_factor[path] > 0
         return FadingFamily.RICIAN if steady else FadingFamily.RAYLEIGH

@@ -13,6 +13,11 @@ spectrum then has to follow rho at all lags at once. Specular parts are kept out
 them in the space of paths has no mean, and what lies along them fades in its real part.
 So are directions that hold little power: estimated from the same frames, they are the least certain
 and would pass for fast fading.
+
+Of a link of many paths the few directions count that hold most power (`measure_link_memory`).
+They are those of the second moment, which no carrier phase turns, and their steady part is fitted
+anew among them: that of the whole link may be a detail of weak paths, and to keep out what lies
+along it would keep out the signal.
 """
 
 import math
@@ -27,9 +32,9 @@ from scipy import interpolate, special
 from phyemu.channel import DopplerSpectrum, doppler_autocorrelation
 from phyemu.fitting.interval import Interval
 from phyemu.fitting.path_gains import PathGains
-from phyemu.fitting.rician_link import RicianLink
+from phyemu.fitting.rician_link import RicianLink, fit_rician_link
 
-__all__ = ["FadingMemory", "effective_frames", "measure_memory"]
+__all__ = ["FadingMemory", "effective_frames", "measure_link_memory", "measure_memory"]
 
 # Fisher's z: the likelihood of a correlation is smooth in it up to the end, so splines carry it.
 _Z = np.linspace(-0.6, 4.4, 51)
@@ -42,6 +47,7 @@ _MIN_RADIAL_K = 2.0  # below, the real part along the specular parts is no Gauss
 _MIN_DIFFUSE_SNR = 0.1
 _BELL_TURNS = 6
 _MIN_SHARE = 0.03  # of the strongest direction's power
+_MAX_DIRECTIONS = 4
 _EVIDENCE = 3.0  # [nat] per lag by which correlated frames must beat independent ones
 _STANDARD_ERRORS = 2.0  # of the gain, by which another spectrum must beat Jakes
 
@@ -75,6 +81,51 @@ class _Table:
     values: NDArray[np.float64]
     lags: NDArray[np.int64]
     pairs: NDArray[np.int64]  # of all frames at that lag, (lag,)
+
+
+def measure_link_memory(
+    paths: PathGains,
+    slots: NDArray[np.int64],
+    *,
+    interval_s: float,
+    independent_frames: float,
+) -> FadingMemory:
+    """Return the memory of a link, whatever its paths.
+
+    Args:
+        paths: Measured gains.
+        slots: As for `measure_memory`.
+        interval_s: Time from slot to slot [s].
+        independent_frames: What the frames are worth, >= 1, as far as is known: it decides whether
+            a steady part is paid for.
+    """
+    strongest = _strongest_directions(paths)
+    everywhere = np.ones(strongest.num_paths, bool)
+    diffuse, steady = (
+        fit_rician_link(strongest, specular=everywhere & allowed, correlated=True)
+        for allowed in (False, True)
+    )
+    price = 0.5 * math.log(max(independent_frames, 2.0)) * (2 * strongest.num_paths - 1)
+    gained = independent_frames * (steady.log_likelihood - diffuse.log_likelihood)
+    link = steady if gained > price else diffuse
+    return measure_memory(strongest, link, slots, interval_s=interval_s)
+
+
+def _strongest_directions(paths: PathGains) -> PathGains:
+    """Return the gains along the directions that hold most of the power, in units of the noise."""
+    level = float(paths.noise_level.mean())
+    values, vectors = np.linalg.eigh(paths.noise_shape * level)
+    gains = paths.gains @ (vectors / np.sqrt(values)).conj()
+    power, directions = np.linalg.eigh(gains.T @ gains.conj() / len(gains))
+    signal = power - 1.0
+    kept = np.flatnonzero(signal > _MIN_SHARE * max(float(signal[-1]), _MIN_DIFFUSE_SNR))
+    kept = kept[-_MAX_DIRECTIONS:] if len(kept) else np.array([len(power) - 1])
+    return PathGains(
+        delays_s=paths.delays_s[: len(kept)],
+        gains=gains @ directions[:, kept].conj(),
+        noise_level=paths.noise_level / level,
+        noise_shape=np.eye(len(kept), dtype=np.complex128),
+    )
 
 
 def measure_memory(

@@ -157,8 +157,10 @@ def _families(fading: LinkFading) -> list[AmplitudeFit]:
 
 def _prefers_rice(family: AmplitudeFit, worth: float) -> bool:
     """Return whether the amplitudes alone show a specular part beyond doubt."""
-    gained = family.log_likelihoods["rician"] - family.log_likelihoods["rayleigh"]
-    return family.family == "rician" and worth >= FEW_FRAMES and worth * gained > _MARGIN
+    likelihoods = family.log_likelihoods
+    gained = likelihoods["rician"] - likelihoods["rayleigh"]
+    best = likelihoods["rician"] >= max(likelihoods.values())
+    return best and worth >= FEW_FRAMES and worth * gained > _MARGIN
 
 
 def _of_transmitter(soundings: Sequence[Sounding], transmitter: int | str) -> list[Sounding]:

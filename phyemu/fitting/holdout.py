@@ -13,7 +13,7 @@ from scipy import stats
 from phyemu.channel import EmpiricalChannel, MeasuredChannel
 from phyemu.fitting.alternatives import compare_models
 from phyemu.fitting.coherence_check import coherence_times
-from phyemu.fitting.fading_memory import FadingMemory, effective_frames, measure_memory
+from phyemu.fitting.fading_memory import FadingMemory, effective_frames, measure_link_memory
 from phyemu.fitting.link_frames import LinkFrames
 from phyemu.fitting.path_gains import PathGains, project_frames, steering
 from phyemu.fitting.response_statistics import (
@@ -134,8 +134,10 @@ def check_holdout(
     )
     modelled = project_frames(drawn, delays_s)
     interval_s = held_out.interval_s
-    own = measure_memory(measured, link, frame_slots(held_out), interval_s=interval_s)
     worth = effective_frames(memory, num_frames=held_out.num_frames, interval_s=interval_s)
+    own = measure_link_memory(
+        measured, frame_slots(held_out), interval_s=interval_s, independent_frames=worth
+    )
 
     def distance(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
         return float(stats.ks_2samp(a, b, method="asymp").statistic)

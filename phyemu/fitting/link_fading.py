@@ -6,14 +6,19 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from phyemu.fitting.fading_memory import FadingMemory, effective_frames, measure_memory
+from phyemu.fitting.fading_memory import (
+    FadingMemory,
+    effective_frames,
+    measure_link_memory,
+    measure_memory,
+)
 from phyemu.fitting.holdout import frame_slots
 from phyemu.fitting.interval import Interval
 from phyemu.fitting.level import LinkLevel, level_out
 from phyemu.fitting.link_frames import LinkFrames
 from phyemu.fitting.link_selection import select_link
 from phyemu.fitting.path_gains import PathGains
-from phyemu.fitting.rician_link import RicianLink, fit_rician_link
+from phyemu.fitting.rician_link import RicianLink
 
 __all__ = ["LinkFading", "fit_fading"]
 
@@ -53,24 +58,25 @@ class LinkFading:
 
 def fit_fading(frames: LinkFrames, paths: PathGains) -> LinkFading:
     """Return the link, its memory and its level; a drift is undone and the link fitted again."""
-    none = np.zeros(paths.num_paths, bool)
     slots, interval_s = frame_slots(frames), frames.interval_s
     count = frames.num_frames
 
-    def worth_of(link: RicianLink, gains: PathGains) -> tuple[FadingMemory, float]:
-        memory = measure_memory(gains, link, slots, interval_s=interval_s)
+    def worth_of(gains: PathGains, known: float) -> tuple[FadingMemory, float]:
+        memory = measure_link_memory(gains, slots, interval_s=interval_s, independent_frames=known)
         return memory, effective_frames(memory, num_frames=count, interval_s=interval_s)
 
     # Frames that hardly change are worth few, unless a specular part explains why.
-    _, worth = worth_of(fit_rician_link(paths, specular=none, correlated=False), paths)
+    _, worth = worth_of(paths, 1.0)
+    memory, worth = worth_of(paths, worth)
     link = select_link(paths, effective_frames=worth)
-    memory, worth = worth_of(link, paths)
     level = level_out(frames, link, delays_s=paths.delays_s, effective_frames=worth)
     if level.drift_db > 0:
         paths = paths.scaled(level.amplitude)
+        memory, worth = worth_of(paths, worth)
         link = select_link(paths, effective_frames=worth)
-        memory, worth = worth_of(link, paths)
-    dopplers = [_path_doppler(paths, link, path, slots, interval_s) for path in range(len(none))]
+    dopplers = [
+        _path_doppler(paths, link, path, slots, interval_s) for path in range(paths.num_paths)
+    ]
     return LinkFading(
         paths=paths,
         link=link,
