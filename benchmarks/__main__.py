@@ -21,7 +21,7 @@ COMPARISONS = (
     "wifi",
 )
 # Run only when named: statistics over many repetitions, which take minutes.
-STUDIES: tuple[str, ...] = ("accuracy", "wifi_rates")
+STUDIES: tuple[str, ...] = ("accuracy", "fitting", "wifi_rates")
 
 
 def main(names: list[str]) -> None:

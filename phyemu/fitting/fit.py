@@ -83,7 +83,8 @@ class Fit:
             knows is left out.
         doppler_hz: Doppler scale of the link [Hz]; NaN where the record cannot tell.
         coherence_time_s: Lag at which the fading is correlated by one half [s]; NaN likewise.
-        rms_delay_spread_s: Of the mean power delay profile [s]; the interval is that of the powers.
+        rms_delay_spread_s: Of the mean power delay profile [s], unresolved taps included
+            (`band_delay_spread_s`).
         explained: Share of the received power that the paths hold, 0..1.
         correlated: Whether the record supports correlated diffuse parts.
         holdout: The held-out check; None where none was asked for or possible.

@@ -81,6 +81,7 @@ def fit_channel(
         uncertainty=resample_link(
             fading.paths,
             link,
+            frequencies_hz=frames.frequencies_hz,
             effective_frames=fading.worth,
             num_resamples=config.num_resamples,
             rng=np.random.default_rng(config.seed),

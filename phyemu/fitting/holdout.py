@@ -13,8 +13,9 @@ from scipy import stats
 from phyemu.channel import EmpiricalChannel, MeasuredChannel
 from phyemu.fitting.alternatives import compare_models
 from phyemu.fitting.coherence_check import coherence_times
-from phyemu.fitting.fading_memory import FadingMemory, effective_frames, measure_link_memory
+from phyemu.fitting.fading_memory import FadingMemory, effective_frames
 from phyemu.fitting.link_frames import LinkFrames
+from phyemu.fitting.link_memory import measure_link_memory
 from phyemu.fitting.path_gains import PathGains, project_frames, steering
 from phyemu.fitting.response_statistics import (
     coherence_bandwidth_hz,

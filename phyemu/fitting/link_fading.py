@@ -6,16 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from phyemu.fitting.fading_memory import (
-    FadingMemory,
-    effective_frames,
-    measure_link_memory,
-    measure_memory,
-)
+from phyemu.fitting.fading_memory import FadingMemory, effective_frames, measure_memory
 from phyemu.fitting.holdout import frame_slots
 from phyemu.fitting.interval import Interval
 from phyemu.fitting.level import LinkLevel, level_out
 from phyemu.fitting.link_frames import LinkFrames
+from phyemu.fitting.link_memory import measure_link_memory
 from phyemu.fitting.link_selection import select_link
 from phyemu.fitting.path_gains import PathGains
 from phyemu.fitting.rician_link import RicianLink
@@ -61,18 +57,22 @@ def fit_fading(frames: LinkFrames, paths: PathGains) -> LinkFading:
     slots, interval_s = frame_slots(frames), frames.interval_s
     count = frames.num_frames
 
-    def worth_of(gains: PathGains, known: float) -> tuple[FadingMemory, float]:
-        memory = measure_link_memory(gains, slots, interval_s=interval_s, independent_frames=known)
+    def worth_of(
+        gains: PathGains, known: float, *, calibrate: bool = False
+    ) -> tuple[FadingMemory, float]:
+        memory = measure_link_memory(
+            gains, slots, interval_s=interval_s, independent_frames=known, calibrate=calibrate
+        )
         return memory, effective_frames(memory, num_frames=count, interval_s=interval_s)
 
     # Frames that hardly change are worth few, unless a specular part explains why.
     _, worth = worth_of(paths, 1.0)
-    memory, worth = worth_of(paths, worth)
+    memory, worth = worth_of(paths, worth, calibrate=True)
     link = select_link(paths, effective_frames=worth)
     level = level_out(frames, link, delays_s=paths.delays_s, effective_frames=worth)
     if level.drift_db > 0:
         paths = paths.scaled(level.amplitude)
-        memory, worth = worth_of(paths, worth)
+        memory, worth = worth_of(paths, worth, calibrate=True)
         link = select_link(paths, effective_frames=worth)
     dopplers = [
         _path_doppler(paths, link, path, slots, interval_s) for path in range(paths.num_paths)

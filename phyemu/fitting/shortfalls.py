@@ -37,7 +37,9 @@ def about_record(frames: LinkFrames, fading: LinkFading, config: FitConfig) -> l
     """Return what the record is too short, too slow or too fast for."""
     warnings = []
     worth, count = fading.worth, frames.num_frames
-    if worth < FEW_FRAMES:
+    # Frames too few to tell how they fade may be worth less than they are counted as.
+    untold = frames.real_time and count < _FEW_FRAMES_IN_TIME and not fading.memory.resolved
+    if worth < FEW_FRAMES or untold:
         remedy = (
             "record for longer, or while something moves"
             if config.method is FitMethod.MEASURED
@@ -45,8 +47,9 @@ def about_record(frames: LinkFrames, fading: LinkFading, config: FitConfig) -> l
             "claims no more than the record holds"
         )
         warnings.append(
-            f"the record is short: its {count} frames are worth {worth:.1f} independent ones, so "
-            f"powers and K describe this record more than the place; {remedy}"
+            f"the record is short: its {count} frames are worth {'at most ' if untold else ''}"
+            f"{worth:.1f} independent ones, so powers and K describe this record more than the "
+            f"place; {remedy}"
         )
     if config.method is FitMethod.MEASURED:
         warnings.append(
