@@ -33,12 +33,12 @@ from phyemu.fitting.rician_link import RicianLink, fit_rician_link
 
 __all__ = ["measure_link_memory"]
 
-_MIN_SHARE = 0.03  # of the strongest direction's power
+_MIN_SHARE = 1e-3  # of the strongest direction's power, which a steady part may hold most of
 _MIN_DIFFUSE_SNR = 0.1
-_MAX_DIRECTIONS = 4
-_MIN_DRAWN_SHARE = 1e-3
+_MAX_DIRECTIONS = 5
 _MAX_DRAWN_DIRECTIONS = 12
 _NUM_DRAWS = 16
+_MAX_ITERATIONS = 40  # of the refit of a draw
 _ENOUGH_FRAMES = 100.0  # independent ones, from which on the bias is below 2 %
 _MAX_DRAWN_FRAMES = 1000
 
@@ -88,7 +88,7 @@ def _calibrated(
     """Return the memory with the Doppler's mean error taken out and the interval of draws."""
     doppler = memory.doppler_hz
     # Weaker directions are drawn, too: which ones are the strongest is part of the estimate.
-    everything = _strongest_directions(paths, _MAX_DRAWN_DIRECTIONS, _MIN_DRAWN_SHARE)
+    everything = _strongest_directions(paths, _MAX_DRAWN_DIRECTIONS, _MIN_SHARE)
     second = everything.gains.T @ everything.gains.conj() / len(slots)
     covariance = np.diag(np.maximum(np.diag(second).real - 1.0, 0.0)).astype(np.complex128)
     covariance[-len(link.specular) :, -len(link.specular) :] = link.covariance
@@ -119,7 +119,9 @@ def _calibrated(
         )
         again = _strongest_directions(again, _MAX_DIRECTIONS, _MIN_SHARE)
         steady = np.full(again.num_paths, bool(np.any(link.specular)))
-        refitted = fit_rician_link(again, specular=steady, correlated=True)
+        refitted = fit_rician_link(
+            again, specular=steady, correlated=True, max_iterations=_MAX_ITERATIONS
+        )
         found.append(
             most_likely_doppler_hz(
                 again, refitted, slots, interval_s=interval_s, spectrum=memory.spectrum

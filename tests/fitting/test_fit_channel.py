@@ -103,20 +103,30 @@ def test_draws_of_the_fit_have_the_effective_snr_of_the_world(make_sounding) -> 
     assert np.median(fitted) == pytest.approx(np.median(world), abs=0.3)
 
 
+@pytest.mark.slow
 def test_confidence_intervals_hold_the_truth_as_often_as_they_say(make_sounding) -> None:
-    inside = []
-    for seed in range(12):
+    inside: dict[str, int] = {}
+    for seed in range(50):
         sounding = make_sounding(
-            RICIAN, DELAYS_S, num_frames=150, independent=True, num_frequencies=32, seed=seed
+            RICIAN, DELAYS_S, num_frames=80, independent=True, num_frequencies=16, seed=seed
         )
-        fit = fit_channel([sounding], FitConfig(num_resamples=30, seed=seed))
-        inside += [fit.cn0_dbhz.contains(100.0), fit.paths[0].k_factor.contains(4.0)]
-        inside += [
-            path.power.contains(power) for path, power in zip(fit.paths, POWERS, strict=True)
-        ]
-        inside += [path.k_factor.contains(0.0) for path in fit.paths[1:]]
-    # 84 intervals of 95 %: fewer than 71 inside has a chance below 1e-5, correlations aside.
-    assert sum(inside) >= 71
+        fit = fit_channel([sounding], FitConfig(num_resamples=20, seed=seed, max_paths=4))
+        spread = float(np.sqrt(np.dot(POWERS, np.square(DELAYS_S)) - np.dot(POWERS, DELAYS_S) ** 2))
+        held = {
+            "C/N0": fit.cn0_dbhz.contains(100.0),
+            "CFO": fit.cfo_hz.contains(1200.0),
+            "RMS delay spread": fit.rms_delay_spread_s.contains(spread),
+        }
+        for index, path in enumerate(fit.paths):
+            held[f"power {index}"] = path.power.contains(POWERS[index])
+            held[f"K {index}"] = path.k_factor.contains(RICIAN.k_factor[index])
+        for index, path in enumerate(fit.paths[1:], start=1):
+            held[f"delay {index}"] = path.delay_interval_s.contains(DELAYS_S[index])
+        for name, truth in held.items():
+            inside[name] = inside.get(name, 0) + truth
+    # Binomial(50, 0.95): 40 or fewer has a chance of 3e-5 in each of the eleven.
+    assert len(inside) == 11
+    assert min(inside.values()) >= 41, inside
 
 
 def test_doppler_and_block_fading_follow_from_the_time_between_frames(make_sounding) -> None:
