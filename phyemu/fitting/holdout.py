@@ -136,9 +136,7 @@ def check_holdout(
     modelled = project_frames(drawn, delays_s)
     interval_s = held_out.interval_s
     worth = effective_frames(memory, num_frames=held_out.num_frames, interval_s=interval_s)
-    own = measure_link_memory(
-        measured, frame_slots(held_out), interval_s=interval_s, independent_frames=worth
-    )
+    own = measure_link_memory(measured, frame_slots(held_out), interval_s=interval_s)
 
     def distance(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
         return float(stats.ks_2samp(a, b, method="asymp").statistic)

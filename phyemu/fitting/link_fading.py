@@ -57,22 +57,16 @@ def fit_fading(frames: LinkFrames, paths: PathGains) -> LinkFading:
     slots, interval_s = frame_slots(frames), frames.interval_s
     count = frames.num_frames
 
-    def worth_of(
-        gains: PathGains, known: float, *, calibrate: bool = False
-    ) -> tuple[FadingMemory, float]:
-        memory = measure_link_memory(
-            gains, slots, interval_s=interval_s, independent_frames=known, calibrate=calibrate
-        )
+    def memory_of(gains: PathGains) -> tuple[FadingMemory, float]:
+        memory = measure_link_memory(gains, slots, interval_s=interval_s, calibrate=True)
         return memory, effective_frames(memory, num_frames=count, interval_s=interval_s)
 
-    # Frames that hardly change are worth few, unless a specular part explains why.
-    _, worth = worth_of(paths, 1.0)
-    memory, worth = worth_of(paths, worth, calibrate=True)
+    memory, worth = memory_of(paths)
     link = select_link(paths, effective_frames=worth)
     level = level_out(frames, link, delays_s=paths.delays_s, effective_frames=worth)
     if level.drift_db > 0:
         paths = paths.scaled(level.amplitude)
-        memory, worth = worth_of(paths, worth, calibrate=True)
+        memory, worth = memory_of(paths)
         link = select_link(paths, effective_frames=worth)
     dopplers = [
         _path_doppler(paths, link, path, slots, interval_s) for path in range(paths.num_paths)

@@ -48,17 +48,17 @@ def measure_link_memory(
     slots: NDArray[np.int64],
     *,
     interval_s: float,
-    independent_frames: float,
     calibrate: bool = False,
 ) -> FadingMemory:
     """Return the memory of a link, whatever its paths.
+
+    Frames that hardly change are worth few, unless a steady part explains why: it is taken where
+    the Bayesian criterion pays for it in the frames that the record is then worth.
 
     Args:
         paths: Measured gains.
         slots: As for `measure_memory`.
         interval_s: Time from slot to slot [s].
-        independent_frames: What the frames are worth, >= 1, as far as is known: it decides whether
-            a steady part is paid for.
         calibrate: Whether a short record's Doppler is calibrated by draws; it takes a second.
     """
     strongest = _strongest_directions(paths, _MAX_DIRECTIONS, _MIN_SHARE)
@@ -67,11 +67,14 @@ def measure_link_memory(
         fit_rician_link(strongest, specular=everywhere & allowed, correlated=True)
         for allowed in (False, True)
     )
-    price = 0.5 * math.log(max(independent_frames, 2.0)) * (2 * strongest.num_paths - 1)
-    gained = independent_frames * (steady.log_likelihood - diffuse.log_likelihood)
-    link = steady if gained > price else diffuse
-    memory = measure_memory(strongest, link, slots, interval_s=interval_s)
+    memory = measure_memory(strongest, steady, slots, interval_s=interval_s)
     worth = effective_frames(memory, num_frames=len(slots), interval_s=interval_s)
+    price = 0.5 * math.log(max(worth, 2.0)) * (2 * strongest.num_paths - 1)
+    link = steady
+    if worth * (steady.log_likelihood - diffuse.log_likelihood) <= price:
+        link = diffuse
+        memory = measure_memory(strongest, diffuse, slots, interval_s=interval_s)
+        worth = effective_frames(memory, num_frames=len(slots), interval_s=interval_s)
     moving = memory.resolved and memory.doppler_hz.value > 0
     if not (calibrate and moving and worth < _ENOUGH_FRAMES and len(slots) <= _MAX_DRAWN_FRAMES):
         return memory

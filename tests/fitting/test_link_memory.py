@@ -36,7 +36,6 @@ def test_paths_that_fade_as_one_tell_their_doppler() -> None:
         gains_of(fading, mixing, 200, seed=1),
         np.arange(200),
         interval_s=INTERVAL_S,
-        independent_frames=40.0,
     )
     assert memory.doppler_hz.value == pytest.approx(10.0, rel=0.25)
 
@@ -57,7 +56,6 @@ def test_a_short_record_is_unbiased_and_its_interval_holds_the_truth() -> None:
                 gains,
                 np.arange(120),
                 interval_s=INTERVAL_S,
-                independent_frames=20.0,
                 calibrate=calibrate,
             )
             if memory.spectrum is DopplerSpectrum.BELL:
