@@ -38,7 +38,7 @@ def about_record(frames: LinkFrames, fading: LinkFading, config: FitConfig) -> l
     warnings = []
     worth, count = fading.worth, frames.num_frames
     # Frames too few to tell how they fade may be worth less than they are counted as.
-    untold = frames.real_time and count < _FEW_FRAMES_IN_TIME and not fading.memory.resolved
+    untold = count < _FEW_FRAMES_IN_TIME and not fading.memory.resolved
     if worth < FEW_FRAMES or untold:
         remedy = (
             "record for longer, or while something moves"
