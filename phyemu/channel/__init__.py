@@ -5,7 +5,9 @@ from phyemu.channel.awgn import Awgn, add_awgn
 from phyemu.channel.converter import apply_converter
 from phyemu.channel.distribution import Distribution
 from phyemu.channel.doppler import DopplerSpectrum, doppler_autocorrelation
+from phyemu.channel.drift import LargeScaleDrift
 from phyemu.channel.empirical import EmpiricalChannel
+from phyemu.channel.envelope import FadingFamily
 from phyemu.channel.fading import FadingProcess
 from phyemu.channel.hdf5 import StoreReader, StoreWriter
 from phyemu.channel.impairments import FrontEnd, Impairments
@@ -44,11 +46,13 @@ __all__ = [
     "Distribution",
     "DopplerSpectrum",
     "EmpiricalChannel",
+    "FadingFamily",
     "FadingProcess",
     "FrontEnd",
     "Impairments",
     "ImpulseResponse",
     "Interpolation",
+    "LargeScaleDrift",
     "MeasuredChannel",
     "Mixture",
     "NoiseLevel",

@@ -6,6 +6,7 @@ g_p(t) = sqrt(P_p) (sqrt(K_p / (K_p + 1)) exp(j (theta + phi_p + 2 pi f_p t))
 theta is a common carrier phase, uniform from draw to draw; phi_p is fixed. The diffuse part d_p is
 a sum of equally strong sinusoids (random phases, frequencies stratified over the Doppler spectrum),
 so that it is a function of time that can be asked for at any time: no filter state, no block.
+Paths of another family than Rice's keep the phase of g and exchange the amplitude (`envelope`).
 """
 
 import math
@@ -16,6 +17,7 @@ from torch import Tensor
 
 from phyemu.channel.counter_random import counter_normals, counter_uniforms, stream_keys
 from phyemu.channel.doppler import DopplerSpectrum, doppler_quantile
+from phyemu.channel.envelope import FadingFamily, reshape_envelope
 from phyemu.errors import ConfigError
 
 __all__ = ["FadingProcess"]
@@ -38,6 +40,9 @@ class FadingProcess:
         specular_doppler_hz: f_p; empty: all 0.
         correlation: Hermitian, positive semidefinite correlation matrix of the diffuse parts with
             unit diagonal; empty: independent paths.
+        family: Distribution of each path's amplitude; empty: all Rician (Rayleigh where K is 0).
+        shape: Parameter of each family that has one (Nakagami m, standard deviation of the
+            log-normal ln |g|), 0 for the others; empty: all 0.
     """
 
     powers: tuple[float, ...]
@@ -47,6 +52,8 @@ class FadingProcess:
     specular_phase_rad: tuple[float, ...] = ()
     specular_doppler_hz: tuple[float, ...] = ()
     correlation: tuple[tuple[complex, ...], ...] = ()
+    family: tuple[FadingFamily, ...] = ()
+    shape: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse what is no fading process."""
@@ -64,6 +71,23 @@ class FadingProcess:
             raise ConfigError(f"path powers must sum to one, got {sum(self.powers):.6g}")
         if self.correlation:
             self._mixing()
+        self._check_families()
+
+    def _check_families(self) -> None:
+        for name in ("family", "shape"):
+            if len(getattr(self, name)) not in (0, self.num_paths):
+                raise ConfigError(
+                    f"{name} has {len(getattr(self, name))} entries for {self.num_paths} paths"
+                )
+        for path, family in enumerate(self.family):
+            shape = self.shape[path] if self.shape else 0.0
+            k_factor = self.k_factor[path]
+            if family.reshapes and not (math.isfinite(shape) and shape > 0):
+                raise ConfigError(f"path {path} fades {family} and needs a shape > 0, got {shape}")
+            if family.reshapes and math.isinf(k_factor):
+                raise ConfigError(f"path {path} fades {family} and needs a finite K to fade at all")
+            if family is FadingFamily.RAYLEIGH and k_factor != 0:
+                raise ConfigError(f"path {path} fades rayleigh and needs K = 0, got {k_factor}")
 
     @property
     def num_paths(self) -> int:
@@ -160,7 +184,25 @@ class FadingProcess:
         specular = torch.polar(
             ((1 - share).sqrt() * amplitude).expand_as(turns), 2 * torch.pi * turns
         )
-        return specular + diffuse * (share.sqrt() * amplitude)
+        gains = specular + diffuse * (share.sqrt() * amplitude)
+        if not any(family.reshapes for family in self.family):
+            return gains
+        return torch.stack(
+            [self._reshaped(gains[..., path], path) for path in range(self.num_paths)], dim=-1
+        )
+
+    def _reshaped(self, gains: Tensor, path: int) -> Tensor:
+        """Return the gains of a path with the amplitudes of its family."""
+        family, power = self.family[path], self.powers[path]
+        if not family.reshapes or power == 0:
+            return gains
+        return reshape_envelope(
+            gains,
+            power=power,
+            k_factor=self.k_factor[path],
+            family=family,
+            shape=self.shape[path],
+        )
 
 
 def _uniform(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:

@@ -9,7 +9,7 @@ import contextlib
 import json
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -23,7 +23,8 @@ from phyemu.errors import ConfigError, StoreError
 
 __all__ = ["StoreReader", "StoreWriter"]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""2 added paths/family, paths/shape, drift and uncertainty; files of 1 are read as ever."""
 # Nothing we store is larger; a file that claims more is refused before memory is taken.
 _MAX_ELEMENTS = 1 << 28
 
@@ -76,6 +77,11 @@ class StoreWriter:
         except (OSError, TypeError, ValueError) as exc:
             raise StoreError(f"{self.path}: dataset {name} cannot be written: {exc}") from exc
         item.attrs["unit"] = unit
+
+    def texts(self, name: str, values: Sequence[str]) -> None:
+        """Write a list of words (ASCII) at `name`."""
+        item = self._file.create_dataset(name, data=np.array(values, dtype="S"))
+        item.attrs["unit"] = ""
 
     def attribute(self, group: str, name: str, value: str | float | int | bool) -> None:
         """Write an attribute of a group (created when new); "/" is the root."""
@@ -224,6 +230,30 @@ class StoreReader:
         if finite and not np.isfinite(values).all():
             raise StoreError(f"{self.path}: dataset {name} holds NaN or infinity")
         return values
+
+    def texts(self, name: str, *, count: int, allowed: Collection[str]) -> tuple[str, ...]:
+        """Return a list of `count` words.
+
+        Raises:
+            StoreError: Missing, of another length, no text, or a word that is not allowed.
+        """
+        item = self._item(name)
+        if not isinstance(item, h5py.Dataset) or h5py.check_string_dtype(item.dtype) is None:
+            raise StoreError(f"{self.path}: {name} is no dataset of text")
+        with self._foreign(name):
+            if item.shape != (count,):
+                raise StoreError(
+                    f"{self.path}: dataset {name} has shape {item.shape}, wanted ({count})"
+                )
+            if item.is_virtual or item.external:
+                raise StoreError(f"{self.path}: dataset {name} keeps its data in another file")
+            words = tuple(str(word) for word in item.asstr()[()])
+        for word in words:
+            if word not in allowed:
+                raise StoreError(
+                    f"{self.path}: dataset {name} holds {word[:40]!r}; known: {', '.join(allowed)}"
+                )
+        return words
 
     def _attribute(self, group: str, name: str) -> Any:
         item = self._item(group)

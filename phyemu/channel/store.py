@@ -12,7 +12,9 @@ import torch
 from phyemu.channel.awgn import Awgn
 from phyemu.channel.distribution import Distribution
 from phyemu.channel.doppler import DopplerSpectrum
-from phyemu.channel.empirical import EmpiricalChannel
+from phyemu.channel.drift import LargeScaleDrift
+from phyemu.channel.empirical import UNCERTAIN_QUANTITIES, EmpiricalChannel
+from phyemu.channel.envelope import FadingFamily
 from phyemu.channel.hdf5 import StoreReader, StoreWriter
 from phyemu.channel.impairments import FrontEnd
 from phyemu.channel.measured import MeasuredChannel, Playback
@@ -276,6 +278,15 @@ def _write_empirical(store: StoreWriter, model: EmpiricalChannel) -> None:
         store.dataset("paths/specular_phase_rad", model.specular_phase_rad, unit="rad")
     if model.correlation:
         store.dataset("paths/correlation", np.array(model.correlation, np.complex128), unit="")
+    if model.family:
+        store.texts("paths/family", [str(family) for family in model.family])
+    if model.shape:
+        store.dataset("paths/shape", model.shape, unit="")
+    if model.drift is not None:
+        store.attribute("drift", "std_db", model.drift.std_db)
+        store.attribute("drift", "correlation_s", model.drift.correlation_s)
+    for name, ends in model.uncertainty.items():
+        store.dataset(f"uncertainty/{name}", ends, unit=UNCERTAIN_QUANTITIES[name])
     store.attribute("paths", "spectrum", str(model.spectrum))
     if model.block_s is not None:
         store.attribute("paths", "block_s", model.block_s)
@@ -303,7 +314,17 @@ def _read_empirical(store: StoreReader) -> EmpiricalChannel:
         powers=paths["powers"],
         k_factor=paths["k_factor"],
     )
-    changes: dict[str, Any] = {}
+    changes: dict[str, Any] = {"uncertainty": _read_uncertainty(store)}
+    if store.has("paths/family"):
+        words = store.texts("paths/family", count=count, allowed=list(FadingFamily))
+        changes["family"] = tuple(FadingFamily(word) for word in words)
+    if store.has("paths/shape"):
+        changes["shape"] = tuple(store.array("paths/shape", shape=(count,)).tolist())
+    if store.has("drift"):
+        changes["drift"] = LargeScaleDrift(
+            std_db=_finite(store, "drift", "std_db"),
+            correlation_s=_finite(store, "drift", "correlation_s"),
+        )
     if store.has("paths/specular_phase_rad"):
         values = store.array("paths/specular_phase_rad", shape=(count,))
         changes["specular_phase_rad"] = tuple(values.tolist())
@@ -315,3 +336,13 @@ def _read_empirical(store: StoreReader) -> EmpiricalChannel:
     if store.has_attribute("/", "center_frequency_hz"):
         changes["center_frequency_hz"] = _finite(store, "/", "center_frequency_hz")
     return dataclasses.replace(model, **changes)
+
+
+def _read_uncertainty(store: StoreReader) -> dict[str, tuple[tuple[float, float], ...]]:
+    """Return the intervals in the file; names that this version does not know are passed over."""
+    found = {}
+    for name in UNCERTAIN_QUANTITIES:
+        if store.has(f"uncertainty/{name}"):
+            ends = store.array(f"uncertainty/{name}", shape=(None, 2), finite=False)
+            found[name] = tuple((low, high) for low, high in ends.tolist())
+    return found

@@ -9,6 +9,7 @@ import torch
 
 from phyemu.channel.awgn import Awgn
 from phyemu.channel.distribution import Distribution
+from phyemu.channel.drift import LargeScaleDrift
 from phyemu.channel.empirical import EmpiricalChannel
 from phyemu.channel.impairments import FrontEnd
 from phyemu.channel.measured import MeasuredChannel
@@ -34,7 +35,8 @@ class Widened:
 
     1. Each distribution of a scalar (SNR or C/N0 in dB, CFO, SFO, linewidth, IQ imbalance, DC) is
        spread about its mean: x becomes mean + w (x - mean), so its standard deviation and its ends
-       grow by w. The clipping level and the quantiser stay.
+       grow by w; so does that of the large-scale drift. Clipping level, quantiser and the families
+       of fading stay.
     2. Around that, variants of the model are drawn. A variant multiplies, by scales u that are each
        log-uniform in [1/w, w] and independent:
 
@@ -154,6 +156,7 @@ def _variant(model: _Widenable, scales: _Scales) -> ChannelModel:
                 snr_db=noise.snr_db,
                 cn0_dbhz=noise.cn0_dbhz,
                 front_end=_front_end(model.front_end, scales),
+                drift=_drift(model.drift, scales),
             )
         case TappedDelayLine():
             profile = model.profile
@@ -217,6 +220,12 @@ def _noise(noise: NoiseLevel, scales: _Scales) -> NoiseLevel:
         raise ConfigError("state exactly one of snr_db and cn0_dbhz")
     level = level.widened(scales.factor).shifted(10 * math.log10(scales.one()))
     return NoiseLevel(snr_db=level) if noise.snr_db is not None else NoiseLevel(cn0_dbhz=level)
+
+
+def _drift(drift: LargeScaleDrift | None, scales: _Scales) -> LargeScaleDrift | None:
+    if drift is None:
+        return None
+    return dataclasses.replace(drift, std_db=scales.factor * drift.std_db)
 
 
 def _front_end(front_end: FrontEnd, scales: _Scales) -> FrontEnd:

@@ -1,5 +1,9 @@
 """Which fading distribution the amplitudes of a path prefer, the estimation noise accounted for.
 
+The least Bayesian information criterion decides (Schwarz 1978), counted in effective frames; as
+steady and diffuse parts are what physics has to offer, Nakagami and log-normal must beat both Rice
+and Rayleigh by ln 3, where positive evidence begins (Kass, Raftery 1995).
+
 A measured amplitude is that of r exp(j phase) plus CN(0, c) with c known. Rician (Rayleigh) fading
 stays Rician (Rayleigh) under that noise; Nakagami and log-normal fading are convolved with it
 numerically: p(x) = integral of Rice(x; r, c) f(r) dr over the few sqrt(c) about x that count.
@@ -13,13 +17,19 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import optimize, special
 
+from phyemu.channel import FadingFamily
+from phyemu.fitting.interval import Interval
+
 __all__ = ["AmplitudeFit", "fit_amplitude_families", "rician_amplitude_cdf"]
 
 _NODES = np.linspace(-6.0, 6.0, 73)
-_MAX_AMPLITUDES = 400
+_MAX_AMPLITUDES = 1000
 _MAX_LOG_K = math.log(1e5)
 _MIN_LOG_K = math.log(1e-4)
-_AKAIKE_PARAMETERS = {"rayleigh": 1, "rician": 2, "nakagami": 2, "lognormal": 2}
+_PARAMETERS = {"rayleigh": 1, "rician": 2, "nakagami": 2, "lognormal": 2}
+_MIN_PRICE = 1.0  # [nat] of a parameter, as in Akaike's criterion, where frames are few
+_POSITIVE_EVIDENCE = math.log(3.0)
+_STEP = 0.02  # of ln shape, for the curvature of the likelihood
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,14 +37,17 @@ class AmplitudeFit:
     """The families at their most likely parameters.
 
     Attributes:
-        family: The one of least Akaike criterion, counted in effective frames.
+        family: The chosen one.
         log_likelihoods: Mean log-likelihood per frame of each [nat].
         k_factor: Most likely Rician K, linear.
+        shapes: Most likely Nakagami m and standard deviation of the log-normal ln |g|, with the
+            95 % interval that the curvature of the likelihood gives, by family.
     """
 
-    family: str
+    family: FadingFamily
     log_likelihoods: dict[str, float]
     k_factor: float
+    shapes: dict[str, Interval]
 
 
 def fit_amplitude_families(
@@ -53,6 +66,7 @@ def fit_amplitude_families(
     if len(amplitudes) > _MAX_AMPLITUDES:
         chosen = np.linspace(0, len(amplitudes) - 1, _MAX_AMPLITUDES).astype(int)
         amplitudes, error_variance = amplitudes[chosen], error_variance[chosen]
+        effective_frames = min(effective_frames, float(_MAX_AMPLITUDES))
     mean_power = float(np.square(amplitudes).mean())
     scale = math.sqrt(mean_power) or 1.0
     x, c = amplitudes / scale, error_variance / scale**2
@@ -102,25 +116,66 @@ def fit_amplitude_families(
         return _mixed(log_pdf, kernel)
 
     shape = min(max(1.0 / spread, 0.3), 5e3)
-    results["nakagami"], _ = _maximise(
+    results["nakagami"], of_nakagami = _maximise(
         nakagami,
         [math.log(power), math.log(shape)],
         [(-7.0, 3.0), (math.log(0.2), math.log(1e4))],
     )
     sigma = 0.5 * math.sqrt(math.log1p(spread))
-    results["lognormal"], _ = _maximise(
+    results["lognormal"], of_lognormal = _maximise(
         lognormal,
         [0.5 * math.log(power) - sigma**2, math.log(max(sigma, 0.01))],
         [(-4.0, 2.0), (math.log(0.005), math.log(3.0))],
     )
-    criterion = {
-        name: 2.0 * _AKAIKE_PARAMETERS[name] - 2.0 * effective_frames * value
-        for name, value in results.items()
-    }
     return AmplitudeFit(
-        family=min(criterion, key=lambda name: criterion[name]),
+        family=_choose(results, effective_frames),
         log_likelihoods=results,
         k_factor=k_factor,
+        shapes={
+            "nakagami": _shape(nakagami, of_nakagami, effective_frames),
+            "lognormal": _shape(lognormal, of_lognormal, effective_frames),
+        },
+    )
+
+
+def _choose(log_likelihoods: dict[str, float], effective_frames: float) -> FadingFamily:
+    price = max(_MIN_PRICE, 0.5 * math.log(max(effective_frames, 2.0)))
+    scores = {
+        family: effective_frames * log_likelihoods[family]
+        - price * _PARAMETERS[family]
+        - (_POSITIVE_EVIDENCE if family.reshapes else 0.0)
+        for family in FadingFamily
+    }
+    return max(scores, key=lambda family: scores[family])
+
+
+def _shape(
+    likelihood: Callable[[NDArray[np.float64]], float],
+    best: NDArray[np.float64],
+    effective_frames: float,
+) -> Interval:
+    """Return exp(best[1]) with its interval, from the curvature with best[0] free to follow."""
+
+    def at(first: float, second: float) -> float:
+        return likelihood(best + _STEP * np.array([first, second]))
+
+    middle = at(0, 0)
+    bend = np.array(
+        [
+            [2.0 * middle - at(1, 0) - at(-1, 0), 0.0],
+            [0.0, 2.0 * middle - at(0, 1) - at(0, -1)],
+        ]
+    )
+    bend[0, 1] = bend[1, 0] = -(at(1, 1) - at(1, -1) - at(-1, 1) + at(-1, -1)) / 4.0
+    information = bend * effective_frames / _STEP**2
+    value = math.exp(best[1])
+    determinant = float(information[0, 0] * information[1, 1] - information[0, 1] ** 2)
+    if not (determinant > 0 and information[0, 0] > 0):
+        return Interval(value=value, low=0.0, high=math.inf)
+    half = math.sqrt(float(information[0, 0]) / determinant)
+    half *= float(special.stdtrit(max(effective_frames - 1.0, 1.0), 0.975))
+    return Interval(
+        value=value, low=value * math.exp(-half), high=value * math.exp(min(half, 50.0))
     )
 
 

@@ -29,7 +29,13 @@ from phyemu.fitting.interval import Interval
 from phyemu.fitting.path_gains import PathGains
 from phyemu.fitting.rician_link import RicianLink
 
-__all__ = ["FadingMemory", "effective_frames", "measure_memory"]
+__all__ = [
+    "FadingMemory",
+    "coherence_time_s",
+    "effective_frames",
+    "measure_memory",
+    "most_likely_doppler_hz",
+]
 
 # Fisher's z: the likelihood of a correlation is smooth in it up to the end, so splines carry it.
 _Z = np.linspace(-0.6, 4.4, 51)
@@ -43,7 +49,7 @@ _MIN_DIFFUSE_SNR = 0.1
 _BELL_TURNS = 6
 _MIN_SHARE = 0.03  # of the strongest direction's power
 _EVIDENCE = 3.0  # [nat] per lag by which correlated frames must beat independent ones
-_STANDARD_ERRORS = 2.0  # of the gain, by which another spectrum must beat Jakes
+_STANDARD_ERRORS = 2.0  # of the loss, beyond which another spectrum is ruled out
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
@@ -93,16 +99,19 @@ def measure_memory(
     if table is None:
         return _nothing(interval_s)
     total = table.values.sum(axis=0)
-    rho = _RHO[total.argmax(axis=1)]
     lags_s = table.lags.astype(np.float64) * interval_s
     duration_s = float(slots[-1] - slots[0]) * interval_s
-    candidates_hz = np.geomspace(0.02 / duration_s, 0.48 / interval_s, _SEARCH_POINTS)
+    candidates_hz = _candidates_hz(duration_s, interval_s)
     curves = {shape: _curve(shape, candidates_hz, lags_s) for shape in DopplerSpectrum}
-    spectrum = _choose_spectrum(table, curves)
+    spectrum, plausible = _choose_spectrum(table, curves)
     score = _score(total, curves[spectrum])
     white = float(_score(total, np.zeros((1, len(lags_s))))[0])
     peak = int(score.argmax())
     # Pairs share frames: the sum overstates the evidence by about the number of lags.
+    # A common phase hides the sign of a correlation: it is taken from the spectrum.
+    signs = np.where(curves[spectrum][peak] < 0, -1.0, 1.0)
+    mirrored = np.where(signs[:, None] * _RHO >= -1e-9, total, -np.inf)
+    rho = _RHO[mirrored.argmax(axis=1)]
     if float(score[peak]) - white < _EVIDENCE * len(table.lags):
         return FadingMemory(
             doppler_hz=Interval(value=math.nan),
@@ -113,6 +122,15 @@ def measure_memory(
             resolved=False,
         )
     doppler = _jackknife(table, curves[spectrum], candidates_hz, peak)
+    # Shapes scale differently: while the record does not decide, the interval spans them all.
+    for other in plausible:
+        own = int(_score(total, curves[other]).argmax())
+        interval = _jackknife(table, curves[other], candidates_hz, own)
+        doppler = Interval(
+            value=doppler.value,
+            low=min(doppler.low, interval.low),
+            high=max(doppler.high, interval.high),
+        )
     still = doppler.value < 0.05 / duration_s
     if still:
         doppler = Interval(value=0.0, low=0.0, high=max(doppler.high, 0.25 / duration_s))
@@ -121,9 +139,31 @@ def measure_memory(
         spectrum=spectrum,
         rho=rho,
         lags_s=lags_s,
-        coherence_time_s=math.inf if still else _coherence_time_s(spectrum, doppler.value),
+        coherence_time_s=math.inf if still else coherence_time_s(spectrum, doppler.value),
         resolved=True,
     )
+
+
+def most_likely_doppler_hz(
+    paths: PathGains,
+    link: RicianLink,
+    slots: NDArray[np.int64],
+    *,
+    interval_s: float,
+    spectrum: DopplerSpectrum,
+) -> float:
+    """Return the Doppler of `measure_memory` for a known spectrum, no interval; NaN for none."""
+    table = _table(paths, link, slots)
+    if table is None:
+        return math.nan
+    candidates_hz = _candidates_hz(float(slots[-1] - slots[0]) * interval_s, interval_s)
+    curve = _curve(spectrum, candidates_hz, table.lags.astype(np.float64) * interval_s)
+    score = _score(table.values.sum(axis=0), curve)
+    return _refined(score, candidates_hz, int(score.argmax()))
+
+
+def _candidates_hz(duration_s: float, interval_s: float) -> NDArray[np.float64]:
+    return np.geomspace(0.02 / duration_s, 0.48 / interval_s, _SEARCH_POINTS)
 
 
 def effective_frames(memory: FadingMemory, *, num_frames: int, interval_s: float) -> float:
@@ -173,7 +213,8 @@ def _bell_table() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     return grid, values.numpy()
 
 
-def _coherence_time_s(spectrum: DopplerSpectrum, doppler_hz: float) -> float:
+def coherence_time_s(spectrum: DopplerSpectrum, doppler_hz: float) -> float:
+    """Return the lag at which the autocorrelation first falls to one half [s]."""
     turns = np.linspace(0.0, 3.0, 3001)
     values = _autocorrelation(spectrum, 1.0, turns)
     return float(turns[int((values <= 0.5).argmax())]) / doppler_hz
@@ -283,16 +324,26 @@ def _real_pairs(
 
 def _choose_spectrum(
     table: _Table, curves: dict[DopplerSpectrum, NDArray[np.float64]]
-) -> DopplerSpectrum:
-    """Return the best shape; it must beat Jakes in most of the record to replace it."""
+) -> tuple[DopplerSpectrum, list[DopplerSpectrum]]:
+    """Return the shape, and the others that the record does not rule out.
+
+    Jakes unless it is ruled out, then the most likely.
+    """
     each = {}
     for shape, curve in curves.items():
         peak = int(_score(table.values.sum(axis=0), curve).argmax())
         each[shape] = np.array([_score(part, curve[[peak]])[0] for part in table.values])
     best = max(each, key=lambda shape: float(each[shape].sum()))
-    gain = each[best] - each[DopplerSpectrum.JAKES]
-    error = float(gain.std(ddof=1)) * math.sqrt(len(gain))
-    return best if float(gain.sum()) > _STANDARD_ERRORS * error else DopplerSpectrum.JAKES
+    plausible = []
+    for shape, scores in each.items():
+        lost = each[best] - scores
+        error = float(lost.std(ddof=1)) * math.sqrt(len(lost))
+        if shape is not best and float(lost.sum()) <= _STANDARD_ERRORS * error:
+            plausible.append(shape)
+    if DopplerSpectrum.JAKES in plausible:
+        plausible.remove(DopplerSpectrum.JAKES)
+        return DopplerSpectrum.JAKES, [best, *plausible]
+    return best, plausible
 
 
 def _curve(

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from phyemu.channel import EmpiricalChannel, MeasuredChannel
+from phyemu.channel import EmpiricalChannel, FadingFamily, MeasuredChannel
 from phyemu.fitting.fading_memory import FadingMemory
 from phyemu.fitting.holdout import HoldoutReport
 from phyemu.fitting.interval import Interval
@@ -23,20 +23,23 @@ class PathFit:
 
     Attributes:
         delay_s: Delay after the first path [s].
+        delay_interval_s: The same with its interval [s].
         power: Mean power as a share of the link's, linear.
         gain_db: Mean power gain, received [full scale] over transmitted [dB].
         k_factor: Rician K, linear.
-        family: Fading distribution that the amplitudes prefer: "rician", "rayleigh", "nakagami"
-            or "lognormal".
+        family: Fading distribution that the model draws.
+        shape: Nakagami m or standard deviation of the log-normal ln |g|; 0 for the others.
         log_likelihoods: Mean log-likelihood of an amplitude under each family [nat].
         doppler_hz: Doppler scale of the diffuse part [Hz]; NaN where the record cannot tell.
     """
 
     delay_s: float
+    delay_interval_s: Interval
     power: Interval
     gain_db: Interval
     k_factor: Interval
-    family: str
+    family: FadingFamily
+    shape: Interval
     log_likelihoods: Mapping[str, float]
     doppler_hz: Interval
 
@@ -47,12 +50,14 @@ class FitEvidence:
 
     Attributes:
         frames: Frames that the model was fitted to.
+        held_out: Frames that were kept back; None where none were.
         paths: Their path gains, with the noise in them.
         link: The fitted link in the scale of the gains.
         memory: Its fading over time.
     """
 
     frames: LinkFrames
+    held_out: LinkFrames | None
     paths: PathGains
     link: RicianLink
     memory: FadingMemory
@@ -72,10 +77,14 @@ class Fit:
             path powers that sum to one, and differs where paths interfere over the band.
         snr_db: The same over the noise in the measured band [dB].
         drift_db: Standard deviation of the local mean beyond small-scale fading [dB].
-        cfo_hz: Carrier frequency offset [Hz]; the ends are those of its drift.
+        drift_correlation_s: Its correlation time [s]; NaN where there is none or it is not told.
+        cfo_hz: Mean carrier frequency offset [Hz]; how it wanders is `model.front_end.cfo_hz`.
+        front_end: Means of the radios' impairments by the names of `FrontEnd`; what no sounding
+            knows is left out.
         doppler_hz: Doppler scale of the link [Hz]; NaN where the record cannot tell.
         coherence_time_s: Lag at which the fading is correlated by one half [s]; NaN likewise.
-        rms_delay_spread_s: Of the mean power delay profile [s].
+        rms_delay_spread_s: Of the mean power delay profile [s], unresolved taps included
+            (`band_delay_spread_s`).
         explained: Share of the received power that the paths hold, 0..1.
         correlated: Whether the record supports correlated diffuse parts.
         holdout: The held-out check; None where none was asked for or possible.
@@ -91,10 +100,12 @@ class Fit:
     cn0_dbhz: Interval
     snr_db: Interval
     drift_db: float
+    drift_correlation_s: float
     cfo_hz: Interval
+    front_end: Mapping[str, Interval]
     doppler_hz: Interval
     coherence_time_s: float
-    rms_delay_spread_s: float
+    rms_delay_spread_s: Interval
     explained: float
     correlated: bool
     holdout: HoldoutReport | None
@@ -112,13 +123,24 @@ class Fit:
             "doppler_hz": _finite(self.doppler_hz.value),
             "doppler_hz_interval": _ends(self.doppler_hz),
             "coherence_time_s": _finite(self.coherence_time_s),
-            "rms_delay_spread_s": self.rms_delay_spread_s,
+            "rms_delay_spread_s": self.rms_delay_spread_s.value,
+            "rms_delay_spread_s_interval": _ends(self.rms_delay_spread_s),
             "snr_db": self.snr_db.value,
             "snr_db_interval": _ends(self.snr_db),
             "cn0_dbhz": self.cn0_dbhz.value,
+            "cn0_dbhz_interval": _ends(self.cn0_dbhz),
             "drift_db": self.drift_db,
+            "drift_correlation_s": _finite(self.drift_correlation_s),
             "cfo_hz": self.cfo_hz.value,
             "cfo_hz_interval": _ends(self.cfo_hz),
+            "front_end": {
+                name: {
+                    "mean": interval.value,
+                    "interval": _ends(interval),
+                    "std": getattr(self.model.front_end, name).std,
+                }
+                for name, interval in self.front_end.items()
+            },
             "explained_power": self.explained,
             "correlated": self.correlated,
             "holdout": None if self.holdout is None else self.holdout.summary(),
@@ -129,14 +151,19 @@ class Fit:
 def _path_summary(path: PathFit) -> dict[str, Any]:
     return {
         "delay_s": path.delay_s,
+        "delay_s_interval": _ends(path.delay_interval_s),
         "gain_db": path.gain_db.value,
         "gain_db_interval": _ends(path.gain_db),
         "power": path.power.value,
+        "power_interval": _ends(path.power),
         "k_factor_db": _decibel(path.k_factor.value),
         "k_factor_db_interval": [_decibel(path.k_factor.low), _decibel(path.k_factor.high)],
-        "family": path.family,
+        "family": str(path.family),
+        "shape": path.shape.value,
+        "shape_interval": _ends(path.shape),
         "log_likelihoods": dict(path.log_likelihoods),
         "doppler_hz": _finite(path.doppler_hz.value),
+        "doppler_hz_interval": _ends(path.doppler_hz),
     }
 
 

@@ -2,28 +2,33 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-from phyemu import __version__
-from phyemu.channel import DopplerSpectrum, EmpiricalChannel, FrontEnd
+from phyemu.channel import EmpiricalChannel, MeasuredChannel
 from phyemu.errors import FitError
 from phyemu.fitting.amplitude_family import AmplitudeFit, fit_amplitude_families
-from phyemu.fitting.bootstrap import LinkUncertainty, resample_link
+from phyemu.fitting.bootstrap import resample_link
 from phyemu.fitting.config import FitConfig, FitMethod
-from phyemu.fitting.fading_memory import FadingMemory, effective_frames, measure_memory
+from phyemu.fitting.delay_uncertainty import delay_intervals
+from phyemu.fitting.empirical_fit import FittedParts, empirical_channel
 from phyemu.fitting.fit import Fit, FitEvidence, PathFit
-from phyemu.fitting.front_end_fit import describe_unknowns, fit_front_end
-from phyemu.fitting.holdout import check_holdout, frame_slots
+from phyemu.fitting.front_end_fit import describe_unknowns, fit_front_end, front_end_intervals
+from phyemu.fitting.holdout import check_holdout
 from phyemu.fitting.interval import Interval
-from phyemu.fitting.level import LinkLevel, level_out
+from phyemu.fitting.link_fading import LinkFading, fit_fading
 from phyemu.fitting.link_frames import LinkFrames, pool_soundings
-from phyemu.fitting.link_selection import select_link, with_marginal_k
+from phyemu.fitting.link_selection import with_marginal_k
 from phyemu.fitting.measured import measured_channel
-from phyemu.fitting.path_gains import PathGains, find_paths
-from phyemu.fitting.rician_link import RicianLink, fit_rician_link
+from phyemu.fitting.path_gains import find_paths
+from phyemu.fitting.shortfalls import (
+    FEW_FRAMES,
+    about_families,
+    about_holdout,
+    about_identity,
+    about_record,
+    about_turning,
+)
 from phyemu.progress import ProgressCallback, no_progress
 from phyemu.sounding import Sounding
 from phyemu.units import power_to_db
@@ -31,13 +36,7 @@ from phyemu.units import power_to_db
 __all__ = ["fit_channel"]
 
 _STAGE = "fit"
-_FEW_FRAMES = 10.0
-_FEW_FRAMES_IN_TIME = 30
-_MIN_BLOCK_S = 0.02
-_SAME_CFO_HZ = 5e3
-_MIN_EXPLAINED = 0.95
-_MAJOR_SHARE = 0.05  # of the power, that a path needs to be worth a warning
-_MARGIN = 3.0  # [nat] by which one family must beat another to act on it
+_MARGIN = 3.0  # [nat] by which Rice must beat Rayleigh to overrule the joint fit
 
 
 def fit_channel(
@@ -59,38 +58,42 @@ def fit_channel(
     config = config or FitConfig()
     chosen = _of_transmitter(soundings, config.transmitter)
     frames = pool_soundings(chosen)
-    warnings = _about_identity(chosen)
     held_out: LinkFrames | None = None
-    if config.holdout > 0:
+    if config.holdout > 0 and frames.can_split(config.holdout):
         frames, held_out = frames.split(config.holdout)
     progress(_STAGE, 0, 5, "paths")
     paths = find_paths(frames, max_paths=config.max_paths)
     progress(_STAGE, 1, 5, "fading")
-    fading = _fit_fading(frames, paths)
+    fading = fit_fading(frames, paths)
     progress(_STAGE, 2, 5, "distributions")
-    families = [
-        fit_amplitude_families(
-            np.abs(fading.paths.gains[:, path]),
-            error_variance=fading.paths.error_variance[:, path],
-            effective_frames=fading.worth,
-        )
-        for path in range(paths.num_paths)
-    ]
+    families = _families(fading)
     link, unlocked = with_marginal_k(
         fading.link,
         np.array([family.k_factor for family in families]),
         np.array([_prefers_rice(family, fading.worth) for family in families]),
     )
-    front_end = fit_front_end(frames, chosen)
     progress(_STAGE, 3, 5, "uncertainty")
-    uncertainty = resample_link(
-        fading.paths,
-        link,
-        effective_frames=fading.worth,
-        num_resamples=config.num_resamples,
-        rng=np.random.default_rng(config.seed),
+    parts = FittedParts(
+        link=link,
+        fading=fading,
+        families=families,
+        delays_s=delay_intervals(frames, paths),
+        uncertainty=resample_link(
+            fading.paths,
+            link,
+            frequencies_hz=frames.frequencies_hz,
+            effective_frames=fading.worth,
+            num_resamples=config.num_resamples,
+            rng=np.random.default_rng(config.seed),
+        ),
+        front_end=fit_front_end(frames, chosen),
+        front_end_means=front_end_intervals(frames, chosen),
     )
-    model = _model(config, chosen, frames, paths, link, fading, front_end)
+    parametric = empirical_channel(config, chosen, frames, parts)
+    model: EmpiricalChannel | MeasuredChannel = parametric
+    if config.method is FitMethod.MEASURED:
+        cn0_dbhz = fading.level.cn0_dbhz.value + fading.level.unit_power_offset_db
+        model = measured_channel(parametric, frames, paths, cn0_dbhz=cn0_dbhz)
     progress(_STAGE, 4, 5, "check")
     holdout = None
     if held_out is not None:
@@ -103,110 +106,62 @@ def fit_channel(
             memory=fading.memory,
             seed=config.seed,
         )
-    warnings += _about_record(frames, fading)
-    warnings += _about_paths(paths, families, unlocked, fading)
-    warnings += describe_unknowns(frames, chosen)
-    fit = Fit(
+    warnings = [
+        *about_identity(chosen),
+        *about_record(frames, fading, config),
+        *about_families(families, fading),
+        *about_turning(fading, unlocked),
+        *about_holdout(config, frames, holdout),
+        *describe_unknowns(frames, chosen),
+    ]
+    progress(_STAGE, 5, 5, f"{paths.num_paths} paths")
+    level = fading.level
+    return Fit(
         model=model,
         num_frames=frames.num_frames,
         effective_frames=fading.worth,
-        paths=_path_fits(paths, link, uncertainty, families, fading),
-        gain_db=10.0 * math.log10(fading.level.gain),
-        cn0_dbhz=fading.level.cn0_dbhz,
-        snr_db=_shifted(fading.level.cn0_dbhz, -10.0 * math.log10(frames.bandwidth_hz)),
-        drift_db=fading.level.drift_db,
-        cfo_hz=_drift_interval(front_end),
+        paths=_path_fits(parts),
+        gain_db=10.0 * math.log10(level.gain),
+        cn0_dbhz=level.cn0_dbhz,
+        snr_db=_shifted(level.cn0_dbhz, -10.0 * math.log10(frames.bandwidth_hz)),
+        drift_db=level.drift_db,
+        drift_correlation_s=math.nan if level.memory is None else level.memory.correlation_s,
+        cfo_hz=parts.front_end_means.get("cfo_hz", Interval(value=parts.front_end.cfo_hz.mean)),
+        front_end=parts.front_end_means,
         doppler_hz=fading.doppler_hz,
         coherence_time_s=fading.coherence_time_s,
-        rms_delay_spread_s=_delay_spread_s(link.powers, paths.delays_s),
-        explained=fading.level.explained,
-        correlated=bool(model.correlation),
+        rms_delay_spread_s=parts.uncertainty.delay_spread_s,
+        explained=level.explained,
+        correlated=bool(parametric.correlation),
         holdout=holdout,
         warnings=tuple(warnings),
-        evidence=FitEvidence(frames=frames, paths=fading.paths, link=link, memory=fading.memory),
+        evidence=FitEvidence(
+            frames=frames,
+            held_out=held_out,
+            paths=fading.paths,
+            link=link,
+            memory=fading.memory,
+        ),
     )
-    if config.method is FitMethod.MEASURED:
-        fit = replace(fit, model=measured_channel(model, frames, paths))
-    progress(_STAGE, 5, 5, f"{paths.num_paths} paths")
-    return fit
+
+
+def _families(fading: LinkFading) -> list[AmplitudeFit]:
+    return [
+        fit_amplitude_families(
+            np.abs(fading.paths.gains[:, path]),
+            error_variance=fading.paths.error_variance[:, path],
+            effective_frames=fading.worth,
+        )
+        for path in range(fading.paths.num_paths)
+    ]
 
 
 def _prefers_rice(family: AmplitudeFit, worth: float) -> bool:
     """Return whether the amplitudes alone show a specular part beyond doubt."""
-    gained = family.log_likelihoods["rician"] - family.log_likelihoods["rayleigh"]
-    return family.family == "rician" and worth >= _FEW_FRAMES and worth * gained > _MARGIN
-
-
-@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
-class _Fading:
-    """What the frames say about fading, drift undone."""
-
-    paths: PathGains
-    link: RicianLink
-    memory: FadingMemory
-    path_dopplers: tuple[Interval, ...]
-    level: LinkLevel
-    worth: float
-    real_time: bool
-
-    @property
-    def doppler_hz(self) -> Interval:
-        """Doppler of the link; NaN where the record's time is not to be trusted."""
-        return self.memory.doppler_hz if self.real_time else Interval(value=math.nan)
-
-    @property
-    def coherence_time_s(self) -> float:
-        """Coherence time of the link [s]; NaN likewise."""
-        return self.memory.coherence_time_s if self.real_time else math.nan
-
-
-def _fit_fading(frames: LinkFrames, paths: PathGains) -> _Fading:
-    """Return the link, its memory and its level; a drift is undone and the link fitted again."""
-    none = np.zeros(paths.num_paths, bool)
-    slots, interval_s = frame_slots(frames), frames.interval_s
-    count = frames.num_frames
-
-    def worth_of(link: RicianLink, gains: PathGains) -> tuple[FadingMemory, float]:
-        memory = measure_memory(gains, link, slots, interval_s=interval_s)
-        return memory, effective_frames(memory, num_frames=count, interval_s=interval_s)
-
-    # Frames that hardly change are worth few, unless a specular part explains why.
-    _, worth = worth_of(fit_rician_link(paths, specular=none, correlated=False), paths)
-    link = select_link(paths, effective_frames=worth)
-    memory, worth = worth_of(link, paths)
-    level = level_out(frames, link, delays_s=paths.delays_s, effective_frames=worth)
-    if level.drift_db > 0:
-        paths = paths.scaled(level.amplitude)
-        link = select_link(paths, effective_frames=worth)
-        memory, worth = worth_of(link, paths)
-    dopplers = [_path_doppler(paths, link, path, slots, interval_s) for path in range(len(none))]
-    return _Fading(
-        paths=paths,
-        link=link,
-        memory=memory,
-        path_dopplers=tuple(dopplers),
-        level=level,
-        worth=worth,
-        real_time=frames.real_time,
-    )
-
-
-def _path_doppler(
-    paths: PathGains, link: RicianLink, path: int, slots: NDArray[np.int64], interval_s: float
-) -> Interval:
-    """Return the Doppler that one path alone shows."""
-    alone = PathGains(
-        delays_s=paths.delays_s[[path]],
-        gains=paths.gains[:, [path]],
-        noise_level=paths.noise_level,
-        noise_shape=paths.noise_shape[np.ix_([path], [path])],
-    )
-    part = RicianLink(
-        specular=link.specular[[path]],
-        covariance=link.covariance[np.ix_([path], [path])],
-        log_likelihood=0.0,
-    )
-    return measure_memory(alone, part, slots, interval_s=interval_s).doppler_hz
+    likelihoods = family.log_likelihoods
+    gained = likelihoods["rician"] - likelihoods["rayleigh"]
+    best = likelihoods["rician"] >= max(likelihoods.values())
+    return best and worth >= FEW_FRAMES and worth * gained > _MARGIN
 
 
 def _of_transmitter(soundings: Sequence[Sounding], transmitter: int | str) -> list[Sounding]:
@@ -222,159 +177,24 @@ def _of_transmitter(soundings: Sequence[Sounding], transmitter: int | str) -> li
     return chosen
 
 
-def _about_identity(soundings: Sequence[Sounding]) -> list[str]:
-    centres = [float(np.median(sounding.cfo_hz)) for sounding in soundings]
-    if max(centres) - min(centres) <= _SAME_CFO_HZ:
-        return []
-    return [
-        f"the recordings' carrier offsets differ by {(max(centres) - min(centres)) / 1e3:.1f} kHz: "
-        "transmitters are matched by their rank in power and may not be the same radio"
-    ]
-
-
-def _model(
-    config: FitConfig,
-    soundings: Sequence[Sounding],
-    frames: LinkFrames,
-    paths: PathGains,
-    link: RicianLink,
-    fading: _Fading,
-    front_end: FrontEnd,
-) -> EmpiricalChannel:
-    """Return the model: path powers of sum one, delays from the first path on."""
-    diffuse = np.sqrt(np.maximum(link.diffuse, 1e-300))
-    correlation = link.covariance / np.outer(diffuse, diffuse)
-    np.fill_diagonal(correlation, 1.0)
-    off_diagonal = correlation - np.eye(len(diffuse))
-    doppler = fading.doppler_hz.value
-    known = math.isfinite(doppler) and doppler > 0
-    recordings = [
-        {"name": item.recording_name, "sha512": item.recording_sha512} for item in soundings
-    ]
-    return EmpiricalChannel(
-        name=config.name,
-        delays_s=tuple((paths.delays_s - paths.delays_s[0]).tolist()),
-        powers=tuple((link.powers / link.powers.sum()).tolist()),
-        k_factor=tuple(link.k_factor.tolist()),
-        doppler_hz=(doppler if known else 0.0,) * paths.num_paths,
-        cn0_dbhz=fading.level.distribution(),
-        front_end=front_end,
-        spectrum=fading.memory.spectrum if known else DopplerSpectrum.JAKES,
-        specular_phase_rad=tuple(np.angle(link.specular).tolist()),
-        correlation=(
-            tuple(tuple(row) for row in correlation.tolist())
-            if float(np.abs(off_diagonal).max()) > 1e-9
-            else ()
-        ),
-        block_s=None if known else max(frames.interval_s, _MIN_BLOCK_S),
-        sample_rate_hz=soundings[0].sample_rate_hz,
-        bandwidth_hz=frames.bandwidth_hz,
-        center_frequency_hz=soundings[0].center_frequency_hz,
-        provenance={
-            "recordings": recordings,
-            "calibration": soundings[0].provenance.get("calibration"),
-            "transmitter": config.transmitter,
-            "probe": soundings[0].probe,
-            "frames": frames.num_frames,
-            "effective_frames": fading.worth,
-            "gain_db": 10.0 * math.log10(fading.level.gain),
-            "command": "phyemu fit",
-            "version": __version__,
-            "seed": config.seed,
-        },
-    )
-
-
-def _path_fits(
-    paths: PathGains,
-    link: RicianLink,
-    uncertainty: LinkUncertainty,
-    families: Sequence[AmplitudeFit],
-    fading: _Fading,
-) -> tuple[PathFit, ...]:
+def _path_fits(parts: FittedParts) -> tuple[PathFit, ...]:
+    fading, uncertainty = parts.fading, parts.uncertainty
     return tuple(
         PathFit(
-            delay_s=float(paths.delays_s[path] - paths.delays_s[0]),
+            delay_s=parts.delays_s[path].value,
+            delay_interval_s=parts.delays_s[path],
             power=uncertainty.powers[path],
             gain_db=_decibels(uncertainty.gains[path]),
             k_factor=uncertainty.k_factor[path],
-            family=families[path].family,
-            log_likelihoods=families[path].log_likelihoods,
+            family=parts.family(path),
+            shape=parts.shape(path),
+            log_likelihoods=family.log_likelihoods,
             doppler_hz=(
                 fading.path_dopplers[path] if fading.real_time else Interval(value=math.nan)
             ),
         )
-        for path in range(paths.num_paths)
+        for path, family in enumerate(parts.families)
     )
-
-
-def _about_record(frames: LinkFrames, fading: _Fading) -> list[str]:
-    warnings = []
-    worth, count = fading.worth, frames.num_frames
-    if worth < _FEW_FRAMES:
-        warnings.append(
-            f"the record is short: its {count} frames are worth {worth:.1f} independent ones, so "
-            "powers and K describe this record more than the place; record for longer, or while "
-            "something moves"
-        )
-    if not frames.real_time:
-        warnings.append(
-            "the frames are taken as independent blocks: the recording may have had its silence "
-            "cut, so it tells no Doppler"
-        )
-    elif count < _FEW_FRAMES_IN_TIME:
-        warnings.append(f"too few frames ({count}) to tell how fast they fade")
-    elif not fading.memory.resolved and fading.memory.lags_s.size:
-        warnings.append(
-            f"the frames lie {frames.interval_s * 1e3:.3g} ms apart and fade independently: the "
-            "Doppler is faster than they can show; sound more often"
-        )
-    elif not fading.memory.resolved or fading.doppler_hz.value == 0:
-        warnings.append("nothing in the record fades above the noise: the model stands still")
-    if fading.level.explained < _MIN_EXPLAINED:
-        warnings.append(
-            f"the paths hold {100 * fading.level.explained:.0f} % of the received power; "
-            "allow more of them (--max-paths)"
-        )
-    return warnings
-
-
-def _about_paths(
-    paths: PathGains,
-    families: Sequence[AmplitudeFit],
-    unlocked: Sequence[int],
-    fading: _Fading,
-) -> list[str]:
-    warnings = []
-    shares = fading.link.powers / fading.link.powers.sum()
-    delays_ns = (paths.delays_s - paths.delays_s[0]) * 1e9
-    turning = [path for path in unlocked if shares[path] > _MAJOR_SHARE]
-    if turning:
-        names = ", ".join(f"{delays_ns[path]:.0f} ns" for path in turning)
-        warnings.append(
-            f"the steady parts of the paths at {names} turn against the others; the model keeps "
-            "their K and holds their phases"
-        )
-    for path, family in enumerate(families):
-        best = family.log_likelihoods[family.family]
-        margin = fading.worth * (best - family.log_likelihoods["rician"])
-        if margin > _MARGIN and shares[path] > _MAJOR_SHARE:
-            warnings.append(
-                f"the path at {delays_ns[path]:.0f} ns fades {family.family} rather "
-                "than Rician, which is all the model can draw; compare --method measured"
-            )
-    return warnings
-
-
-def _delay_spread_s(powers: NDArray[np.float64], delays_s: NDArray[np.float64]) -> float:
-    weights = powers / powers.sum()
-    mean = float(weights @ delays_s)
-    return math.sqrt(max(float(weights @ np.square(delays_s)) - mean**2, 0.0))
-
-
-def _drift_interval(front_end: FrontEnd) -> Interval:
-    mean, std = front_end.cfo_hz.mean, front_end.cfo_hz.std
-    return Interval(value=mean, low=mean - 2.0 * std, high=mean + 2.0 * std)
 
 
 def _shifted(interval: Interval, offset: float) -> Interval:

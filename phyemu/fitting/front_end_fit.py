@@ -5,12 +5,16 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import special
 
 from phyemu.channel import Distribution, FrontEnd
+from phyemu.fitting.interval import Interval
 from phyemu.fitting.link_frames import LinkFrames
 from phyemu.sounding import Estimate, FrontEndEstimate, Sounding
 
-__all__ = ["describe_unknowns", "fit_front_end", "slow_distribution"]
+__all__ = ["describe_unknowns", "fit_front_end", "front_end_intervals", "slow_distribution"]
+
+_STRETCHES = 12
 
 
 def fit_front_end(frames: LinkFrames, soundings: Sequence[Sounding]) -> FrontEnd:
@@ -32,6 +36,55 @@ def fit_front_end(frames: LinkFrames, soundings: Sequence[Sounding]) -> FrontEnd
         iq_phase_rad=_over_soundings(soundings, lambda item: item.iq_phase_rad),
         dc_offset=_over_soundings(soundings, _dc_magnitude, minimum=0.0),
     )
+
+
+def front_end_intervals(frames: LinkFrames, soundings: Sequence[Sounding]) -> dict[str, Interval]:
+    """Return the mean of each impairment with its 95 % confidence interval.
+
+    Offsets come with every frame and wander: the scatter of medians over a few stretches of time
+    says how well their mean is known. The others come once per sounding, with a standard error.
+    What no sounding knows is left out.
+    """
+    intervals = {}
+    for name, values in (("cfo_hz", frames.cfo_hz), ("sfo_ppm", frames.sfo_ppm)):
+        known = values[np.isfinite(values)]
+        if len(known) > 1:
+            intervals[name] = _mean_interval(known)
+    fields: dict[str, Callable[[FrontEndEstimate], Estimate]] = {
+        "linewidth_hz": lambda item: item.linewidth_hz,
+        "iq_gain_db": lambda item: item.iq_gain_db,
+        "iq_phase_rad": lambda item: item.iq_phase_rad,
+        "dc_offset": _dc_magnitude,
+    }
+    for name, field in fields.items():
+        estimates = [(field(item.front_end), item.num_frames) for item in soundings]
+        estimates = [
+            (item, count) for item, count in estimates if item.is_known and math.isfinite(item.std)
+        ]
+        if not estimates:
+            continue
+        weights = np.array([count for _, count in estimates], np.float64)
+        weights = weights / weights.sum()
+        centres = np.array([item.value for item, _ in estimates])
+        value = float(weights @ centres)
+        error = float(np.square(weights) @ np.square([item.std for item, _ in estimates]))
+        # Soundings that differ by more than their errors: the mean is as uncertain as they scatter.
+        scatter = float(np.square(weights) @ np.square(centres - value))
+        half = 1.96 * math.sqrt(max(error, scatter))
+        low = value - half
+        if name in ("linewidth_hz", "dc_offset"):
+            low = max(low, 0.0)
+        intervals[name] = Interval(value=value, low=low, high=max(value + half, low))
+    return intervals
+
+
+def _mean_interval(values: NDArray[np.float64]) -> Interval:
+    stretches = np.array_split(values, min(_STRETCHES, max(2, len(values) // 4)))
+    medians = np.array([float(np.median(stretch)) for stretch in stretches])
+    value = float(np.median(values))
+    error = float(medians.std(ddof=1)) / math.sqrt(len(medians))
+    half = float(special.stdtrit(len(medians) - 1, 0.975)) * error
+    return Interval(value=value, low=value - half, high=value + half)
 
 
 def describe_unknowns(frames: LinkFrames, soundings: Sequence[Sounding]) -> list[str]:

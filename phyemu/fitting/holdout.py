@@ -10,10 +10,12 @@ import torch
 from numpy.typing import NDArray
 from scipy import stats
 
-from phyemu.channel import EmpiricalChannel
+from phyemu.channel import EmpiricalChannel, MeasuredChannel
 from phyemu.fitting.alternatives import compare_models
-from phyemu.fitting.fading_memory import FadingMemory, effective_frames, measure_memory
+from phyemu.fitting.coherence_check import coherence_times
+from phyemu.fitting.fading_memory import FadingMemory, effective_frames
 from phyemu.fitting.link_frames import LinkFrames
+from phyemu.fitting.link_memory import measure_link_memory
 from phyemu.fitting.path_gains import PathGains, project_frames, steering
 from phyemu.fitting.response_statistics import (
     coherence_bandwidth_hz,
@@ -43,12 +45,16 @@ class HoldoutReport:
         amplitude: Of each path's amplitude.
         rms_delay_spread: Of the frames' RMS delay spread.
         coherence_bandwidth: Of the frames' coherence bandwidth.
+        coherence_time: Of how long the response of a frame lasts (`coherence_steps`); NaN where
+            the frames do not follow one another in time.
+        coherence_time_critical: `critical` of that one, for which half the frames look ahead.
         received_power: Of the frames' power.
         effective_snr: Of the SNR behind an equaliser.
         received_power_offset_db: Median power of the draws over that of the frames [dB].
         effective_snr_offset_db: The same of the SNR behind an equaliser [dB].
         coherence_time_s: (held-out frames, model) [s]; NaN where the record cannot tell.
-        log_likelihood: Mean per frame and frequency under the fit and its alternatives [nat].
+        log_likelihood: Mean per frame and frequency under the parametric fit and its alternatives
+            [nat].
     """
 
     num_frames: int
@@ -57,6 +63,8 @@ class HoldoutReport:
     amplitude: tuple[float, ...]
     rms_delay_spread: float
     coherence_bandwidth: float
+    coherence_time: float
+    coherence_time_critical: float
     received_power: float
     effective_snr: float
     received_power_offset_db: float
@@ -79,21 +87,24 @@ class HoldoutReport:
             "ks_amplitude": list(self.amplitude),
             "ks_rms_delay_spread": self.rms_delay_spread,
             "ks_coherence_bandwidth": self.coherence_bandwidth,
+            "ks_coherence_time": _finite(self.coherence_time),
+            "ks_coherence_time_critical": _finite(self.coherence_time_critical),
             "ks_received_power": self.received_power,
             "ks_effective_snr": self.effective_snr,
             "received_power_offset_db": self.received_power_offset_db,
             "effective_snr_offset_db": self.effective_snr_offset_db,
-            "coherence_time_s": {
-                "measured": measured if math.isfinite(measured) else None,
-                "model": model if math.isfinite(model) else None,
-            },
+            "coherence_time_s": {"measured": _finite(measured), "model": _finite(model)},
             "log_likelihood": dict(self.log_likelihood),
             "best_model": self.best_model,
         }
 
 
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
 def check_holdout(
-    model: EmpiricalChannel,
+    model: EmpiricalChannel | MeasuredChannel,
     *,
     fitted: LinkFrames,
     held_out: LinkFrames,
@@ -124,8 +135,8 @@ def check_holdout(
     )
     modelled = project_frames(drawn, delays_s)
     interval_s = held_out.interval_s
-    own = measure_memory(measured, link, frame_slots(held_out), interval_s=interval_s)
     worth = effective_frames(memory, num_frames=held_out.num_frames, interval_s=interval_s)
+    own = measure_link_memory(measured, frame_slots(held_out), interval_s=interval_s)
 
     def distance(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
         return float(stats.ks_2samp(a, b, method="asymp").statistic)
@@ -143,16 +154,27 @@ def check_holdout(
             bandwidth_hz=frames.bandwidth_hz,
         )
 
+    times = coherence_times(
+        model,
+        held_out,
+        delays_s=delays_s,
+        coherence_time_s=memory.coherence_time_s,
+        noise_density=float(fitted.noise_density.mean()),
+        seed=seed,
+    )
+    time_worth = worth if times is None else max(worth * times.frames / held_out.num_frames, 1.0)
     return HoldoutReport(
         num_frames=held_out.num_frames,
         effective_frames=worth,
-        critical=min(1.0, _KS_95 * math.sqrt(1.0 / worth + 1.0 / _DRAWS)),
+        critical=_critical(worth),
         amplitude=tuple(
             distance(np.abs(measured.gains[:, path]), np.abs(modelled.gains[:, path]))
             for path in range(measured.num_paths)
         ),
         rms_delay_spread=distance(spread(measured), spread(modelled)),
         coherence_bandwidth=distance(coherence(measured), coherence(modelled)),
+        coherence_time=(math.nan if times is None else distance(times.measured_s, times.drawn_s)),
+        coherence_time_critical=math.nan if times is None else _critical(time_worth),
         received_power=distance(held_out.received_power, drawn.received_power),
         effective_snr=distance(snr(held_out), snr(drawn)),
         received_power_offset_db=power_to_db(
@@ -168,8 +190,12 @@ def check_holdout(
     )
 
 
+def _critical(worth: float) -> float:
+    return min(1.0, _KS_95 * math.sqrt(1.0 / worth + 1.0 / _DRAWS))
+
+
 def drawn_frames(
-    model: EmpiricalChannel,
+    model: EmpiricalChannel | MeasuredChannel,
     like: LinkFrames,
     *,
     delays_s: NDArray[np.float64],

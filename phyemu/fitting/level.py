@@ -6,7 +6,8 @@ the path gains. A model's C/N0 is that of path powers that sum to one. Paths tha
 or keep a fixed phase to one another interfere over a finite band, so their sum is not the power in
 the band; the ratio of the two is known from the fit and divided out. Means of the power over blocks
 much longer than the fading's memory vary more than fading allows only if the link itself drifts:
-that surplus is the spread of C/N0.
+that surplus is the spread of C/N0. Where the record's time is to be trusted, the correlation time
+of that drift is estimated as well (`drift_memory`), and the model drifts as the link did.
 """
 
 import math
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from phyemu.channel import Distribution
+from phyemu.fitting.drift_memory import DriftMemory, measure_drift
 from phyemu.fitting.interval import Interval
 from phyemu.fitting.link_frames import LinkFrames
 from phyemu.fitting.path_gains import steering
@@ -28,6 +30,8 @@ __all__ = ["LinkLevel", "level_out", "measure_level"]
 _FRAMES_PER_BLOCK = (math.inf, 20.0, 10.0, 5.0)
 _MIN_BLOCKS = 4
 _SIGNIFICANCE = 1e-3
+_FRAMES_PER_LEVEL = 5.0  # independent ones, behind each level whose memory is looked for
+_MAX_LEVELS = 120
 _NEPER_DB = 10.0 / math.log(10.0)
 
 
@@ -41,6 +45,7 @@ class LinkLevel:
         explained: Share of the received power that the fitted paths hold, 0..1.
         cn0_dbhz: C/N0 of the received power [dB Hz] and its confidence interval.
         drift_db: Standard deviation of the local mean over the record [dB]; 0 where none shows.
+        memory: The drift as a process in time; None where none shows or its time is not told.
         amplitude: What each frame is to be multiplied by to undo the drift, (N,).
     """
 
@@ -49,19 +54,31 @@ class LinkLevel:
     explained: float
     cn0_dbhz: Interval
     drift_db: float
+    memory: DriftMemory | None
     amplitude: NDArray[np.float64]
 
     def distribution(self) -> Distribution:
-        """Return the distribution of C/N0 of unit path powers, small-scale fading aside."""
-        value = self.cn0_dbhz.value + 10.0 * math.log10(self.gain / self.received_power)
-        if self.drift_db == 0:
+        """Return the distribution of C/N0 of unit path powers, small-scale fading aside.
+
+        A drift whose memory is known is the path gains' (`LargeScaleDrift`): C/N0 is constant then.
+        Otherwise C/N0 differs from draw to draw; its mean in decibels lies below that of the power.
+        """
+        value = self.cn0_dbhz.value + self.unit_power_offset_db
+        if self.drift_db == 0 or self.memory is not None:
             return Distribution.constant(value)
+        # The mean of 10^(x / 10) is 10^((mean + std^2 ln(10) / 20) / 10) for a normal x.
+        mean = value - 0.5 * self.drift_db**2 / _NEPER_DB
         return Distribution(
-            mean=value,
+            mean=mean,
             std=self.drift_db,
-            minimum=value - 3 * self.drift_db,
-            maximum=value + 3 * self.drift_db,
+            minimum=mean - 3 * self.drift_db,
+            maximum=mean + 3 * self.drift_db,
         )
+
+    @property
+    def unit_power_offset_db(self) -> float:
+        """C/N0 of path powers that sum to one over that of the received power [dB]."""
+        return 10.0 * math.log10(self.gain / self.received_power)
 
 
 def level_out(
@@ -83,8 +100,81 @@ def level_out(
     for size in _FRAMES_PER_BLOCK:
         drift = _drift(frames, link, level, effective_frames, size)
         if drift is not None:
-            return replace(level, drift_db=drift[0], amplitude=drift[1])
+            memory = _memory(frames, link, level, effective_frames) if frames.real_time else None
+            if memory is not None and memory.at_least:
+                # The record is part of one swing: its own spread says more than the likelihood's.
+                memory = replace(
+                    memory, std_db=drift[0], std_low_db=min(memory.std_low_db, drift[0])
+                )
+            drift_db = drift[0] if memory is None else memory.std_db
+            return replace(
+                level,
+                drift_db=drift_db,
+                memory=memory,
+                amplitude=drift[1] if memory is None else _undoing(frames, level, memory),
+                cn0_dbhz=_widened(level.cn0_dbhz, _level_error_db(frames, drift_db, memory)),
+            )
     return level
+
+
+def _memory(
+    frames: LinkFrames, link: RicianLink, level: LinkLevel, effective_frames: float
+) -> DriftMemory | None:
+    """Return the memory of the levels of short blocks of time."""
+    size = max(
+        _FRAMES_PER_LEVEL * frames.num_frames / effective_frames,
+        frames.num_frames / _MAX_LEVELS,
+    )
+    blocks = _blocks(frames, size)
+    means = np.array([float(frames.received_power[block].mean()) for block in blocks])
+    if (means <= 0).any():
+        return None
+    counts = np.array([len(block) for block in blocks]) * effective_frames / frames.num_frames
+    error = np.sqrt(_power_variance(frames, link, level.received_power) / np.maximum(counts, 1.0))
+    return measure_drift(
+        _NEPER_DB * np.log(means),
+        error_db=_NEPER_DB * error,
+        time_s=np.array([float(frames.time_s[block].mean()) for block in blocks]),
+        recording=np.array([int(frames.recording[block[0]]) for block in blocks]),
+        frame_time_s=frames.time_s,
+        frame_recording=frames.recording,
+    )
+
+
+def _undoing(frames: LinkFrames, level: LinkLevel, memory: DriftMemory) -> NDArray[np.float64]:
+    """Return the factors that undo the drift and leave the mean power as it is, (N,)."""
+    factor = 10.0 ** (-memory.level_db / 20.0)
+    mean_power = float((frames.received_power * np.square(factor)).mean())
+    undoing: NDArray[np.float64] = factor * math.sqrt(level.received_power / mean_power)
+    return undoing
+
+
+def _level_error_db(frames: LinkFrames, drift_db: float, memory: DriftMemory | None) -> float:
+    """Return the standard error that a drift gives the mean level of the record [dB]."""
+    independent = float(len(np.unique(frames.recording)))
+    if memory is not None:
+        # N / (1 + 2 sum of correlations) of a stretch T long, in the limit of many: T / (2 tau).
+        durations_s = [
+            float(np.ptp(frames.time_s[frames.recording == number]))
+            for number in np.unique(frames.recording)
+        ]
+        independent = sum(max(1.0, item / (2.0 * memory.correlation_s)) for item in durations_s)
+    return drift_db / math.sqrt(independent)
+
+
+def _widened(interval: Interval, error_db: float) -> Interval:
+    """Return the interval with another error of normal distribution in it."""
+    half = math.hypot(interval.high - interval.value, 1.96 * error_db)
+    return Interval(value=interval.value, low=interval.value - half, high=interval.value + half)
+
+
+def _blocks(frames: LinkFrames, size: float) -> list[NDArray[np.int64]]:
+    """Return the indices of the frames in blocks of `size` frames or more, by recording."""
+    blocks: list[NDArray[np.int64]] = []
+    for number in np.unique(frames.recording):
+        index = np.flatnonzero(frames.recording == number)
+        blocks += np.array_split(index, max(1, int(len(index) / size)))
+    return blocks
 
 
 def _drift(
@@ -97,19 +187,18 @@ def _drift(
     """Return (spread [dB], factors that undo it) for one block size, if significant."""
     power, mean_power = frames.received_power, level.received_power
     each = frames.num_frames / effective_frames
-    blocks = []
-    recordings = np.unique(frames.recording)
-    for number in recordings:
-        index = np.flatnonzero(frames.recording == number)
-        count = max(1, int(len(index) / (each * frames_per_block)))
-        blocks += np.array_split(index, count)
-    if len(blocks) < _MIN_BLOCKS and len(recordings) < 2:
+    blocks = _blocks(frames, each * frames_per_block)
+    if len(blocks) < _MIN_BLOCKS and len(np.unique(frames.recording)) < 2:
         return None
     means = np.array([float(power[block].mean()) for block in blocks])
     if (means <= 0).any():
         return None
     sizes = np.array([len(block) for block in blocks]) / each
-    expected = _power_variance(frames, link, mean_power) * mean_power**2
+    # Amplitudes of heavier tails than Rice's vary by more: what frames vary within their block.
+    fewest = np.maximum(sizes - 1.0, 0.5)
+    inner = [float(power[block].var()) for block in blocks]
+    within = float(np.mean(np.array(inner) * sizes / fewest))
+    expected = max(_power_variance(frames, link, mean_power) * mean_power**2, within)
     # Sum of squares over its expectation under fading alone: chi-square, roughly.
     surplus = float((np.square(means - mean_power) * sizes).sum()) / expected
     freedom = len(blocks) - 1
@@ -163,6 +252,7 @@ def measure_level(
             high=value + _NEPER_DB * half,
         ),
         drift_db=0.0,
+        memory=None,
         amplitude=np.ones(frames.num_frames),
     )
 

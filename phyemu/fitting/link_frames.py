@@ -95,18 +95,27 @@ class LinkFrames:
         Raises:
             FitError: Too few frames to keep any back.
         """
+        kept = self._kept_back(holdout)
+        if not self.can_split(holdout):
+            raise FitError(
+                f"{self.num_frames} frames are too few to hold out {holdout:g} of them; "
+                "fit without --holdout or record longer"
+            )
+        return self.select(np.flatnonzero(~kept)), self.select(np.flatnonzero(kept))
+
+    def can_split(self, holdout: float) -> bool:
+        """Return whether at least two frames can be kept back and two fitted."""
+        kept = int(self._kept_back(holdout).sum())
+        return 2 <= kept <= self.num_frames - 2
+
+    def _kept_back(self, holdout: float) -> NDArray[np.bool_]:
         kept = np.zeros(self.num_frames, bool)
         for number in np.unique(self.recording):
             index = np.flatnonzero(self.recording == number)
             blocks = np.array_split(index, min(_NUM_BLOCKS, len(index)))
             for position, block in enumerate(blocks):
                 kept[block] = int((position + 1) * holdout + 1e-9) > int(position * holdout + 1e-9)
-        if kept.sum() < 2 or (~kept).sum() < 2:
-            raise FitError(
-                f"{self.num_frames} frames are too few to hold out {holdout:g} of them; "
-                "fit without --holdout or record longer"
-            )
-        return self.select(np.flatnonzero(~kept)), self.select(np.flatnonzero(kept))
+        return kept
 
 
 def pool_soundings(soundings: Sequence[Sounding]) -> LinkFrames:

@@ -6,10 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from phyemu.fitting.path_gains import PathGains
-from phyemu.fitting.rician_link import RicianLink, fit_rician_link
+from phyemu.fitting.rician_link import RicianLink, fit_rician_link, link_log_likelihoods
 
 __all__ = ["select_link", "with_marginal_k"]
 
+_RANKS = (1, 2, 4, 8)
 _MAX_CORRELATED_SHARE = 0.5  # at most this many parameters per independent frame and path
 
 
@@ -17,7 +18,10 @@ def select_link(paths: PathGains, *, effective_frames: float) -> RicianLink:
     """Return the link of least Bayesian information criterion.
 
     Candidates: no specular part; specular parts in the k most Rician paths, k = 1 ... P; each with
-    independent diffuse parts, and the best of them with correlated ones. Frames that fading
+    independent diffuse parts; none, and the best of them, with diffuse parts that share 1, 2, 4 ...
+    common causes, or are correlated at will. Taps closer than the band can tell apart show as
+    several paths that fade as one: without common causes those would pass for steady, as their
+    phases are fixed to one another. Frames that fading
     correlates repeat themselves, so the log-likelihood counts as many frames as they are worth:
     N_eff (mean log-likelihood) - (parameters / 2) ln N_eff.
 
@@ -41,12 +45,45 @@ def select_link(paths: PathGains, *, effective_frames: float) -> RicianLink:
         score = weight * link.log_likelihood - price * (num_paths + 2 * count - 1)
         if score > best_score:
             best, best_score = link, score
-    if 1 < num_paths and num_paths <= _MAX_CORRELATED_SHARE * weight:
-        link = fit_rician_link(paths, specular=np.abs(best.specular) > 0, correlated=True)
-        extra = num_paths * (num_paths - 1)
-        if weight * link.log_likelihood - price * extra > weight * best.log_likelihood:
-            best = link
+    if 1 < num_paths <= _MAX_CORRELATED_SHARE * weight:
+        masks = {tuple(none): none, tuple(best.specular != 0): best.specular != 0}
+        for chosen in masks.values():
+            whole = fit_rician_link(paths, specular=chosen, correlated=True)
+            for rank in _ranks(num_paths):
+                link = _with_rank(whole, rank, paths) if rank < num_paths else whole
+                shared = 2 * num_paths * rank - rank**2 if rank < num_paths else num_paths**2
+                parameters = shared + (num_paths if rank < num_paths else 0)
+                parameters += max(2 * int(chosen.sum()) - 1, 0)
+                score = weight * link.log_likelihood - price * parameters
+                if score > best_score:
+                    best, best_score = link, score
     return best
+
+
+def _ranks(num_paths: int) -> list[int]:
+    """Return the numbers of common causes that are tried; the last is the full covariance."""
+    return [rank for rank in _RANKS if rank < num_paths // 2] + [num_paths]
+
+
+def _with_rank(link: RicianLink, rank: int, paths: PathGains) -> RicianLink:
+    """Return the link with its correlation reduced to a few common causes of all paths.
+
+    Principal factors: the strongest eigenvectors of the correlation matrix, and on the diagonal
+    what they leave of each path's power.
+    """
+    size = np.sqrt(np.maximum(link.diffuse, 1e-300))
+    values, vectors = np.linalg.eigh(link.covariance / np.outer(size, size))
+    common = (vectors[:, -rank:] * values[-rank:]) @ vectors[:, -rank:].conj().T
+    rest = np.maximum(1.0 - np.diag(common).real, 0.0)
+    reduced = RicianLink(
+        specular=link.specular,
+        covariance=(common + np.diag(rest)) * np.outer(size, size),
+        log_likelihood=0.0,
+    )
+    likelihood = float(link_log_likelihoods(paths, reduced).mean())
+    return RicianLink(
+        specular=reduced.specular, covariance=reduced.covariance, log_likelihood=likelihood
+    )
 
 
 def with_marginal_k(

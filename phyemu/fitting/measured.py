@@ -3,7 +3,14 @@
 import numpy as np
 import torch
 
-from phyemu.channel import EmpiricalChannel, ImpulseResponse, MeasuredChannel, NoiseLevel, Playback
+from phyemu.channel import (
+    Distribution,
+    EmpiricalChannel,
+    ImpulseResponse,
+    MeasuredChannel,
+    NoiseLevel,
+    Playback,
+)
 from phyemu.errors import FitError
 from phyemu.fitting.link_frames import LinkFrames
 from phyemu.fitting.path_gains import PathGains
@@ -12,7 +19,7 @@ __all__ = ["measured_channel"]
 
 
 def measured_channel(
-    model: EmpiricalChannel, frames: LinkFrames, paths: PathGains
+    model: EmpiricalChannel, frames: LinkFrames, paths: PathGains, *, cn0_dbhz: float
 ) -> MeasuredChannel:
     """Return the channel that plays the measured path gains back.
 
@@ -21,15 +28,14 @@ def measured_channel(
     A record whose time is to be trusted is played in order, another one resampled.
 
     Args:
-        model: The parametric fit, whose noise, front end and provenance are taken over.
+        model: The parametric fit, whose front end and provenance are taken over.
         frames: Frames of the link.
-        paths: Their path gains, on the delays of `model`.
+        paths: Their path gains, on the delays of `model`, drift and all.
+        cn0_dbhz: C/N0 of the mean power, for path powers that sum to one [dB Hz].
 
     Raises:
-        FitError: Not one path above the noise, or a model without C/N0.
+        FitError: Not one path above the noise.
     """
-    if model.cn0_dbhz is None:
-        raise FitError(f"{model.name}: the model has no C/N0 to play the measurement at")
     power = np.square(np.abs(paths.gains)).mean(axis=0)
     share = np.maximum(1.0 - paths.error_variance.mean(axis=0) / np.maximum(power, 1e-300), 0.0)
     if not (share > 0).any():
@@ -42,7 +48,7 @@ def measured_channel(
     return MeasuredChannel(
         name=model.name,
         responses=responses,
-        noise=NoiseLevel(cn0_dbhz=model.cn0_dbhz),
+        noise=NoiseLevel(cn0_dbhz=Distribution.constant(cn0_dbhz)),
         playback=Playback.RESAMPLED if model.block_s is not None else Playback.IN_ORDER,
         front_end=model.front_end,
         provenance=model.provenance,

@@ -1,12 +1,18 @@
-"""What a response does to a link, frame by frame: delay spread, coherence bandwidth, SNR left."""
+"""What a response does to a link, frame by frame: spread, coherence, SNR left."""
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["coherence_bandwidth_hz", "effective_snr_db", "frame_delay_spread_s"]
+__all__ = [
+    "coherence_bandwidth_hz",
+    "coherence_steps",
+    "effective_snr_db",
+    "frame_delay_spread_s",
+]
 
 _COHERENCE = 0.5
 _GRID = 256
+_LIKENESS = 0.7
 
 
 def frame_delay_spread_s(
@@ -73,3 +79,25 @@ def effective_snr_db(
     error = (1.0 / (1.0 + snr)).mean(axis=1)
     result: NDArray[np.float64] = 10.0 * np.log10(np.maximum(1.0 / error - 1.0, 1e-12))
     return result
+
+
+def coherence_steps(gains: NDArray[np.complex128], *, look_ahead: int) -> NDArray[np.int64]:
+    """Return after how many steps the response of each frame is another one, (S, N - look_ahead).
+
+    The likeness of frames n and n + k, whatever their carrier phases, is
+    2 |x_n^H x_m| / (|x_n|^2 + |x_m|^2), m = n + k: 1 for the same response, less as its paths move
+    against one another or its power changes. Counted is the first k below 0.7; look_ahead + 1 where
+    there is none.
+
+    Args:
+        gains: Responses on orthogonal axes at equal steps of time, (S, N, P): S stretches.
+        look_ahead: Steps to look ahead, 1 ... N - 1.
+    """
+    count = gains.shape[1] - look_ahead
+    energy = np.square(np.abs(gains)).sum(axis=2)
+    steps = np.full((len(gains), count), look_ahead + 1, np.int64)
+    for step in range(look_ahead, 0, -1):
+        product = (gains[:, :count].conj() * gains[:, step : step + count]).sum(axis=2)
+        mean = 0.5 * (energy[:, :count] + energy[:, step : step + count])
+        steps[np.abs(product) < _LIKENESS * mean] = step
+    return steps

@@ -2,52 +2,101 @@
 
 import math
 
+from phyemu.channel import FadingFamily
 from phyemu.fitting.fit import Fit, PathFit
+from phyemu.fitting.holdout import HoldoutReport
 from phyemu.units import power_to_db
 
 __all__ = ["describe"]
 
+_IMPAIRMENTS = {  # label, unit, factor to it
+    "sfo_ppm": ("SFO", "ppm", 1.0),
+    "linewidth_hz": ("linewidth", "Hz", 1.0),
+    "iq_gain_db": ("IQ gain", "dB", 1.0),
+    "iq_phase_rad": ("IQ phase", "mrad", 1e3),
+    "dc_offset": ("DC", "% of full scale", 100.0),
+}
+
 
 def describe(fit: Fit) -> list[str]:
     """Return a few lines on the link, one per path, the held-out check, and the warnings."""
-    doppler = fit.doppler_hz
+    doppler, spread, cfo = fit.doppler_hz, fit.rms_delay_spread_s, fit.cfo_hz
     memory = (
-        f"Doppler {doppler.value:.2f} Hz ({doppler.low:.2f} to {doppler.high:.2f})"
+        f"Doppler {doppler.value:.2f} Hz ({doppler.low:.2f} to {doppler.high:.2f}), coherence time "
+        f"{_milliseconds(fit.coherence_time_s)}"
         if math.isfinite(doppler.value)
         else "Doppler unknown"
     )
+    drift = f"drift {fit.drift_db:.2f} dB"
+    if math.isfinite(fit.drift_correlation_s):
+        drift += f" over {fit.drift_correlation_s:.3g} s"
     lines = [
         f"{fit.model.name}: {len(fit.paths)} paths from {fit.num_frames} frames, worth "
-        f"{fit.effective_frames:.0f} independent ones",
+        f"{fit.effective_frames:.0f} independent ones; intervals are those of 95 %",
         f"C/N0 {fit.cn0_dbhz.value:.2f} dB Hz ({fit.cn0_dbhz.low:.2f} to {fit.cn0_dbhz.high:.2f}), "
-        f"SNR in band {fit.snr_db.value:.2f} dB, drift {fit.drift_db:.2f} dB, gain "
-        f"{fit.gain_db:.2f} dB",
-        f"{memory}, RMS delay spread {fit.rms_delay_spread_s * 1e9:.1f} ns, CFO "
-        f"{fit.cfo_hz.value / 1e3:.3f} kHz",
+        f"SNR in band {fit.snr_db.value:.2f} dB, {drift}, gain {fit.gain_db:.2f} dB",
+        f"{memory}, RMS delay spread {spread.value * 1e9:.1f} ns ({spread.low * 1e9:.1f} to "
+        f"{spread.high * 1e9:.1f})",
+        f"CFO {cfo.value / 1e3:.3f} kHz ({cfo.low / 1e3:.3f} to {cfo.high / 1e3:.3f})"
+        + "".join(_impairment(fit, name) for name in _IMPAIRMENTS if name in fit.front_end),
     ]
     lines += [_path_line(index, path) for index, path in enumerate(fit.paths)]
     if fit.holdout is not None:
-        report = fit.holdout
-        paths = ", ".join(f"{distance:.2f}" for distance in report.amplitude)
-        lines += [
-            f"held out: {report.num_frames} frames; KS distances (below {report.critical:.2f} for "
-            f"the same distribution): amplitudes {paths}; delay spread "
-            f"{report.rms_delay_spread:.2f}, coherence bandwidth {report.coherence_bandwidth:.2f}, "
-            f"power {report.received_power:.2f}, effective SNR {report.effective_snr:.2f}",
-            f"held out: the model's median power is {report.received_power_offset_db:+.2f} dB off, "
-            f"its median effective SNR {report.effective_snr_offset_db:+.2f} dB",
-            "held out: log-likelihood per frame and frequency "
-            + ", ".join(f"{name} {value:.2f}" for name, value in report.log_likelihood.items()),
-        ]
+        lines += _holdout_lines(fit.holdout)
     return lines + [f"note: {warning}" for warning in fit.warnings]
 
 
+def _holdout_lines(report: HoldoutReport) -> list[str]:
+    paths = ", ".join(f"{distance:.2f}" for distance in report.amplitude)
+    time = (
+        "coherence time not told"
+        if math.isnan(report.coherence_time)
+        else f"coherence time {report.coherence_time:.2f} (below "
+        f"{report.coherence_time_critical:.2f})"
+    )
+    lines = [
+        f"held out: {report.num_frames} frames, worth {report.effective_frames:.0f}; KS distances "
+        f"(below {report.critical:.2f} for the same distribution): amplitudes {paths}; delay "
+        f"spread {report.rms_delay_spread:.2f}, coherence bandwidth "
+        f"{report.coherence_bandwidth:.2f}, {time}, power {report.received_power:.2f}, effective "
+        f"SNR {report.effective_snr:.2f}",
+        f"held out: the model's median power is {report.received_power_offset_db:+.2f} dB off, "
+        f"its median effective SNR {report.effective_snr_offset_db:+.2f} dB",
+    ]
+    measured_s, model_s = report.coherence_time_s
+    if math.isfinite(measured_s) and math.isfinite(model_s):
+        lines.append(
+            f"held out: the fading's coherence time is {_milliseconds(measured_s)}, the model's "
+            f"{_milliseconds(model_s)}"
+        )
+    likelihoods = ", ".join(f"{name} {value:.2f}" for name, value in report.log_likelihood.items())
+    return [*lines, f"held out: log-likelihood per frame and frequency {likelihoods}"]
+
+
+def _impairment(fit: Fit, name: str) -> str:
+    label, unit, scale = _IMPAIRMENTS[name]
+    item = fit.front_end[name]
+    ends = f"{item.low * scale:.3g} to {item.high * scale:.3g}"
+    return f", {label} {item.value * scale:.3g} {unit} ({ends})"
+
+
+def _milliseconds(time_s: float) -> str:
+    return f"{time_s * 1e3:.3g} ms" if math.isfinite(time_s) else "endless"
+
+
 def _path_line(index: int, path: PathFit) -> str:
-    k_factor = path.k_factor
+    k_factor, half_s = path.k_factor, path.delay_interval_s.high - path.delay_s
+    family = str(path.family)
+    if path.family.reshapes:
+        symbol = "m" if path.family is FadingFamily.NAKAGAMI else "sigma"
+        shape = path.shape
+        family += f" {symbol} {shape.value:.2f} ({shape.low:.2f} to {shape.high:.2f})"
     return (
-        f"  path {index}: {path.delay_s * 1e9:8.2f} ns {path.gain_db.value:8.2f} dB "
-        f"({100 * path.power.value:5.1f} % of the power), K {_decibels(k_factor.value)} dB "
-        f"({_decibels(k_factor.low)} to {_decibels(k_factor.high)}), {path.family}"
+        f"  path {index}: {path.delay_s * 1e9:8.2f} ns +- {half_s * 1e9:.2f} "
+        f"{path.gain_db.value:8.2f} dB ({100 * path.power.value:5.1f} % of the power, "
+        f"{100 * path.power.low:.1f} to {100 * path.power.high:.1f}), K "
+        f"{_decibels(k_factor.value)} dB ({_decibels(k_factor.low)} to "
+        f"{_decibels(k_factor.high)}), {family}"
     )
 
 

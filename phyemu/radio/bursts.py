@@ -63,7 +63,11 @@ def record_bursts(
             f"{len(bursts)} bursts of up to {longest} samples every {interval} samples: need at "
             f"least one burst, and {needed} samples for each"
         )
-    fields = {**radio.metadata(), **(global_fields or {})}
+    fields = {
+        **radio.metadata(),
+        "phyemu:burst_interval_samples": interval,
+        **(global_fields or {}),
+    }
     with RecordingWriter(
         path,
         sample_rate_hz=radio.sample_rate_hz,

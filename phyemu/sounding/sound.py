@@ -19,7 +19,7 @@ from phyemu.sounding.config import Probe, SoundingConfig
 from phyemu.sounding.front_end import FrontEndEstimate
 from phyemu.sounding.paths import PathModel, extract_paths
 from phyemu.sounding.probe_frames import ProbeFrames
-from phyemu.sounding.recording_time import blocks_with_progress, radio_samples
+from phyemu.sounding.recording_time import blocks_with_progress, radio_samples, sent_interval
 from phyemu.sounding.reference_probe import find_reference_frames
 from phyemu.sounding.sounder_probe import SounderMeasurement, find_bursts, measure_bursts
 from phyemu.sounding.sounding import Sounding
@@ -243,6 +243,8 @@ def _sound_bursts(
             aligned = align_by_clock(measurement.frames, sample_rate_hz=recording.sample_rate_hz)
         if aligned is None:
             aligned = align_by_content(frames, sample_rate_hz=recording.sample_rate_hz)
+        elif not sent_interval(recording, sounder_format.interval_samples)[1]:
+            aligned = replace(aligned, sfo_ppm=float("nan"), sfo_std_ppm=float("nan"))
         phases = measurement.phase_rad[own], measurement.phase_variance[own]
         links.append(
             _Link(

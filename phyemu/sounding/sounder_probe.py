@@ -12,7 +12,7 @@ from phyemu.progress import ProgressCallback
 from phyemu.sounding.burst_estimate import BurstEstimates, estimate_bursts, window_backoff
 from phyemu.sounding.front_end import Estimate
 from phyemu.sounding.probe_frames import ProbeFrames
-from phyemu.sounding.recording_time import blocks_with_progress, radio_samples
+from phyemu.sounding.recording_time import blocks_with_progress, radio_samples, sent_interval
 from phyemu.sounding.workers import in_order
 from phyemu.waveform.chip_detection import ChipDetector
 from phyemu.waveform.sounder import SounderFormat, sounder_bins
@@ -148,7 +148,7 @@ def measure_bursts(
         period_s=1.0 / sounder_format.bin_spacing_hz,
         sample_start=starts,
         reference_start=radio_samples(recording, starts.astype(np.float64)),
-        interval_samples=sounder_format.interval_samples,
+        interval_samples=sent_interval(recording, sounder_format.interval_samples)[0],
         transfer=transfer,
         noise_variance=sample_noise[:, None] * noise_gain,
         noise_density=sample_noise / rate,

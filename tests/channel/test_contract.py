@@ -12,7 +12,9 @@ from phyemu.channel import (
     ChannelModel,
     Distribution,
     EmpiricalChannel,
+    FadingFamily,
     ImpulseResponse,
+    LargeScaleDrift,
     MeasuredChannel,
     Mixture,
     NoiseLevel,
@@ -35,6 +37,11 @@ EMPIRICAL = EmpiricalChannel(
     cn0_dbhz=Distribution.normal(85.0, 2.0),
     specular_phase_rad=(0.0, 1.0, 2.0),
 )
+FAMILIES = {
+    "family": (FadingFamily.NAKAGAMI, FadingFamily.LOGNORMAL, FadingFamily.RICIAN),
+    "shape": (3.0, 0.4, 0.0),
+}
+DRIFT = LargeScaleDrift(std_db=2.0, correlation_s=0.5)
 
 
 def measured(playback: Playback) -> MeasuredChannel:
@@ -56,6 +63,9 @@ MODELS: dict[str, Callable[[], ChannelModel]] = {
     "tdl-e": lambda: tdl("E", rms_delay_spread_s=1e-7, snr_db=5.0, doppler_hz=30.0),
     "empirical": lambda: EMPIRICAL,
     "empirical-blocks": lambda: dataclasses.replace(EMPIRICAL, block_s=2e-3),
+    "families": lambda: dataclasses.replace(EMPIRICAL, **FAMILIES),
+    "families-blocks": lambda: dataclasses.replace(EMPIRICAL, block_s=2e-3, **FAMILIES),
+    "drift": lambda: dataclasses.replace(EMPIRICAL, drift=DRIFT),
     "measured": lambda: measured(Playback.IN_ORDER),
     "resampled": lambda: measured(Playback.RESAMPLED),
     "mixture": lambda: Mixture((Awgn(3.0), EMPIRICAL), (1.0, 3.0)),

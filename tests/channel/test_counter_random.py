@@ -237,7 +237,8 @@ def worst_bits(words: np.ndarray) -> float:
 
 
 def test_no_bit_of_a_word_depends_on_a_bit_of_the_next() -> None:
-    upper, lower = _words(stream_keys(11), torch.arange(N // 2))
+    first, second = (int(np.uint64(key).astype(np.int64)) for key in stream_keys(11))
+    upper, lower = _words(first, second, torch.arange(N // 2))
     words = (upper.numpy().astype(np.uint64) << np.uint64(32)) | lower.numpy().astype(np.uint64)
     assert worst_bits(words) < 1
 

@@ -16,8 +16,10 @@ from phyemu.channel import (
     ChannelModel,
     Distribution,
     EmpiricalChannel,
+    FadingFamily,
     FrontEnd,
     ImpulseResponse,
+    LargeScaleDrift,
     MeasuredChannel,
     Mixture,
     NoiseLevel,
@@ -41,10 +43,17 @@ FITTED = EmpiricalChannel(
     front_end=FrontEnd(cfo_hz=Distribution.normal(1e3, 5.0), bits=12, clip_level=0.5),
     specular_phase_rad=(0.0, 1.0),
     correlation=((1.0 + 0j, 0.5j), (-0.5j, 1.0 + 0j)),
+    family=(FadingFamily.RICIAN, FadingFamily.NAKAGAMI),
+    shape=(0.0, 2.5),
+    drift=LargeScaleDrift(std_db=1.5, correlation_s=4.0),
     block_s=2e-3,
     sample_rate_hz=20e6,
     bandwidth_hz=16e6,
     center_frequency_hz=2.4e9,
+    uncertainty={
+        "k_factor": ((100.0, math.inf), (0.0, 0.2)),
+        "cn0_dbhz": ((81.5, 83.1),),
+    },
     provenance={"recordings": [{"name": "a.sigmf", "sha512": "00"}], "seed": 3},
 )
 
@@ -61,6 +70,7 @@ def responses() -> ImpulseResponse:
         Awgn(math.inf),
         tdl("D", rms_delay_spread_s=1e-7, snr_db=9.0, doppler_hz=12.0),
         FITTED,
+        dataclasses.replace(FITTED, family=(), shape=(), drift=None, uncertainty={}),
         dataclasses.replace(FITTED, block_s=None, correlation=(), center_frequency_hz=None),
         world("conference-nlos").model,
     ],
@@ -98,11 +108,22 @@ def test_plain_h5py_reads_values_and_units(tmp_path: Path) -> None:
     save_model(FITTED, tmp_path / "model.h5")
     with h5py.File(tmp_path / "model.h5") as file:
         assert file.attrs["phyemu_kind"] == "channel-model"
-        assert file.attrs["schema_version"] == 1
+        assert file.attrs["schema_version"] == 2
         assert file["paths/delays_s"].attrs["unit"] == "s"
         np.testing.assert_array_equal(file["paths/delays_s"][()], [0.0, 42e-9])
+        assert file["paths/family"].asstr()[()].tolist() == ["rician", "nakagami"]
+        np.testing.assert_array_equal(file["uncertainty/cn0_dbhz"][()], [[81.5, 83.1]])
+        assert file["uncertainty/cn0_dbhz"].attrs["unit"] == "dB Hz"
         assert file["noise/cn0_dbhz"].attrs["unit"] == "dB Hz"
         assert file["front_end/cfo_hz"].attrs["mean"] == 1e3
+
+
+def test_files_of_the_first_schema_are_read(tmp_path: Path) -> None:
+    old = dataclasses.replace(FITTED, family=(), shape=(), drift=None, uncertainty={})
+    path = save_model(old, tmp_path / "model.h5")
+    with h5py.File(path, "r+") as file:
+        file.attrs["schema_version"] = 1
+    assert load_model(path) == old
 
 
 def test_existing_files_stay_without_force(tmp_path: Path) -> None:
@@ -188,6 +209,29 @@ def bad_spectrum(file: h5py.File) -> None:
     file["paths"].attrs["spectrum"] = "round"
 
 
+def unknown_family(file: h5py.File) -> None:
+    del file["paths/family"]
+    file["paths/family"] = np.array([b"rician", b"weibull"])
+
+
+def family_of_numbers(file: h5py.File) -> None:
+    del file["paths/family"]
+    file["paths/family"] = np.zeros(2)
+
+
+def shapeless(file: h5py.File) -> None:
+    del file["paths/shape"]
+
+
+def uncertain_of_one(file: h5py.File) -> None:
+    del file["uncertainty/k_factor"]
+    file["uncertainty/k_factor"] = np.zeros((1, 2))
+
+
+def driftless(file: h5py.File) -> None:
+    file["drift"].attrs["correlation_s"] = 0.0
+
+
 def nan_mean(file: h5py.File) -> None:
     file["noise/cn0_dbhz"].attrs["mean"] = math.nan
 
@@ -218,6 +262,11 @@ def bad_provenance(file: h5py.File) -> None:
         (no_kind, "phyemu_kind is missing"),
         (unknown_model, "Wormhole"),
         (bad_spectrum, "paths/spectrum"),
+        (unknown_family, "paths/family holds 'weibull'; known: rician"),
+        (family_of_numbers, "paths/family is no dataset of text"),
+        (shapeless, "path 1 fades nakagami and needs a shape"),
+        (uncertain_of_one, "uncertainty of k_factor needs 2 pairs"),
+        (driftless, "correlation_s must be positive"),
         (nan_mean, "noise/cn0_dbhz/mean is NaN"),
         (array_attribute, "front_end/bits is no number"),
         (bad_provenance, "provenance is no JSON"),

@@ -18,8 +18,11 @@ from phyemu.channel import (
     ChannelStream,
     DelayProfile,
     Distribution,
+    EmpiricalChannel,
+    FadingFamily,
     FrontEnd,
     Interpolation,
+    LargeScaleDrift,
     NoiseLevel,
     TappedDelayLine,
     apply_converter,
@@ -59,11 +62,23 @@ FEW_PATHS = TappedDelayLine(
 ON_GRID = dataclasses.replace(
     FEW_PATHS, profile=dataclasses.replace(FEW_PATHS.profile, delays_s=(0, 1e-7, 3e-7, 9e-7))
 )
+FITTED = EmpiricalChannel(
+    name="fitted",
+    delays_s=(0.0, 123e-9, 347e-9),
+    powers=(0.6, 0.3, 0.1),
+    k_factor=(4.0, 0.0, 0.0),
+    doppler_hz=(50.0,) * 3,
+    snr_db=Distribution.constant(12.0),
+    family=(FadingFamily.RICIAN, FadingFamily.NAKAGAMI, FadingFamily.LOGNORMAL),
+    shape=(0.0, 3.0, 0.4),
+    drift=LargeScaleDrift(std_db=3.0, correlation_s=0.1),
+)
 MODELS: dict[str, ChannelModel] = {
     "awgn": Awgn(10.0),
     "on-grid": ON_GRID,
     "by-path": FEW_PATHS,
     "by-lag": tgn("D", snr_db=15.0, doppler_hz=80.0),
+    "fitted": FITTED,
     "full": dataclasses.replace(FEW_PATHS, front_end=dataclasses.replace(FULL, bits=12)),
     "full-by-lag": dataclasses.replace(
         tdl("D", rms_delay_spread_s=30e-9, snr_db=20.0, doppler_hz=40.0), front_end=FULL

@@ -20,6 +20,7 @@ from phyemu.channel import (
     load_channel,
     tdl,
 )
+from phyemu.channel.drift import LargeScaleDrift
 from phyemu.errors import ConfigError
 
 FITTED = EmpiricalChannel(
@@ -30,6 +31,7 @@ FITTED = EmpiricalChannel(
     doppler_hz=(2.0, 5.0, 0.0),
     cn0_dbhz=Distribution.normal(85.0, 2.0),
     front_end=FrontEnd(cfo_hz=Distribution.uniform(900.0, 1100.0)),
+    drift=LargeScaleDrift(std_db=1.2, correlation_s=3.0),
 )
 STEPS = {"num_steps": 2, "interval_s": 1e-3, "symbol_rate_hz": 1e7}
 
@@ -91,6 +93,7 @@ def test_the_spread_of_each_distribution_grows_by_the_factor(generator: torch.Ge
         level, cfo_hz = variant.cn0_dbhz, variant.front_end.cfo_hz
         assert level is not None
         assert level.std == pytest.approx(1.5 * 2.0)
+        assert variant.drift == LargeScaleDrift(std_db=1.5 * 1.2, correlation_s=3.0)
         assert abs(level.mean - 85.0) <= 10 * math.log10(1.5)
         scale = cfo_hz.mean / 1000.0
         assert 1 / 1.5 <= scale <= 1.5

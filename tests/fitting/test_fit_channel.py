@@ -7,7 +7,13 @@ import pytest
 import torch
 from scipy import stats
 
-from phyemu.channel import EmpiricalChannel, FadingProcess, MeasuredChannel, tdl_profile
+from phyemu.channel import (
+    EmpiricalChannel,
+    FadingProcess,
+    LargeScaleDrift,
+    MeasuredChannel,
+    tdl_profile,
+)
 from phyemu.errors import ConfigError, FitError
 from phyemu.fitting import FitConfig, FitMethod, fit_channel
 from phyemu.fitting.response_statistics import effective_snr_db
@@ -63,7 +69,7 @@ def test_a_dense_world_is_drawn_with_its_delay_spread(make_sounding, letter: str
         fading, profile.delays_s, num_frames=400, cn0_dbhz=95.0, independent=True
     )
     fit = fit_channel([sounding], FitConfig(holdout=0.3, num_resamples=20))
-    assert fit.rms_delay_spread_s == pytest.approx(profile.rms_delay_spread_s(), rel=0.2)
+    assert fit.rms_delay_spread_s.value == pytest.approx(profile.rms_delay_spread_s(), rel=0.2)
     assert fit.explained > 0.9
     assert fit.holdout is not None
     assert fit.holdout.effective_snr < 1.5 * fit.holdout.critical
@@ -97,20 +103,30 @@ def test_draws_of_the_fit_have_the_effective_snr_of_the_world(make_sounding) -> 
     assert np.median(fitted) == pytest.approx(np.median(world), abs=0.3)
 
 
+@pytest.mark.slow
 def test_confidence_intervals_hold_the_truth_as_often_as_they_say(make_sounding) -> None:
-    inside = []
-    for seed in range(12):
+    inside: dict[str, int] = {}
+    for seed in range(50):
         sounding = make_sounding(
-            RICIAN, DELAYS_S, num_frames=150, independent=True, num_frequencies=32, seed=seed
+            RICIAN, DELAYS_S, num_frames=80, independent=True, num_frequencies=16, seed=seed
         )
-        fit = fit_channel([sounding], FitConfig(num_resamples=30, seed=seed))
-        inside += [fit.cn0_dbhz.contains(100.0), fit.paths[0].k_factor.contains(4.0)]
-        inside += [
-            path.power.contains(power) for path, power in zip(fit.paths, POWERS, strict=True)
-        ]
-        inside += [path.k_factor.contains(0.0) for path in fit.paths[1:]]
-    # 84 intervals of 95 %: fewer than 71 inside has a chance below 1e-5, correlations aside.
-    assert sum(inside) >= 71
+        fit = fit_channel([sounding], FitConfig(num_resamples=20, seed=seed, max_paths=4))
+        spread = float(np.sqrt(np.dot(POWERS, np.square(DELAYS_S)) - np.dot(POWERS, DELAYS_S) ** 2))
+        held = {
+            "C/N0": fit.cn0_dbhz.contains(100.0),
+            "CFO": fit.cfo_hz.contains(1200.0),
+            "RMS delay spread": fit.rms_delay_spread_s.contains(spread),
+        }
+        for index, path in enumerate(fit.paths):
+            held[f"power {index}"] = path.power.contains(POWERS[index])
+            held[f"K {index}"] = path.k_factor.contains(RICIAN.k_factor[index])
+        for index, path in enumerate(fit.paths[1:], start=1):
+            held[f"delay {index}"] = path.delay_interval_s.contains(DELAYS_S[index])
+        for name, truth in held.items():
+            inside[name] = inside.get(name, 0) + truth
+    # Binomial(50, 0.95): 40 or fewer has a chance of 3e-5 in each of the eleven.
+    assert len(inside) == 11
+    assert min(inside.values()) >= 41, inside
 
 
 def test_doppler_and_block_fading_follow_from_the_time_between_frames(make_sounding) -> None:
@@ -150,14 +166,31 @@ def test_a_static_link_keeps_its_phases(make_sounding) -> None:
     assert any("independent blocks" in warning for warning in fit.warnings)
 
 
-def test_a_drift_of_the_link_goes_to_cn0_and_not_to_the_fading(make_sounding) -> None:
-    drift_db = 3.0 * np.sin(np.arange(1000) / 150)
-    sounding = make_sounding(RICIAN, DELAYS_S, num_frames=1000, drift_db=drift_db)
+def test_a_drift_of_the_link_goes_to_the_level_and_not_to_the_fading(make_sounding) -> None:
+    drift = LargeScaleDrift(std_db=3.0, correlation_s=1.0)
+    generator = torch.Generator().manual_seed(3)
+    factor = drift.draw(1, num_steps=2000, interval_s=5e-3, generator=generator)[0, :, 0].numpy()
+    sounding = make_sounding(
+        RICIAN, DELAYS_S, num_frames=2000, drift_db=20 * np.log10(factor), num_frequencies=32
+    )
     fit = fit_channel([sounding], QUICK)
-    assert isinstance(fit.model, EmpiricalChannel)
-    assert fit.model.cn0_dbhz is not None
-    assert fit.model.cn0_dbhz.std == pytest.approx(np.std(drift_db), rel=0.3)
-    assert fit.model.k_factor[0] > 1.5
+    model = fit.model
+    assert isinstance(model, EmpiricalChannel)
+    assert model.drift is not None
+    assert model.cn0_dbhz is not None
+    assert model.cn0_dbhz.is_constant
+    # Ten correlation times, each a level: a standard deviation known to 1 / sqrt(10), one sigma.
+    assert model.drift.std_db == pytest.approx(3.0, rel=0.6)
+    ((low, high),) = model.uncertainty["drift_db"]
+    assert low <= 3.0 <= high
+    assert 0.2 < model.drift.correlation_s < 5.0
+    assert fit.drift_correlation_s == model.drift.correlation_s
+    assert model.k_factor[0] > 1.5
+    # The stream drifts, too: means over 0.2 s of an endless realisation differ as the record's did.
+    times_s = torch.arange(40_000, dtype=torch.float64) * 5e-3
+    gains = model.realise(symbol_rate_hz=1e7, generator=generator).gains(times_s)
+    power = gains.abs().double().square().sum(dim=1).reshape(-1, 200).mean(dim=1)
+    assert (10 * torch.log10(power)).std().item() == pytest.approx(model.drift.std_db, rel=0.3)
 
 
 def test_records_of_different_level_are_pooled(make_sounding) -> None:

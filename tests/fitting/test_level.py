@@ -1,7 +1,10 @@
 """C/N0 and drift."""
 
+import dataclasses
+
 import numpy as np
 import pytest
+import torch
 
 from phyemu.channel import FadingProcess
 from phyemu.fitting.level import level_out, measure_level
@@ -56,4 +59,12 @@ def test_a_step_of_the_power_is_a_drift(make_sounding) -> None:
     level = level_out(frames, _link(frames), delays_s=np.array(DELAYS_S), effective_frames=200)
     assert level.drift_db == pytest.approx(3.0, rel=0.4)
     assert level.amplitude[:80].mean() > 1 > level.amplitude[120:].mean()
+    assert level.distribution().is_constant
+    # Where time is not to be trusted, the drift goes from draw to draw, at the same mean power.
+    cut = dataclasses.replace(frames, real_time=False)
+    level = level_out(cut, _link(frames), delays_s=np.array(DELAYS_S), effective_frames=200)
+    assert level.memory is None
     assert level.distribution().std == level.drift_db
+    drawn_db = level.distribution().draw(50_000, generator=torch.Generator().manual_seed(0))
+    mean_db = 10 * np.log10(np.mean(10 ** (drawn_db.numpy() / 10)))
+    assert mean_db == pytest.approx(level.cn0_dbhz.value + level.unit_power_offset_db, abs=0.1)
