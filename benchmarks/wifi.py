@@ -4,12 +4,12 @@ Beside ours stands one step of it by SciPy: the correlation with one L-LTF symbo
 carrier offset. GNU Radio's gr-ieee802-11, the nearest tool, is not among the packages installed.
 """
 
-import os
+import time
 
 import numpy as np
 import scipy.signal
 
-from benchmarks.harness import compare, markdown_table
+from benchmarks.harness import Table, compare
 from benchmarks.wifi_traffic import STATION, data_octets, stream_of, transmitter
 from phyemu.wifi import WifiReception, detect_wifi_frames, l_ltf, receive_wifi_frame
 
@@ -40,7 +40,7 @@ def correlate(iq: np.ndarray) -> int:
     return int(np.count_nonzero(np.square(np.abs(match)) > 0.5 * len(template) * energy))
 
 
-def run() -> str:
+def run() -> list[Table]:
     """Return the tables of an idle stream, of one with few frames, and of traffic."""
     made = transmitter()
     frame = made.ht_frame(data_octets(1470), 7)
@@ -54,13 +54,10 @@ def run() -> str:
         f"phyemu, {RARE_FRAMES} frames of 1500 octets decoded": lambda: receive(rare),
         "SciPy oaconvolve with the L-LTF, no CFO": lambda: correlate(idle),
     }
-    tables = [
-        markdown_table(
-            "Wi-Fi: a stream that is mostly idle",
-            "samples",
-            compare(candidates, units=len(idle), rounds=5),
-        )
-    ]
+    note = "Medians of 5 interleaved rounds in CPU time, one thread."
+    rows = compare(candidates, units=len(idle), rounds=5, clock=time.process_time)
+    title = "Wi-Fi: a stream that is mostly idle"
+    tables = [Table(title=title, unit="samples", rows=rows, note=note)]
     traffic = stream_of([frame, ack] * NUM_EXCHANGES, snr_db=30.0, seed=1)
     verdicts = [reception.content.fcs_ok for reception in receive(traffic)]
     if verdicts != [True] * (2 * NUM_EXCHANGES):
@@ -69,8 +66,6 @@ def run() -> str:
         "phyemu, found and decoded": lambda: receive(traffic),
         "phyemu, found only": lambda: detect(traffic),
     }
-    rows = compare(candidates, units=2 * NUM_EXCHANGES, rounds=5)
+    rows = compare(candidates, units=2 * NUM_EXCHANGES, rounds=5, clock=time.process_time)
     title = "Wi-Fi: data frames of 1500 octets at 65 Mb/s, each with its ACK"
-    tables.append(markdown_table(title, "frames", rows))
-    tables.append(f"Medians of 5 interleaved rounds on {os.cpu_count()} cores, one thread.\n")
-    return "\n".join(tables)
+    return [*tables, Table(title=title, unit="frames", rows=rows, note=note)]
