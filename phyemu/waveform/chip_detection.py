@@ -17,7 +17,6 @@ largest. Repetition without end is cut into frames that follow the delay as it d
 """
 
 import math
-from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -25,9 +24,9 @@ from numpy.typing import NDArray
 from scipy import fft
 
 from phyemu.errors import ConfigError
+from phyemu.waveform.burst_detector import BurstDetector, largest_offset
 from phyemu.waveform.sounder import SounderFormat, sounder_codes, sounder_period
 from phyemu.waveform.sounder_burst import SounderBurst
-from phyemu.waveform.windows import OverlappingWindows
 
 __all__ = ["ChipDetector"]
 
@@ -38,7 +37,7 @@ _MAX_AVERAGED = 16
 _STEADY = 0.5
 
 
-class ChipDetector:
+class ChipDetector(BurstDetector):
     """Finds the bursts, or the frames, of one format with chips; give it any blocks."""
 
     def __init__(self, sounder_format: SounderFormat, *, max_cfo_hz: float = 100e3) -> None:
@@ -54,12 +53,7 @@ class ChipDetector:
         if sounder_format.chips is None:
             raise ConfigError("the format sends a Zadoff-Chu sequence; use SounderDetector")
         self._length = length = sounder_format.length
-        reach = math.ceil(max_cfo_hz / sounder_format.bin_spacing_hz) if max_cfo_hz >= 0 else -1
-        if not 0 <= reach < sounder_format.num_bins // 4:
-            raise ConfigError(
-                f"max_cfo_hz must be 0 or more and below a quarter of the sounded band, got "
-                f"{max_cfo_hz:g}"
-            )
+        reach = largest_offset(sounder_format, max_cfo_hz)
         self._format = sounder_format
         self._size = sounder_format.burst_samples
         self._largest = max_cfo_hz / sounder_format.bin_spacing_hz
@@ -79,63 +73,12 @@ class ChipDetector:
         own_blocks = max(_WINDOW_SAMPLES // length, lead_blocks)
         # Frames of a sequence without end lie on a grid that the windows must keep.
         own_blocks -= own_blocks % sounder_format.repetitions
-        self._hop = own_blocks * length
-        self._lead = lead_blocks * length
-        self._windows = OverlappingWindows(hop=self._hop, overlap=2 * self._lead)
+        super().__init__(hop=own_blocks * length, lead=lead_blocks * length)
         self._last_start: int | None = None
         self._slipped = 0
 
-    @property
-    def num_samples(self) -> int:
-        """Number of samples received so far."""
-        return self._windows.num_samples
-
-    def process(self, iq: NDArray[np.complex64]) -> list[SounderBurst]:
-        """Return the bursts that the next samples complete, in order.
-
-        Args:
-            iq: The next samples, (num_samples,), complex64.
-
-        Raises:
-            SignalError: Wrong shape or type, NaN or infinite samples.
-        """
-        windows = self.windows(iq)
-        return [burst for window in windows for burst in self.chained(self.search(*window))]
-
-    def finish(self) -> list[SounderBurst]:
-        """Return the bursts in what is left at the end of the stream."""
-        windows = self.last_windows()
-        return [burst for window in windows for burst in self.chained(self.search(*window))]
-
-    def windows(
-        self, iq: NDArray[np.complex64]
-    ) -> Iterator[tuple[int, NDArray[np.complex64], bool]]:
-        """Yield what `search` takes: the windows that the next samples complete.
-
-        `process` is all of them searched and chained in order. Windows may be searched in any
-        order and at the same time; their bursts are chained in the order of the windows.
-
-        Raises:
-            SignalError: Wrong shape or type, NaN or infinite samples.
-        """
-        for start, window in self._windows.push(iq):
-            yield start, window, False
-
-    def last_windows(self) -> Iterator[tuple[int, NDArray[np.complex64], bool]]:
-        """Yield the windows that are left at the end of the stream."""
-        for start, window in self._windows.finish():
-            yield start, window, True
-
-    def search(self, start: int, window: NDArray[np.complex64], last: bool) -> list[SounderBurst]:
-        """Return the bursts that begin in a window's own part of the stream; changes nothing.
-
-        Frames of a sequence without end are returned as they lie on the window's grid.
-
-        Args:
-            start: Position of the window in the stream [samples].
-            window: Its samples.
-            last: Whether the stream ends with it.
-        """
+    def _bursts_in(self, window: NDArray[np.complex64]) -> list[SounderBurst]:
+        """Return the bursts of a window; of a sequence without end, frames on the window's grid."""
         length = self._length
         num_blocks = len(window) // length
         if num_blocks < self._num_pairs + 1 or len(window) < self._size:
@@ -150,13 +93,7 @@ class ChipDetector:
         coherence = np.abs(together) / np.maximum(both, 1e-30)
         turns = np.angle(together) / (2.0 * math.pi)
         found = self._frames if self._follows else self._bursts
-        own_start = 0 if start == 0 else self._lead
-        own_stop = len(window) if last else self._lead + self._hop
-        return [
-            replace(burst, sample_start=burst.sample_start + start, starts=burst.starts + start)
-            for burst in found(blocks, turns, coherence)
-            if own_start <= burst.sample_start < own_stop
-        ]
+        return found(blocks, turns, coherence)
 
     def chained(self, bursts: list[SounderBurst]) -> list[SounderBurst]:
         """Return the bursts of the next window, the frames of a sequence without end moved.

@@ -14,14 +14,13 @@ times the conjugate sequence over one burst length is largest where the burst re
 """
 
 import math
-from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
-from phyemu.errors import ConfigError
+from phyemu.waveform.burst_detector import BurstDetector, largest_offset
 from phyemu.waveform.sounder import (
     SounderFormat,
     sounder_bins,
@@ -29,7 +28,6 @@ from phyemu.waveform.sounder import (
     sounder_spectrum,
 )
 from phyemu.waveform.sounder_burst import SounderBurst
-from phyemu.waveform.windows import OverlappingWindows
 
 __all__ = ["SounderDetector", "agree_on_offset"]
 
@@ -90,7 +88,7 @@ def _best_offset(burst: SounderBurst) -> int:
     return int(burst.offsets[int(burst.scores.argmax())])
 
 
-class SounderDetector:
+class SounderDetector(BurstDetector):
     """Finds the bursts of one sounder format in a stream; give it the samples in any blocks."""
 
     def __init__(self, sounder_format: SounderFormat, *, max_cfo_hz: float = 100e3) -> None:
@@ -104,12 +102,7 @@ class SounderDetector:
             ConfigError: `max_cfo_hz` is negative, or too large for the sounded band.
         """
         length = sounder_format.length
-        reach = math.ceil(max_cfo_hz / sounder_format.bin_spacing_hz) if max_cfo_hz >= 0 else -1
-        if not 0 <= reach < sounder_format.num_bins // 4:
-            raise ConfigError(
-                f"max_cfo_hz must be 0 or more and below a quarter of the sounded band, got "
-                f"{max_cfo_hz:g}"
-            )
+        reach = largest_offset(sounder_format, max_cfo_hz)
         self._format = sounder_format
         self._length = length
         self._burst = sounder_format.burst_samples
@@ -125,65 +118,11 @@ class SounderDetector:
         # Two consecutive blocks must exceed t at one of N delays: N p^2 <= rate, p = (1-t)^(N-1).
         exponent = 0.5 * math.log(_FALSE_PAIRS_PER_BLOCK / length) / (sounder_format.num_bins - 1)
         self._threshold = 1.0 - math.exp(exponent)
-        self._hop = _BLOCKS_PER_WINDOW * length
-        # A window owns the bursts that begin after its lead, so that it sees each from before its
-        # beginning until behind its end.
-        self._lead = (sounder_format.repetitions + 4) * length
-        self._windows = OverlappingWindows(hop=self._hop, overlap=2 * self._lead)
+        super().__init__(
+            hop=_BLOCKS_PER_WINDOW * length, lead=(sounder_format.repetitions + 4) * length
+        )
 
-    @property
-    def num_samples(self) -> int:
-        """Number of samples received so far."""
-        return self._windows.num_samples
-
-    def process(self, iq: NDArray[np.complex64]) -> list[SounderBurst]:
-        """Return the bursts that the next samples complete, in order.
-
-        Args:
-            iq: The next samples, (num_samples,), complex64.
-
-        Raises:
-            SignalError: Wrong shape or type, NaN or infinite samples.
-        """
-        windows = self.windows(iq)
-        return [burst for window in windows for burst in self.chained(self.search(*window))]
-
-    def finish(self) -> list[SounderBurst]:
-        """Return the bursts in what is left at the end of the stream."""
-        windows = self.last_windows()
-        return [burst for window in windows for burst in self.chained(self.search(*window))]
-
-    def windows(
-        self, iq: NDArray[np.complex64]
-    ) -> Iterator[tuple[int, NDArray[np.complex64], bool]]:
-        """Yield what `search` takes: the windows that the next samples complete.
-
-        `process` is all of them searched and chained in order. Windows may be searched in any
-        order and at the same time; their bursts are chained in the order of the windows.
-
-        Raises:
-            SignalError: Wrong shape or type, NaN or infinite samples.
-        """
-        for start, window in self._windows.push(iq):
-            yield start, window, False
-
-    def last_windows(self) -> Iterator[tuple[int, NDArray[np.complex64], bool]]:
-        """Yield the windows that are left at the end of the stream."""
-        for start, window in self._windows.finish():
-            yield start, window, True
-
-    def chained(self, bursts: list[SounderBurst]) -> list[SounderBurst]:
-        """Return the bursts of the next window as those of the stream: they are."""
-        return bursts
-
-    def search(self, start: int, window: NDArray[np.complex64], last: bool) -> list[SounderBurst]:
-        """Return the bursts that begin in a window's own part of the stream; changes nothing.
-
-        Args:
-            start: Position of the window in the stream [samples].
-            window: Its samples.
-            last: Whether the stream ends with it.
-        """
+    def _bursts_in(self, window: NDArray[np.complex64]) -> list[SounderBurst]:
         length = self._length
         num_blocks = len(window) // length
         if num_blocks < 2:
@@ -210,13 +149,7 @@ class SounderDetector:
                     continue
                 found.pop()
             found.append(burst)
-        own_start = 0 if start == 0 else self._lead
-        own_stop = len(window) if last else self._lead + self._hop
-        return [
-            replace(burst, sample_start=burst.sample_start + start, starts=burst.starts + start)
-            for burst in found
-            if own_start <= burst.sample_start < own_stop
-        ]
+        return found
 
     def _burst_of_run(
         self, window: NDArray[np.complex64], first: int, stop: int
