@@ -18,6 +18,7 @@ from torch import Tensor
 from phyemu.channel.counter_random import counter_normals, counter_uniforms, stream_keys
 from phyemu.channel.doppler import DopplerSpectrum, doppler_quantile
 from phyemu.channel.envelope import FadingFamily, reshape_envelope
+from phyemu.channel.realisation import block_index
 from phyemu.errors import ConfigError
 
 __all__ = ["FadingProcess"]
@@ -258,7 +259,10 @@ def _is_grid(times_s: Tensor) -> bool:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class BlockGains:
-    """Gains that are constant over a block of time and independent from block to block."""
+    """Gains that are constant over a block of time and independent from block to block.
+
+    Block k is centred at k `block_s`.
+    """
 
     process: FadingProcess
     block_s: float
@@ -266,8 +270,7 @@ class BlockGains:
 
     def gains(self, times_s: Tensor) -> Tensor:
         """Return the gains at `times_s` (time,) float64 [s]: (time, path) complex64."""
-        # A step that should lie on a boundary may miss it by a rounding error.
-        blocks = torch.floor(times_s / self.block_s + 1e-9).long()
+        blocks = block_index(times_s, self.block_s)
         paths = torch.arange(self.process.num_paths)
         counters = blocks[:, None] * self.process.num_paths + paths
         diffuse = counter_normals(stream_keys(self.seed, 0), counters)

@@ -12,7 +12,7 @@ from phyemu.channel.counter_random import counter_uniforms, stream_keys
 from phyemu.channel.impairments import FrontEnd
 from phyemu.channel.model import ChannelDraw, ChannelRealisation, Interpolation, check_steps
 from phyemu.channel.noise_level import NoiseLevel
-from phyemu.channel.realisation import FunctionRealisation
+from phyemu.channel.realisation import FunctionRealisation, block_index
 from phyemu.channel.response import ImpulseResponse
 from phyemu.errors import ConfigError
 
@@ -104,7 +104,7 @@ class MeasuredChannel:
         playback = self.playback
 
         def at(times_s: Tensor) -> Tensor:
-            steps = torch.floor(times_s / interval_s + 1e-9).long()
+            steps = block_index(times_s, interval_s)
             if playback is Playback.IN_ORDER:
                 return gains[(start + steps) % count]
             return gains[(counter_uniforms(keys, steps) * count).long()]

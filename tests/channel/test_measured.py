@@ -36,6 +36,17 @@ def test_resampled_draws_each_response_equally_often(generator: torch.Generator)
         assert walked.count(rank) == pytest.approx(1000, abs=5 * 800**0.5)
 
 
+@pytest.mark.parametrize("playback", list(Playback))
+def test_a_response_is_held_around_its_own_time(
+    playback: Playback, generator: torch.Generator
+) -> None:
+    realisation = record(playback).realise(symbol_rate_hz=1e6, generator=generator)
+    times_s = torch.arange(1, 200, dtype=torch.float64)[:, None] * 1e-3
+    around = times_s + torch.tensor([-0.49e-3, 0.0, 0.49e-3])
+    held = realisation.gains(around.flatten())[:, 0].view(-1, 3)
+    assert torch.equal(held, held[:, :1].expand(-1, 3))
+
+
 def test_draws_step_through_the_record_at_its_own_interval(generator: torch.Generator) -> None:
     draw = record().draw(20, num_steps=6, interval_s=5e-4, symbol_rate_hz=1e6, generator=generator)
     for row in draw.response.gains:
