@@ -64,7 +64,8 @@ class EmpiricalChannel:
             log-normal ln |g|), (path,), 0 for the others; empty: all 0.
         drift: Slow change of the level within a realisation, in the gains; None: none.
         block_s: When set, an endless realisation draws independent gains every `block_s` [s]
-            (frame-to-frame independent blocks, each around a multiple of it); otherwise it fades continuously.
+            (frame-to-frame independent blocks, each around a multiple of it); otherwise it fades
+            continuously.
         sample_rate_hz: Rate at which the channel was measured [Hz]; 0: not measured.
         bandwidth_hz: Bandwidth over which it was measured [Hz]; 0: not measured.
         center_frequency_hz: Carrier at which it was measured [Hz]; None: unknown.
