@@ -196,7 +196,7 @@ def two_cores(title: str, model: TappedDelayLine, iq: np.ndarray) -> Table:
     candidates: Candidates = {
         "phyemu, 2 threads": in_blocks(double, iq, THREADED_BLOCK),
         "phyemu, 1 thread": in_blocks(single, iq, THREADED_BLOCK),
-        "phyemu, two streams on a thread each (the ceiling)": both,
+        "phyemu, two streams, a thread each": both,
     }
     rows = best_of(candidates, units=len(iq), rounds=THREADED_ROUNDS)
     note = (
