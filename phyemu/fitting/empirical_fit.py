@@ -151,7 +151,11 @@ def _uncertainty(parts: FittedParts) -> dict[str, tuple[tuple[float, float], ...
                 high=cn0_dbhz.high + offset_db,
             ),
         ),
-        **{name: (interval,) for name, interval in parts.front_end_means.items()},
+        **{
+            name: (interval,)
+            for name, interval in parts.front_end_means.items()
+            if math.isfinite(interval.low)
+        },
     }
     if level.memory is not None:
         memory = level.memory

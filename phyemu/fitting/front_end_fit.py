@@ -42,14 +42,18 @@ def front_end_intervals(frames: LinkFrames, soundings: Sequence[Sounding]) -> di
     """Return the mean of each impairment with its 95 % confidence interval.
 
     Offsets come with every frame and wander: the scatter of medians over a few stretches of time
-    says how well their mean is known. The others come once per sounding, with a standard error.
-    What no sounding knows is left out.
+    says how well their mean is known. A clock measured once per recording has no scatter, and one
+    recording alone no interval. The others come once per sounding, with a standard error. What no
+    sounding knows is left out.
     """
     intervals = {}
     for name, values in (("cfo_hz", frames.cfo_hz), ("sfo_ppm", frames.sfo_ppm)):
-        known = values[np.isfinite(values)]
+        finite = np.isfinite(values)
+        known = _measured_once(values[finite], frames.recording[finite])
         if len(known) > 1:
             intervals[name] = _mean_interval(known)
+        elif len(known):
+            intervals[name] = Interval(value=float(known[0]))
     fields: dict[str, Callable[[FrontEndEstimate], Estimate]] = {
         "linewidth_hz": lambda item: item.linewidth_hz,
         "iq_gain_db": lambda item: item.iq_gain_db,
@@ -76,6 +80,16 @@ def front_end_intervals(frames: LinkFrames, soundings: Sequence[Sounding]) -> di
             low = max(low, 0.0)
         intervals[name] = Interval(value=value, low=low, high=max(value + half, low))
     return intervals
+
+
+def _measured_once(
+    values: NDArray[np.float64], recording: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Return one value per recording where its frames only repeat it, else the values."""
+    own = [values[recording == index] for index in np.unique(recording)]
+    if any(np.ptp(one) > 0 for one in own):
+        return values
+    return np.array([one[0] for one in own], np.float64)
 
 
 def _mean_interval(values: NDArray[np.float64]) -> Interval:

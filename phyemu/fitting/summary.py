@@ -76,8 +76,10 @@ def _holdout_lines(report: HoldoutReport) -> list[str]:
 def _impairment(fit: Fit, name: str) -> str:
     label, unit, scale = _IMPAIRMENTS[name]
     item = fit.front_end[name]
-    ends = f"{item.low * scale:.3g} to {item.high * scale:.3g}"
-    return f", {label} {item.value * scale:.3g} {unit} ({ends})"
+    text = f", {label} {item.value * scale:.3g} {unit}"
+    if not math.isfinite(item.low):
+        return text
+    return f"{text} ({item.low * scale:.3g} to {item.high * scale:.3g})"
 
 
 def _milliseconds(time_s: float) -> str:
