@@ -60,11 +60,14 @@ def find_in_library(name: str, shelf: Shelf) -> Path:
         shelf: Which part of the library to search.
 
     Raises:
-        ConfigError: Neither a path nor a known name; the message lists the near names.
+        ConfigError: Neither a path nor a known name; the message lists the near names. What names
+            a folder is a path, never a name: a mistyped one must not turn into another file.
     """
     path = Path(name)
     if path.exists():
         return path
+    if path.name != name:
+        raise ConfigError(f"{name}: no such file; names of shipped {shelf} have no folder")
     wanted = _key(path.stem if path.suffix in _SUFFIXES[shelf] else name)
     known: dict[str, Path] = {}
     for stem, entry in _entries(shelf):

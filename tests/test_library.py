@@ -42,3 +42,8 @@ def test_ones_own_library_shadows_the_shipped_one(own_library: Path) -> None:
     mine = own_library / "channels" / "office-nlos.h5"
     mine.touch()
     assert find_in_library("office-nlos", "channels") == mine
+
+
+def test_a_path_that_is_not_there_is_never_taken_for_a_name() -> None:
+    with pytest.raises(ConfigError, match=r"nowhere/office-nlos\.h5: no such file"):
+        find_in_library("nowhere/office-nlos.h5", "channels")

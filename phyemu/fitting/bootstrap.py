@@ -17,6 +17,7 @@ _ITERATIONS = 40
 _MAX_FRAMES = 2000
 _SMALL_K = 0.05
 _MIN_FRAMES = 3
+_MIN_WORTH = 4.0  # two blocks; of fewer, every resample is the record itself
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
@@ -48,7 +49,8 @@ def resample_link(
     """Return the intervals from a circular block bootstrap (Politis, Romano 1992).
 
     Blocks are two memories of the fading long. The spread of the logarithms is scaled by Student's
-    t of the effective frames, as a handful of blocks resamples too little of the tails.
+    t of the effective frames, as a handful of blocks resamples too little of the tails. A record
+    worth fewer than four frames has no two blocks, and its intervals are unknown.
 
     Args:
         paths: Measured gains.
@@ -59,7 +61,7 @@ def resample_link(
         rng: Source of the resampling; it is advanced.
     """
     count = len(paths.gains)
-    if count < _MIN_FRAMES:
+    if count < _MIN_FRAMES or effective_frames < _MIN_WORTH:
         return _unknown(link, band_delay_spread_s(paths, frequencies_hz))
     block = min(count, max(1, math.ceil(2.0 * count / effective_frames)))
     if effective_frames >= 0.9 * count:

@@ -77,6 +77,19 @@ class HoldoutReport:
         """Name of the model under which the held-out frames are most likely."""
         return max(self.log_likelihood, key=lambda name: self.log_likelihood[name])
 
+    @property
+    def exceeded(self) -> tuple[str, ...]:
+        """What lies further from the model than samples of one distribution do, by name."""
+        distances = {
+            "the paths' amplitudes": (max(self.amplitude, default=0.0), self.critical),
+            "delay spread": (self.rms_delay_spread, self.critical),
+            "coherence bandwidth": (self.coherence_bandwidth, self.critical),
+            "coherence time": (self.coherence_time, self.coherence_time_critical),
+            "power": (self.received_power, self.critical),
+            "effective SNR": (self.effective_snr, self.critical),
+        }
+        return tuple(name for name, (distance, limit) in distances.items() if distance > limit)
+
     def summary(self) -> dict[str, Any]:
         """Return the report as plain numbers."""
         measured, model = self.coherence_time_s

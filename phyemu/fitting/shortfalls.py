@@ -65,8 +65,9 @@ def about_record(frames: LinkFrames, fading: LinkFading, config: FitConfig) -> l
         warnings.append(f"too few frames ({count}) to tell how fast they fade")
     elif not fading.memory.resolved and fading.memory.lags_s.size:
         warnings.append(
-            f"the frames lie {frames.interval_s * 1e3:.3g} ms apart and fade independently: the "
-            "Doppler is faster than they can show; sound more often"
+            f"the frames lie {frames.interval_s * 1e3:.3g} ms apart and show no memory of "
+            "one another: the Doppler is faster than they can tell, or the record too short; sound "
+            "more often or for longer"
         )
     elif not fading.memory.resolved or fading.doppler_hz.value == 0:
         warnings.append("nothing in the record fades above the noise: the model stands still")
@@ -130,6 +131,12 @@ def about_holdout(config: FitConfig, frames: LinkFrames, report: HoldoutReport |
         warnings.append(
             f"the {report.num_frames} held-out frames are worth {report.effective_frames:.1f} "
             f"independent ones: distances below {report.critical:.2f} say nothing about the fit"
+        )
+    if report.exceeded:
+        warnings.append(
+            f"the held-out frames differ from the model in {', '.join(report.exceeded)} by more "
+            "than chance allows: the record changes over time, or the model is too simple for it; "
+            "record for longer, or compare --method measured"
         )
     if np.isnan(report.coherence_time):
         warnings.append("the held-out frames cannot tell a coherence time")

@@ -5,6 +5,7 @@ import math
 from phyemu.channel import FadingFamily
 from phyemu.fitting.fit import Fit, PathFit
 from phyemu.fitting.holdout import HoldoutReport
+from phyemu.fitting.interval import Interval
 from phyemu.units import power_to_db
 
 __all__ = ["describe"]
@@ -22,7 +23,7 @@ def describe(fit: Fit) -> list[str]:
     """Return a few lines on the link, one per path, the held-out check, and the warnings."""
     doppler, spread, cfo = fit.doppler_hz, fit.rms_delay_spread_s, fit.cfo_hz
     memory = (
-        f"Doppler {doppler.value:.2f} Hz ({doppler.low:.2f} to {doppler.high:.2f}), coherence time "
+        f"Doppler {doppler.value:.2f} Hz{_ends(doppler, '.2f')}, coherence time "
         f"{_milliseconds(fit.coherence_time_s)}"
         if math.isfinite(doppler.value)
         else "Doppler unknown"
@@ -33,11 +34,10 @@ def describe(fit: Fit) -> list[str]:
     lines = [
         f"{fit.model.name}: {len(fit.paths)} paths from {fit.num_frames} frames, worth "
         f"{fit.effective_frames:.0f} independent ones; intervals are those of 95 %",
-        f"C/N0 {fit.cn0_dbhz.value:.2f} dB Hz ({fit.cn0_dbhz.low:.2f} to {fit.cn0_dbhz.high:.2f}), "
+        f"C/N0 {fit.cn0_dbhz.value:.2f} dB Hz{_ends(fit.cn0_dbhz, '.2f')}, "
         f"SNR in band {fit.snr_db.value:.2f} dB, {drift}, gain {fit.gain_db:.2f} dB",
-        f"{memory}, RMS delay spread {spread.value * 1e9:.1f} ns ({spread.low * 1e9:.1f} to "
-        f"{spread.high * 1e9:.1f})",
-        f"CFO {cfo.value / 1e3:.3f} kHz ({cfo.low / 1e3:.3f} to {cfo.high / 1e3:.3f})"
+        f"{memory}, RMS delay spread {spread.value * 1e9:.1f} ns{_ends(spread, '.1f', 1e9)}",
+        f"CFO {cfo.value / 1e3:.3f} kHz{_ends(cfo, '.3f', 1e-3)}"
         + "".join(_impairment(fit, name) for name in _IMPAIRMENTS if name in fit.front_end),
     ]
     lines += [_path_line(index, path) for index, path in enumerate(fit.paths)]
@@ -76,10 +76,14 @@ def _holdout_lines(report: HoldoutReport) -> list[str]:
 def _impairment(fit: Fit, name: str) -> str:
     label, unit, scale = _IMPAIRMENTS[name]
     item = fit.front_end[name]
-    text = f", {label} {item.value * scale:.3g} {unit}"
-    if not math.isfinite(item.low):
-        return text
-    return f"{text} ({item.low * scale:.3g} to {item.high * scale:.3g})"
+    return f", {label} {item.value * scale:.3g} {unit}{_ends(item, '.3g', scale)}"
+
+
+def _ends(item: Interval, form: str, scale: float = 1.0) -> str:
+    """Return the ends of an interval in brackets; nothing where they are not known."""
+    if not (math.isfinite(item.low) and math.isfinite(item.high)):
+        return ""
+    return f" ({item.low * scale:{form}} to {item.high * scale:{form}})"
 
 
 def _milliseconds(time_s: float) -> str:
@@ -91,12 +95,11 @@ def _path_line(index: int, path: PathFit) -> str:
     family = str(path.family)
     if path.family.reshapes:
         symbol = "m" if path.family is FadingFamily.NAKAGAMI else "sigma"
-        shape = path.shape
-        family += f" {symbol} {shape.value:.2f} ({shape.low:.2f} to {shape.high:.2f})"
+        family += f" {symbol} {path.shape.value:.2f}{_ends(path.shape, '.2f')}"
     return (
         f"  path {index}: {path.delay_s * 1e9:8.2f} ns +- {half_s * 1e9:.2f} "
-        f"{path.gain_db.value:8.2f} dB ({100 * path.power.value:5.1f} % of the power, "
-        f"{100 * path.power.low:.1f} to {100 * path.power.high:.1f}), K "
+        f"{path.gain_db.value:8.2f} dB, {100 * path.power.value:5.1f} % of the power"
+        f"{_ends(path.power, '.1f', 100.0)}, K "
         f"{_decibels(k_factor.value)} dB ({_decibels(k_factor.low)} to "
         f"{_decibels(k_factor.high)}), {family}"
     )

@@ -101,17 +101,21 @@ def sound_recording(
 def _choose_probe(
     recording: Recording, config: SoundingConfig, reference: Recording | None
 ) -> tuple[Probe, SounderFormat | None]:
-    named = [item.global_fields for item in (recording, reference) if item is not None]
-    settings = next(
-        (
-            fields["phyemu:sounder"]
-            for fields in named
-            if fields.get("phyemu:waveform") == "sounder" and "phyemu:sounder" in fields
-        ),
-        None,
-    )
-    if config.probe in (Probe.AUTO, Probe.SOUNDER) and settings is not None:
-        return Probe.SOUNDER, SounderFormat.from_dict(settings)
+    named = [
+        item.global_fields["phyemu:sounder"]
+        for item in (recording, reference)
+        if item is not None
+        and item.global_fields.get("phyemu:waveform") == "sounder"
+        and "phyemu:sounder" in item.global_fields
+    ]
+    if config.probe in (Probe.AUTO, Probe.SOUNDER) and named:
+        formats = [SounderFormat.from_dict(settings) for settings in named]
+        if reference is not None and formats[0] != formats[-1]:
+            raise ConfigError(
+                f"{recording.path.name}: its metadata name another sounder than those of "
+                f"{reference.path.name}; give the waveform that was sent, or leave --reference out"
+            )
+        return Probe.SOUNDER, formats[0]
     if config.probe is Probe.SOUNDER:
         raise ConfigError(
             f"{recording.path.name}: its metadata name no sounder (phyemu:sounder); give what was "

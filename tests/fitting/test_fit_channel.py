@@ -140,7 +140,7 @@ def test_doppler_and_block_fading_follow_from_the_time_between_frames(make_sound
     assert blocks.model.doppler_hz[0] == 0
     assert blocks.model.block_s is not None
     assert math.isnan(blocks.doppler_hz.value)
-    assert any("fade independently" in warning for warning in blocks.warnings)
+    assert any("show no memory of one another" in warning for warning in blocks.warnings)
 
 
 def test_a_static_link_keeps_its_phases(make_sounding) -> None:
@@ -213,6 +213,17 @@ def test_a_short_record_is_fitted_with_a_warning(make_sounding, count: int) -> N
     assert any("record is short" in warning for warning in fit.warnings)
     assert np.isfinite(fit.cn0_dbhz.value)
     assert sum(path.power.value for path in fit.paths) == pytest.approx(1.0)
+
+
+def test_a_record_within_one_coherence_time_claims_no_interval(make_sounding) -> None:
+    # 0.1 s at 10 Hz: the frames are one state of the channel, and resampling them shows nothing.
+    record = make_sounding(RICIAN, DELAYS_S, num_frames=100, interval_s=1e-3)
+    fit = fit_channel([record], QUICK)
+    assert fit.effective_frames < 4
+    assert all(math.isnan(path.power.low) for path in fit.paths)
+    assert all(path.k_factor.low == 0 for path in fit.paths)
+    assert all(math.isinf(path.k_factor.high) for path in fit.paths)
+    assert math.isnan(fit.rms_delay_spread_s.high)
 
 
 def test_what_the_probe_knows_of_the_radios_goes_into_the_model(make_sounding) -> None:

@@ -45,6 +45,16 @@ def test_held_out_frames_worth_little_are_no_check(make_sounding) -> None:
     assert "say nothing about the fit" in text
 
 
+def test_held_out_frames_unlike_the_model_are_named(make_sounding) -> None:
+    # A level that rises by 6 dB halfway: blocks of either half are held out.
+    level_db = np.repeat([0.0, 6.0], 1200)
+    text = said(
+        make_sounding, FitConfig(num_resamples=20, holdout=0.3), num_frames=2400, drift_db=level_db
+    )
+    assert "the held-out frames differ from the model in" in text
+    assert "power" in text
+
+
 def test_some_tens_of_frames_do_not_choose_a_family(make_sounding) -> None:
     text = said(make_sounding, num_frames=30, independent=True)
     assert "hardly tell fading families apart" in text

@@ -355,3 +355,14 @@ def test_a_figure_has_the_format_of_its_suffix(make_recording: Maker, tmp_path: 
         save_sounding_figure(links, tmp_path / "figure.doc")
     with pytest.raises(SignalError, match="no sounding"):
         save_sounding_figure([], tmp_path / "figure.png")
+
+
+def test_a_reference_that_contradicts_the_recording_is_refused(make_recording: Maker) -> None:
+    sent, other = (SounderFormat(sample_rate_hz=RATE, length=size) for size in (256, 512))
+    iq = _transmitted(sent, 3)
+    recording = make_recording(iq, RATE, global_fields=_fields(sent))
+    reference = make_recording(iq, RATE, global_fields=_fields(other))
+    with pytest.raises(ConfigError, match="name another sounder than those of"):
+        sound_recording(recording, reference=reference)
+    (link,) = sound_recording(recording, reference=recording)
+    assert link.num_frames == 3
