@@ -1,7 +1,7 @@
 """Paths at given delays against the responses of all frames: their fit, and how it moves.
 
-The variable projection of Golub & Pereyra (1973, doi:10.1137/0710036): gains follow from the delays by
-least squares, so only the delays are moved, by Gauss-Newton steps. All is whitened: costs and
+The variable projection of Golub & Pereyra (1973, doi:10.1137/0710036): gains follow from the delays
+by least squares, so only the delays are moved, by Gauss-Newton steps. All is whitened: costs and
 energies are in units of the noise.
 """
 

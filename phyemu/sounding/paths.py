@@ -4,11 +4,11 @@ Model: H_n(f) = sum_p g_(n,p) e^(-j 2 pi f tau_p) + noise of known variance. Ort
 pursuit adds the delay at which all frames together explain most of what is left; after each
 addition all delays move continuously (Gauss-Newton on the variable projection, Golub & Pereyra
 1973, doi:10.1137/0710036) and all gains are fitted anew, so off-grid delays leave no skirts that
-would pass for further paths. Where paths are within 2 / bandwidth of each other the fit has several
-optima: there the steps go on until they gain nothing, and in the end each path is taken out on
-trial and stays out if the others, moved anew, make up for it. It was chosen over SAGE, which climbs to the same likelihood one path
-at a time and far slower when paths overlap, and over MUSIC, whose order must be known and which
-fails on the coherent paths of a static channel.
+would pass for further paths. Where paths are within 2 / bandwidth of each other the fit has
+several optima: there the steps go on until they gain nothing, and in the end each path is taken
+out on trial and stays out if the others, moved anew, make up for it. It was chosen over SAGE, which
+climbs to the same likelihood one path at a time and far slower when paths overlap, and over MUSIC,
+whose order must be known and which fails on the coherent paths of a static channel.
 
 Order: what is left at one delay, in units of the noise, summed over N frames, is Gamma(N)
 distributed when nothing but noise is left. A path is added when the largest of the F independent
