@@ -157,8 +157,8 @@ class PathProblem:
         """Return which paths have a neighbour within `reach` / bandwidth, (P,)."""
         distance = circular_distance(delays_s[:, None], delays_s, self.period_s)
         np.fill_diagonal(distance, np.inf)
-        crowded: NDArray[np.bool_] = (distance < reach / self.bandwidth_hz).any(axis=1)
-        return crowded
+        close: NDArray[np.bool_] = distance < reach / self.bandwidth_hz
+        return np.asarray(close.any(axis=1))
 
     def refined(
         self, delays_s: NDArray[np.float64], steps: int = _REFINEMENTS
