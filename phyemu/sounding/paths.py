@@ -45,7 +45,6 @@ __all__ = ["PathModel", "extract_paths", "fit_gains"]
 
 _REACH = 6.0  # how far from its neighbour a path may lie that crowded ones led to
 _FINAL_REFINEMENTS = 12
-_HIDDEN = 0.1  # of a path's energy, what crowded paths at wrong delays may leave to be seen
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -185,9 +184,7 @@ def _pursue(problem: PathProblem, model: PathModel) -> NDArray[np.float64]:
         apart = circular_distance(problem.grid_s[:, None], delays, problem.period_s).min(axis=1)
         explained[apart < problem.separation_s] = 0.0
         candidate = int(explained.argmax())
-        # Crowded paths may hide most of another; what is too weak in the end is pruned.
-        hidden = _HIDDEN if problem.crowded(delays, CROWDED).any() else 1.0
-        if explained[candidate] < max(threshold, hidden * range_ratio * first):
+        if explained[candidate] < max(threshold, range_ratio * first):
             break
         delays = problem.refined(np.append(delays, problem.grid_s[candidate]))
     delays = problem.refined(delays, _FINAL_REFINEMENTS)
