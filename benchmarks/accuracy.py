@@ -1,7 +1,8 @@
 """Accuracy of sounding: tap tables through the emulator, and errors beside the Cramer-Rao bound.
 
 The tap tables are all links of the published scenarios 90001, 90002 and 90003, and tables drawn at
-random: 2 to 4 taps anywhere (off the sample grid), at least 1 / bandwidth apart, within 30 dB.
+random: 2 to 4 taps anywhere (off the sample grid), at least 1 / bandwidth apart, within 30 dB; and
+more of these whose neighbours are all 1 to 1.3 / bandwidth apart.
 Each goes through `ChannelStream` at 20 dB SNR per sample and is sounded 20 times, twice: 20 bursts
 of one recording, which share their delays, and each burst alone, as one repetition that knows of
 no other.
@@ -90,8 +91,13 @@ def published_tables() -> list[TapTable]:
     return tables
 
 
-def random_tables(count: int, *, bandwidth_hz: float, seed: int) -> list[TapTable]:
-    """Return tables of 2 to 4 taps anywhere, at least 1 / bandwidth apart, within 30 dB."""
+def random_tables(
+    count: int, *, bandwidth_hz: float, seed: int, crowded: bool = False
+) -> list[TapTable]:
+    """Return tables of 2 to 4 taps anywhere, at least 1 / bandwidth apart, within 30 dB.
+
+    `crowded`: no neighbours are further apart than 1.3 / bandwidth.
+    """
     rng = np.random.default_rng(seed)
     tables = []
     for index in range(count):
@@ -100,13 +106,14 @@ def random_tables(count: int, *, bandwidth_hz: float, seed: int) -> list[TapTabl
         steps = 1.0 + np.where(
             rng.random(size - 1) < 0.5, 2.0 * rng.random(size - 1), 100.0 * rng.random(size - 1)
         )
+        if crowded:
+            steps = 1.0 + 0.3 * rng.random(size - 1)
         delays = np.concatenate([[0.0], np.cumsum(steps)]) / bandwidth_hz
         levels_db = -RANGE_DB * rng.random(size)
         levels_db += -levels_db.max()
         phases = np.exp(2j * np.pi * rng.random(size))
-        tables.append(
-            TapTable(name=f"random {index}", delays_s=delays, gains=10 ** (levels_db / 20) * phases)
-        )
+        name = f"{'crowded' if crowded else 'random'} {index}"
+        tables.append(TapTable(name=name, delays_s=delays, gains=10 ** (levels_db / 20) * phases))
     return tables
 
 
@@ -295,6 +302,11 @@ def run() -> str:
         for label, tables, alone in (
             ("published", published_tables(), REPETITIONS if part is None else 2),
             ("random", random_tables(RANDOM_TABLES, bandwidth_hz=width, seed=7), 2),
+            (
+                "crowded",
+                random_tables(RANDOM_TABLES, bandwidth_hz=width, seed=8, crowded=True),
+                2,
+            ),
         ):
             together, apart = _judged(tables, sample_rate_hz=rate, bandwidth_hz=part, alone=alone)
             number = f"{len(tables)} {label}"

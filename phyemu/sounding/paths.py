@@ -4,9 +4,11 @@ Model: H_n(f) = sum_p g_(n,p) e^(-j 2 pi f tau_p) + noise of known variance. Ort
 pursuit adds the delay at which all frames together explain most of what is left; after each
 addition all delays move continuously (Gauss-Newton on the variable projection, Golub & Pereyra
 1973, doi:10.1137/0710036) and all gains are fitted anew, so off-grid delays leave no skirts that
-would pass for further paths. It was chosen over SAGE, which climbs to the same likelihood one path
-at a time and far slower when paths overlap, and over MUSIC, whose order must be known and which
-fails on the coherent paths of a static channel.
+would pass for further paths. Where paths are within 2 / bandwidth of each other the fit has
+several optima: there the steps go on until they gain nothing, and in the end each path is taken
+out on trial and stays out if the others, moved anew, make up for it. It was chosen over SAGE, which
+climbs to the same likelihood one path at a time and far slower when paths overlap, and over MUSIC,
+whose order must be known and which fails on the coherent paths of a static channel.
 
 Order: what is left at one delay, in units of the noise, summed over N frames, is Gamma(N)
 distributed when nothing but noise is left. A path is added when the largest of the F independent
@@ -20,26 +22,29 @@ within 0.7 / bandwidth of another, but two may move as close as 0.3 / bandwidth 
 the data better: so two taps that nearly cancel are a pair of paths and not a row of them.
 """
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy import fft, stats
+from scipy import stats
 
 from phyemu.channel import ImpulseResponse
 from phyemu.errors import ConfigError, SignalError
+from phyemu.sounding.path_problem import (
+    CROWDED,
+    CROWDED_REFINEMENTS,
+    GRID_OVERSAMPLING,
+    PathProblem,
+    circular_distance,
+    frequency_weight,
+    steering_vectors,
+)
 
 __all__ = ["PathModel", "extract_paths", "fit_gains"]
 
-_GRID_OVERSAMPLING = 4
-_MIN_SEPARATION = 0.7  # of a new path from the others, in 1 / bandwidth
-_MIN_DISTANCE = 0.3  # to which paths may move, in 1 / bandwidth
-_REFINEMENTS = 3
+_REACH = 6.0  # how far from its neighbour a path may lie that crowded ones led to
 _FINAL_REFINEMENTS = 12
-_MAX_FRAMES_FOR_DELAYS = 256
-_FRAMES_IN_CACHE = 16
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -94,7 +99,7 @@ def extract_paths(
     _check(transfer, noise_variance, frequencies_hz)
     if model.max_paths < 1:
         raise ConfigError(f"max_paths must be at least 1, got {model.max_paths}")
-    problem = _Problem(transfer, noise_variance, frequencies_hz, period_s)
+    problem = PathProblem(transfer, noise_variance, frequencies_hz, period_s)
     delays = _pursue(problem, model)
     delays = _unwrapped(delays, period_s)
     gains = fit_gains(
@@ -126,8 +131,8 @@ def fit_gains(
         SignalError: Shapes that contradict each other, or values that are not finite.
     """
     _check(transfer, noise_variance, frequencies_hz)
-    weight = _frequency_weight(noise_variance)
-    steering = _steering(frequencies_hz, delays_s) * weight[:, None]
+    weight = frequency_weight(noise_variance)
+    steering = steering_vectors(frequencies_hz, delays_s) * weight[:, None]
     basis, triangle = np.linalg.qr(steering)
     solution = np.linalg.solve(triangle, ((transfer * weight) @ basis.conj()).T)
     gains: NDArray[np.complex64] = np.ascontiguousarray(solution.T).astype(np.complex64)
@@ -153,20 +158,6 @@ def _check(
         raise SignalError("transfer must be finite and noise_variance positive")
 
 
-def _frequency_weight(noise_variance: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return 1 / standard deviation over frequency, with unit mean square, (F,)."""
-    shape = (noise_variance / noise_variance.mean(axis=1, keepdims=True)).mean(axis=0)
-    weight: NDArray[np.float64] = 1.0 / np.sqrt(shape)
-    return weight / math.sqrt(float(np.mean(np.square(weight))))
-
-
-def _steering(
-    frequencies_hz: NDArray[np.float64], delays_s: NDArray[np.float64]
-) -> NDArray[np.complex128]:
-    steering: NDArray[np.complex128] = np.exp(-2j * np.pi * np.outer(frequencies_hz, delays_s))
-    return steering
-
-
 def _unwrapped(delays_s: NDArray[np.float64], period_s: float) -> NDArray[np.float64]:
     """Return the delays ascending from behind the widest empty stretch of the circle."""
     ordered = np.sort(delays_s % period_s)
@@ -177,166 +168,32 @@ def _unwrapped(delays_s: NDArray[np.float64], period_s: float) -> NDArray[np.flo
     return turned - period_s * round(float(turned[0]) / period_s)
 
 
-@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
-class _Fit:
-    """Paths at given delays: whitened steering (F, P) and its basis, gains (N, P), what is left."""
-
-    delays_s: NDArray[np.float64]
-    steering: NDArray[np.complex128]
-    basis: NDArray[np.complex128]
-    gains: NDArray[np.complex128]
-    cost: float
-
-
-class _Problem:
-    """Whitened responses and what the pursuit asks of them."""
-
-    def __init__(
-        self,
-        transfer: NDArray[np.complex64],
-        noise_variance: NDArray[np.float64],
-        frequencies_hz: NDArray[np.float64],
-        period_s: float,
-    ) -> None:
-        if len(transfer) > _MAX_FRAMES_FOR_DELAYS:
-            chosen = np.linspace(0, len(transfer) - 1, _MAX_FRAMES_FOR_DELAYS).astype(int)
-            transfer, noise_variance = transfer[chosen], noise_variance[chosen]
-        self.weight = _frequency_weight(noise_variance)
-        # The variance of `observed` is 1 on average over the frequencies.
-        level = (noise_variance * np.square(self.weight)).mean(axis=1, keepdims=True)
-        self.observed = (transfer * self.weight / np.sqrt(level)).astype(np.complex128)
-        self.frequencies_hz = frequencies_hz
-        self.period_s = period_s
-        self.num_frames, self.num_frequencies = transfer.shape
-        spacing = 1.0 / period_s
-        self._index = np.round(frequencies_hz / spacing).astype(np.int64)
-        span = int(np.ptp(self._index)) + 1
-        self.bandwidth_hz = span * spacing
-        self.separation_s = _MIN_SEPARATION / self.bandwidth_hz
-        self.distance_s = _MIN_DISTANCE / self.bandwidth_hz
-        self._size = fft.next_fast_len(_GRID_OVERSAMPLING * span)
-        self._energy = float(np.square(np.abs(self.observed)).sum())
-        self._observed_seen = self._seen(self.observed)
-        self.grid_s = np.arange(self._size).astype(np.float64) * (period_s / self._size)
-
-    def steering(self, delays_s: NDArray[np.float64]) -> NDArray[np.complex128]:
-        """Return the whitened steering vectors, (F, P)."""
-        return _steering(self.frequencies_hz, delays_s) * self.weight[:, None]
-
-    def fitted(self, delays_s: NDArray[np.float64]) -> "_Fit":
-        """Return the best gains of paths at these delays."""
-        steering = self.steering(delays_s)
-        basis, triangle = np.linalg.qr(steering)
-        projected = self.observed @ basis.conj()
-        return _Fit(
-            delays_s=delays_s,
-            steering=steering,
-            basis=basis,
-            gains=np.linalg.solve(triangle, projected.T).T,
-            cost=self._energy - float(np.square(np.abs(projected)).sum()),
-        )
-
-    def explained(self, fit: "_Fit | None" = None) -> NDArray[np.float64]:
-        """Return the energy that one more path at each delay of the grid would explain, (G,).
-
-        What is seen of the residual at a delay is what is seen of the observation less what is
-        seen of the paths: no residual is formed, and only the paths are transformed anew.
-        """
-        seen = np.zeros((0, self._size), np.complex64)
-        if fit is not None:
-            seen = self._seen(fit.steering.T)
-        energy: NDArray[np.float64] = np.zeros(self._size)
-        for first in range(0, self.num_frames, _FRAMES_IN_CACHE):
-            rows = slice(first, first + _FRAMES_IN_CACHE)
-            left = self._observed_seen[rows]
-            if fit is not None:
-                left = left - fit.gains[rows].astype(np.complex64) @ seen
-            energy += (np.square(left.real) + np.square(left.imag)).sum(axis=0)
-        energy /= self.num_frequencies
-        return energy
-
-    def _seen(self, values: NDArray[np.complex128]) -> NDArray[np.complex64]:
-        """Return the match of whitened responses (n, F) with a path at each delay, (n, G)."""
-        grid = np.zeros((len(values), self._size), np.complex64)
-        grid[:, self._index % self._size] = values * self.weight
-        seen: NDArray[np.complex64] = fft.ifft(grid, axis=1, norm="forward", overwrite_x=True)
-        return seen
-
-    def _apart(
-        self, trial: NDArray[np.float64], before: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
-        """Return `trial` with the members of every pair that came too close put back."""
-        for _ in range(len(trial)):
-            distance = _circular_distance(trial[:, None], trial, self.period_s)
-            np.fill_diagonal(distance, np.inf)
-            close = (distance < self.distance_s).any(axis=1) & (trial != before)
-            if not close.any():
-                break
-            trial = np.where(close, before, trial)
-        return trial
-
-    def refined(self, delays_s: NDArray[np.float64], steps: int) -> NDArray[np.float64]:
-        """Return the delays after Gauss-Newton steps.
-
-        A step that would explain the data worse is shortened; paths that it would bring closer to
-        each other than 0.3 / bandwidth stay where they are.
-        """
-        fit = self.fitted(delays_s)
-        damping = 1.0
-        for _ in range(steps):
-            delays_s = fit.delays_s
-            derivative = fit.steering * (-2j * np.pi * self.frequencies_hz)[:, None]
-            free = derivative - fit.basis @ (fit.basis.conj().T @ derivative)
-            correlation = fit.gains.conj().T @ fit.gains
-            normal = ((free.conj().T @ free) * correlation).real
-            # The residual against the derivative, without forming the residual.
-            against = self.observed @ derivative.conj()
-            against -= fit.gains @ (fit.steering.T @ derivative.conj())
-            slope = (fit.gains.conj() * against).sum(axis=0).real
-            ridge = 1e-9 * np.trace(normal) / len(normal) * np.eye(len(normal))
-            step = np.linalg.solve(normal + ridge, slope)
-            limit = 0.25 / self.bandwidth_hz
-            trial = delays_s + damping * np.clip(step, -limit, limit)
-            trial = self._apart(trial, delays_s)
-            trial_fit = self.fitted(trial)
-            if trial_fit.cost > fit.cost:
-                damping *= 0.25
-                if damping < 1e-3:
-                    break
-                continue
-            damping = min(1.0, 2.0 * damping)
-            moved = float(np.abs(trial - delays_s).max())
-            fit = trial_fit
-            if moved < 1e-6 / self.bandwidth_hz:
-                break
-        return fit.delays_s
-
-
-def _pursue(problem: _Problem, model: PathModel) -> NDArray[np.float64]:
+def _pursue(problem: PathProblem, model: PathModel) -> NDArray[np.float64]:
     """Return the delays of the paths, unordered; at least one."""
-    independent = _GRID_OVERSAMPLING * problem.num_frequencies
+    independent = GRID_OVERSAMPLING * problem.num_frequencies
     threshold = float(stats.gamma.isf(model.false_path_rate / independent, problem.num_frames))
     range_ratio = 10.0 ** (-model.dynamic_range_db / 10.0)
     explained = problem.explained()
     first = float(explained.max())
-    delays = problem.refined(problem.grid_s[[int(explained.argmax())]], _REFINEMENTS)
+    delays = problem.refined(problem.grid_s[[int(explained.argmax())]])
     limit = min(model.max_paths, max(1, problem.num_frequencies // 2))
     while len(delays) < limit:
         fit = problem.fitted(delays)
         explained = problem.explained(fit)
         _drop_ghosts(problem, explained, delays, fit.gains, model)
-        apart = _circular_distance(problem.grid_s[:, None], delays, problem.period_s).min(axis=1)
+        apart = circular_distance(problem.grid_s[:, None], delays, problem.period_s).min(axis=1)
         explained[apart < problem.separation_s] = 0.0
         candidate = int(explained.argmax())
         if explained[candidate] < max(threshold, range_ratio * first):
             break
-        delays = problem.refined(np.append(delays, problem.grid_s[candidate]), _REFINEMENTS)
+        delays = problem.refined(np.append(delays, problem.grid_s[candidate]))
     delays = problem.refined(delays, _FINAL_REFINEMENTS)
-    return _pruned(problem, delays, threshold, range_ratio)
+    delays = _pruned(problem, delays, threshold, range_ratio)
+    return _settled(problem, delays, threshold)
 
 
 def _drop_ghosts(
-    problem: _Problem,
+    problem: PathProblem,
     explained: NDArray[np.float64],
     delays: NDArray[np.float64],
     gains: NDArray[np.complex128],
@@ -347,13 +204,13 @@ def _drop_ghosts(
     limits = energy * 10.0 ** (-model.ghost_range_db / 10.0)
     for lag_s in model.ghost_lags_s:
         for delay, limit in zip((delays + lag_s).tolist(), limits.tolist(), strict=True):
-            distance = _circular_distance(problem.grid_s, np.float64(delay), problem.period_s)
+            distance = circular_distance(problem.grid_s, np.float64(delay), problem.period_s)
             near = (distance < 1.0 / problem.bandwidth_hz) & (explained < limit)
             explained[near] = 0.0
 
 
 def _pruned(
-    problem: _Problem, delays: NDArray[np.float64], threshold: float, range_ratio: float
+    problem: PathProblem, delays: NDArray[np.float64], threshold: float, range_ratio: float
 ) -> NDArray[np.float64]:
     """Return the delays without those whose gain, all others known, is within the noise."""
     while len(delays) > 1:
@@ -367,12 +224,30 @@ def _pruned(
         if not weak.any():
             return delays
         delays = np.delete(delays, int(np.where(weak, lost, np.inf).argmin()))
-        delays = problem.refined(delays, _REFINEMENTS)
+        delays = problem.refined(delays)
     return delays
 
 
-def _circular_distance(
-    a: NDArray[np.float64], b: NDArray[np.float64] | np.float64, period_s: float
+def _settled(
+    problem: PathProblem, delays: NDArray[np.float64], threshold: float
 ) -> NDArray[np.float64]:
-    distance = np.abs(a - b) % period_s
-    return np.minimum(distance, period_s - distance)
+    """Return the delays after each path near crowded ones was taken out and the others moved.
+
+    A path that was begun while others were off their places may hold them there: each then
+    explains more than noise would, until one is gone. A path stays out when the fit, once the
+    others have found their places, loses no more than noise alone would give a path.
+    """
+    fit = problem.fitted(delays)
+    index = 0
+    kept = 0
+    while kept < len(delays) and problem.crowded(delays, CROWDED).any():
+        index %= len(delays)
+        kept += 1
+        if problem.crowded(delays, _REACH)[index]:
+            rest = np.delete(delays, index)
+            without = problem.fitted(problem.refined(rest, CROWDED_REFINEMENTS))
+            if without.cost - fit.cost < threshold:
+                delays, fit, kept = without.delays_s, without, 0
+                continue
+        index += 1
+    return delays

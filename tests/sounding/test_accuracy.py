@@ -39,6 +39,24 @@ def test_taps_of_random_links_are_found_and_no_others(rate: float) -> None:
     assert np.median([error for _, levels in errors for error in levels]) <= 0.1
 
 
+# Delays in samples, levels in dB, phases in turns. Fits of them have optima with up to four false
+# paths, in which a pursuit stops that moves the paths too little.
+CROWDED = [
+    ([0.0, 1.065, 2.3, 3.35], [-5.6, 0.0, -6.01, -12.24], [0.77, 0.474, 0.921, 0.49]),
+    ([0.0, 1.028, 2.116, 3.225], [-5.61, -0.71, -2.56, 0.0], [0.467, 0.451, 0.538, 0.865]),
+    ([0.0, 1.297, 2.338, 3.563], [-7.21, -11.52, -9.21, 0.0], [0.028, 0.087, 0.677, 0.155]),
+]
+
+
+@pytest.mark.parametrize(("samples", "levels_db", "turns"), CROWDED)
+@pytest.mark.parametrize("rate", [20e6, 100e6])
+def test_taps_just_beyond_the_resolution_are_found_and_no_others(
+    samples: list[float], levels_db: list[float], turns: list[float], rate: float
+) -> None:
+    gains = 10 ** (np.array(levels_db) / 20) * np.exp(2j * np.pi * np.array(turns))
+    _judge(TapTable(name="crowded", delays_s=np.array(samples) / rate, gains=gains), rate)
+
+
 def test_all_links_of_the_published_scenarios_are_there() -> None:
     # Ten pairs of five nodes each; 90003 leaves two pairs out.
     assert len(LINKS) == 28
