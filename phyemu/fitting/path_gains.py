@@ -13,6 +13,8 @@ __all__ = ["PathGains", "find_paths", "project_frames", "steering"]
 
 _DYNAMIC_RANGE_DB = 35.0
 _FALSE_PATH_RATE = 1e-3
+# Closer paths would share the fading of one tap among them, and K would be that of none.
+_MIN_DISTANCE = 0.7
 _PARAMETERS_OF_A_PATH = 3  # delay, power, K
 
 
@@ -114,6 +116,7 @@ def find_paths(frames: LinkFrames, *, max_paths: int) -> PathGains:
             max_paths=max_paths,
             dynamic_range_db=_DYNAMIC_RANGE_DB,
             false_path_rate=_FALSE_PATH_RATE,
+            min_distance=_MIN_DISTANCE,
         ),
     )
     paths = project_frames(frames, np.sort(response.delays_s.numpy()))

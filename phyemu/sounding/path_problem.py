@@ -25,7 +25,6 @@ __all__ = [
 
 GRID_OVERSAMPLING = 4
 _MIN_SEPARATION = 0.7  # of a new path from the others, in 1 / bandwidth
-_MIN_DISTANCE = 0.3  # to which paths may move, in 1 / bandwidth
 CROWDED = 2.0  # paths closer than this overlap: their fit has more than one optimum
 _REFINEMENTS = 3
 CROWDED_REFINEMENTS = 20
@@ -75,6 +74,8 @@ class PathProblem:
         noise_variance: NDArray[np.float64],
         frequencies_hz: NDArray[np.float64],
         period_s: float,
+        *,
+        min_distance: float,
     ) -> None:
         if len(transfer) > _MAX_FRAMES_FOR_DELAYS:
             chosen = np.linspace(0, len(transfer) - 1, _MAX_FRAMES_FOR_DELAYS).astype(int)
@@ -91,7 +92,7 @@ class PathProblem:
         span = int(np.ptp(self._index)) + 1
         self.bandwidth_hz = span * spacing
         self.separation_s = _MIN_SEPARATION / self.bandwidth_hz
-        self.distance_s = _MIN_DISTANCE / self.bandwidth_hz
+        self.distance_s = min_distance / self.bandwidth_hz
         self._size = fft.next_fast_len(GRID_OVERSAMPLING * span)
         self._energy = float(np.square(np.abs(self.observed)).sum())
         self._observed_seen = self._seen(self.observed)

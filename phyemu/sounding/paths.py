@@ -58,6 +58,8 @@ class PathModel:
         ghost_lags_s: Where the probe shows a weak copy of each path when the carrier is unsteady
             within a period; a path there must be within `ghost_range_db` of its original [s].
         ghost_range_db: How far below its original a copy may reach [dB].
+        min_distance: To which paths may move towards each other, in 1 / bandwidth, > 0. Closer ones
+            explain the response better, but share its power and fading among them.
     """
 
     max_paths: int
@@ -65,6 +67,7 @@ class PathModel:
     false_path_rate: float
     ghost_lags_s: tuple[float, ...] = ()
     ghost_range_db: float = 20.0
+    min_distance: float = 0.3
 
 
 def extract_paths(
@@ -99,7 +102,9 @@ def extract_paths(
     _check(transfer, noise_variance, frequencies_hz)
     if model.max_paths < 1:
         raise ConfigError(f"max_paths must be at least 1, got {model.max_paths}")
-    problem = PathProblem(transfer, noise_variance, frequencies_hz, period_s)
+    problem = PathProblem(
+        transfer, noise_variance, frequencies_hz, period_s, min_distance=model.min_distance
+    )
     delays = _pursue(problem, model)
     delays = _unwrapped(delays, period_s)
     gains = fit_gains(
