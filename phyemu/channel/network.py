@@ -15,6 +15,7 @@ from phyemu.channel.noise_level import noise_variance
 from phyemu.channel.stream_bank import StreamReceiver
 from phyemu.channel.stream_engine import StreamEngine
 from phyemu.channel.stream_link import Oscillator, StreamLink
+from phyemu.channel.stream_settings import check_threads, interval_in_samples
 from phyemu.errors import ConfigError, SignalError
 from phyemu.units import db_to_amplitude, db_to_power
 
@@ -88,7 +89,8 @@ class ChannelNetwork:
             gains_db: More or less gain of links [dB], 0 where absent.
             noise_dbfs: Noise power of the receivers, of all or by name [dBFS].
             front_ends: Radios of the nodes, by name; ideal ones where absent.
-            interval_s: Time between two updates of the gains [s], rounded to samples.
+            interval_s: Time between two updates of the gains [s], rounded to samples; at most
+                a day.
             num_threads: Threads that share the work, >= 1.
 
         Raises:
@@ -96,15 +98,10 @@ class ChannelNetwork:
         """
         if not links:
             raise ConfigError("a network needs at least one link, {(transmitter, receiver): model}")
-        if not (math.isfinite(sample_rate_hz) and sample_rate_hz > 0):
-            raise ConfigError(f"sample_rate_hz must be positive, got {sample_rate_hz}")
-        if not interval_s > 0 or num_threads < 1:
-            raise ConfigError(
-                f"need interval_s > 0 and num_threads >= 1; got {interval_s=}, {num_threads=}"
-            )
+        self.interval_samples = interval_in_samples(interval_s, sample_rate_hz=sample_rate_hz)
+        check_threads(num_threads)
         self.transmitters = tuple(dict.fromkeys(sender for sender, _ in links))
         self.receivers = tuple(dict.fromkeys(receiver for _, receiver in links))
-        self.interval_samples = max(1, round(interval_s * sample_rate_hz))
         nodes = (*self.transmitters, *self.receivers)
         gains_db, front_ends = dict(gains_db or {}), dict(front_ends or {})
         _check_names("front_ends", front_ends, nodes)

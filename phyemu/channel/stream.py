@@ -12,6 +12,7 @@ from phyemu.channel.resample_kernel import SLIP_SAMPLES
 from phyemu.channel.stream_bank import StreamReceiver
 from phyemu.channel.stream_engine import StreamEngine
 from phyemu.channel.stream_link import StreamLink
+from phyemu.channel.stream_settings import check_threads, interval_in_samples
 from phyemu.errors import ConfigError, SignalError
 
 __all__ = ["ChannelStream"]
@@ -53,7 +54,8 @@ class ChannelStream:
             reference_power: Mean sample power while the transmitter is active with all symbols
                 at peak, linear, full scale 1; it sets the noise with the SNR.
             seed: Everything random comes from it.
-            interval_s: Time between two updates of the gains [s], rounded to samples.
+            interval_s: Time between two updates of the gains [s], rounded to samples; at most
+                a day.
             num_threads: Threads that share the work, >= 1.
 
         Raises:
@@ -109,14 +111,9 @@ class ChannelStream:
         interval_s: float,
         num_threads: int,
     ) -> None:
-        if not (math.isfinite(sample_rate_hz) and sample_rate_hz > 0):
-            raise ConfigError(f"sample_rate_hz must be positive, got {sample_rate_hz}")
-        if not interval_s > 0 or num_threads < 1:
-            raise ConfigError(
-                f"need interval_s > 0 and num_threads >= 1; got {interval_s=}, {num_threads=}"
-            )
+        self.interval_samples = interval_in_samples(interval_s, sample_rate_hz=sample_rate_hz)
+        check_threads(num_threads)
         self.realisation = realisation
-        self.interval_samples = max(1, round(interval_s * sample_rate_hz))
         self.noise_variance = float(
             noise_variance(
                 torch.tensor(realisation.snr_db, dtype=torch.float64),

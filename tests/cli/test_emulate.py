@@ -135,3 +135,14 @@ def test_contradicting_arguments_are_refused(
     result = CliRunner().invoke(main, ["emulate", *filled, "-o", str(tmp_path / "rx.sigmf")])
     assert result.exit_code == 2
     assert message in result.stderr
+
+
+@pytest.mark.parametrize("interval", ["inf", "1e300", "86401"])
+def test_an_endless_interval_is_one_clear_line(source: Path, tmp_path: Path, interval: str) -> None:
+    output = tmp_path / "rx.sigmf-meta"
+    arguments = ["--channel", "awgn:20", "--interval", interval, "-o", str(output), "--quiet"]
+    result = CliRunner().invoke(main, ["emulate", str(source), *arguments])
+    assert result.exit_code == 1
+    assert "interval_s must be above 0 and at most 86400 s" in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert not output.exists()
