@@ -143,7 +143,6 @@ def _soundings(
 ) -> "tuple[list[Sounding], list[dict[str, str]]]":
     """Return the soundings that the sources hold or give, in their order, and what failed."""
     from phyemu.errors import ConfigError
-    from phyemu.iq import recordings_in
     from phyemu.sounding import (
         SoundingConfig,
         SoundingJob,
@@ -152,9 +151,10 @@ def _soundings(
         load_soundings,
         sound_all,
         sound_file,
+        sources_in,
     )
 
-    paths = list(dict.fromkeys(path for item in sources for path in recordings_in(item)))
+    paths = list(dict.fromkeys(path for item in sources for path in sources_in(item)))
     recordings = [path for path in paths if path.suffix != ".h5"]
     if calibrate is not None and len(recordings) < len(paths):
         stored = next(path for path in paths if path.suffix == ".h5")

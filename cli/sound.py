@@ -1,6 +1,5 @@
 """`phyemu sound`: recordings in, channel responses out."""
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -93,6 +92,7 @@ def command(
     """
     from phyemu.iq import recordings_in  # torch and SciPy load only when asked for
     from phyemu.sounding import Probe, SoundingConfig, SoundingJob, load_calibration
+    from phyemu.sounding.cluster import num_cores
 
     recordings = list(dict.fromkeys(path for item in sources for path in recordings_in(item)))
     together = len(sources) > 1 or sources[0].is_dir() or sources[0].suffix == COLLECTION
@@ -115,7 +115,7 @@ def command(
                 config=config,
                 reference=reference,
                 calibration=calibration,
-                num_workers=jobs or (1 if together else os.cpu_count() or 1),
+                num_workers=jobs or (1 if together else num_cores()),
                 provenance={"command": "phyemu sound", "reference": reference and reference.name},
             )
             for path in recordings

@@ -15,7 +15,7 @@ from phyemu.channel.noise_level import noise_variance
 from phyemu.channel.stream_bank import StreamReceiver
 from phyemu.channel.stream_engine import StreamEngine
 from phyemu.channel.stream_link import Oscillator, StreamLink
-from phyemu.channel.stream_settings import check_threads, interval_in_samples
+from phyemu.channel.stream_settings import check_level_db, check_threads, interval_in_samples
 from phyemu.errors import ConfigError, SignalError
 from phyemu.units import db_to_amplitude, db_to_power
 
@@ -243,8 +243,7 @@ def _draw(front_end: FrontEnd, seed: int) -> Impairments:
 
 
 def _noise_power(name: str, noise_dbfs: float) -> float:
-    if not math.isfinite(noise_dbfs):
-        raise ConfigError(f"noise_dbfs of {name} must be finite, got {noise_dbfs}")
+    check_level_db(f"noise_dbfs of {name}", noise_dbfs)
     return db_to_power(noise_dbfs)
 
 
@@ -275,8 +274,6 @@ def _check_links(
     for pair, gain_db in gains_db.items():
         if pair not in links:
             raise ConfigError(f"gains_db: there is no link {pair[0]} to {pair[1]}")
-        if not math.isfinite(gain_db):
-            raise ConfigError(
-                f"gains_db of {pair[0]} to {pair[1]} must be finite, got {gain_db}; leave an "
-                "absent link out"
-            )
+        check_level_db(
+            f"gains_db of {pair[0]} to {pair[1]}", gain_db, remedy="leave an absent link out"
+        )

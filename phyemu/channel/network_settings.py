@@ -1,6 +1,7 @@
 """A network as a TOML file describes it: links with their channels, nodes with their radios."""
 
 import math
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,6 +28,15 @@ class LinkSettings:
     receiver: str
     channel: str
     gain_db: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuse names that could not stand in the name of a file or in NAME=RECORDING."""
+        for name in (self.transmitter, self.receiver):
+            if not re.fullmatch(r"[^\s/\\={}]+", name) or name.strip(".") == "":
+                raise ConfigError(
+                    f"{name!r} is no name of a node: it must not be empty, nor hold spaces, "
+                    "slashes, braces or '='"
+                )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

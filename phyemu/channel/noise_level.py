@@ -63,16 +63,17 @@ def noise_variance(
 
     Args:
         snr_db: Peak symbol power over noise variance [dB], any shape, float64.
-        reference_power: Mean sample power while active with all symbols at peak, >= 0.
+        reference_power: Mean sample power while active with all symbols at peak, >= 0, finite.
         sample_rate_hz: Rate of the samples [Hz], > 0.
         symbol_rate_hz: Rate of the symbols [Hz], > 0.
 
     Raises:
         ConfigError: A rate or the power is out of range.
     """
-    if not (sample_rate_hz > 0 and symbol_rate_hz > 0 and reference_power >= 0):
+    values = (sample_rate_hz, symbol_rate_hz, reference_power)
+    if not (all(map(math.isfinite, values)) and min(values) >= 0 and 0 not in values[:2]):
         raise ConfigError(
-            "need sample_rate_hz > 0, symbol_rate_hz > 0, reference_power >= 0; got "
+            "need finite sample_rate_hz > 0, symbol_rate_hz > 0, reference_power >= 0; got "
             f"{sample_rate_hz=}, {symbol_rate_hz=}, {reference_power=}"
         )
     samples_per_symbol = sample_rate_hz / symbol_rate_hz

@@ -5,10 +5,18 @@ import numbers
 
 from phyemu.errors import ConfigError
 
-__all__ = ["MAX_INTERVAL_S", "check_threads", "interval_in_samples"]
+__all__ = [
+    "MAX_INTERVAL_S",
+    "MAX_LEVEL_DB",
+    "check_level_db",
+    "check_threads",
+    "interval_in_samples",
+]
 
 # Gains that stand still for longer than a day are gains that stand still.
 MAX_INTERVAL_S = 86_400.0
+# A single-precision sample spans less than 800 dB either way; no radio spans 400.
+MAX_LEVEL_DB = 400.0
 
 
 def interval_in_samples(interval_s: float, *, sample_rate_hz: float) -> int:
@@ -38,3 +46,16 @@ def check_threads(num_threads: int) -> None:
     """
     if not isinstance(num_threads, numbers.Integral) or num_threads < 1:
         raise ConfigError(f"num_threads must be an integer of at least 1, got {num_threads!r}")
+
+
+def check_level_db(what: str, level_db: float, *, remedy: str = "") -> None:
+    """Refuse a level or a gain [dB] beyond what samples can hold.
+
+    Raises:
+        ConfigError: It is not a number from -400 to 400; the message names `what`, and `remedy`.
+    """
+    if not abs(level_db) <= MAX_LEVEL_DB:
+        hint = f"; {remedy}" if remedy else ""
+        raise ConfigError(
+            f"{what} must be from -{MAX_LEVEL_DB:g} to {MAX_LEVEL_DB:g} dB, got {level_db}{hint}"
+        )

@@ -1,6 +1,5 @@
 """A transmitter and a receiver joined by a channel, in one process."""
 
-import math
 from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -10,6 +9,7 @@ from numpy.typing import NDArray
 
 from phyemu.channel import ChannelModel, ChannelStream, load_channel
 from phyemu.channel.emulate import check_rate, reference_level
+from phyemu.channel.stream_settings import check_level_db
 from phyemu.errors import ConfigError, RadioError
 from phyemu.iq import Recording
 from phyemu.radio.radio import Radio, receive_buffer
@@ -83,8 +83,7 @@ class EmulatedRadio(Radio):
         """
         if seed < 0:
             raise ConfigError(f"seed must not be negative, got {seed}")
-        if not math.isfinite(gain_db):
-            raise ConfigError(f"gain_db must be finite, got {gain_db}")
+        check_level_db("gain_db", gain_db)
         self._stream = ChannelStream(
             model,
             sample_rate_hz=sample_rate_hz,

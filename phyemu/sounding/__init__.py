@@ -9,6 +9,7 @@ from phyemu.sounding.collection import (
     output_names,
     sound_all,
     sound_file,
+    sources_in,
 )
 from phyemu.sounding.config import Probe, SoundingConfig
 from phyemu.sounding.front_end import Estimate, FrontEndEstimate
@@ -39,4 +40,5 @@ __all__ = [
     "sound_all",
     "sound_file",
     "sound_recording",
+    "sources_in",
 ]

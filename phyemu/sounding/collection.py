@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from phyemu.errors import ConfigError, PhyemuError, StoreError
-from phyemu.iq import base_name, open_recording, stored_bytes
+from phyemu.iq import base_name, open_recording, recordings_in, stored_bytes
 from phyemu.progress import ProgressCallback, no_progress, renamed
 from phyemu.sounding.calibration import Calibration, calibration_of
 from phyemu.sounding.cluster import Failure, can_use_dask, num_cores, run_jobs
@@ -34,6 +34,7 @@ __all__ = [
     "sound_all",
     "sound_file",
     "sound_job",
+    "sources_in",
 ]
 
 # Starting processes takes some seconds; less than this is sounded sooner than they are up.
@@ -107,6 +108,18 @@ class SoundedFile:
         except OSError as exc:
             raise StoreError(f"{path}: cannot be written: {exc}") from exc
         return path
+
+
+def sources_in(path: Path) -> list[Path]:
+    """Return the recordings and the files of soundings (.h5) that a path stands for, by name.
+
+    Raises:
+        RecordingError: A folder holds neither; as `recordings_in` does for anything else.
+    """
+    stored = sorted(path.glob("*.h5")) if path.is_dir() else []
+    if stored and not any(path.glob("*.sigmf*")):
+        return stored
+    return sorted([*recordings_in(path), *stored]) if stored else recordings_in(path)
 
 
 def sound_file(job: SoundingJob, progress: ProgressCallback = no_progress) -> list[Sounding]:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from phyemu.channel.network_settings import read_network
+from phyemu.channel.network_settings import LinkSettings, read_network
 from phyemu.errors import ConfigError
 
 TWO_LINKS = """
@@ -69,3 +69,9 @@ def test_a_network_without_links_is_refused(tmp_path: Path) -> None:
         read_network(write(tmp_path, "links = []"))
     with pytest.raises(ConfigError, match="no such file"):
         read_network(tmp_path / "absent.toml")
+
+
+@pytest.mark.parametrize("name", ["", "../up", "a/b", "..", "a=b", "{node}", "a b"])
+def test_a_node_whose_name_is_no_name_of_a_file_is_refused(name: str) -> None:
+    with pytest.raises(ConfigError, match="is no name of a node"):
+        LinkSettings(transmitter="a", receiver=name, channel="awgn:10")

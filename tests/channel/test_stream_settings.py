@@ -31,6 +31,8 @@ def network(**settings: Any) -> ChannelNetwork:
         ({"interval_s": 0.0}, "interval_s must be above 0"),
         ({"num_threads": 0}, "num_threads must be an integer of at least 1, got 0"),
         ({"num_threads": 1.5}, "num_threads must be an integer of at least 1, got 1.5"),
+        ({"reference_power": math.inf}, "need finite .* reference_power >= 0; got .*=inf"),
+        ({"reference_power": math.nan}, "need finite .* reference_power >= 0; got .*=nan"),
         ({"sample_rate_hz": math.inf}, "sample_rate_hz must be positive, got inf"),
     ],
 )
@@ -39,6 +41,15 @@ def test_a_setting_out_of_range_is_named(
 ) -> None:
     with pytest.raises(ConfigError, match=message):
         make(**settings)
+
+
+@pytest.mark.parametrize("level", [1e6, -401.0, math.inf, math.nan])
+def test_a_level_that_no_sample_holds_is_named(level: float) -> None:
+    allowed = "must be from -400 to 400 dB, got"
+    with pytest.raises(ConfigError, match=f"noise_dbfs of x {allowed}"):
+        network(noise_dbfs={"x": level})
+    with pytest.raises(ConfigError, match=f"gains_db of a to x {allowed}.*leave an absent link"):
+        network(gains_db={("a", "x"): level})
 
 
 def test_the_longest_interval_plays() -> None:

@@ -184,3 +184,17 @@ def test_soundings_are_not_calibrated_a_second_time(soundings: Path, tmp_path: P
     )
     assert result.exit_code == 1
     assert "cir.h5: holds soundings already" in result.stderr
+
+
+def test_a_folder_of_soundings_is_fitted_as_its_files_are(soundings: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "cir"
+    folder.mkdir()
+    (folder / soundings.name).write_bytes(soundings.read_bytes())
+    answers = []
+    for number, source in enumerate((soundings, folder)):
+        output = tmp_path / f"model{number}.h5"
+        arguments = ["fit", str(source), "--name", "x", "-o", str(output), "--json", "--quiet"]
+        result = CliRunner().invoke(main, arguments)
+        assert result.exit_code == 0, result.output
+        answers.append({**json.loads(result.stdout), "output": ""})
+    assert answers[0] == answers[1]
