@@ -15,8 +15,8 @@ from scipy import special
 
 from phyemu.channel import tgn_profile
 from phyemu.fitting.link_frames import LinkFrames
-from phyemu.fitting.path_gains import steering
 from phyemu.fitting.rician_link import RicianLink
+from phyemu.sounding.path_problem import steering_vectors
 
 __all__ = ["compare_models"]
 
@@ -52,9 +52,9 @@ def compare_models(
     chosen = np.unique(np.linspace(0, len(fitted.frequencies_hz) - 1, _MAX_FREQUENCIES).astype(int))
     frequencies_hz = fitted.frequencies_hz[chosen]
     power = max(float(fitted.received_power.mean()), 1e-300)
-    vectors = steering(frequencies_hz, delays_s)
+    vectors = steering_vectors(frequencies_hz, delays_s)
     mean_delay_s = float(link.powers @ delays_s / link.powers.sum())
-    flat = steering(frequencies_hz, np.array([mean_delay_s]))
+    flat = steering_vectors(frequencies_hz, np.array([mean_delay_s]))
     level = np.maximum(fitted.received_power, 0.0)
     spread = float(level.var()) / power**2
     k_share = math.sqrt(max(1.0 - spread, 0.0))  # of a Rician gain with that relative variance
@@ -73,7 +73,7 @@ def compare_models(
         powers = np.array(profile.powers)
         taps_s = np.array(profile.delays_s)
         taps_s = taps_s - float(powers @ taps_s / powers.sum()) + mean_delay_s
-        taps = steering(frequencies_hz, taps_s)
+        taps = steering_vectors(frequencies_hz, taps_s)
         models[f"tgn-{letter.lower()}"] = _Response(
             np.zeros(len(chosen), np.complex128), (taps * (power * powers)) @ taps.conj().T
         )

@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 from scipy import special
 
 from phyemu.fitting.interval import Interval
-from phyemu.fitting.path_gains import PathGains, steering
+from phyemu.fitting.path_gains import PathGains
 from phyemu.fitting.rician_link import RicianLink, fit_rician_link
+from phyemu.sounding.path_problem import steering_vectors
 
 __all__ = ["LinkUncertainty", "band_delay_spread_s", "resample_link"]
 
@@ -129,7 +130,7 @@ def band_delay_spread_s(paths: PathGains, frequencies_hz: NDArray[np.float64]) -
         frequencies_hz: Frequencies of the measurement, (F,) [Hz].
     """
     delays_s = paths.delays_s - paths.delays_s[0]
-    vectors = steering(frequencies_hz, delays_s)
+    vectors = steering_vectors(frequencies_hz, delays_s)
     overlap = vectors.T @ vectors.conj() / len(frequencies_hz)
     second = paths.gains.T @ paths.gains.conj() / len(paths.gains)
     weights = ((second - paths.noise_shape * paths.noise_level.mean()) * overlap).real

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from phyemu.channel import EmpiricalChannel, MeasuredChannel
 from phyemu.fitting.link_frames import LinkFrames
-from phyemu.fitting.path_gains import project_frames, steering
+from phyemu.fitting.path_gains import project_frames
 from phyemu.fitting.response_statistics import coherence_steps
+from phyemu.sounding.path_problem import steering_vectors
 
 __all__ = ["CoherenceTimes", "coherence_times"]
 
@@ -115,7 +116,7 @@ def _drawn(
     )
     power = 10.0 ** (draw.snr_db.numpy() / 10.0) * density
     gains = draw.response.gains.numpy() * np.sqrt(power)[:, None, None]
-    triangle = np.linalg.qr(steering(held_out.frequencies_hz, delays_s))[1]
+    triangle = np.linalg.qr(steering_vectors(held_out.frequencies_hz, delays_s))[1]
     seen = gains @ triangle.T
     # White over frequency, the noise is white on orthogonal axes, too.
     rng = np.random.default_rng(seed)
@@ -131,6 +132,6 @@ def _seen(
     frames: LinkFrames, rows: NDArray[np.int64], delays_s: NDArray[np.float64]
 ) -> NDArray[np.complex128]:
     """Return the frames at `rows` on orthogonal axes, (S, N, P)."""
-    triangle = np.linalg.qr(steering(frames.frequencies_hz, delays_s))[1]
+    triangle = np.linalg.qr(steering_vectors(frames.frequencies_hz, delays_s))[1]
     seen: NDArray[np.complex128] = project_frames(frames, delays_s).gains[rows] @ triangle.T
     return seen

@@ -14,7 +14,8 @@ from scipy import special
 
 from phyemu.fitting.interval import Interval
 from phyemu.fitting.link_frames import LinkFrames
-from phyemu.fitting.path_gains import PathGains, steering
+from phyemu.fitting.path_gains import PathGains
+from phyemu.sounding.path_problem import steering_vectors
 
 __all__ = ["delay_intervals"]
 
@@ -32,7 +33,7 @@ def delay_intervals(frames: LinkFrames, paths: PathGains) -> tuple[Interval, ...
     num_paths, delays_s = paths.num_paths, paths.delays_s
     level = frames.noise_variance.mean(axis=1)
     shape = np.sqrt((frames.noise_variance / level[:, None]).mean(axis=0))
-    vectors = steering(frames.frequencies_hz, delays_s) / shape[:, None]
+    vectors = steering_vectors(frames.frequencies_hz, delays_s) / shape[:, None]
     slopes = (-2j * np.pi * frames.frequencies_hz)[:, None] * vectors
     basis = np.linalg.qr(vectors)[0]
     slopes = slopes - basis @ (basis.conj().T @ slopes)

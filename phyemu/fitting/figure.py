@@ -15,12 +15,13 @@ from phyemu.fitting.coherence_check import coherence_times
 from phyemu.fitting.fit import Fit
 from phyemu.fitting.holdout import drawn_frames
 from phyemu.fitting.link_frames import LinkFrames
-from phyemu.fitting.path_gains import project_frames, steering
+from phyemu.fitting.path_gains import project_frames
 from phyemu.fitting.response_statistics import (
     coherence_bandwidth_hz,
     effective_snr_db,
     frame_delay_spread_s,
 )
+from phyemu.sounding.path_problem import steering_vectors
 from phyemu.units import power_to_db
 
 __all__ = ["fit_figure", "save_fit_figure"]
@@ -109,7 +110,7 @@ def _draw_profile(axes: Axes, fit: Fit) -> None:
     grid_s = np.arange(first, last, 1.0 / frames.bandwidth_hz / _OVERSAMPLING)
     back = np.exp(2j * np.pi * np.outer(frequencies_hz, grid_s)) * window[:, None]
     measured = np.square(np.abs(frames.transfer @ back)).mean(axis=0)
-    seen = steering(frequencies_hz, delays_s).T @ back
+    seen = steering_vectors(frequencies_hz, delays_s).T @ back
     second = link.covariance + np.outer(link.specular, link.specular.conj())
     model = np.einsum("pg,pq,qg->g", seen, second, seen.conj()).real
     model = model + float(frames.noise_variance.mean()) * float(np.square(window).sum())

@@ -16,13 +16,14 @@ from phyemu.fitting.coherence_check import coherence_times
 from phyemu.fitting.fading_memory import FadingMemory, effective_frames
 from phyemu.fitting.link_frames import LinkFrames
 from phyemu.fitting.link_memory import measure_link_memory
-from phyemu.fitting.path_gains import PathGains, project_frames, steering
+from phyemu.fitting.path_gains import PathGains, project_frames
 from phyemu.fitting.response_statistics import (
     coherence_bandwidth_hz,
     effective_snr_db,
     frame_delay_spread_s,
 )
 from phyemu.fitting.rician_link import RicianLink
+from phyemu.sounding.path_problem import steering_vectors
 from phyemu.units import power_to_db
 
 __all__ = ["HoldoutReport", "check_holdout", "drawn_frames", "frame_slots"]
@@ -239,7 +240,7 @@ def drawn_frames(
     density = like.noise_density[row]
     gain = 10.0 ** (draw.snr_db.numpy() / 10.0) * noise_density
     gains = draw.response.gains[:, 0].numpy() * np.sqrt(gain)[:, None]
-    response = gains @ steering(like.frequencies_hz, delays_s).T
+    response = gains @ steering_vectors(like.frequencies_hz, delays_s).T
     noise = like.noise_variance[row]
     error = rng.standard_normal((2, *noise.shape))
     return LinkFrames(

@@ -21,8 +21,8 @@ from phyemu.channel import Distribution
 from phyemu.fitting.drift_memory import DriftMemory, measure_drift
 from phyemu.fitting.interval import Interval
 from phyemu.fitting.link_frames import LinkFrames
-from phyemu.fitting.path_gains import steering
 from phyemu.fitting.rician_link import RicianLink
+from phyemu.sounding.path_problem import steering_vectors
 
 __all__ = ["LinkLevel", "level_out", "measure_level"]
 
@@ -226,7 +226,7 @@ def measure_level(
         delays_s: Delays of its paths, (P,) [s].
         effective_frames: Independent frames that the record is worth, >= 1.
     """
-    vectors = steering(frames.frequencies_hz, delays_s)
+    vectors = steering_vectors(frames.frequencies_hz, delays_s)
     second = link.covariance + np.outer(link.specular, link.specular.conj())
     in_band = float(np.einsum("fp,pq,fq->f", vectors, second, vectors.conj()).real.mean())
     total = float(link.powers.sum())

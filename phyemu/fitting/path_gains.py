@@ -7,9 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from phyemu.fitting.link_frames import LinkFrames
+from phyemu.sounding.path_problem import steering_vectors
 from phyemu.sounding.paths import PathModel, extract_paths
 
-__all__ = ["PathGains", "find_paths", "project_frames", "steering"]
+__all__ = ["PathGains", "find_paths", "project_frames"]
 
 _DYNAMIC_RANGE_DB = 35.0
 _FALSE_PATH_RATE = 1e-3
@@ -64,14 +65,6 @@ class PathGains:
         )
 
 
-def steering(
-    frequencies_hz: NDArray[np.float64], delays_s: NDArray[np.float64]
-) -> NDArray[np.complex128]:
-    """Return exp(-j 2 pi f tau), (F, P)."""
-    vectors: NDArray[np.complex128] = np.exp(-2j * np.pi * np.outer(frequencies_hz, delays_s))
-    return vectors
-
-
 def project_frames(frames: LinkFrames, delays_s: NDArray[np.float64]) -> PathGains:
     """Return the weighted least-squares gains at known delays.
 
@@ -84,7 +77,7 @@ def project_frames(frames: LinkFrames, delays_s: NDArray[np.float64]) -> PathGai
     """
     level = frames.noise_variance.mean(axis=1)
     shape = (frames.noise_variance / level[:, None]).mean(axis=0)
-    vectors = steering(frames.frequencies_hz, delays_s) / np.sqrt(shape)[:, None]
+    vectors = steering_vectors(frames.frequencies_hz, delays_s) / np.sqrt(shape)[:, None]
     basis, triangle = np.linalg.qr(vectors)
     inverse = np.linalg.pinv(triangle)
     gains = (frames.transfer / np.sqrt(shape)) @ basis.conj() @ inverse.T

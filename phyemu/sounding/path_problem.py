@@ -43,6 +43,7 @@ def frequency_weight(noise_variance: NDArray[np.float64]) -> NDArray[np.float64]
 def steering_vectors(
     frequencies_hz: NDArray[np.float64], delays_s: NDArray[np.float64]
 ) -> NDArray[np.complex128]:
+    """Return exp(-j 2 pi f tau), (F, P)."""
     steering: NDArray[np.complex128] = np.exp(-2j * np.pi * np.outer(frequencies_hz, delays_s))
     return steering
 
