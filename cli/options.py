@@ -111,7 +111,11 @@ CAPTURES = LibraryFile("captures", "RECORDING")
 def seed_option(function: F) -> F:
     """Add `--seed`: everything random comes from it."""
     return click.option(
-        "--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of every draw."
+        "--seed",
+        type=click.IntRange(0, 2**63 - 1),
+        default=0,
+        show_default=True,
+        help="Seed of every draw.",
     )(function)
 
 

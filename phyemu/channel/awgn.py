@@ -1,6 +1,5 @@
 """Additive white Gaussian noise: the function, and the channel model that is nothing else."""
 
-import math
 from dataclasses import dataclass
 
 import torch
@@ -56,9 +55,8 @@ class Awgn:
     snr_db: float
 
     def __post_init__(self) -> None:
-        """Refuse NaN."""
-        if math.isnan(self.snr_db) or self.snr_db == -math.inf:
-            raise ConfigError(f"snr_db must be a number or infinity, got {self.snr_db}")
+        """Refuse what is no noise level."""
+        NoiseLevel.of_snr_db(self.snr_db)
 
     @property
     def name(self) -> str:

@@ -11,6 +11,9 @@ from phyemu.errors import ConfigError
 
 __all__ = ["NoiseLevel", "noise_variance"]
 
+# Noise as strong as single precision holds with room: its square is the power.
+_LEAST_SNR_DB = -200.0
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NoiseLevel:
@@ -34,8 +37,8 @@ class NoiseLevel:
     @classmethod
     def of_snr_db(cls, snr_db: float) -> "NoiseLevel":
         """Return the level of a constant SNR [dB]."""
-        if math.isnan(snr_db) or snr_db == -math.inf:
-            raise ConfigError(f"snr_db must be a number or infinity, got {snr_db}")
+        if not snr_db >= _LEAST_SNR_DB:
+            raise ConfigError(f"snr_db must be at least {_LEAST_SNR_DB:g} dB, got {snr_db}")
         return cls(snr_db=Distribution.constant(snr_db))
 
     def draw_snr_db(

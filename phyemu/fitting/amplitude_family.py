@@ -20,7 +20,7 @@ from scipy import optimize, special
 from phyemu.channel import FadingFamily
 from phyemu.fitting.interval import Interval
 
-__all__ = ["AmplitudeFit", "fit_amplitude_families", "rician_amplitude_cdf"]
+__all__ = ["AmplitudeFit", "fit_amplitude_families"]
 
 _NODES = np.linspace(-6.0, 6.0, 73)
 _MAX_AMPLITUDES = 1000
@@ -177,20 +177,6 @@ def _shape(
     return Interval(
         value=value, low=value * math.exp(-half), high=value * math.exp(min(half, 50.0))
     )
-
-
-def rician_amplitude_cdf(
-    amplitudes: NDArray[np.float64], *, specular_power: float, diffuse_power: float
-) -> NDArray[np.float64]:
-    """Return P(|g| <= amplitude) of a Rician gain, in the shape of `amplitudes`.
-
-    The square over half the diffuse power is chi-square with 2 degrees of freedom, not central.
-    """
-    half = max(diffuse_power, 1e-12 * (specular_power + diffuse_power)) / 2.0
-    cdf: NDArray[np.float64] = special.chndtr(
-        np.square(amplitudes) / half, 2.0, specular_power / half
-    )
-    return cdf
 
 
 def _rice_log_pdf(

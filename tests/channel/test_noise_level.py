@@ -22,3 +22,6 @@ def test_exactly_one_statement_is_wanted(generator: torch.Generator) -> None:
         NoiseLevel.of_snr_db(3.0).draw_snr_db(1, symbol_rate_hz=0.0, generator=generator)
     with pytest.raises(ConfigError, match="snr_db"):
         NoiseLevel.of_snr_db(float("nan"))
+    with pytest.raises(ConfigError, match="at least -200 dB, got -5000"):
+        NoiseLevel.of_snr_db(-5000.0)
+    assert NoiseLevel.of_snr_db(float("inf")).snr_db is not None

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from phyemu.fitting.amplitude_family import fit_amplitude_families, rician_amplitude_cdf
+from phyemu.fitting.amplitude_family import fit_amplitude_families
 
 
 def _amplitudes(family: str, count: int, noise: float, seed: int) -> np.ndarray:
@@ -58,11 +58,3 @@ def test_fewer_effective_frames_prefer_the_simpler_family() -> None:
         amplitudes, error_variance=np.full(400, 1e-4), effective_frames=2.0
     )
     assert fit.family == "rayleigh"
-
-
-def test_the_amplitude_distribution_is_that_of_scipy() -> None:
-    amplitudes = np.linspace(0.1, 4.0, 30)
-    ours = rician_amplitude_cdf(amplitudes, specular_power=2.0, diffuse_power=0.5)
-    # Rice with nu^2 = 2 and sigma^2 = 0.25.
-    expected = stats.rice.cdf(amplitudes, np.sqrt(2.0 / 0.25), scale=0.5)
-    np.testing.assert_allclose(ours, expected, atol=1e-9)
