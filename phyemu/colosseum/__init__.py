@@ -1,16 +1,46 @@
 """Colosseum: scenarios, the limits of its channel emulator, and its exchange format."""
 
+from phyemu.colosseum.construction import LinkReport, MadeScenario, make_scenario
 from phyemu.colosseum.exchange import export_mat, import_mat
 from phyemu.colosseum.files import load_scenario, save_scenario
-from phyemu.colosseum.limits import Violation, check_scenario
+from phyemu.colosseum.limits import UPDATE_S, Violation, check_scenario
+from phyemu.colosseum.link_paths import LinkPaths
+from phyemu.colosseum.path_loss import PathLoss, PathLossLaw
+from phyemu.colosseum.ray_tracing import read_ray_tracing
+from phyemu.colosseum.reduction import Reduction, reduce_paths
 from phyemu.colosseum.scenario import Scenario
+from phyemu.colosseum.sources import (
+    every_link,
+    paths_of_model,
+    paths_of_response,
+    paths_of_sounding,
+)
+from phyemu.colosseum.trajectory import Trajectory, read_trajectory
+from phyemu.colosseum.urban import UrbanStreet
 
 __all__ = [
+    "UPDATE_S",
+    "LinkPaths",
+    "LinkReport",
+    "MadeScenario",
+    "PathLoss",
+    "PathLossLaw",
+    "Reduction",
     "Scenario",
+    "Trajectory",
+    "UrbanStreet",
     "Violation",
     "check_scenario",
+    "every_link",
     "export_mat",
     "import_mat",
     "load_scenario",
+    "make_scenario",
+    "paths_of_model",
+    "paths_of_response",
+    "paths_of_sounding",
+    "read_ray_tracing",
+    "read_trajectory",
+    "reduce_paths",
     "save_scenario",
 ]

@@ -43,3 +43,48 @@ def test_export_refuses_what_is_off_the_grid_and_moves_it_when_asked(tmp_path: P
     assert run("export", "90003", "--on-grid", "-o", str(path))[0] == 0
     assert scipy.io.loadmat(path)["chMatrix"].shape[:2] == (5, 5)
     assert "--force" in run("export", "90003", "-o", str(path))[1]
+
+
+def test_make_from_a_channel_fits_and_can_be_exported(tmp_path: Path) -> None:
+    path = tmp_path / "fading.json"
+    arguments = ("make", "--channel", "tgn-c:inf", "--path-loss", "55", "--nodes", "3")
+    code, output = run(*arguments, "--duration", "0.1", "--json", "--quiet", "-o", str(path))
+    assert code == 0, output
+    made = json.loads(output)
+    assert len(made["links"]) == 3
+    assert all(link["residual_db"] < -3 for link in made["links"])
+    assert run("check", str(path)) == (0, "fits the emulator\n")
+    assert run("export", str(path), "-o", str(tmp_path / "x.mat"))[0] == 0
+    back = tmp_path / "back.json"
+    assert run("make", "--mat", str(tmp_path / "x.mat"), "-o", str(back))[0] == 0
+    # The exchange file holds whole seconds; the first 100 ms are the same taps.
+    first, second = (json.loads(run("show", str(item), "--json")[1]) for item in (path, back))
+    assert [link["tx"] for link in first["links"]] == [link["tx"] for link in second["links"]]
+    figure = tmp_path / "x.png"
+    assert run("plot", str(path), "--link", "1-3", "-o", str(figure))[0] == 0
+    assert figure.read_bytes()[:4] == b"\x89PNG"
+    assert (
+        "no link 1>9" in run("plot", str(path), "--link", "1-9", "-o", str(tmp_path / "y.png"))[1]
+    )
+
+
+def test_make_from_a_shipped_recording(tmp_path: Path) -> None:
+    path = tmp_path / "office.json"
+    code, output = run(
+        "make", "--recording", "office_nlos", "--path-loss", "50", "--quiet", "-o", str(path)
+    )
+    assert code == 0, output
+    assert "link 1>2" in output
+    assert run("check", str(path))[0] == 0
+
+
+def test_make_refuses_what_would_do_nothing_or_is_unclear(tmp_path: Path) -> None:
+    out = ("-o", str(tmp_path / "x.json"))
+    assert "give one source" in run("make", *out)[1]
+    assert "give one source" in run("make", "--urban", "los", "--channel", "awgn:9", *out)[1]
+    (tmp_path / "t.csv").write_text("time_s,node,x_m,y_m,z_m\n0,1,0,0,0\n0,2,9,0,0\n")
+    track = ("make", "--trajectory", str(tmp_path / "t.csv"))
+    assert "--nodes: does nothing" in run(*track, "--nodes", "3", *out)[1]
+    assert "laws go with --trajectory" in run("make", "--urban", "los", "--path-loss", "x", *out)[1]
+    assert ".json" in run("make", "--urban", "los", "-o", str(tmp_path / "x.mat"))[1]
+    assert run(*track, *out)[0] == 0
