@@ -2,6 +2,7 @@
 
 import click
 
+from .colosseum_run import command as run_command
 from .colosseum_scenario import scenario
 
 
@@ -11,3 +12,4 @@ def command() -> None:
 
 
 command.add_command(scenario)
+command.add_command(run_command)

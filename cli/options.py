@@ -18,6 +18,7 @@ __all__ = [
     "echo_json",
     "force_option",
     "json_option",
+    "named_recordings",
     "output_option",
     "plot_option",
     "quiet_option",
@@ -226,6 +227,23 @@ def refuse_given(names: Collection[str], reason: str) -> None:
     ]
     if given:
         raise click.UsageError(f"{', '.join(given)}: {reason}")
+
+
+def named_recordings(nodes: Collection[str]) -> dict[str, Path]:
+    """Return the recordings of `--node NAME=RECORDING`, by name.
+
+    Raises:
+        BadParameter: It is written otherwise, a name is there twice, or there is no such recording.
+    """
+    paths: dict[str, Path] = {}
+    for node in nodes:
+        name, equals, path = node.partition("=")
+        if not (name and equals and path):
+            raise click.BadParameter(f"{node!r}: write NAME=RECORDING", param_hint="--node")
+        if name in paths:
+            raise click.BadParameter(f"{name} is there twice", param_hint="--node")
+        paths[name] = CAPTURES.convert(path, None, click.get_current_context())
+    return paths
 
 
 def echo_json(result: Mapping[str, Any]) -> None:

@@ -1,7 +1,7 @@
 """Recordings through a network: what `phyemu emulate --network` does."""
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from phyemu.channel.emulate import ReferenceLevel, check_rate, reference_level
+from phyemu.channel.model import ChannelModel
 from phyemu.channel.network import ChannelNetwork
 from phyemu.channel.network_settings import NetworkSettings
 from phyemu.channel.spec import load_channel
@@ -91,6 +92,7 @@ def emulate_network(
     interval_s: float = 1e-3,
     num_threads: int = 1,
     force: bool = False,
+    load: Callable[[str], ChannelModel] = load_channel,
     progress: ProgressCallback = no_progress,
 ) -> NetworkEmulation:
     """Send recordings through a network and write what each receiver hears.
@@ -108,6 +110,7 @@ def emulate_network(
         interval_s: Time between two updates of the gains [s].
         num_threads: Threads that share the work.
         force: Overwrite existing outputs.
+        load: Returns the channel that a link's spec names.
         progress: Told after each block.
 
     Raises:
@@ -116,11 +119,12 @@ def emulate_network(
         RecordingError: An output cannot be written.
     """
     rate_hz = _check(recordings, settings)
-    links, gains_db = {}, {}
+    links: dict[tuple[str, str], ChannelModel] = {}
+    gains_db: dict[tuple[str, str], float] = {}
     for link in settings.links:
         if link.transmitter in recordings:
             pair = link.transmitter, link.receiver
-            links[pair] = load_channel(link.channel)
+            links[pair] = load(link.channel)
             gains_db[pair] = link.gain_db
             check_rate(recordings[link.transmitter], links[pair])
     receivers = tuple(dict.fromkeys(receiver for _, receiver in links))

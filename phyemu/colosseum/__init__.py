@@ -5,6 +5,7 @@ from phyemu.colosseum.exchange import export_mat, import_mat
 from phyemu.colosseum.files import load_scenario, save_scenario
 from phyemu.colosseum.limits import UPDATE_S, Violation, check_scenario
 from phyemu.colosseum.link_paths import LinkPaths
+from phyemu.colosseum.mchem import MchemChannel
 from phyemu.colosseum.path_loss import PathLoss, PathLossLaw
 from phyemu.colosseum.ray_tracing import read_ray_tracing
 from phyemu.colosseum.reduction import Reduction, reduce_paths
@@ -16,6 +17,7 @@ from phyemu.colosseum.sources import (
     paths_of_sounding,
 )
 from phyemu.colosseum.trajectory import Trajectory, read_trajectory
+from phyemu.colosseum.twin import MchemEmulator, TwinRadios, load_radios
 from phyemu.colosseum.urban import UrbanStreet
 
 __all__ = [
@@ -23,17 +25,21 @@ __all__ = [
     "LinkPaths",
     "LinkReport",
     "MadeScenario",
+    "MchemChannel",
+    "MchemEmulator",
     "PathLoss",
     "PathLossLaw",
     "Reduction",
     "Scenario",
     "Trajectory",
+    "TwinRadios",
     "UrbanStreet",
     "Violation",
     "check_scenario",
     "every_link",
     "export_mat",
     "import_mat",
+    "load_radios",
     "load_scenario",
     "make_scenario",
     "paths_of_model",

@@ -52,6 +52,8 @@ def plot_scenario(scenario: Scenario, path: Path, *, link: tuple[int, int] | Non
         extent=(0.5, scenario.num_nodes + 0.5, scenario.num_nodes + 0.5, 0.5),
     )
     axes[1, 0].set(xlabel="receiver", ylabel="transmitter", title="path gain in the emulator [dB]")
+    for axis in (axes[1, 0].xaxis, axes[1, 0].yaxis):
+        axis.get_major_locator().set_params(integer=True)
     figure.colorbar(image, ax=axes[1, 0])
     _map(axes[1, 1], scenario)
     try:
@@ -108,4 +110,5 @@ def _map(axes: "Axes", scenario: Scenario) -> None:
     for node in range(scenario.num_nodes):
         axes.annotate(str(node + 1), (x[node], y[node]), ha="center", va="center", fontsize=12)
     axes.set(title="nodes and links (positions unknown)", xticks=[], yticks=[])
+    axes.set(xlim=(-1.3, 1.3), ylim=(-1.3, 1.3))
     axes.set_aspect("equal")

@@ -11,7 +11,7 @@ from torch import Tensor
 from phyemu.channel import ImpulseResponse
 from phyemu.errors import ScenarioError
 
-__all__ = ["Scenario"]
+__all__ = ["Scenario", "response_on_grid"]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
@@ -108,15 +108,7 @@ class Scenario:
 
         Taps that meet on one delay are added, as the emulator's filter would.
         """
-        moved = {}
-        for pair, response in self.links.items():
-            cells = torch.round(response.delays_s / grid_s)
-            unique, index = torch.unique(cells, return_inverse=True)
-            gains = response.gains.new_zeros((response.num_steps, unique.numel()))
-            gains.index_add_(1, index, response.gains)
-            # Division by a whole number keeps 20 ns the float nearest to 20 ns.
-            delays_s = unique / round(1 / grid_s)
-            moved[pair] = ImpulseResponse(gains, delays_s, response.interval_s)
+        moved = {pair: response_on_grid(item, grid_s) for pair, item in self.links.items()}
         return replace(self, links=moved)
 
     def path_gain_db(self) -> Tensor:
@@ -125,3 +117,16 @@ class Scenario:
         for (tx, rx), response in self.links.items():
             gain[tx - 1, rx - 1] = 10 * torch.log10(response.powers().sum())
         return gain
+
+
+def response_on_grid(response: ImpulseResponse, grid_s: float = 10e-9) -> ImpulseResponse:
+    """Return the response (time, path) with every delay at the nearest multiple of `grid_s` [s].
+
+    Taps that meet on one delay are added, as the emulator's filter would.
+    """
+    cells = torch.round(response.delays_s / grid_s)
+    unique, index = torch.unique(cells, return_inverse=True)
+    gains = response.gains.new_zeros((response.num_steps, unique.numel()))
+    gains.index_add_(1, index, response.gains)
+    # Division by a whole number keeps 20 ns the float nearest to 20 ns.
+    return ImpulseResponse(gains, unique / round(1 / grid_s), response.interval_s)

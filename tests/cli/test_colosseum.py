@@ -88,3 +88,21 @@ def test_make_refuses_what_would_do_nothing_or_is_unclear(tmp_path: Path) -> Non
     assert "laws go with --trajectory" in run("make", "--urban", "los", "--path-loss", "x", *out)[1]
     assert ".json" in run("make", "--urban", "los", "-o", str(tmp_path / "x.mat"))[1]
     assert run(*track, *out)[0] == 0
+
+
+def test_run_sends_recordings_through_a_scenario(tmp_path: Path) -> None:
+    runner = CliRunner()
+    out = str(tmp_path / "rx_{node}.sigmf")
+    arguments = ["colosseum", "run", "51010", "--node", "3=office_los", "-o", out, "--quiet"]
+    result = runner.invoke(main, [*arguments, "--json"])
+    assert result.exit_code == 0, result.output
+    receivers = json.loads(result.output)["receivers"]
+    assert len(receivers) == 19
+    assert "3" not in receivers
+    assert receivers["1"]["noise_dbfs"] == -80.0
+    assert (tmp_path / "rx_20.sigmf").is_file()
+    assert "exists already" in runner.invoke(main, arguments).output
+    twice = runner.invoke(main, [*arguments, "--node", "3=office_nlos"])
+    assert "3 is there twice" in twice.output
+    unknown = runner.invoke(main, [*arguments, "--node", "21=office_nlos", "--force"])
+    assert "no link begins at a node '21'" in unknown.output

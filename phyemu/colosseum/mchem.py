@@ -1,0 +1,162 @@
+"""One link of Colosseum's channel emulator, in software: `MchemChannel`."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from phyemu.channel import (
+    ChannelDraw,
+    ChannelRealisation,
+    Impairments,
+    ImpulseResponse,
+    Interpolation,
+    NoiseLevel,
+)
+from phyemu.channel.model import check_steps
+from phyemu.channel.realisation import FunctionRealisation
+from phyemu.colosseum.limits import MAX_TAPS, MIN_GAIN_DB
+from phyemu.colosseum.scenario import Scenario, response_on_grid
+from phyemu.errors import ConfigError, ScenarioError
+from phyemu.units import power_to_db
+
+__all__ = ["MchemChannel"]
+
+# Steps whose times are computed may fall short of a switch by rounding.
+_TIME_SLACK = 1e-6
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, slots=True)
+class MchemChannel:
+    """The taps of a link as the emulator's filter holds them, played from the scenario's start.
+
+    They switch at every step of the scenario and are held between two (`Interpolation.HOLD`). I and
+    Q of a tap are saturated to [-1, 1] and rounded to `tap_bits`; a tap below -43 dB is 0.
+    As a channel model its mean path powers sum to one: a draw of a batch starts each link at a
+    random step. `gain_db` is what the emulator itself puts on the link.
+
+    Attributes:
+        name: Short name, such as "urban-80db 1>2".
+        taps: Quantised gains (time, path) on the 10 ns grid.
+        repeats: Whether the scenario starts over at its end; else the last taps are held.
+        noise: Noise of the link; by default none, the emulator adds it at the receiver.
+    """
+
+    name: str
+    taps: ImpulseResponse
+    repeats: bool
+    noise: NoiseLevel
+
+    def __post_init__(self) -> None:
+        """Refuse a link without power, and one that no filter could hold."""
+        if self.taps.gains.ndim != 2:
+            raise ScenarioError(
+                f"{self.name}: taps must be (time, path), got {tuple(self.taps.gains.shape)}"
+            )
+        most = int((self.taps.gains != 0).sum(dim=1).max())
+        if most > MAX_TAPS:
+            raise ScenarioError(
+                f"{self.name}: {most} taps at once, the emulator has {MAX_TAPS}; make the scenario "
+                "again with `phyemu colosseum scenario make`"
+            )
+        if not float(self.taps.powers().sum()) > 0:
+            raise ScenarioError(f"{self.name}: every tap is below the emulator's range")
+
+    @classmethod
+    def of_link(
+        cls,
+        scenario: Scenario,
+        link: tuple[int, int],
+        *,
+        snr_db: float = math.inf,
+        tap_bits: int = 16,
+    ) -> "MchemChannel":
+        """Return a link of a scenario as the emulator would hold it.
+
+        Args:
+            scenario: Delays off the 10 ns grid are moved to it.
+            link: (transmitter, receiver).
+            snr_db: SNR of the link [dB]; infinity: no noise.
+            tap_bits: Resolution of I and Q over [-1, 1), 4 to 24. Colosseum publishes none; 16 is
+                our assumption.
+
+        Raises:
+            ScenarioError: The scenario lacks the link, or the emulator cannot hold it.
+            ConfigError: `tap_bits` is out of range.
+        """
+        if not 4 <= tap_bits <= 24:
+            raise ConfigError(f"tap_bits must be in 4..24, got {tap_bits}")
+        response = scenario.links.get(link)
+        if response is None:
+            raise ScenarioError(f"scenario {scenario.name}: has no link {link[0]}>{link[1]}")
+        name = f"{scenario.name} {link[0]}>{link[1]}"
+        on_grid = response_on_grid(response)
+        scale = float(1 << (tap_bits - 1))
+        parts = torch.view_as_real(on_grid.gains.to(torch.complex128))
+        held = torch.view_as_complex(torch.round(parts.clamp(-1.0, 1.0) * scale) / scale)
+        weak = on_grid.gains.abs() < 10 ** (MIN_GAIN_DB / 20) * (1 - 1e-6)
+        held = torch.where(weak, torch.zeros_like(held), held).to(torch.complex64)
+        used = (held != 0).any(dim=0)
+        if not bool(used.any()):
+            raise ScenarioError(f"{name}: every tap is below the emulator's range")
+        return cls(
+            name=name,
+            taps=ImpulseResponse(
+                held[:, used].contiguous(), on_grid.delays_s[used], scenario.interval_s
+            ),
+            repeats=scenario.repeats,
+            noise=NoiseLevel.of_snr_db(snr_db),
+        )
+
+    @property
+    def gain_db(self) -> float:
+        """Return the mean power of the taps [dB]."""
+        return power_to_db(float(self.taps.powers().sum()))
+
+    def _unit_gains(self) -> Tensor:
+        return self.taps.gains / self.taps.powers().sum().sqrt().to(torch.float32)
+
+    def _steps(self, times_s: Tensor) -> Tensor:
+        """Return the step that is played at `times_s`."""
+        steps = torch.floor(times_s / self.taps.interval_s + _TIME_SLACK).long().clamp(min=0)
+        if self.repeats:
+            return steps % self.taps.num_steps
+        return steps.clamp(max=self.taps.num_steps - 1)
+
+    def draw(
+        self,
+        batch_size: int,
+        *,
+        num_steps: int,
+        interval_s: float,
+        symbol_rate_hz: float,
+        generator: torch.Generator,
+    ) -> ChannelDraw:
+        """Return `batch_size` stretches of the scenario, each from a random step."""
+        check_steps(batch_size, num_steps, interval_s)
+        device = generator.device
+        snr_db = self.noise.draw_snr_db(
+            batch_size, symbol_rate_hz=symbol_rate_hz, generator=generator
+        )
+        start = torch.randint(
+            0, self.taps.num_steps, (batch_size, 1), generator=generator, device=device
+        )
+        times_s = torch.arange(num_steps, dtype=torch.float64, device=device) * interval_s
+        steps = self._steps(start * self.taps.interval_s + times_s)
+        gains = self._unit_gains().to(device)[steps]
+        response = ImpulseResponse(gains, self.taps.delays_s.to(device), interval_s)
+        impairments = Impairments.none(batch_size, device=device)
+        return ChannelDraw(response, snr_db, impairments, Interpolation.HOLD)
+
+    def realise(self, *, symbol_rate_hz: float, generator: torch.Generator) -> ChannelRealisation:
+        """Return the scenario from its start; only the SNR, where it is one, is drawn."""
+        snr_db = self.noise.draw_snr_db(1, symbol_rate_hz=symbol_rate_hz, generator=generator)
+        gains = self._unit_gains()
+        return FunctionRealisation(
+            delays_s=self.taps.delays_s,
+            snr_db=float(snr_db[0]),
+            impairments=Impairments.none(),
+            function=lambda times_s: gains[self._steps(times_s)],
+            interpolation=Interpolation.HOLD,
+        )
