@@ -30,6 +30,7 @@ from .progress import progress_bars
 @click.option(
     "-o",
     "--output",
+    "--out",
     required=True,
     help="File to write for each receiver; {node} stands for its number.",
 )

@@ -307,9 +307,65 @@ def _decibels(text: str | None) -> float:
     return value
 
 
+@scenario.command("channel")
+@click.argument("source", metavar="SCENARIO", type=SCENARIO)
+@click.option("--link", metavar="TX-RX", default="1-2", show_default=True, help="Which link.")
+@click.option("--snr", type=float, help="Mean SNR in dB, whatever the path loss.")
+@click.option("--tx-power", type=float, metavar="DBM", help="Instead of --snr: transmit power.")
+@click.option(
+    "--noise-figure",
+    type=float,
+    default=7.0,
+    show_default=True,
+    metavar="DB",
+    help="With --tx-power: of the receiver.",
+)
+@output_option()
+@force_option
+def channel_command(
+    source: Path,
+    link: str,
+    snr: float | None,
+    tx_power: float | None,
+    noise_figure: float,
+    output: Path,
+    force: bool,
+) -> None:
+    """Write a link of SCENARIO as a channel (.h5) that train, evaluate and emulate take.
+
+    With --tx-power its C/N0 follows from the physical path gain of the link: the gain of its taps
+    without the scenario's constant gain.
+    """
+    from phyemu.channel import Distribution, NoiseLevel, save_model
+    from phyemu.colosseum import MchemChannel, load_scenario, received_cn0_dbhz
+
+    if (snr is None) == (tx_power is None):
+        raise click.UsageError("give --snr or --tx-power")
+    if snr is not None:
+        refuse_given(("noise_figure",), "goes with --tx-power")
+    item = load_scenario(source)
+    channel = MchemChannel.of_link(item, _link(link))
+    if tx_power is None:
+        noise, said = NoiseLevel.of_snr_db(snr or 0.0), f"SNR {snr:g} dB"
+    else:
+        gain_db = channel.gain_db - item.constant_gain_db
+        cn0_dbhz = received_cn0_dbhz(tx_power, gain_db, noise_figure_db=noise_figure)
+        noise = NoiseLevel(cn0_dbhz=Distribution.constant(cn0_dbhz))
+        said = f"path gain {gain_db:.1f} dB, C/N0 {cn0_dbhz:.1f} dB Hz"
+    save_model(channel.as_measured(noise), output, force=force)
+    click.echo(f"{output}: {channel.name}, {channel.taps.num_steps} steps, {said}")
+
+
+def _link(text: str) -> tuple[int, int]:
+    match = re.fullmatch(r"(\d+)\s*[>-]\s*(\d+)", text)
+    if match is None:
+        raise click.BadParameter(f"{text!r}: write 1-2 or '1>2'", param_hint="--link")
+    return int(match[1]), int(match[2])
+
+
 @scenario.command("plot")
 @click.argument("source", metavar="SCENARIO", type=SCENARIO)
-@click.option("--link", metavar="TX>RX", help="Whose taps to draw.  [default: most taps]")
+@click.option("--link", metavar="TX-RX", help="Whose taps to draw.  [default: most taps]")
 @output_option()
 @force_option
 def plot_command(source: Path, link: str | None, output: Path, force: bool) -> None:
@@ -317,12 +373,7 @@ def plot_command(source: Path, link: str | None, output: Path, force: bool) -> N
     from phyemu.colosseum import load_scenario
     from phyemu.colosseum.figure import plot_scenario
 
-    pair = None
-    if link is not None:
-        match = re.fullmatch(r"(\d+)\s*[>-]\s*(\d+)", link)
-        if match is None:
-            raise click.BadParameter(f"{link!r}: write 1-2 or '1>2'", param_hint="--link")
-        pair = (int(match[1]), int(match[2]))
+    pair = None if link is None else _link(link)
     refuse_existing(output, force)
     click.echo(f"{plot_scenario(load_scenario(source), output, link=pair)}: written")
 

@@ -6,7 +6,7 @@ from phyemu.colosseum.files import load_scenario, save_scenario
 from phyemu.colosseum.limits import UPDATE_S, Violation, check_scenario
 from phyemu.colosseum.link_paths import LinkPaths
 from phyemu.colosseum.mchem import MchemChannel
-from phyemu.colosseum.path_loss import PathLoss, PathLossLaw
+from phyemu.colosseum.path_loss import PathLoss, PathLossLaw, received_cn0_dbhz
 from phyemu.colosseum.ray_tracing import read_ray_tracing
 from phyemu.colosseum.reduction import Reduction, reduce_paths
 from phyemu.colosseum.scenario import Scenario
@@ -47,6 +47,7 @@ __all__ = [
     "paths_of_sounding",
     "read_ray_tracing",
     "read_trajectory",
+    "received_cn0_dbhz",
     "reduce_paths",
     "save_scenario",
 ]

@@ -12,6 +12,7 @@ from phyemu.channel import (
     Impairments,
     ImpulseResponse,
     Interpolation,
+    MeasuredChannel,
     NoiseLevel,
 )
 from phyemu.channel.model import check_steps
@@ -159,4 +160,17 @@ class MchemChannel:
             impairments=Impairments.none(),
             function=lambda times_s: gains[self._steps(times_s)],
             interpolation=Interpolation.HOLD,
+        )
+
+    def as_measured(self, noise: NoiseLevel) -> MeasuredChannel:
+        """Return the link as a channel that the store keeps: its steps, around and around.
+
+        Args:
+            noise: Noise of the link at its mean gain.
+        """
+        return MeasuredChannel(
+            name=self.name,
+            responses=self.taps,
+            noise=noise,
+            provenance={"colosseum_link": self.name, "emulator_gain_db": self.gain_db},
         )

@@ -9,10 +9,12 @@ from numpy.typing import NDArray
 
 from phyemu.errors import ConfigError
 
-__all__ = ["PathLoss", "PathLossLaw"]
+__all__ = ["PathLoss", "PathLossLaw", "received_cn0_dbhz"]
 
 _LIGHT_M_PER_S = 299_792_458.0
 _LEAST_DISTANCE_M = 1.0
+# 10 log10(k T) at 290 K.
+_THERMAL_NOISE_DBM_HZ = -173.975
 
 
 class PathLossLaw(StrEnum):
@@ -76,3 +78,14 @@ class PathLoss:
         if self.law is PathLossLaw.UMI_LOS:
             return line_of_sight
         return np.maximum(line_of_sight, 22.4 + 35.3 * decades + 21.3 * frequency_decades)
+
+
+def received_cn0_dbhz(
+    transmit_power_dbm: float, path_gain_db: float, *, noise_figure_db: float
+) -> float:
+    """Return the carrier-to-noise density of a link budget [dB Hz], at 290 K.
+
+    >>> round(received_cn0_dbhz(0.0, -80.0, noise_figure_db=7.0), 2)
+    86.97
+    """
+    return transmit_power_dbm + path_gain_db - _THERMAL_NOISE_DBM_HZ - noise_figure_db

@@ -3,9 +3,13 @@
 import json
 from pathlib import Path
 
+import pytest
 import scipy.io
+import torch
 from click.testing import CliRunner
 from phyemu_cli.main import main
+
+from phyemu.channel import load_channel
 
 
 def run(*arguments: str) -> tuple[int, str]:
@@ -106,3 +110,24 @@ def test_run_sends_recordings_through_a_scenario(tmp_path: Path) -> None:
     assert "3 is there twice" in twice.output
     unknown = runner.invoke(main, [*arguments, "--node", "21=office_nlos", "--force"])
     assert "no link begins at a node '21'" in unknown.output
+
+
+def test_a_link_becomes_a_channel_for_training_with_the_noise_of_its_budget(tmp_path: Path) -> None:
+    file = tmp_path / "urban80.h5"
+    code, output = run("channel", "urban-80db", "--tx-power", "10", "-o", str(file))
+    assert code == 0, output
+    model = load_channel(str(file))
+    generator = torch.Generator().manual_seed(0)
+    draw = model.draw(2000, num_steps=1, interval_s=1e-3, symbol_rate_hz=1e7, generator=generator)
+    # 10 dBm, about -78 dB, 290 K, 7 dB: 98.6 dB Hz, 70 dB less at 10 Msym/s.
+    assert float(draw.snr_db[0]) == pytest.approx(10 - 78.3 + 173.98 - 7 - 70, abs=0.2)
+    power = draw.response.gains.abs().square().sum(dim=-1).mean()
+    assert float(power) == pytest.approx(1.0, abs=0.1)
+    assert "give --snr or --tx-power" in run("channel", "urban-80db", "-o", str(file))[1]
+    assert (
+        "goes with --tx-power"
+        in run("channel", "1009", "--snr", "9", "--noise-figure", "3", "-o", str(file))[1]
+    )
+    assert (
+        "no link 1>7" in run("channel", "90001", "--link", "1-7", "--snr", "9", "-o", str(file))[1]
+    )
