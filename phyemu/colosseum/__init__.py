@@ -7,6 +7,12 @@ from phyemu.colosseum.limits import UPDATE_S, Violation, check_scenario
 from phyemu.colosseum.link_paths import LinkPaths
 from phyemu.colosseum.mchem import MchemChannel
 from phyemu.colosseum.path_loss import PathLoss, PathLossLaw, received_cn0_dbhz
+from phyemu.colosseum.radio_map import (
+    RADIO_MAP_SCHEMA,
+    check_radio_map,
+    make_radio_map,
+    write_radio_map,
+)
 from phyemu.colosseum.ray_tracing import read_ray_tracing
 from phyemu.colosseum.reduction import Reduction, reduce_paths
 from phyemu.colosseum.scenario import Scenario
@@ -21,6 +27,7 @@ from phyemu.colosseum.twin import MchemEmulator, TwinRadios, load_radios
 from phyemu.colosseum.urban import UrbanStreet
 
 __all__ = [
+    "RADIO_MAP_SCHEMA",
     "UPDATE_S",
     "LinkPaths",
     "LinkReport",
@@ -35,12 +42,14 @@ __all__ = [
     "TwinRadios",
     "UrbanStreet",
     "Violation",
+    "check_radio_map",
     "check_scenario",
     "every_link",
     "export_mat",
     "import_mat",
     "load_radios",
     "load_scenario",
+    "make_radio_map",
     "make_scenario",
     "paths_of_model",
     "paths_of_response",
@@ -50,4 +59,5 @@ __all__ = [
     "received_cn0_dbhz",
     "reduce_paths",
     "save_scenario",
+    "write_radio_map",
 ]

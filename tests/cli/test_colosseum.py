@@ -131,3 +131,24 @@ def test_a_link_becomes_a_channel_for_training_with_the_noise_of_its_budget(tmp_
     assert (
         "no link 1>7" in run("channel", "90001", "--link", "1-7", "--snr", "9", "-o", str(file))[1]
     )
+
+
+def test_radio_maps_are_written_and_checked(tmp_path: Path) -> None:
+    runner = CliRunner()
+    file = tmp_path / "map.json"
+
+    def radio_map(*arguments: str) -> tuple[int, str]:
+        result = runner.invoke(main, ["colosseum", "radio-map", "90001", *arguments])
+        return result.exit_code, result.output
+
+    code, output = radio_map("--srn", "1=12", "--srn", "4=7", "-o", str(file))
+    assert code == 0, output
+    assert f"colosseumcli rf start 90001 -m {file}" in output
+    assert json.loads(file.read_text())["Node 4"]["SRN"] == 7
+    assert radio_map("--check", str(file)) == (0, f"{file}: fits 90001\n")
+    other = runner.invoke(main, ["colosseum", "radio-map", "1009", "--check", str(file)])
+    assert other.exit_code == 1
+    assert "Node 6 is missing" in other.output
+    assert "write NODE=SRN" in radio_map("--srn", "x", "-o", str(tmp_path / "y"))[1]
+    file.write_text("{")
+    assert "is no JSON" in radio_map("--check", str(file))[1]
