@@ -1,8 +1,9 @@
 """Radio maps: which standard radio node (SRN) plays which node of a scenario.
 
 `colosseumcli rf start ID -m radio_map.json` takes
-`{"Node 1": {"SRN": 12, "RadioA": 1, "RadioB": 2}, "Node 2": "None"}`; every node of the scenario must appear. Source: Colosseum user documentation and
-`colosseumcli`, version 19.
+`{"Node 1": {"SRN": 12, "RadioA": 1, "RadioB": 2}, "Node 2": "None"}`;
+every node of the scenario must appear. Source: Colosseum user documentation and `colosseumcli`,
+version 19.
 """
 
 import json
