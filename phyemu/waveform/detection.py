@@ -1,20 +1,19 @@
 """Detection of the preamble of our frames in a stream, at any carrier offset up to a bound.
 
 Two gates, both on the part of a window's energy that falls on known waveforms, which no gain
-changes; white noise exceeds their thresholds with a probability that is known exactly.
+changes. The energy is that behind the filter matched to the pulse: what lies beside the band does
+not count, and N symbols of noise have N degrees of freedom, whatever band a radio's filter left of
+it; other signals that fill the band have no fewer. So the thresholds are laws of N alone:
 
 1. Every sample: one FFT correlation with a single period of the preamble. The powers at K places
-   one period apart, added up, over the energy of the window: Beta(K, N - K) in noise, N the
-   window's samples. The carrier turns little within a period, so no search over offsets is needed.
+   one period apart, added up, over the energy of the window: Beta(K, N - K) in noise, N the symbols
+   of the preamble. The carrier turns little within a period, so no search over offsets is needed.
 2. Where the first gate opens: correlation with the whole preamble at every candidate offset,
    coherent: noise exceeds t with probability (1 - t)^(N - 1) at each.
-
-Receivers filter their noise, so N counts 4/5 of the samples.
 """
 
 import math
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 import torch
@@ -28,7 +27,6 @@ from phyemu.waveform.pulse import shape_pulses
 
 __all__ = ["Detection", "Detections", "PreambleDetector"]
 
-_NOISE_BAND: Final = 0.8  # least part of the sampled band that the receiver's noise fills
 _FIRST_RATE = 1e-5  # how often noise may open the first gate, per sample
 _TRIALS = 16  # candidates of the second gate that are independent of one another, per opening
 
@@ -40,7 +38,8 @@ class Detection:
     Attributes:
         sample_start: First sample of its first pulse on the strongest path, in the window searched.
         cfo_hz: Carrier offset, to about a tenth of the inverse length of the preamble [Hz].
-        confidence: Part of the window's energy that the preamble explains, S / (S + N), 0..1.
+        confidence: Part of the window's energy behind the matched filter that the preamble
+            explains, S / (S + N), 0..1.
     """
 
     sample_start: int
@@ -99,9 +98,14 @@ class PreambleDetector:
         self._period_samples = len(period.flatten())
         self._energy = float(period.abs().square().sum())
         self._period = period.numpy()
-        self._window_spectra: dict[int, NDArray[np.complex64]] = {}
         self._fft_size = 1 << max(12, math.ceil(math.log2(8 * self._period_samples)))
-        self._spectrum = np.conj(fft(self._period, self._fft_size)).astype(np.complex64)
+        # Of the energy behind the matched filter: the instants from the first symbol to the last.
+        self._energy_count = (frame_format.preamble_symbols - 1) * sps + 1
+        self._pulse = taps.numpy() / math.sqrt(sps)
+        # A peak within a preamble of the opening may be of only some of the repetitions.
+        self._echo = (self._periods - 1) * self._lag
+        self._reach = len(self._template) + self._echo
+        self._spectra: dict[int, tuple[NDArray[np.complex64], NDArray[np.complex64]]] = {}
         # A search for an offset is fine enough at a quarter of the inverse length.
         step = 1.0 / (4.0 * len(self._template))
         reach = max_cfo_hz / frame_format.sample_rate_hz
@@ -115,17 +119,17 @@ class PreambleDetector:
         turns = np.outer(np.arange(len(self._template)), self._fine)
         self._fine_turns = np.exp(-2j * np.pi * turns).astype(np.complex64)
         self._sample_rate_hz = frame_format.sample_rate_hz
-        samples = _NOISE_BAND * len(self._template)
+        symbols = frame_format.preamble_symbols
         self._first_threshold = float(
-            betaincinv(self._periods, samples - self._periods, 1.0 - _FIRST_RATE)
+            betaincinv(self._periods, symbols - self._periods, 1.0 - _FIRST_RATE)
         )
-        self._second_threshold = -math.expm1(math.log(false_alarm_rate / _TRIALS) / (samples - 1.0))
+        self._second_threshold = -math.expm1(math.log(false_alarm_rate / _TRIALS) / (symbols - 1.0))
 
     @property
     def overlap(self) -> int:
         """Samples behind the last start searched that a window must hold."""
-        # The peak may lie a preamble behind the first opening, and is as long again.
-        return 2 * len(self._template) + 2
+        # The peak may lie this far behind the first opening, and is as long again.
+        return self._reach + len(self._template) + 2
 
     def search(self, window: NDArray[np.complex64], num_starts: int) -> Detection | None:
         """Return the first preamble that begins in a window; None if there is none.
@@ -137,20 +141,17 @@ class PreambleDetector:
         """
         window = window - window.mean()
         length = len(self._template)
-        reach = num_starts + length  # starts with full metrics
-        correlation = self._correlate(window, reach + (self._periods - 1) * self._lag)
+        reach = num_starts + self._reach  # starts with full metrics
+        correlation, filtered = self._filter(window, reach + len(self._template))
         power = np.square(correlation.real) + np.square(correlation.imag)
         total = power[:reach].copy()
         for index in range(1, self._periods):
             total += power[index * self._lag : index * self._lag + reach]
-        squares = np.square(window.real) + np.square(window.imag)
-        running = np.cumsum(squares, dtype=np.float64)
-        energy = running[length - 1 : length - 1 + reach].copy()
-        energy[1:] -= running[: reach - 1]
+        energy = self._window_energy(filtered, reach)
         energy32 = energy.astype(np.float32)
         opened = total[:num_starts] > (self._first_threshold * self._energy) * energy32[:num_starts]
         # Where all is zero, rounding decides; energy below this part of the window's is silence.
-        floor = 1e-9 * float(running[-1])
+        floor = 1e-9 * float(np.vdot(window, window).real)
         first = 0
         while True:
             opening = int(np.argmax(opened[first:])) + first if first < num_starts else num_starts
@@ -171,21 +172,20 @@ class PreambleDetector:
         """
         windows = windows - windows.mean(-1, keepdims=True)
         length = len(self._template)
-        reach = num_starts + length
+        reach = num_starts + self._reach
         size = next_fast_len(windows.shape[1])
         spectra = fft(windows, size, axis=1)
-        spectra *= self._window_spectrum(size)
-        correlation = ifft(spectra, axis=1)[:, : reach + (self._periods - 1) * self._lag]
+        period, pulse = self._filters(size)
+        correlation = ifft(spectra * period, axis=1)[:, : reach + len(self._template)]
+        filtered = ifft(spectra * pulse, axis=1)[:, : reach + len(self._template)]
         power = np.square(correlation.real) + np.square(correlation.imag)
         total = power[:, :num_starts].copy()
         for index in range(1, self._periods):
             total += power[:, index * self._lag : index * self._lag + num_starts]
-        squares = np.square(windows.real) + np.square(windows.imag)
-        running = np.cumsum(squares, axis=1, dtype=np.float64)
-        energy = running[:, length - 1 : length - 1 + reach].copy()
-        energy[:, 1:] -= running[:, : reach - 1]
+        energy = self._window_energy(filtered, reach)
         gate = (self._first_threshold * self._energy) * energy[:, :num_starts].astype(np.float32)
-        opened = (total > gate) & (energy[:, :num_starts] > 1e-9 * running[:, -1:])
+        floor = 1e-9 * np.square(np.abs(windows)).sum(1, keepdims=True)
+        opened = (total > gate) & (energy[:, :num_starts] > floor)
         found = np.zeros(len(windows), bool)
         sample_start = np.zeros(len(windows), np.int64)
         cfo_hz = np.zeros(len(windows))
@@ -205,10 +205,22 @@ class PreambleDetector:
             pending = pending[opened[pending].any(axis=1)]
         return Detections(found=found, sample_start=sample_start, cfo_hz=cfo_hz)
 
-    def _window_spectrum(self, size: int) -> NDArray[np.complex64]:
-        if size not in self._window_spectra:
-            self._window_spectra[size] = np.conj(fft(self._period, size)).astype(np.complex64)
-        return self._window_spectra[size]
+    def _filters(self, size: int) -> tuple[NDArray[np.complex64], NDArray[np.complex64]]:
+        """Return the spectra that correlate with a period and with the pulse, each (size,)."""
+        if size not in self._spectra:
+            period, pulse = (np.conj(fft(part, size)) for part in (self._period, self._pulse))
+            self._spectra[size] = period.astype(np.complex64), pulse.astype(np.complex64)
+        return self._spectra[size]
+
+    def _window_energy(self, filtered: NDArray[np.complex64], reach: int) -> NDArray[np.float64]:
+        """Return the energy of a preamble's symbols at each start, (..., reach)."""
+        squares = np.square(filtered.real) + np.square(filtered.imag)
+        running = np.cumsum(squares, axis=-1, dtype=np.float64)
+        energy: NDArray[np.float64] = (
+            running[..., self._energy_count - 1 : self._energy_count - 1 + reach]
+        ).copy()
+        energy[..., 1:] -= running[..., : reach - 1]
+        return energy
 
     def _confirm_each(
         self,
@@ -220,13 +232,15 @@ class PreambleDetector:
         """Return best start, offset [cycles per sample] and metric behind each opening."""
         length = len(self._template)
         rows = np.arange(len(windows))[:, None]
-        places = opening[:, None] + np.arange(length)
+        places = opening[:, None] + np.arange(self._reach)
         periods = places[:, :, None] + np.arange(self._periods) * self._lag
         despread = correlation[rows[:, :, None], periods]
         combined = torch.from_numpy(despread) @ torch.from_numpy(self._combine)
         powers = (combined.real.square() + combined.imag.square()).numpy()
         best = powers.max(axis=2) / np.maximum(energy[rows, places], 1e-30)
-        peak = best.argmax(axis=1)
+        peak = best[:, :length].argmax(axis=1)
+        behind = np.arange(self._reach) - peak[:, None]
+        peak = np.where((behind >= 0) & (behind <= self._echo), best, -1.0).argmax(axis=1)
         coarse = self._offsets[powers[rows[:, 0], peak].argmax(axis=1)]
         # The exact metric: whole preamble, finer offsets, the neighbouring samples.
         samples = np.arange(length)
@@ -243,8 +257,10 @@ class PreambleDetector:
         row, column = np.divmod(index, len(self._fine))
         return starts[rows[:, 0], row], coarse + self._fine[column], flat[rows[:, 0], index]
 
-    def _correlate(self, window: NDArray[np.complex64], count: int) -> NDArray[np.complex64]:
-        """Return the correlation with one period at starts 0..count-1."""
+    def _filter(
+        self, window: NDArray[np.complex64], count: int
+    ) -> tuple[NDArray[np.complex64], NDArray[np.complex64]]:
+        """Return the correlations with one period and with one pulse at starts 0..count-1."""
         hop = self._fft_size - self._period_samples + 1
         blocks = -(-count // hop)
         padded = np.zeros((blocks - 1) * hop + self._fft_size, np.complex64)
@@ -252,9 +268,11 @@ class PreambleDetector:
         padded[:used] = window[:used]
         pieces = np.lib.stride_tricks.sliding_window_view(padded, self._fft_size)[::hop]
         spectra = fft(pieces, axis=1)
-        spectra *= self._spectrum
-        result: NDArray[np.complex64] = ifft(spectra, axis=1, overwrite_x=True)[:, :hop]
-        return result.reshape(-1)[:count]
+        period, pulse = self._filters(self._fft_size)
+        filtered = ifft(spectra * pulse, axis=1, overwrite_x=True)[:, :hop]
+        spectra *= period
+        correlation = ifft(spectra, axis=1, overwrite_x=True)[:, :hop]
+        return correlation.reshape(-1)[:count], filtered.reshape(-1)[:count]
 
     def _confirm(
         self,
@@ -263,9 +281,12 @@ class PreambleDetector:
         energy: NDArray[np.float64],
         opening: int,
     ) -> Detection | None:
-        """Return the best start within one preamble behind an opening, if it passes."""
+        """Return the best start within one preamble behind an opening, if it passes.
+
+        Where only some repetitions coincide, their peak is left for the higher one behind it.
+        """
         length = len(self._template)
-        stop = min(opening + length, len(energy))
+        stop = min(opening + self._reach, len(energy))
         rows = np.stack(
             [
                 correlation[opening + k * self._lag : stop + k * self._lag]
@@ -275,7 +296,8 @@ class PreambleDetector:
         )
         combined = np.abs(rows @ self._combine)
         best = np.square(combined.max(axis=1)) / np.maximum(energy[opening:stop], 1e-30)
-        peak = opening + int(best.argmax())
+        first = int(best[:length].argmax())
+        peak = opening + first + int(best[first : first + self._echo + 1].argmax())
         coarse = self._offsets[int(combined[peak - opening].argmax())]
         # The exact metric: whole preamble, finer offsets, the neighbouring samples.
         starts = np.arange(max(peak - 1, 0), min(peak + 2, len(energy)))
