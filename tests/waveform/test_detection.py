@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 import torch
-from scipy.stats import beta
+from scipy.stats import beta, poisson
 
 from phyemu.errors import ConfigError
 from phyemu.waveform import FrameFormat, build_frame, preamble_points, psk
 from phyemu.waveform.detection import PreambleDetector
+from phyemu.waveform.pulse import shape_pulses
 
 FORMAT = FrameFormat()
 START = 1500
@@ -62,6 +63,70 @@ def test_noise_opens_the_gates_as_rarely_as_stated() -> None:
     part = np.square(np.abs(draws @ basis)).sum(1) / np.square(np.abs(draws)).sum(1)
     threshold = beta.isf(1e-2, 4, 124)
     assert (part > threshold).mean() == pytest.approx(1e-2, abs=5 * np.sqrt(1e-2 / 40_000))
+
+
+@pytest.mark.parametrize("band", [1.0, 0.8, 0.6, 0.4])
+def test_noise_of_any_band_passes_no_more_often_than_stated(band: float) -> None:
+    # P(|v^H z|^2 / |v|^2 > t z^H B z) of Gaussian z is a product over the eigenvalues of the
+    # difference of both forms, of which one is positive (Imhof, Biometrika 48, 1961).
+    rate, pulse = 1e-9, FORMAT.pulse_taps().numpy()
+    taps = FORMAT.pulse_taps()
+    template = shape_pulses(preamble_points(FORMAT), taps, samples_per_symbol=2).numpy()
+    rows = np.zeros((255, len(template)))
+    for index in range(255):
+        rows[index, index : index + len(pulse)] = pulse
+    lags = np.subtract.outer(np.arange(len(template)), np.arange(len(template)))
+    levels, basis = np.linalg.eigh(band * np.sinc(band * lags))
+    colour = basis * np.sqrt(levels.clip(0))
+    part = colour.T @ template
+    energy = colour.T @ (rows.T @ rows / 2) @ colour
+    form = np.outer(part, part.conj()) / np.vdot(template, template).real
+    values = np.linalg.eigvalsh(form - _detector(rate)._second_threshold * energy)
+    exceeds = np.exp(-np.log1p(np.abs(values[:-1]) / values[-1]).sum())
+    # The threshold allows for 16 candidates; seen over all samples instead of one a symbol, the
+    # energy is smaller by up to 7 %, which is a factor of 1.6 of the 16.
+    assert 0.1 * rate < 16 * exceeds < 2.0 * rate
+
+
+def test_other_signals_of_the_same_band_pass_no_more_often_than_noise() -> None:
+    # Compared with the energy of the whole sampled band, half of these windows held a preamble.
+    detector, starts, rate = _detector(1e-5), 512, 1e-5
+    rng = np.random.default_rng(8)
+    for order in (2, 4, 16):
+        symbols = torch.from_numpy(rng.integers(0, order, (200, 700)))
+        iq = shape_pulses(psk(order).points[symbols], FORMAT.pulse_taps(), samples_per_symbol=2)
+        found = detector.search_each(iq.numpy()[:, 32 : 32 + starts + detector.overlap], starts)
+        assert found.found.sum() <= poisson.ppf(0.9999, rate * starts * 200)
+
+
+def test_false_alarms_are_as_rare_as_stated() -> None:
+    detector, starts, rate = _detector(1e-5), 1 << 14, 1e-5
+    rng = np.random.Generator(np.random.SFC64(9))
+    alarms = 0
+    for _ in range(600):
+        count = starts + detector.overlap
+        iq = rng.standard_normal(2 * count, dtype=np.float32).view(np.complex64)
+        alarms += detector.search(iq, starts) is not None
+    # A window ends at its first alarm: one in seven would have another.
+    assert 0 < alarms <= poisson.ppf(0.9999, rate * starts * 600)
+
+
+def test_a_chance_opening_before_a_frame_does_not_hide_its_peak() -> None:
+    # Half of the preamble on the template's other half explains up to half of a window's energy.
+    detector = _detector()
+    frame = _frame()
+    iq = 0.1 * _noise(np.random.default_rng(10), 6000)
+    iq[START : START + len(frame)] += frame
+    window = iq.astype(np.complex64)
+    correlation, filtered = detector._filter(window, 4000)
+    energy = detector._window_energy(filtered, 3000)
+    seen = [
+        detector._confirm(window, correlation, energy, opening)
+        for opening in range(START - 420, START - 180, 7)
+    ]
+    starts = [found.sample_start for found in seen if found is not None]
+    assert len(starts) > 10
+    assert max(abs(start - START) for start in starts) <= 1
 
 
 @pytest.mark.parametrize("colour", ["white", "band-limited", "with DC"])
