@@ -298,13 +298,18 @@ class PreambleDetector:
         best = np.square(combined.max(axis=1)) / np.maximum(energy[opening:stop], 1e-30)
         first = int(best[:length].argmax())
         peak = opening + first + int(best[first : first + self._echo + 1].argmax())
+        # An offset turns the carrier within a period, and lies between two candidates: together
+        # they take less than half.
+        least = 0.5 * self._second_threshold * self._periods * self._energy
+        if best[peak - opening] < least:
+            return None
         coarse = self._offsets[int(combined[peak - opening].argmax())]
         # The exact metric: whole preamble, finer offsets, the neighbouring samples.
         starts = np.arange(max(peak - 1, 0), min(peak + 2, len(energy)))
-        samples = np.arange(length)
         offsets = coarse + self._fine
-        despread = np.stack([window[s : s + length] * self._template.conj() for s in starts])
-        exact = np.abs(despread @ np.exp(-2j * np.pi * np.outer(samples, offsets)))
+        turns = np.exp(-2j * np.pi * coarse * np.arange(length)) * self._template.conj()
+        despread = np.stack([window[s : s + length] * turns for s in starts])
+        exact = np.abs(despread @ self._fine_turns)
         metric = np.square(exact) / (self._periods * self._energy * energy[starts][:, None])
         row, column = np.unravel_index(int(metric.argmax()), metric.shape)
         if metric[row, column] < self._second_threshold:
