@@ -93,5 +93,3 @@ class Interferer:
             piece = piece / np.sqrt(squares[active].mean())
             pieces.append(_turned(piece, rng.uniform(-1e6, 1e6)))
         return np.concatenate(pieces)[:count].astype(np.complex64)
-
-

@@ -19,7 +19,17 @@ from phyemu.channel import Awgn, ChannelDraw, Distribution, FrontEnd, apply_draw
 from phyemu.receiver import FrameReceiver, FrameStatus, ReceivedFrame, ReceiverConfig
 from phyemu.waveform import FrameFormat, build_frame, psk
 
-__all__ = ["FORMAT", "POINTS", "Cell", "Outcome", "Rows", "interval", "judge", "make_rows", "measure"]
+__all__ = [
+    "FORMAT",
+    "POINTS",
+    "Cell",
+    "Outcome",
+    "Rows",
+    "interval",
+    "judge",
+    "make_rows",
+    "measure",
+]
 
 PAYLOAD_SYMBOLS = 64
 # A header that is wrong but passes its check would otherwise take the rows behind it along.
@@ -28,8 +38,9 @@ POINTS = psk(4)
 ROW_SAMPLES = 1700
 FIRST_START = 500
 BATCH = 250
-# A preamble taken for its own repetition, 64 samples away, is no detection.
-NEAR_SAMPLES = 32
+# A preamble taken for its own repetition, 64 samples away, or at a wrong carrier for itself moved
+# by 10, is no detection.
+NEAR_SAMPLES = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -202,9 +213,7 @@ def judge(rows: Rows, cell: Cell, config: ReceiverConfig | None = None) -> list[
     return found
 
 
-def measure(
-    cell: Cell, *, frames: int, seed: int, config: ReceiverConfig | None = None
-) -> Outcome:
+def measure(cell: Cell, *, frames: int, seed: int, config: ReceiverConfig | None = None) -> Outcome:
     """Return what comes of at least that many frames, in batches."""
     judged: list[dict[str, float]] = []
     for batch in range(-(-frames // BATCH)):
