@@ -2,20 +2,25 @@
 
 Over SNR, carrier and clock offset, in white noise and TGn B to D, beside interferers and closed
 forms, bounds, other detectors. Writes bench/sync.json (all figures), bench/sync-detection.png and
-bench/sync-robustness.png. `python -m benchmarks sync` takes some 20 minutes of one core.
+bench/sync-robustness.png. `python -m benchmarks sync` takes some 12 minutes of one core, and goes
+on where it was cut off (bench/sync-parts.json).
 """
 
+import functools
 import itertools
 import json
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+import phyemu
+from benchmarks.kept_parts import KeptParts, digest
 from benchmarks.results import FOLDER
 from benchmarks.sync_clock import long_frames
 from benchmarks.sync_false_alarms import SOURCES, count_alarms
@@ -36,26 +41,27 @@ from phyemu.receiver import ReceiverConfig
 __all__ = ["Size", "run", "study"]
 
 RATE = ReceiverConfig().false_alarm_rate
-SNRS_DB = (-8.0, -7.0, -6.0, -5.0, -4.0, -3.0, -2.0, -1.0, 0.0, 2.5, 5.0, 10.0, 15.0, 20.0)
+SNRS_DB = (-8.0, -7.0, -6.0, -5.0, -4.0, -3.0, -2.0, 0.0, 2.5, 5.0, 10.0, 20.0)
+FADING_SNRS_DB = (-5.0, 0.0, 2.5, 5.0, 10.0, 15.0, 20.0)
 FEW_SNRS_DB = (-5.0, -3.0, 0.0, 10.0, 20.0)
 OFFSETS_HZ = (0.0, 50e3, 75e3, 100e3, 110e3, 125e3, 150e3, 200e3)
-SIRS_DB = (-10.0, -5.0, 0.0, 5.0, 10.0, 15.0, 20.0)
+SIRS_DB = (-10.0, -5.0, 0.0, 5.0, 10.0, 20.0)
 COUNTED = ("white noise", "noise in 8 MHz", "2-, 4-, 8-PSK, 10 Msym/s, no noise")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Size:
-    """How much is measured: frames a point, long frames, samples searched for alarms."""
+    """How much is measured: frames a point of a curve, long frames, samples searched for alarms."""
 
-    snrs_db: Sequence[float] = SNRS_DB
     frames: int = 1000
-    long_frames: int = 100
-    alarm_samples: int = 400_000_000
-    rate_samples: int = 40_000_000
-    peer_rows: int = 500
+    side_frames: int = 400
+    long_frames: int = 40
+    alarm_samples: int = 200_000_000
+    rate_samples: int = 20_000_000
+    peer_rows: int = 300
 
 
-def _point(cell: Cell, frames: int, seed: int, **more: float) -> dict[str, Any]:
+def _point(cell: Cell, frames: int, seed: int, more: dict[str, float]) -> dict[str, Any]:
     """Return the outcome of a cell as shares with their intervals."""
     found = measure(cell, frames=frames, seed=seed)
     point: dict[str, Any] = {"snr_db": cell.snr_db, **more, **asdict(found)}
@@ -73,54 +79,47 @@ def _say(text: str) -> None:
     print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)
 
 
-def _curves(size: Size) -> dict[str, list[dict[str, Any]]]:
+def _curves(size: Size, kept: KeptParts) -> dict[str, list[dict[str, Any]]]:
+    """Return shares over SNR, carrier offset, clock offset and SIR."""
+    wanted: dict[str, list[tuple[Cell, int, dict[str, float]]]] = {}
+    for cfo_hz in (0.0, 100e3, -100e3, 50e3, -50e3):
+        wanted[f"awgn, {cfo_hz / 1e3:g} kHz"] = [
+            (Cell(channel="awgn", snr_db=snr, cfo_hz=cfo_hz), size.frames, {})
+            for snr in (SNRS_DB if cfo_hz in (0.0, 100e3) else FEW_SNRS_DB)
+        ]
+    for letter in "DBC":
+        wanted[f"TGn {letter}"] = [
+            (Cell(channel=letter, snr_db=snr, cfo_hz=61e3), size.frames, {})
+            for snr in FADING_SNRS_DB
+        ]
+    for ppm in (-40.0, 40.0):
+        wanted[f"clock {ppm:g} ppm"] = [
+            (Cell(channel="awgn", snr_db=snr, cfo_hz=100e3, sfo_ppm=ppm), size.frames, {})
+            for snr in (-3.0, 0.0, 10.0)
+        ]
+    for kind in _kinds():
+        wanted[kind] = []
+        for sir in SIRS_DB:
+            other = Interferer(kind=kind, sir_db=sir)
+            cell = Cell(channel="awgn", snr_db=15.0, cfo_hz=-61e3, interferer=other)
+            wanted[kind].append((cell, size.side_frames, {"sir_db": sir}))
+    for snr_db in (-3.0, 0.0, 10.0):
+        wanted[f"offsets at {snr_db:g} dB"] = [
+            (
+                Cell(channel="awgn", snr_db=snr_db, cfo_hz=cfo_hz),
+                size.side_frames,
+                {"cfo_khz": cfo_hz / 1e3},
+            )
+            for cfo_hz in OFFSETS_HZ
+        ]
     curves: dict[str, list[dict[str, Any]]] = {}
-    named = {f"awgn, {cfo / 1e3:g} kHz": ("awgn", cfo) for cfo in (0.0, 50e3, -50e3, 100e3, -100e3)}
-    named |= {f"TGn {letter}": (letter, 61e3) for letter in "BCD"}
-    for seed, (name, (channel, cfo_hz)) in enumerate(named.items()):
+    for number, (name, cells) in enumerate(wanted.items()):
         _say(name)
-        # The offsets between are expected to lie between: fewer points.
-        snrs_db = FEW_SNRS_DB if abs(cfo_hz) == 50e3 else size.snrs_db
         curves[name] = [
-            _point(Cell(channel=channel, snr_db=snr, cfo_hz=cfo_hz), size.frames, 100 * seed + i)
-            for i, snr in enumerate(snrs_db)
-        ]
-    for seed, snr_db in enumerate((-3.0, 0.0, 10.0)):
-        _say(f"offsets at {snr_db:g} dB")
-        curves[f"offsets at {snr_db:g} dB"] = [
-            _point(
-                Cell(channel="awgn", snr_db=snr_db, cfo_hz=cfo),
-                size.frames,
-                2000 + 100 * seed + i,
-                cfo_khz=cfo / 1e3,
+            kept.part(
+                f"{cell} {frames}", functools.partial(_point, cell, frames, 100 * number + i, more)
             )
-            for i, cfo in enumerate(OFFSETS_HZ)
-        ]
-    for seed, ppm in enumerate((-40.0, 40.0)):
-        _say(f"clock {ppm:g} ppm")
-        curves[f"clock {ppm:g} ppm"] = [
-            _point(
-                Cell(channel="awgn", snr_db=snr, cfo_hz=100e3, sfo_ppm=ppm),
-                size.frames,
-                3000 + 100 * seed + i,
-            )
-            for i, snr in enumerate((-3.0, 0.0, 10.0))
-        ]
-    for seed, kind in enumerate(_kinds()):
-        _say(kind)
-        curves[kind] = [
-            _point(
-                Cell(
-                    channel="awgn",
-                    snr_db=15.0,
-                    cfo_hz=-61e3,
-                    interferer=Interferer(kind=kind, sir_db=sir),
-                ),
-                size.frames,
-                4000 + 100 * seed + i,
-                sir_db=sir,
-            )
-            for i, sir in enumerate(SIRS_DB)
+            for i, (cell, frames, more) in enumerate(cells)
         ]
     return curves
 
@@ -130,15 +129,15 @@ def _kinds() -> list[str]:
     return [kind for kind in KINDS if kind != "Wi-Fi" or captures()]
 
 
-def _theory(size: Size) -> dict[str, list[float]]:
+def _theory() -> dict[str, list[float]]:
     symbols = FORMAT.frame_symbols(PAYLOAD_SYMBOLS)
-    snrs = list(size.snrs_db)
+    snrs = [-9.0 + 0.5 * step for step in range(59)]
     given: dict[str, Any] = {"false_alarm_rate": RATE, "frame_format": FORMAT}
     theory = {
         "snrs_db": snrs,
         "detection": [detection(snr, **given) for snr in snrs],
         "clairvoyant": [clairvoyant(snr, **given) for snr in snrs],
-        "header": [header_read(snr, headers=4000, seed=1) / 4000 for snr in snrs],
+        "header": [header_read(snr, headers=2000, seed=1) / 2000 for snr in snrs],
     }
     for letter in "BCD":
         power = make_rows(Cell(channel=letter, snr_db=0.0), 2000, 1).power
@@ -150,49 +149,64 @@ def _theory(size: Size) -> dict[str, list[float]]:
     return theory
 
 
-def study(size: Size) -> dict[str, Any]:
-    """Return all that is measured, as JSON-ready values."""
+def study(size: Size, path: Path | None = None) -> dict[str, Any]:
+    """Return all that is measured, as JSON-ready values; parts are kept in `path`."""
+    here, package = Path(__file__).parent, Path(phyemu.__file__).parent
+    names = ("trials", "interferers", "false_alarms", "peers", "clock", "theory")
+    code = digest([package / "waveform", package / "receiver"])
+    kept = KeptParts(path, code + digest(here / f"sync_{name}.py" for name in names))
     results: dict[str, Any] = {"size": asdict(size), "interferers": _kinds()}
-    results["curves"] = _curves(size)
+    results["curves"] = _curves(size, kept)
     _say("theory")
-    results["theory"] = _theory(size)
-    results["alarms"] = {}
-    for name in SOURCES:
-        if name.endswith("real") and not captures():
-            continue
-        # What has to be made costs more than what is searched.
-        share = 1.0 if name == "white noise" or "PSK, 10" in name else 0.25
-        _say(name)
-        found = count_alarms(name, num_samples=int(share * size.alarm_samples), seed=1)
-        results["alarms"][name] = {**asdict(found), "high": found.interval()[1]}
-    results["rates"] = {}
-    for name in COUNTED:
-        _say(f"rates, {name}")
-        counted = []
-        for stated in (1e-7, 1e-6, 1e-5, 1e-4):
-            samples = size.rate_samples * (3 if stated < 1e-6 else 1)
-            found = count_alarms(name, num_samples=samples, seed=2, false_alarm_rate=stated)
-            low, high = found.interval()
-            rate = found.alarms / found.samples
-            counted.append(
-                {"stated": stated, "rate": rate, "low": low, "high": high, **asdict(found)}
-            )
-        results["rates"][name] = counted
+    results["theory"] = kept.part("theory", _theory)
+    results["alarms"] = {
+        name: kept.part(f"alarms {name} {size}", functools.partial(_alarms, name, size))
+        for name in SOURCES
+        if captures() or not name.endswith("real")
+    }
+    results["rates"] = {
+        name: kept.part(f"rates {name} {size}", functools.partial(_rates, name, size))
+        for name in COUNTED
+    }
     _say("peers")
-    results["peers"] = compare_detectors(
-        snrs_db=[-9.0, -8.0, -7.0, -6.0, -5.0, -4.0, -3.0, -2.0, -1.0, 0.0, 2.0],
+    results["peers"] = kept.part(f"peers {size}", functools.partial(_peers, size))
+    results["clock"] = {}
+    for channel in ("awgn", "D"):
+        for ppm in (0.0, -20.0, 20.0, -40.0, 40.0):
+            name = f"{channel}, {ppm:g} ppm"
+            make = functools.partial(_clock, channel, ppm, size.long_frames)
+            results["clock"][name] = kept.part(f"clock {name} {size}", make)
+    return results
+
+
+def _alarms(name: str, size: Size) -> dict[str, Any]:
+    _say(name)
+    # What has to be made costs more than what is searched.
+    share = 1.0 if name == "white noise" or "PSK, 10" in name else 0.125
+    found = count_alarms(name, num_samples=int(share * size.alarm_samples), seed=1)
+    return {**asdict(found), "high": found.interval()[1]}
+
+
+def _rates(name: str, size: Size) -> list[dict[str, Any]]:
+    _say(f"rates, {name}")
+    counted = []
+    for stated in (1e-7, 1e-6, 1e-5, 1e-4):
+        samples = size.rate_samples * (3 if stated < 1e-6 else 1)
+        found = count_alarms(name, num_samples=samples, seed=2, false_alarm_rate=stated)
+        low, high = found.interval()
+        rate = found.alarms / found.samples
+        counted.append({"stated": stated, "rate": rate, "low": low, "high": high, **asdict(found)})
+    return counted
+
+
+def _peers(size: Size) -> dict[str, Any]:
+    return compare_detectors(
+        snrs_db=[-9.0, -8.0, -7.0, -6.0, -5.0, -3.0, -2.0, -1.0, 0.0, 2.0],
         cfos_hz=[0.0, 50e3, 100e3],
         rows=size.peer_rows,
         noise_samples=size.rate_samples,
         seed=5,
     )
-    _say("clock")
-    results["clock"] = {
-        f"{channel}, {ppm:g} ppm": _clock(channel, ppm, size.long_frames)
-        for channel in ("awgn", "D")
-        for ppm in (0.0, -20.0, 20.0, -40.0, 40.0)
-    }
-    return results
 
 
 def _clock(channel: str, ppm: float, frames: int) -> dict[str, Any]:
@@ -247,7 +261,7 @@ def tables(results: dict[str, Any]) -> str:
         for name in curves
         if not name.startswith("offsets") and "sir_db" not in curves[name][0]
         for point in curves[name]
-        if point["snr_db"] in (-5.0, -3.0, 0.0, 5.0, 10.0, 20.0)
+        if point["snr_db"] in (-5.0, 0.0, 5.0, 10.0, 20.0)
     ]  # fmt: skip
     head = ["", "detected [%]", "header read [%]", "within a sample [%]", "false", "CFO bias [Hz]"]
     lines += _table([*head, "CFO RMS [Hz]"], rows)
@@ -312,8 +326,8 @@ def _peer_lines(peers: dict[str, Any]) -> list[str]:
 def run(size: Size | None = None) -> str:
     """Return the tables; write all figures and the pictures."""
     torch.set_num_threads(1)
-    results = study(size or Size())
     FOLDER.mkdir(exist_ok=True)
+    results = study(size or Size(), FOLDER / "sync-parts.json")
     (FOLDER / "sync.json").write_text(json.dumps(_plain(results), indent=1) + "\n", "utf-8")
     draw_detection(results, FOLDER / "sync-detection.png")
     draw_robustness(results, FOLDER / "sync-robustness.png")

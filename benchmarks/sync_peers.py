@@ -10,6 +10,7 @@ import subprocess
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -121,7 +122,7 @@ def _near(starts: Sequence[int], rows: Rows) -> int:
 
 def compare_detectors(
     *, snrs_db: Sequence[float], cfos_hz: Sequence[float], rows: int, noise_samples: int, seed: int
-) -> dict[str, object]:
+) -> dict[str, Any]:
     """Return counts of rows found, by detector, offset and SNR; and the rates of false alarms."""
     noise = _noise(noise_samples, seed)
     wanted = RATE * noise_samples

@@ -9,7 +9,7 @@ from scipy.stats import ncx2
 
 from phyemu.waveform import HEADER_SYMBOLS, FrameFormat, Header, decode_header, encode_header
 
-__all__ = ["cfo_bound_hz", "clairvoyant", "detection", "header_read", "second_threshold"]
+__all__ = ["cfo_bound_hz", "clairvoyant", "detection", "header_read", "outage", "second_threshold"]
 
 # Of the fractions of a sample by which a frame may miss the grid, up to half a sample.
 _FRACTIONS = np.linspace(0.0, 0.5, 6)

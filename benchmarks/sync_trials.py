@@ -70,7 +70,7 @@ class Rows:
         iq: (rows, ROW_SAMPLES), complex64.
         first: Where the first path of each frame begins in its row [samples], (rows,), float64.
         strongest: And where the response peaks within the band, (rows,).
-        power: Power of all paths of each row, (rows,).
+        power: Power of all that arrives within the band of each row, (rows,).
     """
 
     iq: NDArray[np.complex64]
@@ -128,13 +128,26 @@ def _strongest(draw: ChannelDraw) -> NDArray[np.float64]:
     gains = draw.response.gains[:, 0].numpy()
     delays = draw.response.delays_s.numpy() * FORMAT.sample_rate_hz
     grid = np.arange(-32, 24 * 16) / 16.0
-    symbols = (grid[:, None] - delays) / FORMAT.samples_per_symbol
-    beta = FORMAT.rolloff
-    below = 1.0 - np.square(2.0 * beta * symbols)
-    below = np.where(np.abs(below) < 1e-6, 1e-6, below)
-    pulse = np.sinc(symbols) * np.cos(np.pi * beta * symbols) / below
-    peaks: NDArray[np.float64] = grid[np.abs(gains @ pulse.T).argmax(axis=1)]
+    peaks: NDArray[np.float64] = grid[np.abs(gains @ _pulse(grid[:, None] - delays).T).argmax(1)]
     return peaks
+
+
+def _pulse(samples: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the raised-cosine pulse at distances from its peak."""
+    symbols = samples / FORMAT.samples_per_symbol
+    below = 1.0 - np.square(2.0 * FORMAT.rolloff * symbols)
+    below = np.where(np.abs(below) < 1e-6, 1e-6, below)
+    pulse: NDArray[np.float64] = np.sinc(symbols) * np.cos(np.pi * FORMAT.rolloff * symbols) / below
+    return pulse
+
+
+def _power(draw: ChannelDraw) -> NDArray[np.float64]:
+    """Return the energy of a symbol's pulse behind each response; paths closer than that add up."""
+    gains = draw.response.gains[:, 0].numpy().astype(np.complex128)
+    delays = draw.response.delays_s.numpy() * FORMAT.sample_rate_hz
+    together = _pulse(delays[:, None] - delays)
+    power: NDArray[np.float64] = np.einsum("rk,kl,rl->r", gains.conj(), together, gains).real
+    return power
 
 
 def make_rows(cell: Cell, count: int, seed: int) -> Rows:
@@ -181,7 +194,7 @@ def make_rows(cell: Cell, count: int, seed: int) -> Rows:
         iq=received.astype(np.complex64),
         first=places,
         strongest=places + _strongest(draw),
-        power=draw.response.gains[:, 0].abs().square().sum(-1).numpy().astype(np.float64),
+        power=_power(draw),
     )
 
 
