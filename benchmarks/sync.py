@@ -152,30 +152,35 @@ def _theory() -> dict[str, list[float]]:
 def study(size: Size, path: Path | None = None) -> dict[str, Any]:
     """Return all that is measured, as JSON-ready values; parts are kept in `path`."""
     here, package = Path(__file__).parent, Path(phyemu.__file__).parent
-    names = ("trials", "interferers", "false_alarms", "peers", "clock", "theory")
-    code = digest([package / "waveform", package / "receiver"])
-    kept = KeptParts(path, code + digest(here / f"sync_{name}.py" for name in names))
+    code = [package / "waveform", package / "receiver"]
+    code += [here / f"sync_{name}.py" for name in ("trials", "interferers", "theory")]
+    kept = KeptParts(path, digest(code))
+    own = {name: digest([here / f"sync_{name}.py"]) for name in ("false_alarms", "peers", "clock")}
     results: dict[str, Any] = {"size": asdict(size), "interferers": _kinds()}
     results["curves"] = _curves(size, kept)
     _say("theory")
     results["theory"] = kept.part("theory", _theory)
     results["alarms"] = {
-        name: kept.part(f"alarms {name} {size}", functools.partial(_alarms, name, size))
+        name: kept.part(
+            f"alarms {name} {size} {own['false_alarms']}", functools.partial(_alarms, name, size)
+        )
         for name in SOURCES
         if captures() or not name.endswith("real")
     }
     results["rates"] = {
-        name: kept.part(f"rates {name} {size}", functools.partial(_rates, name, size))
+        name: kept.part(
+            f"rates {name} {size} {own['false_alarms']}", functools.partial(_rates, name, size)
+        )
         for name in COUNTED
     }
     _say("peers")
-    results["peers"] = kept.part(f"peers {size}", functools.partial(_peers, size))
+    results["peers"] = kept.part(f"peers {size} {own['peers']}", functools.partial(_peers, size))
     results["clock"] = {}
     for channel in ("awgn", "D"):
         for ppm in (0.0, -20.0, 20.0, -40.0, 40.0):
             name = f"{channel}, {ppm:g} ppm"
             make = functools.partial(_clock, channel, ppm, size.long_frames)
-            results["clock"][name] = kept.part(f"clock {name} {size}", make)
+            results["clock"][name] = kept.part(f"clock {name} {size} {own['clock']}", make)
     return results
 
 

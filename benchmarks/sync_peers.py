@@ -168,8 +168,10 @@ def compare_detectors(
 
 
 def _plateaus(iq: NDArray[np.complex64], above: NDArray[np.int64]) -> list[int]:
-    """Return the peak of the metric within each cluster of places above the threshold."""
+    """Return where the frame begins whose metric peaks in each cluster above the threshold."""
     metric = schmidl_cox(iq)
+    # The periods begin where the first pulse peaks.
     return [
-        first + int(metric[first : first + LENGTH].argmax()) for first in _apart(above.tolist())
+        first + int(metric[first : first + LENGTH].argmax()) - FORMAT.pulse_delay_samples
+        for first in _apart(above.tolist())
     ]

@@ -1,6 +1,7 @@
 """What theory says of finding a frame: closed forms, and the header with nothing to synchronise."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -12,7 +13,7 @@ from phyemu.waveform import HEADER_SYMBOLS, FrameFormat, Header, decode_header, 
 __all__ = ["cfo_bound_hz", "clairvoyant", "detection", "header_read", "outage", "second_threshold"]
 
 # Of the fractions of a sample by which a frame may miss the grid, up to half a sample.
-_FRACTIONS = np.linspace(0.0, 0.5, 6)
+_FRACTIONS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
 _CANDIDATES = 16  # that the detector's false alarm rate is shared between
 
 
@@ -25,7 +26,12 @@ def second_threshold(false_alarm_rate: float, symbols: int) -> float:
 
 
 def detection(
-    snr_db: float, *, false_alarm_rate: float, frame_format: FrameFormat, power: float = 1.0
+    snr_db: float,
+    *,
+    false_alarm_rate: float,
+    frame_format: FrameFormat,
+    power: float = 1.0,
+    fractions: Sequence[float] = _FRACTIONS,
 ) -> float:
     """Return the probability that a preamble in white noise exceeds the threshold.
 
@@ -40,6 +46,7 @@ def detection(
         false_alarm_rate: The detector's setting.
         frame_format: The preamble.
         power: Of the channel.
+        fractions: Of a sample by which frames miss the grid.
     """
     symbols = frame_format.preamble_symbols
     energy = symbols * power * 10 ** (snr_db / 10)
@@ -48,7 +55,7 @@ def detection(
     # Mean |y|^2 of pulses at all their instants, against 1 at their peaks.
     held = 1.0 - frame_format.rolloff / 4.0
     total = 0.0
-    for fraction in _FRACTIONS:
+    for fraction in fractions:
         share = _pulse(fraction / frame_format.samples_per_symbol, frame_format.rolloff) ** 2
         rest = max(energy * (held - share), 0.0)
         others = (
@@ -58,7 +65,7 @@ def detection(
         )
         limit = others * threshold / (1.0 - threshold)
         total += float(ncx2.sf(limit, 2, 2 * energy * share).mean())
-    return total / len(_FRACTIONS)
+    return total / len(fractions)
 
 
 def clairvoyant(
