@@ -21,7 +21,7 @@ RATE = ReceiverConfig().false_alarm_rate
 
 @pytest.mark.parametrize("snr_db", [-7.0, -5.0, -3.5])
 def test_detection_follows_its_closed_form_and_stays_below_the_bound(snr_db: float) -> None:
-    frames = 250
+    frames = 200
     found = measure(Cell(channel="awgn", snr_db=snr_db), frames=frames, seed=1).detected
     # The search over neighbouring samples and offsets helps by up to 0.4 dB; the first gate takes
     # up to 0.1 dB. Beyond that, one in 1e4 runs.
