@@ -2,7 +2,7 @@
 
 Over SNR, carrier and clock offset, in white noise and TGn B to D, beside interferers and closed
 forms, bounds, other detectors. Writes bench/sync.json (all figures), bench/sync-detection.png and
-bench/sync-robustness.png. `python -m benchmarks sync` takes some 12 minutes of one core, and goes
+bench/sync-robustness.png. `python -m benchmarks sync` takes some 7 minutes of one core, and goes
 on where it was cut off (bench/sync-parts.json).
 """
 
@@ -42,11 +42,11 @@ __all__ = ["Size", "run", "study"]
 
 RATE = ReceiverConfig().false_alarm_rate
 SNRS_DB = (-8.0, -7.0, -6.0, -5.0, -4.0, -3.0, -2.0, 0.0, 2.5, 5.0, 10.0, 20.0)
-FADING_SNRS_DB = (-5.0, 0.0, 2.5, 5.0, 10.0, 15.0, 20.0)
-FEW_SNRS_DB = (-5.0, -3.0, 0.0, 10.0, 20.0)
-OFFSETS_HZ = (0.0, 50e3, 75e3, 100e3, 110e3, 125e3, 150e3, 200e3)
+FADING_SNRS_DB = (-5.0, 0.0, 2.5, 5.0, 10.0, 20.0)
+FEW_SNRS_DB = (-5.0, 0.0, 10.0)
+OFFSETS_HZ = (0.0, 50e3, 100e3, 110e3, 125e3, 150e3, 200e3)
 SIRS_DB = (-10.0, -5.0, 0.0, 5.0, 10.0, 20.0)
-COUNTED = ("white noise", "noise in 8 MHz", "2-, 4-, 8-PSK, 10 Msym/s, no noise")
+COUNTED = ("white noise", "2-, 4-, 8-PSK, 10 Msym/s, no noise")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,9 +54,9 @@ class Size:
     """How much is measured: frames a point of a curve, long frames, samples searched for alarms."""
 
     frames: int = 1000
-    side_frames: int = 400
-    long_frames: int = 40
-    alarm_samples: int = 200_000_000
+    side_frames: int = 200
+    long_frames: int = 20
+    alarm_samples: int = 100_000_000
     rate_samples: int = 20_000_000
     peer_rows: int = 300
 
@@ -95,7 +95,7 @@ def _curves(size: Size, kept: KeptParts) -> dict[str, list[dict[str, Any]]]:
     for ppm in (-40.0, 40.0):
         wanted[f"clock {ppm:g} ppm"] = [
             (Cell(channel="awgn", snr_db=snr, cfo_hz=100e3, sfo_ppm=ppm), size.frames, {})
-            for snr in (-3.0, 0.0, 10.0)
+            for snr in (0.0, 10.0)
         ]
     for kind in _kinds():
         wanted[kind] = []
@@ -103,7 +103,7 @@ def _curves(size: Size, kept: KeptParts) -> dict[str, list[dict[str, Any]]]:
             other = Interferer(kind=kind, sir_db=sir)
             cell = Cell(channel="awgn", snr_db=15.0, cfo_hz=-61e3, interferer=other)
             wanted[kind].append((cell, size.side_frames, {"sir_db": sir}))
-    for snr_db in (-3.0, 0.0, 10.0):
+    for snr_db in (0.0, 10.0):
         wanted[f"offsets at {snr_db:g} dB"] = [
             (
                 Cell(channel="awgn", snr_db=snr_db, cfo_hz=cfo_hz),
@@ -206,7 +206,7 @@ def _rates(name: str, size: Size) -> list[dict[str, Any]]:
 
 def _peers(size: Size) -> dict[str, Any]:
     return compare_detectors(
-        snrs_db=[-9.0, -8.0, -7.0, -6.0, -5.0, -3.0, -2.0, -1.0, 0.0, 2.0],
+        snrs_db=[-9.0, -8.0, -7.0, -6.0, -4.0, -2.0, -1.0, 0.0],
         cfos_hz=[0.0, 50e3, 100e3],
         rows=size.peer_rows,
         noise_samples=size.rate_samples,

@@ -116,7 +116,7 @@ def draw_robustness(results: Mapping[str, Any], path: Path) -> None:
     (offsets, errors), (others, timing) = figure.subplots(2, 2)
     curves = results["curves"]
     _panel(offsets, "Carrier offset (limit 100 kHz)", "carrier offset [kHz]", "frames [%]")
-    for snr_db, colour in ((-3.0, ORANGE), (0.0, GREEN), (10.0, BLUE)):
+    for snr_db, colour in ((0.0, ORANGE), (10.0, BLUE)):
         points = curves[f"offsets at {snr_db:g} dB"]
         name = f"{snr_db:g} dB"
         _band(offsets, points, "cfo_khz", "detected", colour, marker="o", label=f"{name}: detected")
