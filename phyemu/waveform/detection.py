@@ -22,6 +22,7 @@ from scipy.fft import fft, ifft, next_fast_len
 from scipy.special import betaincinv
 
 from phyemu.errors import ConfigError
+from phyemu.waveform.detection_kernel import first_opening, sliding_energies
 from phyemu.waveform.frame_format import FrameFormat, preamble_points
 from phyemu.waveform.pulse import shape_pulses
 
@@ -143,24 +144,27 @@ class PreambleDetector:
         length = len(self._template)
         reach = num_starts + self._reach  # starts with full metrics
         correlation, filtered = self._filter(window, reach + len(self._template))
-        power = np.square(correlation.real) + np.square(correlation.imag)
-        total = power[:reach].copy()
-        for index in range(1, self._periods):
-            total += power[index * self._lag : index * self._lag + reach]
-        energy = self._window_energy(filtered, reach)
-        energy32 = energy.astype(np.float32)
-        opened = total[:num_starts] > (self._first_threshold * self._energy) * energy32[:num_starts]
+        energy = np.empty(reach)
+        sliding_energies(filtered, self._energy_count, energy)
         # Where all is zero, rounding decides; energy below this part of the window's is silence.
         floor = 1e-9 * float(np.vdot(window, window).real)
         first = 0
         while True:
-            opening = int(np.argmax(opened[first:])) + first if first < num_starts else num_starts
-            if opening >= num_starts or not opened[opening]:
+            opening = first_opening(
+                correlation,
+                energy,
+                self._lag,
+                self._periods,
+                self._first_threshold * self._energy,
+                floor,
+                first,
+                num_starts,
+            )
+            if opening >= num_starts:
                 return None
-            if energy[opening] > floor:
-                found = self._confirm(window, correlation, energy, opening)
-                if found is not None:
-                    return found
+            found = self._confirm(window, correlation, energy, opening)
+            if found is not None:
+                return found
             first = opening + length // 4
 
     def search_each(self, windows: NDArray[np.complex64], num_starts: int) -> Detections:
@@ -261,14 +265,16 @@ class PreambleDetector:
         self, window: NDArray[np.complex64], count: int
     ) -> tuple[NDArray[np.complex64], NDArray[np.complex64]]:
         """Return the correlations with one period and with one pulse at starts 0..count-1."""
-        hop = self._fft_size - self._period_samples + 1
+        # A short window takes one FFT of its own length.
+        size = min(next_fast_len(count + self._period_samples - 1), self._fft_size)
+        hop = size - self._period_samples + 1
         blocks = -(-count // hop)
-        padded = np.zeros((blocks - 1) * hop + self._fft_size, np.complex64)
+        padded = np.zeros((blocks - 1) * hop + size, np.complex64)
         used = min(len(window), len(padded))
         padded[:used] = window[:used]
-        pieces = np.lib.stride_tricks.sliding_window_view(padded, self._fft_size)[::hop]
+        pieces = np.lib.stride_tricks.sliding_window_view(padded, size)[::hop]
         spectra = fft(pieces, axis=1)
-        period, pulse = self._filters(self._fft_size)
+        period, pulse = self._filters(size)
         filtered = ifft(spectra * pulse, axis=1, overwrite_x=True)[:, :hop]
         spectra *= period
         correlation = ifft(spectra, axis=1, overwrite_x=True)[:, :hop]
