@@ -105,7 +105,7 @@ class PreambleDetector:
         self._pulse = taps.numpy() / math.sqrt(sps)
         # A peak within a preamble of the opening may be of only some of the repetitions.
         self._echo = (self._periods - 1) * self._lag
-        self._reach = len(self._template) + self._echo
+        self._reach = len(self._template) + 2 * self._echo
         self._spectra: dict[int, tuple[NDArray[np.complex64], NDArray[np.complex64]]] = {}
         # A search for an offset is fine enough at a quarter of the inverse length.
         step = 1.0 / (4.0 * len(self._template))
@@ -243,8 +243,9 @@ class PreambleDetector:
         powers = (combined.real.square() + combined.imag.square()).numpy()
         best = powers.max(axis=2) / np.maximum(energy[rows, places], 1e-30)
         peak = best[:, :length].argmax(axis=1)
-        behind = np.arange(self._reach) - peak[:, None]
-        peak = np.where((behind >= 0) & (behind <= self._echo), best, -1.0).argmax(axis=1)
+        for _ in range(2):
+            behind = np.arange(self._reach) - peak[:, None]
+            peak = np.where((behind >= 0) & (behind <= self._echo), best, -1.0).argmax(axis=1)
         coarse = self._offsets[powers[rows[:, 0], peak].argmax(axis=1)]
         # The exact metric: whole preamble, finer offsets, the neighbouring samples.
         samples = np.arange(length)
@@ -289,7 +290,8 @@ class PreambleDetector:
     ) -> Detection | None:
         """Return the best start within one preamble behind an opening, if it passes.
 
-        Where only some repetitions coincide, their peak is left for the higher one behind it.
+        Where only some repetitions coincide, their peak is left for the higher one behind it: twice,
+        as the first step may begin at noise before any of them.
         """
         length = len(self._template)
         stop = min(opening + self._reach, len(energy))
@@ -303,7 +305,9 @@ class PreambleDetector:
         combined = np.abs(rows @ self._combine)
         best = np.square(combined.max(axis=1)) / np.maximum(energy[opening:stop], 1e-30)
         first = int(best[:length].argmax())
-        peak = opening + first + int(best[first : first + self._echo + 1].argmax())
+        for _ in range(2):
+            first += int(best[first : first + self._echo + 1].argmax())
+        peak = opening + first
         # An offset turns the carrier within a period, and lies between two candidates: together
         # they take less than half.
         least = 0.5 * self._second_threshold * self._periods * self._energy

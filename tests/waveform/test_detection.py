@@ -93,7 +93,7 @@ def test_other_signals_of_the_same_band_pass_no_more_often_than_noise() -> None:
     detector, starts, rate = _detector(1e-5), 512, 1e-5
     rng = np.random.default_rng(8)
     for order in (2, 4, 16):
-        symbols = torch.from_numpy(rng.integers(0, order, (200, 700)))
+        symbols = torch.from_numpy(rng.integers(0, order, (200, 800)))
         iq = shape_pulses(psk(order).points[symbols], FORMAT.pulse_taps(), samples_per_symbol=2)
         found = detector.search_each(iq.numpy()[:, 32 : 32 + starts + detector.overlap], starts)
         assert found.found.sum() <= poisson.ppf(0.9999, rate * starts * 200)
@@ -161,6 +161,19 @@ def test_gain_changes_nothing() -> None:
     assert quiet is not None
     assert loud.sample_start == quiet.sample_start
     assert loud.confidence == pytest.approx(quiet.confidence, rel=1e-3)
+
+
+def test_the_end_of_a_frame_before_does_not_hide_the_beginning() -> None:
+    rng = np.random.default_rng(12)
+    detector, frame = _detector(), _frame()
+    for gap in range(40, 640, 20):
+        iq = 0.1 * _noise(rng, 6000)
+        start = len(frame) - 600 + gap
+        iq[: len(frame) - 600] += frame[600:]
+        iq[start : start + len(frame)] += frame
+        found = detector.search(iq.astype(np.complex64), 6000 - detector.overlap)
+        assert found is not None
+        assert abs(found.sample_start - start) <= 1, gap
 
 
 def test_the_cover_tells_repetitions_apart() -> None:
