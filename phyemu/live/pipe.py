@@ -71,6 +71,7 @@ class PipeSink:
         A descriptor is closed with the sink, unless it is standard output.
         """
         self.num_clipped = 0
+        self.num_ignored = 0
         self._format = sample_format
         self._name = name
         self._path = descriptor if isinstance(descriptor, Path) else None

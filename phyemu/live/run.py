@@ -171,7 +171,7 @@ class _LiveStream:
     def snapshot(self, ended_by: LiveEnd) -> LiveStatistics:
         """Return how it goes."""
         return self._meter.snapshot(
-            self._channel.name, self._source.counts, self._sink.num_clipped, ended_by
+            self._channel.name, self._source.counts, self._sink, ended_by
         )
 
     def _receive(self) -> None:

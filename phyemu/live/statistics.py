@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
-from phyemu.live.transport import InputCounts
+from phyemu.live.transport import InputCounts, SampleSink
 from phyemu.units import power_to_db
 
 __all__ = ["LiveEnd", "LiveMeter", "LiveStatistics"]
@@ -48,6 +48,7 @@ class LiveStatistics:
         dropped_samples: Samples in them.
         silenced_samples: Bad samples of a byte stream that became zeros.
         lost_messages: Messages that never came; None: the transport does not tell.
+        num_ignored: Requests and subscriptions at the sink that made no sense.
         num_clipped: Samples that the sink's format had to clip.
         num_stalls: Breaks of more than 0.1 s in a paced stream: nothing came, or the sink took
             nothing.
@@ -69,6 +70,7 @@ class LiveStatistics:
     dropped_samples: int
     silenced_samples: int
     lost_messages: int | None
+    num_ignored: int
     num_clipped: int
     num_stalls: int
     unsent_samples: int
@@ -83,6 +85,8 @@ class LiveStatistics:
             f"channel {self.channel}",
             self._drops(),
         ]
+        if self.num_ignored:
+            parts.append(f"{self.num_ignored} requests ignored")
         if self.num_clipped:
             parts.append(f"{self.num_clipped} clipped")
         if self.num_stalls:
@@ -161,7 +165,7 @@ class LiveMeter:
         self._max_latency_s = max(self._max_latency_s, latency_s)
 
     def snapshot(
-        self, channel: str, counts: InputCounts, num_clipped: int, ended_by: LiveEnd
+        self, channel: str, counts: InputCounts, sink: SampleSink, ended_by: LiveEnd
     ) -> LiveStatistics:
         """Return the statistics since the last snapshot or, when it has ended, of the whole."""
         now = self._clock()
@@ -188,7 +192,8 @@ class LiveMeter:
             dropped_samples=counts.dropped_samples,
             silenced_samples=counts.silenced_samples,
             lost_messages=counts.lost_messages,
-            num_clipped=num_clipped,
+            num_ignored=sink.num_ignored,
+            num_clipped=sink.num_clipped,
             num_stalls=self.num_stalls,
             unsent_samples=self.unsent_samples,
             ended_by=ended_by,

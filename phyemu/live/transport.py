@@ -53,9 +53,15 @@ class SampleSource(Protocol):
 
 
 class SampleSink(Protocol):
-    """Takes samples, from one thread."""
+    """Takes samples, from one thread.
+
+    Attributes:
+        num_clipped: Samples that its format had to clip.
+        num_ignored: Messages of whoever takes them that made no sense.
+    """
 
     num_clipped: int
+    num_ignored: int
 
     def send(self, iq: NDArray[np.complex64], timeout_s: float) -> int:
         """Return how many of the first samples were taken within the time; 0: none.

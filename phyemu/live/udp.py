@@ -108,6 +108,7 @@ class UdpSink:
             TransportError: The address cannot be used.
         """
         self.num_clipped = 0
+        self.num_ignored = 0
         self._format = sample_format(endpoint.datatype, where=endpoint.text)
         self._sequence = endpoint.sequence
         self._number = 0

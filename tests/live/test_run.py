@@ -52,6 +52,7 @@ class FakeSink:
 
     def __init__(self, most: int = 1 << 30, *, is_stuck: bool = False) -> None:
         self.num_clipped = 0
+        self.num_ignored = 0
         self.parts: list[Samples] = []
         self.most = most
         self.is_stuck = is_stuck
