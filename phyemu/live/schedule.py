@@ -14,7 +14,7 @@ from phyemu.channel import ChannelModel, ChannelStream, load_channel
 from phyemu.errors import ConfigError
 from phyemu.live.times import TIME, parse_time_s
 
-__all__ = ["ScheduledChannel", "ScheduledModel", "parse_schedule"]
+__all__ = ["ScheduledChannel", "ScheduledModel", "check_rate", "parse_schedule"]
 
 # The kernels are compiled for arrays that may be written to and for those that may not, such as the
 # bytes of a message.
@@ -107,7 +107,7 @@ class ScheduledChannel:
         self.names = tuple(part.model.name for part in schedule)
         self._streams: list[ChannelStream] = []
         for index, part in enumerate(schedule):
-            _check_rate(part.model, sample_rate_hz)
+            check_rate(part.model, sample_rate_hz)
             draw = partial(
                 ChannelStream,
                 part.model,
@@ -169,7 +169,8 @@ class ScheduledChannel:
         return out[dropped:]
 
 
-def _check_rate(model: ChannelModel, sample_rate_hz: float) -> None:
+def check_rate(model: ChannelModel, sample_rate_hz: float) -> None:
+    """Raise ConfigError when a channel was measured at another rate."""
     rate_hz = float(getattr(model, "sample_rate_hz", 0.0) or 0.0)
     if rate_hz and not math.isclose(rate_hz, sample_rate_hz, rel_tol=1e-6):
         raise ConfigError(

@@ -159,13 +159,16 @@ class LiveMeter:
 
     def departed(self, arrival_s: float) -> None:
         """Note that a block that arrived at that time has left."""
-        latency_s = self._clock() - arrival_s
+        now = self._clock()
+        if self._started_s is None:
+            self._started_s = arrival_s
+        latency_s = now - arrival_s
         self._latency_sum_s += latency_s
         self._num_latencies += 1
         self._max_latency_s = max(self._max_latency_s, latency_s)
 
     def snapshot(
-        self, channel: str, counts: InputCounts, sink: SampleSink, ended_by: LiveEnd
+        self, channel: str, counts: InputCounts, sink: SampleSink | None, ended_by: LiveEnd
     ) -> LiveStatistics:
         """Return the statistics since the last snapshot or, when it has ended, of the whole."""
         now = self._clock()
@@ -192,8 +195,8 @@ class LiveMeter:
             dropped_samples=counts.dropped_samples,
             silenced_samples=counts.silenced_samples,
             lost_messages=counts.lost_messages,
-            num_ignored=sink.num_ignored,
-            num_clipped=sink.num_clipped,
+            num_ignored=0 if sink is None else sink.num_ignored,
+            num_clipped=0 if sink is None else sink.num_clipped,
             num_stalls=self.num_stalls,
             unsent_samples=self.unsent_samples,
             ended_by=ended_by,
