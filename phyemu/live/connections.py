@@ -1,9 +1,9 @@
 """The connections of a ZeroMQ socket: which are gone, and which send what never becomes a message.
 
-ZeroMQ hands a message of several parts over when its last part is there, keeps the parts until then,
-and limits their size but not their number. So whoever sends parts without end would fill the memory
-and never be seen. The system counts the bytes of each connection; one that has sent more than any
-message may hold since its last whole message is shut.
+ZeroMQ hands a message of several parts over when its last part is there, keeps the parts until
+then, and limits their size but not their number. So whoever sends parts without end would fill the
+memory and never be seen. The system counts the bytes of each connection; one that has sent more
+than any message may hold since its last whole message is shut.
 """
 
 import socket

@@ -72,13 +72,11 @@ class LiveNetwork:
                 links[pair] = load(link.channel)
                 gains_db[pair] = link.gain_db
                 check_rate(links[pair], sample_rate_hz)
-        for kind, nodes, place in (("sends", self.transmitters, 0), ("hears", self.receivers, 1)):
-            for node in nodes:
+        for kind, given, place in (("sends", self.transmitters, 0), ("hears", self.receivers, 1)):
+            for node in given:
                 if all(pair[place] != node for pair in links):
-                    other = "hears it" if kind == "sends" else "it hears sends"
-                    raise ConfigError(
-                        f"node {node} {kind}, but none of the nodes given that {other}; give one"
-                    )
+                    other = "is given that hears it" if kind == "sends" else "given sends to it"
+                    raise ConfigError(f"node {node} {kind}, but no node {other}; name one")
         nodes = {node for pair in links for node in pair if node in settings.nodes}
         draw = partial(
             ChannelNetwork,

@@ -23,7 +23,7 @@ from phyemu.live.schedule import ScheduledChannel
 from phyemu.live.statistics import LiveEnd, LiveMeter, LiveStatistics
 from phyemu.live.transport import InputCounts, SampleSink, SampleSource
 
-__all__ = ["LiveChannel", "run_live", "run_live_network"]
+__all__ = ["LiveChannel", "OneLink", "run_live", "run_live_network"]
 
 # Paced samples leave in pieces of this length [s].
 _PACED_PIECE_S = 2e-3
@@ -92,13 +92,14 @@ def run_live(
         ConfigError: A setting is out of range.
         TransportError: Source or sink failed.
     """
+
     def report_one(all_statistics: Mapping[str, LiveStatistics]) -> None:
         if report is not None:
             report(all_statistics[""])
 
     return run_live_network(
         {"": source},
-        _OneLink(channel),
+        OneLink(channel),
         {"": sink},
         sample_rate_hz=sample_rate_hz,
         reference_power=reference_power,
@@ -240,8 +241,9 @@ class _LiveStream:
 
     def start(self, pool: ThreadPoolExecutor) -> list[Future[None]]:
         """Start the threads."""
-        ends = (*self.inputs.values(), *self.outputs.values())
-        return [pool.submit(self._apply), *(pool.submit(end.run) for end in ends)]
+        ends = [end.run for end in self.inputs.values()]
+        ends += [end.run for end in self.outputs.values()]
+        return [pool.submit(work) for work in (self._apply, *ends)]
 
     @property
     def has_begun(self) -> bool:
@@ -329,7 +331,7 @@ class _Waiting:
         return np.concatenate([taken, np.zeros(count - len(taken), np.complex64)])
 
 
-class _OneLink:
+class OneLink:
     """A scheduled channel between one source and one sink, both without a name."""
 
     def __init__(self, channel: ScheduledChannel) -> None:

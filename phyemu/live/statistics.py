@@ -47,6 +47,7 @@ class LiveStatistics:
         dropped: Messages dropped, by reason.
         dropped_samples: Samples in them.
         silenced_samples: Bad samples of a byte stream that became zeros.
+        gap_samples: Samples missing in a recording that zeros stand for.
         lost_messages: Messages that never came; None: the transport does not tell.
         num_ignored: Requests and subscriptions at the sink that made no sense.
         num_clipped: Samples that the sink's format had to clip.
@@ -69,6 +70,7 @@ class LiveStatistics:
     dropped: Mapping[str, int]
     dropped_samples: int
     silenced_samples: int
+    gap_samples: int
     lost_messages: int | None
     num_ignored: int
     num_clipped: int
@@ -104,6 +106,8 @@ class LiveStatistics:
             text += f" ({', '.join(reasons)}; {self.dropped_samples} samples)"
         if self.silenced_samples:
             text += f", {self.silenced_samples} bad samples silenced"
+        if self.gap_samples:
+            text += f", {self.gap_samples} zeros for gaps"
         if self.lost_messages is None:
             return f"{text}, lost ones not visible"
         return f"{text}, {self.lost_messages} lost" if self.lost_messages else text
@@ -194,6 +198,7 @@ class LiveMeter:
             dropped=dict(counts.dropped),
             dropped_samples=counts.dropped_samples,
             silenced_samples=counts.silenced_samples,
+            gap_samples=counts.gap_samples,
             lost_messages=counts.lost_messages,
             num_ignored=0 if sink is None else sink.num_ignored,
             num_clipped=0 if sink is None else sink.num_clipped,

@@ -17,8 +17,9 @@ class InputCounts:
     Attributes:
         dropped: Messages that were dropped whole, by reason.
         dropped_samples: Samples in them, as far as they had any.
-        silenced_samples: Samples of a byte stream that were no finite numbers within range, and
-            became zeros: a byte stream has no messages to drop.
+        silenced_samples: Samples of a byte stream or a recording that were no finite numbers
+            within range, and became zeros: there are no messages to drop.
+        gap_samples: Samples that a recording lacks between two segments, and zeros stand for.
         lost_messages: Messages that never came, by their sequence numbers; None: the transport
             loses messages without telling.
     """
@@ -26,6 +27,7 @@ class InputCounts:
     dropped: Counter[str] = field(default_factory=Counter)
     dropped_samples: int = 0
     silenced_samples: int = 0
+    gap_samples: int = 0
     lost_messages: int | None = 0
 
     def drop(self, reason: str, num_samples: int = 0) -> None:
@@ -53,15 +55,15 @@ class SampleSource(Protocol):
 
 
 class SampleSink(Protocol):
-    """Takes samples, from one thread.
+    """Takes samples, from one thread."""
 
-    Attributes:
-        num_clipped: Samples that its format had to clip.
-        num_ignored: Messages of whoever takes them that made no sense.
-    """
+    @property
+    def num_clipped(self) -> int:
+        """Return the samples that its format had to clip."""
 
-    num_clipped: int
-    num_ignored: int
+    @property
+    def num_ignored(self) -> int:
+        """Return the messages of whoever takes samples that made no sense."""
 
     def send(self, iq: NDArray[np.complex64], timeout_s: float) -> int:
         """Return how many of the first samples were taken within the time; 0: none.

@@ -5,6 +5,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -50,8 +51,9 @@ def heard(source: Any, meanwhile: Callable[[], object] = lambda: None) -> Sample
 
 
 def resident_mib() -> float:
-    with open("/proc/self/statm") as file:
-        return int(file.read().split()[1]) * resource.getpagesize() / 2**20
+    """Return the memory of this process that is in use [MiB]."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize() / 2**20
 
 
 def test_a_message_without_end_is_cut_off_and_the_next_one_arrives(
