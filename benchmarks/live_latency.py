@@ -3,7 +3,7 @@
 One process sends blocks of a millisecond when they are due and takes what comes back; a block's
 latency is from the moment it was handed to the transport to the moment its first sample is there
 again. Sender, emulator, receiver and the transports of both sides share the machine.
-`python -m benchmarks.live_latency RATE_MSPS...` measures some rates only.
+`python -m benchmarks.live_latency MSPS TRANSPORT...` measures one rate, and these transports only.
 """
 
 import contextlib
@@ -225,18 +225,20 @@ OPENERS: dict[str, Callable[..., Any]] = {
 }
 
 
-def run(rates_msps: tuple[float, ...] = RATES_MSPS) -> str:
+def run(
+    rates_msps: tuple[float, ...] = RATES_MSPS, transports: tuple[str, ...] = TRANSPORTS
+) -> str:
     """Return the table."""
     rows = [
         "| Msps | transport | median [ms] | 90 % | 99 % | at most | load |",
         "| ---: | --- | ---: | ---: | ---: | ---: | ---: |",
     ]
     for rate in rates_msps:
-        for transport in TRANSPORTS:
+        for transport in transports:
             values = " | ".join(f"{value:.2f}" for value in measure(transport, rate * 1e6))
             rows.append(f"| {rate:g} | {transport} | {values} | {os.getloadavg()[0]:.1f} |")
     return "\n".join(rows) + "\n"
 
 
 if __name__ == "__main__":
-    print(run(tuple(float(word) for word in sys.argv[1:]) or RATES_MSPS))
+    print(run((float(sys.argv[1]),), tuple(sys.argv[2:]) or TRANSPORTS))
