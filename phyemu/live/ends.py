@@ -29,9 +29,11 @@ class StreamState:
         stop: No more samples are received; those under way are passed on.
         abort: Those under way are left behind.
         ended_by: Why it ended.
+        gaps: Where messages are missing in an input, by its samples, and how many.
     """
 
     def __init__(self) -> None:
+        self.gaps: list[tuple[int, int]] = []
         self.stop = threading.Event()
         self.abort = threading.Event()
         self.ended_by = LiveEnd.STREAM_END
@@ -82,6 +84,7 @@ class InputEnd:
     def _receive_all(self) -> None:
         meter, state = self._meter, self._state
         last_s = time.monotonic()
+        num_lost = 0
         while not state.stop.is_set():
             iq = self.source.receive(POLL_S)
             if iq is None:
@@ -92,6 +95,10 @@ class InputEnd:
                     state.ended_by = LiveEnd.IDLE
                     return
                 continue
+            if (now_lost := self.source.counts.lost_messages or 0) > num_lost:
+                if meter.num_received:
+                    state.gaps.append((meter.num_received, now_lost - num_lost))
+                num_lost = now_lost
             if self._target is not None:
                 iq = iq[: self._target - meter.num_received]
             arrival_s = meter.received(len(iq))
@@ -118,6 +125,7 @@ class OutputEnd:
         *,
         pacer: Pacer | None,
         piece_samples: int,
+        lead_samples: int = 0,
     ) -> None:
         """Get ready.
 
@@ -127,6 +135,7 @@ class OutputEnd:
             state: Of the stream.
             pacer: Says when they may leave; None: at once.
             piece_samples: Samples that leave together.
+            lead_samples: Samples that are ahead of the first one of the input.
         """
         self.sink = sink
         self.queue = BlockQueue(_QUEUE_SAMPLES)
@@ -134,6 +143,8 @@ class OutputEnd:
         self._state = state
         self._pacer = pacer
         self._piece = piece_samples
+        self._lead = lead_samples
+        self._num_gaps = 0
 
     def run(self) -> None:
         """Send until the queue is closed and empty, or the sink is gone."""
@@ -163,10 +174,21 @@ class OutputEnd:
                 if abort.is_set():
                     meter.unsent_samples = len(piece) + max(0, len(iq) - begin - self._piece)
                     return False
-                sent = self.sink.send(piece, POLL_S)
+                sent = self.sink.send(piece[: self._until_gap()], POLL_S)
                 meter.num_sent += sent
                 piece = piece[sent:]
         return True
+
+    def _until_gap(self) -> int | None:
+        """Return how many samples are left before the next gap, and mark the one that is here."""
+        while self._num_gaps < len(self._state.gaps):
+            position, lost_messages = self._state.gaps[self._num_gaps]
+            left = position + self._lead - self._meter.num_sent
+            if left > 0:
+                return left
+            self.sink.mark_gap(lost_messages)
+            self._num_gaps += 1
+        return None
 
 
 def joined(blocks: Sequence[LiveBlock]) -> NDArray[np.complex64]:

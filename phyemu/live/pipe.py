@@ -91,6 +91,9 @@ class PipeSink:
         self._write_rest(deadline_s)
         return len(iq)
 
+    def mark_gap(self, lost_messages: int) -> None:
+        """Do nothing: there is no place for it among the samples."""
+
     def finish(self, timeout_s: float) -> bool:
         """Return whether everything is in the pipe."""
         return self._descriptor is None or self._write_rest(time.monotonic() + timeout_s)

@@ -137,6 +137,12 @@ class RecordingSink:
         self._writer.write(iq)
         return len(iq)
 
+    def mark_gap(self, lost_messages: int) -> None:
+        """Begin a capture segment: how many samples are missing before it, nobody knows."""
+        self._writer.start_segment(
+            fields={"phyemu:gap": "sequence_gap", "phyemu:lost_messages": lost_messages}
+        )
+
     def finish(self, timeout_s: float) -> bool:
         """Return True: what was taken is written."""
         return True

@@ -157,6 +157,8 @@ def run_live_network(
     state = StreamState()
     nodes = tuple(dict.fromkeys((*sources, *sinks)))
     meters = {name: LiveMeter(sample_rate_hz, reference_power) for name in nodes}
+    piece = max(1, round(_PACED_PIECE_S * sample_rate_hz)) if pace else BLOCK_SAMPLES
+    lead = channel.latency_samples if keep_latency else 0
     stream = _LiveStream(
         inputs={
             name: InputEnd(
@@ -175,15 +177,14 @@ def run_live_network(
                 meters[name],
                 state,
                 pacer=Pacer(sample_rate_hz) if pace else None,
-                piece_samples=max(1, round(_PACED_PIECE_S * sample_rate_hz))
-                if pace
-                else BLOCK_SAMPLES,
+                piece_samples=piece,
+                lead_samples=lead,
             )
             for name, sink in sinks.items()
         },
         meters=meters,
         state=state,
-        lead_samples=channel.latency_samples if keep_latency else 0,
+        lead_samples=lead,
     )
     return _supervise(stream, grace_s, report, report_interval_s)
 

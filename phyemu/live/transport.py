@@ -73,6 +73,9 @@ class SampleSink(Protocol):
             TransportError: The transport failed.
         """
 
+    def mark_gap(self, lost_messages: int) -> None:
+        """Note that messages are missing right before the next sample, if there is a way to."""
+
     def finish(self, timeout_s: float) -> bool:
         """Return whether everything that was taken has been passed on, after at most this time.
 

@@ -228,6 +228,9 @@ class ZmqSink:
         self.num_clipped += num_clipped
         return len(part)
 
+    def mark_gap(self, lost_messages: int) -> None:
+        """Do nothing: there is no place for it among the samples."""
+
     def finish(self, timeout_s: float) -> bool:
         """Return True: ZeroMQ delivers what it has taken while the socket is closed."""
         return True

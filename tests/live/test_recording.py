@@ -1,5 +1,7 @@
 """Recordings at the ends of a live stream."""
 
+import socket
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +10,17 @@ from numpy.typing import NDArray
 
 from phyemu.errors import ConfigError, PhyemuError, RecordingError
 from phyemu.iq import RecordingWriter, open_recording, write_recording
-from phyemu.live import Role, SampleSource, open_sink, open_source, parse_endpoint, recording_facts
+from phyemu.live import (
+    Role,
+    SampleSource,
+    ScheduledChannel,
+    open_sink,
+    open_source,
+    parse_endpoint,
+    parse_schedule,
+    recording_facts,
+    run_live,
+)
 
 Samples = NDArray[np.complex64]
 RATE_HZ = 1e6
@@ -140,3 +152,40 @@ def test_what_was_written_before_an_error_is_a_recording(tmp_path: Path) -> None
         open_sink(parse_endpoint(str(tmp_path / "no.sigmf"), Role.SINK)),
     ):
         pass
+
+
+def test_lost_datagrams_are_gaps_of_the_recording(
+    tmp_path: Path, free_port: Callable[[], int]
+) -> None:
+    port = free_port()
+    path = tmp_path / "rx.sigmf"
+    iq = noise(1000)
+    with (
+        open_source(parse_endpoint(f"udp://:{port}?sequence", Role.SOURCE)) as source,
+        open_sink(parse_endpoint(str(path), Role.SINK), sample_rate_hz=RATE_HZ) as sink,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer,
+    ):
+        # All of them wait when the first one is received, two losses among them.
+        for number, begin in ((1, 0), (2, 200), (5, 400), (6, 600), (9, 800)):
+            datagram = number.to_bytes(8, "little") + iq[begin : begin + 200].tobytes()
+            peer.sendto(datagram, ("127.0.0.1", port))
+        run_live(
+            source,
+            ScheduledChannel(
+                parse_schedule("awgn:inf"),
+                sample_rate_hz=RATE_HZ,
+                symbol_rate_hz=RATE_HZ,
+                reference_power=1.0,
+                seed=0,
+            ),
+            sink,
+            sample_rate_hz=RATE_HZ,
+            reference_power=1.0,
+            duration_s=1e-3,
+        )
+    with open_recording(path, verify=True) as recording:
+        assert np.array_equal(recording.read(), iq)
+        assert [
+            (segment.sample_start, segment.fields.get("phyemu:lost_messages"))
+            for segment in recording.captures
+        ] == [(0, None), (400, 2), (800, 2)]
