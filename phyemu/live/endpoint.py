@@ -58,7 +58,7 @@ _OPTIONS = {
     Role.SOURCE: {
         EndpointKind.ZMQ_REQ: _ZMQ_OPTIONS | {"samples"},
         EndpointKind.UDP: frozenset({"format", "sequence"}),
-        EndpointKind.RECORDING: frozenset({"loop", "start", "channel"}),
+        EndpointKind.RECORDING: frozenset({"loop", "start", "channel", "skip-gaps"}),
     },
     Role.SINK: {
         EndpointKind.ZMQ_REP: _ZMQ_OPTIONS | {"samples"},
@@ -94,6 +94,7 @@ class Endpoint:
         message_samples: Samples that a request asks for, or that answers it, whatever it asked
             for; 0: 65536, or what it asked for.
         loops: Whether a recording starts over at its end.
+        skips_gaps: Whether its gaps take no time.
         start_s: Where it is played from [s], if not from `start_sample`.
         start_sample: Where it is played from.
         channel: Which of its channels, from 0.
@@ -111,6 +112,7 @@ class Endpoint:
     payload_bytes: int = _FRAME_BYTES
     message_samples: int = 0
     loops: bool = False
+    skips_gaps: bool = False
     start_s: float = 0.0
     start_sample: int = 0
     channel: int = 0
@@ -132,7 +134,7 @@ def parse_endpoint(text: str, role: Role) -> Endpoint:
             `format=cf32` (what holds without it) or `ci16`; ZeroMQ: `bind` or `connect` (without
             it sources connect and sinks bind, as GNU Radio's blocks expect), REQ and REP also
             `samples=N` in a message; UDP: `sequence`, and for a sink `payload=BYTES`; a recording
-            as a source: `loop`, `start=TIME` or `start=SAMPLE`, `channel=N`.
+            as a source: `loop`, `start=TIME` or `start=SAMPLE`, `channel=N`, `skip-gaps`.
         role: Which end it is.
 
     Raises:
@@ -213,6 +215,7 @@ def _recording(text: str, address: str, query: str, role: Role) -> Endpoint | No
         path=path,
         datatype=_datatype(text, options),
         loops="loop" in options,
+        skips_gaps="skip-gaps" in options,
         start_s=start_s,
         start_sample=start_sample,
         channel=_number(text, options, "channel", (0, 1023), 0),

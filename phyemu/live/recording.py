@@ -72,6 +72,7 @@ class RecordingSource:
             )
         self.counts = InputCounts()
         self._channel = endpoint.channel
+        self._skips_gaps = endpoint.skips_gaps
         self._radio = RecordedRadio(recording, sample_start=start, loop=endpoint.loops)
         self._gap = 0
         self._after_gap: NDArray[np.complex64] | None = None
@@ -92,10 +93,11 @@ class RecordingSource:
         iq = silence_bad(np.ascontiguousarray(block.iq[self._channel]), self.counts)
         if block.lost_samples == 0:
             return iq
-        if block.lost_samples is None:
-            # Nobody knows how long it is, so it takes no time.
-            self.counts.drop("gap of unknown length")
+        if block.lost_samples is None or self._skips_gaps:
+            # One whose length nobody knows takes no time either.
+            self.counts.num_gaps += 1
             return iq
+        self.counts.num_gaps += 1
         self._gap, self._after_gap = block.lost_samples, iq
         return np.zeros(0, np.complex64)
 

@@ -47,6 +47,7 @@ class LiveStatistics:
         dropped: Messages dropped, by reason.
         dropped_samples: Samples in them.
         silenced_samples: Bad samples of a byte stream that became zeros.
+        num_gaps: Gaps of a recording.
         gap_samples: Samples missing in a recording that zeros stand for.
         lost_messages: Messages that never came; None: the transport does not tell.
         num_ignored: Requests and subscriptions at the sink that made no sense.
@@ -70,6 +71,7 @@ class LiveStatistics:
     dropped: Mapping[str, int]
     dropped_samples: int
     silenced_samples: int
+    num_gaps: int
     gap_samples: int
     lost_messages: int | None
     num_ignored: int
@@ -106,8 +108,8 @@ class LiveStatistics:
             text += f" ({', '.join(reasons)}; {self.dropped_samples} samples)"
         if self.silenced_samples:
             text += f", {self.silenced_samples} bad samples silenced"
-        if self.gap_samples:
-            text += f", {self.gap_samples} zeros for gaps"
+        if self.num_gaps:
+            text += f", {self.gap_samples} zeros for {self.num_gaps} gaps"
         if self.lost_messages is None:
             return f"{text}, lost ones not visible"
         return f"{text}, {self.lost_messages} lost" if self.lost_messages else text
@@ -198,6 +200,7 @@ class LiveMeter:
             dropped=dict(counts.dropped),
             dropped_samples=counts.dropped_samples,
             silenced_samples=counts.silenced_samples,
+            num_gaps=counts.num_gaps,
             gap_samples=counts.gap_samples,
             lost_messages=counts.lost_messages,
             num_ignored=0 if sink is None else sink.num_ignored,

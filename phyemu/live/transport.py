@@ -19,6 +19,7 @@ class InputCounts:
         dropped_samples: Samples in them, as far as they had any.
         silenced_samples: Samples of a byte stream or a recording that were no finite numbers
             within range, and became zeros: there are no messages to drop.
+        num_gaps: Gaps of a recording.
         gap_samples: Samples that a recording lacks between two segments, and zeros stand for.
         lost_messages: Messages that never came, by their sequence numbers; None: the transport
             loses messages without telling.
@@ -27,6 +28,7 @@ class InputCounts:
     dropped: Counter[str] = field(default_factory=Counter)
     dropped_samples: int = 0
     silenced_samples: int = 0
+    num_gaps: int = 0
     gap_samples: int = 0
     lost_messages: int | None = 0
 
