@@ -145,8 +145,7 @@ def _through_network(
     quiet: bool,
 ) -> None:
     from phyemu.channel.emulate_network import emulate_network
-    from phyemu.channel.network_settings import read_network
-    from phyemu.colosseum import load_channel_or_link, scenario_network
+    from phyemu.colosseum import network_of_spec
     from phyemu.iq import open_recording
 
     paths: dict[str, Path] = {}
@@ -157,7 +156,7 @@ def _through_network(
         if name in paths:
             raise click.BadParameter(f"{name} is there twice", param_hint="--node")
         paths[name] = CAPTURES.convert(path, None, click.get_current_context())
-    described = scenario_network(network) or read_network(Path(network))
+    described, load = network_of_spec(network)
     with ExitStack() as stack:
         recordings = {
             name: stack.enter_context(open_recording(path)) for name, path in paths.items()
@@ -169,7 +168,7 @@ def _through_network(
             str(output),
             **settings,
             progress=progress,
-            load=load_channel_or_link,
+            load=load,
         )
     if as_json:
         echo_json(emulation.summary())

@@ -234,8 +234,7 @@ def _channel(
 ) -> "LiveChannel":
     """Return what stands between the ends: a network, or channels that take turns."""
     from phyemu.channel import with_snr
-    from phyemu.channel.network_settings import read_network
-    from phyemu.colosseum import load_channel_or_link, scenario_network
+    from phyemu.colosseum import load_channel_or_link, network_of_spec
     from phyemu.live import LiveNetwork, OneLink, ScheduledChannel, parse_schedule
 
     settings: dict[str, Any] = {
@@ -246,12 +245,13 @@ def _channel(
         "interval_s": live.interval_s,
     }
     if live.network is not None:
+        described, load = network_of_spec(live.network)
         return LiveNetwork(
-            scenario_network(live.network) or read_network(Path(live.network)),
+            described,
             transmitters=transmitters,
             receivers=receivers,
             name=live.network,
-            load=load_channel_or_link,
+            load=load,
             **settings,
         )
     schedule = parse_schedule(live.channel or "", load=load_channel_or_link)

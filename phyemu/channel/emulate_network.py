@@ -94,7 +94,6 @@ def emulate_network(
     force: bool = False,
     load: Callable[[str], ChannelModel] = load_channel,
     progress: ProgressCallback = no_progress,
-    load: Callable[[str], ChannelModel] = load_channel,
 ) -> NetworkEmulation:
     """Send recordings through a network and write what each receiver hears.
 
@@ -113,7 +112,6 @@ def emulate_network(
         force: Overwrite existing outputs.
         load: Returns the channel that a link's spec names.
         progress: Told after each block.
-        load: Returns the channel of a spec.
 
     Raises:
         ConfigError: A name is no transmitter, rates differ, or receivers share an output.
