@@ -166,19 +166,25 @@ def run_live_stream(live: LiveOptions) -> None:
     sinks = _ends(live.output, Role.SINK, live.network is not None)
     if live.force and all(end.kind is not EndpointKind.RECORDING for end in sinks.values()):
         raise click.UsageError("--force: not with --live, unless -o is a recording")
-    facts = [recording_facts(end) for end in sources.values() if end.kind is EndpointKind.RECORDING]
-    rates = {fact.sample_rate_hz for fact in facts} | ({live.rate} if live.rate else set())
+    facts = {
+        name: recording_facts(end)
+        for name, end in sources.items()
+        if end.kind is EndpointKind.RECORDING
+    }
+    rates = {fact.sample_rate_hz for fact in facts.values()} | ({live.rate} if live.rate else set())
     if not rates:
         raise click.UsageError("--live needs --rate; samples do not tell it")
     if len(rates) > 1:
         listed = ", ".join(f"{rate / 1e6:g} MHz" for rate in sorted(rates))
         raise click.UsageError(f"a stream has one sample rate; recordings and --rate say {listed}")
     rate_hz = rates.pop()
-    power = 1.0 if live.reference_power is None else db_to_power(live.reference_power)
-    if facts and live.reference_power is None:
-        power = facts[0].reference_power
-    symbol_rate_hz = live.symbol_rate or (facts[0].symbol_rate_hz if facts else rate_hz)
-    channel = _channel(live, rate_hz, symbol_rate_hz, power, list(sources), list(sinks))
+    powers = dict.fromkeys(sources, 1.0) | {n: fact.reference_power for n, fact in facts.items()}
+    if live.reference_power is not None:
+        powers = dict.fromkeys(sources, db_to_power(live.reference_power))
+    symbol_rates_hz = dict.fromkeys(sources, live.symbol_rate or rate_hz)
+    if live.symbol_rate is None:
+        symbol_rates_hz |= {name: fact.symbol_rate_hz for name, fact in facts.items()}
+    channel = _channel(live, rate_hz, symbol_rates_hz, powers, list(sinks))
     for end in (*sources.values(), *sinks.values()):
         if end.is_public:
             click.echo(
@@ -194,7 +200,7 @@ def run_live_stream(live: LiveOptions) -> None:
                 for name, end in sinks.items()
             },
             sample_rate_hz=rate_hz,
-            reference_power=power,
+            reference_power=powers,
             pace=live.pace,
             keep_latency=live.keep_latency,
             duration_s=live.duration,
@@ -227,9 +233,8 @@ def _ends(texts: tuple[str, ...], role: "Role", named: bool) -> "dict[str, Endpo
 def _channel(
     live: LiveOptions,
     rate_hz: float,
-    symbol_rate_hz: float,
-    power: float,
-    transmitters: list[str],
+    symbol_rates_hz: dict[str, float],
+    powers: dict[str, float],
     receivers: list[str],
 ) -> "LiveChannel":
     """Return what stands between the ends: a network, or channels that take turns."""
@@ -239,8 +244,6 @@ def _channel(
 
     settings: dict[str, Any] = {
         "sample_rate_hz": rate_hz,
-        "symbol_rate_hz": symbol_rate_hz,
-        "reference_power": power,
         "seed": live.seed,
         "interval_s": live.interval_s,
     }
@@ -248,8 +251,10 @@ def _channel(
         described, load = network_of_spec(live.network)
         return LiveNetwork(
             described,
-            transmitters=transmitters,
+            transmitters=powers,
             receivers=receivers,
+            symbol_rate_hz=symbol_rates_hz,
+            reference_power=powers,
             name=live.network,
             load=load,
             **settings,
@@ -259,7 +264,14 @@ def _channel(
         schedule = tuple(
             replace(part, model=with_snr(part.model, live.snr_db)) for part in schedule
         )
-    return OneLink(ScheduledChannel(schedule, **settings))
+    return OneLink(
+        ScheduledChannel(
+            schedule,
+            symbol_rate_hz=symbol_rates_hz[""],
+            reference_power=powers[""],
+            **settings,
+        )
+    )
 
 
 def _show(results: "Mapping[str, LiveStatistics]", *, err: bool) -> None:

@@ -36,8 +36,8 @@ class LiveNetwork:
         transmitters: Iterable[str],
         receivers: Iterable[str],
         sample_rate_hz: float,
-        symbol_rate_hz: float,
-        reference_power: float,
+        symbol_rate_hz: float | Mapping[str, float],
+        reference_power: float | Mapping[str, float],
         seed: int,
         interval_s: float = 1e-3,
         name: str = "network",
@@ -50,8 +50,9 @@ class LiveNetwork:
             transmitters: Nodes that send; others are silent.
             receivers: Nodes whose samples are wanted.
             sample_rate_hz: Rate of all samples [Hz].
-            symbol_rate_hz: Rate of the symbols that SNRs refer to [Hz].
-            reference_power: Mean sample power that SNRs refer to, linear, full scale 1.
+            symbol_rate_hz: Rate of the symbols that SNRs refer to, of all or by node [Hz].
+            reference_power: Mean sample power that SNRs refer to, of all or by node, linear, full
+                scale 1.
             seed: Everything random comes from it and the names.
             interval_s: Time between two updates of the gains [s].
             name: What the statistics call it.

@@ -119,7 +119,7 @@ def run_live_network(
     sinks: Mapping[str, SampleSink],
     *,
     sample_rate_hz: float,
-    reference_power: float,
+    reference_power: float | Mapping[str, float],
     pace: bool = False,
     keep_latency: bool = False,
     duration_s: float | None = None,
@@ -138,7 +138,7 @@ def run_live_network(
         channel: Takes the samples of all sources, gives those of all sinks.
         sinks: Take samples, by node; they may be other nodes than those of the sources.
         sample_rate_hz: See `run_live`, as for all that follow.
-        reference_power: See there.
+        reference_power: See there; of all, or by node.
         pace: See there.
         keep_latency: See there.
         duration_s: See there, for each source.
@@ -156,7 +156,13 @@ def run_live_network(
             raise ConfigError(f"{name} must be positive, got {value}")
     state = StreamState()
     nodes = tuple(dict.fromkeys((*sources, *sinks)))
-    meters = {name: LiveMeter(sample_rate_hz, reference_power) for name in nodes}
+    powers = (
+        reference_power
+        if isinstance(reference_power, Mapping)
+        else dict.fromkeys(nodes, reference_power)
+    )
+    # A node that only hears has no power that an SNR could refer to.
+    meters = {name: LiveMeter(sample_rate_hz, powers.get(name, 0.0)) for name in nodes}
     piece = max(1, round(_PACED_PIECE_S * sample_rate_hz)) if pace else BLOCK_SAMPLES
     lead = channel.latency_samples if keep_latency else 0
     stream = _LiveStream(

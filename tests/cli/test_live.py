@@ -230,7 +230,7 @@ def test_a_network_of_recordings_played_live_is_what_phyemu_emulate_writes(
         np.frombuffer(source[1], np.complex64)[:20_000][::-1],
         sample_rate_hz=20e6,
         datatype="cf32_le",
-        global_fields={"phyemu:reference_power": 10**-1.7},
+        global_fields={"phyemu:reference_power": 10**-2.5},
     )
     nodes = (("a", source[0]), ("b", short), ("c", short))
     common = ("--network", described, "--seed", 9, "--quiet")
