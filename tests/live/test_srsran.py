@@ -10,15 +10,20 @@ sends zeros, so that both directions advance together.
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from phyemu.channel.network_settings import LinkSettings, NetworkSettings
 from phyemu.live import (
+    LiveChannel,
+    LiveNetwork,
     OneLink,
     Role,
+    SampleSource,
     ScheduledChannel,
     open_sink,
     open_source,
@@ -128,39 +133,53 @@ class SrsRadio:
                 self._changed.notify_all()
 
 
-class Emulator:
-    """`phyemu emulate --live zmq+req://:A -o zmq+rep://:B --keep-latency` on a thread."""
+class Ending:
+    """A source that ends when it is told to."""
 
-    def __init__(self, tx_port: int, rx_port: int, spec: str, rate_hz: float) -> None:
-        self._ports = tx_port, rx_port
+    def __init__(self, inner: SampleSource, ended: threading.Event) -> None:
+        self.counts = inner.counts
+        self._inner = inner
+        self._ended = ended
+
+    def receive(self, timeout_s: float) -> Samples | None:
+        return None if self._ended.is_set() else self._inner.receive(timeout_s)
+
+    def close(self) -> None:
+        self._inner.close()
+
+
+class Emulator:
+    """`phyemu emulate --live ... --keep-latency` on a thread, with REQ and REP ends."""
+
+    def __init__(
+        self, channel: LiveChannel, rate_hz: float, tx: dict[str, int], rx: dict[str, int]
+    ) -> None:
+        self.channel = channel
         self._rate_hz = rate_hz
-        self.channel = scheduled(spec, rate_hz)
+        self._tx, self._rx = tx, rx
         self._ended = threading.Event()
-        self.thread = threading.Thread(target=self._run)
+        self._thread = threading.Thread(target=self._run)
+
+    @classmethod
+    def of_link(cls, tx_port: int, rx_port: int, spec: str, rate_hz: float) -> "Emulator":
+        return cls(OneLink(scheduled(spec, rate_hz)), rate_hz, {"": tx_port}, {"": rx_port})
+
+    def start(self) -> None:
+        self._thread.start()
 
     def _run(self) -> None:
-        source = parse_endpoint(f"zmq+req://:{self._ports[0]}", Role.SOURCE)
-        sink = parse_endpoint(f"zmq+rep://:{self._ports[1]}", Role.SINK)
-        ended = self._ended
-
-        class Ending:
-            """A source that ends when it is told to."""
-
-            def __init__(self, inner: Any) -> None:
-                self.counts = inner.counts
-                self._inner = inner
-
-            def receive(self, timeout_s: float) -> Samples | None:
-                return None if ended.is_set() else self._inner.receive(timeout_s)
-
-            def close(self) -> None:
-                pass
-
-        with open_source(source) as opened, open_sink(sink) as taken:
+        with ExitStack() as stack:
+            sources, sinks = {}, {}
+            for name, port in self._tx.items():
+                source = parse_endpoint(f"zmq+req://:{port}", Role.SOURCE)
+                sources[name] = Ending(stack.enter_context(open_source(source)), self._ended)
+            for name, port in self._rx.items():
+                sink = parse_endpoint(f"zmq+rep://:{port}", Role.SINK)
+                sinks[name] = stack.enter_context(open_sink(sink))
             run_live_network(
-                {"": Ending(opened)},
-                OneLink(self.channel),
-                {"": taken},
+                sources,
+                self.channel,
+                sinks,
                 sample_rate_hz=self._rate_hz,
                 reference_power=1.0,
                 keep_latency=True,
@@ -170,15 +189,18 @@ class Emulator:
         self._ended.set()
         # Whoever is left over may still ask.
         context = zmq.Context()
-        drain = context.socket(zmq.REQ)
-        drain.connect(f"tcp://127.0.0.1:{self._ports[1]}")
-        while self.thread.is_alive():
-            drain.send(b"\xff")
-            while self.thread.is_alive() and not drain.poll(50):
-                pass
-            if drain.poll(0):
-                drain.recv()
-        drain.close(linger=0)
+        drains = []
+        for port in self._rx.values():
+            drains.append(context.socket(zmq.REQ))
+            drains[-1].connect(f"tcp://127.0.0.1:{port}")
+            drains[-1].send(b"\xff")
+        while self._thread.is_alive():
+            for drain in drains:
+                if drain.poll(20):
+                    drain.recv()
+                    drain.send(b"\xff")
+        for drain in drains:
+            drain.close(linger=0)
         context.term()
 
 
@@ -221,13 +243,13 @@ def test_both_directions_run_whoever_starts_first(
         "enb": lambda: SrsRadio(enb_tx, enb_rx, subframe=subframe, value=0.1),
         "ue": lambda: SrsRadio(ue_tx, ue_rx, subframe=subframe, value=-0.05),
         # Delays between the samples: the filter looks ahead.
-        "down": lambda: Emulator(enb_tx, ue_rx, "tgn-d:inf", rate_hz),
-        "up": lambda: Emulator(ue_tx, enb_rx, "awgn:inf", rate_hz),
+        "down": lambda: Emulator.of_link(enb_tx, ue_rx, "tgn-d:inf", rate_hz),
+        "up": lambda: Emulator.of_link(ue_tx, enb_rx, "awgn:inf", rate_hz),
     }
     made: dict[str, Any] = {}
     for name in order.split():
         made[name] = make[name]()
-        (made[name].thread if name in ("down", "up") else made[name]).start()
+        made[name].start()
         time.sleep(0.1)
     started.extend(made[name] for name in ("enb", "ue", "down", "up"))
     num_subframes = 30
@@ -247,16 +269,63 @@ def test_both_directions_run_whoever_starts_first(
     assert np.array_equal(down[lead:], link.process(sent)[: len(sent) - lead])
 
 
+def test_a_cell_of_two_users_is_one_network(
+    started: list[Any], free_port: Callable[[], int]
+) -> None:
+    names = ("enb", "ue1", "ue2")
+    tx = {name: free_port() for name in names}
+    rx = {name: free_port() for name in names}
+    links = (("enb", "ue1"), ("enb", "ue2"), ("ue1", "enb"), ("ue2", "enb"))
+    network = LiveNetwork(
+        NetworkSettings(
+            links=tuple(
+                LinkSettings(transmitter=one, receiver=other, channel="awgn:inf", gain_db=-6.0206)
+                for one, other in links
+            )
+        ),
+        transmitters=names,
+        receivers=names,
+        sample_rate_hz=1.92e6,
+        symbol_rate_hz=1.92e6,
+        reference_power=1.0,
+        seed=0,
+    )
+    emulator = Emulator(network, 1.92e6, tx, rx)
+    values = {"enb": 0.1, "ue1": 0.2, "ue2": 0.2j}
+    radios = {
+        name: SrsRadio(tx[name], rx[name], subframe=1920, value=value)
+        for name, value in values.items()
+    }
+    for thing in (*radios.values(), emulator):
+        thing.start()
+    started.extend([*radios.values(), emulator])
+    assert all(radio.wait_for(20) for radio in radios.values())
+    lead = network.latency_samples
+    expected = {
+        name: sum(
+            np.concatenate([radios[one].sent(index) for index in range(20)])
+            for one, other in links
+            if other == name
+        )
+        for name in names
+    }
+    for name, radio in radios.items():
+        heard = np.concatenate(radio.heard[:20])
+        np.testing.assert_allclose(
+            heard[lead:], 0.5 * expected[name][: len(heard) - lead], rtol=1e-4
+        )
+
+
 def test_after_one_side_has_begun_anew_samples_flow_again(
     started: list[Any], free_port: Callable[[], int]
 ) -> None:
     enb_tx, enb_rx, ue_tx, ue_rx = (free_port() for _ in range(4))
     links = [
-        Emulator(enb_tx, ue_rx, "awgn:inf", 1.92e6),
-        Emulator(ue_tx, enb_rx, "awgn:inf", 1.92e6),
+        Emulator.of_link(enb_tx, ue_rx, "awgn:inf", 1.92e6),
+        Emulator.of_link(ue_tx, enb_rx, "awgn:inf", 1.92e6),
     ]
     for link in links:
-        link.thread.start()
+        link.start()
     enb = SrsRadio(enb_tx, enb_rx, subframe=1920, value=0.1)
     enb.start()
     first = SrsRadio(ue_tx, ue_rx, subframe=1920, value=0.2)
