@@ -32,9 +32,10 @@ SOAK_GIGABYTES = 2.0
 NUM_SAMPLES = 10_000_000
 ROUNDS = 2
 LINKS = {
-    "PUSH/PULL": ("push", "pull", "push", "pull"),
-    "PUB/SUB": ("pub", "sub", "pub", "sub"),
-    "REP/REQ": ("rep", "req", "rep", "req"),
+    "PUSH/PULL": ("push", "pull", "push", "pull", ""),
+    "PUB/SUB": ("pub", "sub", "pub", "sub", ""),
+    "REP/REQ": ("rep", "req", "rep", "req", ""),
+    "REP/REQ, longer answers": ("rep", "req", "rep", "req", "?samples=65536"),
 }
 
 
@@ -145,9 +146,9 @@ def gnuradio(num_samples: int, links: Iterable[str] = tuple(LINKS)) -> str:
             noise(min(BLOCK, num_samples - begin)).tofile(file)
         file.flush()
         for name in links:
-            sends, pulls, pushes, receives = LINKS[name]
+            sends, pulls, pushes, receives, options = LINKS[name]
             arguments = (
-                f"emulate --live zmq+{pulls}://:{PORTS[0]} -o zmq+{pushes}://:{PORTS[1]} "
+                f"emulate --live zmq+{pulls}://:{PORTS[0]} -o zmq+{pushes}://:{PORTS[1]}{options} "
                 f"--rate 20M --channel {CHANNEL} --quiet --duration {num_samples / RATE_HZ}"
             )
             # They take turns, so that the machine's other work meets both.

@@ -35,9 +35,9 @@ from .progress import progress_bars
 )
 @click.option(
     "--network",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
     metavar="TOML",
-    help="Links and nodes, instead of RECORDING and --channel; see docs/channels.md.",
+    help="Links and nodes, instead of RECORDING and --channel (docs/channels.md), or a Colosseum "
+    "scenario as scenario:NAME[:NOISE_DBFS].",
 )
 @click.option(
     "--node",
@@ -65,7 +65,7 @@ def command(
     channel: str | None,
     snr_db: float | None,
     interval_s: float,
-    network: Path | None,
+    network: str | None,
     nodes: tuple[str, ...],
     num_threads: int,
     output: Path,
@@ -80,8 +80,9 @@ def command(
     With --network, send the recordings of all nodes through the channels between them, and write
     what each receiver hears; {node} in OUTPUT stands for its name.
 
-    With --live there is no recording: samples come from a running program and go to another, and
-    --channel may be a list with times, such as 0s=office-nlos,10s=tgn-d:15.
+    With --live samples come from a running program, or a recording that is played, and go to
+    another, and --channel may be a list with times, such as 0s=office-nlos,10s=tgn-d:15. With
+    --network too, NODE=SOURCE and NODE=SINK, repeated, say what each node sends and hears through.
     """
     settings: dict[str, Any] = {
         "seed": seed,
@@ -106,14 +107,15 @@ def command(
         raise click.UsageError(
             "give RECORDING and --channel, --network and --node, or --live SOURCE"
         )
-    from phyemu.channel import load_channel, with_snr
+    from phyemu.channel import with_snr
     from phyemu.channel.emulate import emulate_recording
+    from phyemu.colosseum import load_channel_or_link
     from phyemu.iq import open_recording
 
     refuse_existing(output, force)
     if plot is not None:
         refuse_existing(plot, force)
-    model = load_channel(channel)
+    model = load_channel_or_link(channel)
     if snr_db is not None:
         model = with_snr(model, snr_db)
     with open_recording(recording) as source, progress_bars(quiet) as progress:
@@ -135,7 +137,7 @@ def command(
 
 
 def _through_network(
-    network: Path,
+    network: str,
     nodes: tuple[str, ...],
     output: Path,
     settings: dict[str, Any],
@@ -143,7 +145,7 @@ def _through_network(
     quiet: bool,
 ) -> None:
     from phyemu.channel.emulate_network import emulate_network
-    from phyemu.channel.network_settings import read_network
+    from phyemu.colosseum import network_of_spec
     from phyemu.iq import open_recording
 
     paths: dict[str, Path] = {}
@@ -154,14 +156,19 @@ def _through_network(
         if name in paths:
             raise click.BadParameter(f"{name} is there twice", param_hint="--node")
         paths[name] = CAPTURES.convert(path, None, click.get_current_context())
-    described = read_network(network)
+    described, load = network_of_spec(network)
     with ExitStack() as stack:
         recordings = {
             name: stack.enter_context(open_recording(path)) for name, path in paths.items()
         }
         progress = stack.enter_context(progress_bars(quiet))
         emulation = emulate_network(
-            recordings, described, str(output), **settings, progress=progress
+            recordings,
+            described,
+            str(output),
+            **settings,
+            progress=progress,
+            load=load,
         )
     if as_json:
         echo_json(emulation.summary())

@@ -1,10 +1,10 @@
 """`phyemu emulate --live`: a stream of samples through a channel, while it runs."""
 
 import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, fields, replace
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -14,65 +14,77 @@ import click
 from .options import FREQUENCY, echo_json, refuse_given
 
 if TYPE_CHECKING:
-    from phyemu.live import LiveStatistics
+    from phyemu.live import Endpoint, LiveChannel, LiveStatistics, Role
 
 __all__ = ["output_and_live_options", "run_live_stream", "terminated_like_interrupted"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 # Options of `phyemu emulate` that a live stream has no use for.
-_RECORDING_ONLY = ("recording", "plot", "force", "network", "nodes", "num_threads")
+_RECORDING_ONLY = ("recording", "plot", "nodes", "num_threads")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LiveOptions:
     """What the user said about a live stream."""
 
-    source: str
-    output: str
-    channel: str
+    sources: tuple[str, ...]
+    output: tuple[str, ...]
+    channel: str | None
+    network: str | None
     snr_db: float | None
     interval_s: float
-    rate: float
-    reference_power: float
+    rate: float | None
+    reference_power: float | None
     symbol_rate: float | None
     pace: bool
     keep_latency: bool
     duration: float | None
     idle: float | None
     seed: int
+    force: bool
     as_json: bool
     quiet: bool
 
     @property
     def samples_on_stdout(self) -> bool:
         """Whether standard output is taken."""
-        return self.output.partition("?")[0] == "-"
+        return any(
+            text.partition("=")[2 if self.network else 0].partition("?")[0] == "-"
+            for text in self.output
+        )
 
 
 _OPTIONS = (
-    click.option("-o", "--output", required=True, help="File to write, or where --live sends to."),
+    click.option(
+        "-o",
+        "--output",
+        required=True,
+        multiple=True,
+        help="File to write, or where --live sends to.",
+    ),
     click.option(
         "--live",
-        "source",
+        "sources",
+        multiple=True,
         metavar="SOURCE",
         help="Take samples from a running program: -, fifo:PATH, zmq+pull://HOST:PORT (also "
         "zmq+sub, zmq+req), udp://HOST:PORT; and send them to -o in the same way (zmq+push, "
-        "zmq+pub, zmq+rep).",
+        "zmq+pub, zmq+rep). Or a recording: NAME.sigmf.",
     ),
-    click.option("--rate", type=FREQUENCY, help="Live: sample rate."),
+    click.option("--rate", type=FREQUENCY, help="Live: sample rate; a recording knows its own."),
     click.option(
         "--reference-power",
         type=float,
         metavar="DBFS",
-        default=0.0,
-        show_default=True,
-        help="Live: mean power of the active transmitter, to which the SNR refers.",
+        help="Live: mean power of the active transmitter, to which the SNR refers.  [default: 0, "
+        "or what the recording says]",
     ),
     click.option(
         "--symbol-rate",
         type=FREQUENCY,
-        help="Live: symbol rate, to which the SNR refers.  [default: the sample rate]",
+        help="Live: symbol rate, to which the SNR refers.  [default: the sample rate, or what the "
+        "recording says]",
     ),
     click.option("--pace", is_flag=True, help="Live: no faster than real time."),
     click.option(
@@ -109,16 +121,23 @@ def output_and_live_options(function: F) -> F:
 
     @wraps(function)
     def either(**parameters: Any) -> Any:
-        if parameters["source"] is None:
+        network = parameters["network"]
+        if not parameters["sources"]:
             refuse_given(_LIVE_ONLY, "only with --live; a recording needs none of it")
-            for name in ("source", *_LIVE_ONLY):
+            for name in ("sources", *_LIVE_ONLY):
                 del parameters[name]
-            parameters["output"] = Path(parameters["output"])
+            if len(parameters["output"]) > 1:
+                raise click.UsageError("-o is there twice; with --network put {node} into the name")
+            parameters["output"] = Path(parameters["output"][0])
             return function(**parameters)
-        refuse_given(_RECORDING_ONLY, "not with --live, which neither reads nor writes files")
-        for name in ("channel", "rate"):
-            if parameters[name] is None:
-                raise click.UsageError(f"--live needs --{name}; samples do not tell it")
+        refuse_given(_RECORDING_ONLY, "not with --live, which has --live and -o for that")
+        if network is None:
+            if parameters["channel"] is None:
+                raise click.UsageError("--live needs --channel, or --network")
+            if len(parameters["sources"]) > 1 or len(parameters["output"]) > 1:
+                raise click.UsageError("--live and -o are there once, unless with --network")
+        else:
+            refuse_given(("channel", "snr_db"), "not with --network, which has its own channels")
         known = {field.name for field in fields(LiveOptions)}
         live = LiveOptions(**{name: parameters[name] for name in known})
         if live.as_json and live.samples_on_stdout:
@@ -133,60 +152,131 @@ def output_and_live_options(function: F) -> F:
 
 def run_live_stream(live: LiveOptions) -> None:
     """Run the stream, and print how it went."""
-    from phyemu.channel import with_snr
     from phyemu.live import (
+        EndpointKind,
         Role,
-        ScheduledChannel,
         open_sink,
         open_source,
-        parse_endpoint,
-        parse_schedule,
-        run_live,
+        recording_facts,
+        run_live_network,
     )
     from phyemu.units import db_to_power
 
-    ends = parse_endpoint(live.source, Role.SOURCE), parse_endpoint(live.output, Role.SINK)
-    schedule = parse_schedule(live.channel)
-    if live.snr_db is not None:
-        schedule = tuple(
-            replace(part, model=with_snr(part.model, live.snr_db)) for part in schedule
-        )
-    power = db_to_power(live.reference_power)
-    channel = ScheduledChannel(
-        schedule,
-        sample_rate_hz=live.rate,
-        symbol_rate_hz=live.symbol_rate or live.rate,
-        reference_power=power,
-        seed=live.seed,
-        interval_s=live.interval_s,
-    )
-    for end in ends:
+    sources = _ends(live.sources, Role.SOURCE, live.network is not None)
+    sinks = _ends(live.output, Role.SINK, live.network is not None)
+    if live.force and all(end.kind is not EndpointKind.RECORDING for end in sinks.values()):
+        raise click.UsageError("--force: not with --live, unless -o is a recording")
+    facts = {
+        name: recording_facts(end)
+        for name, end in sources.items()
+        if end.kind is EndpointKind.RECORDING
+    }
+    rates = {fact.sample_rate_hz for fact in facts.values()} | ({live.rate} if live.rate else set())
+    if not rates:
+        raise click.UsageError("--live needs --rate; samples do not tell it")
+    if len(rates) > 1:
+        listed = ", ".join(f"{rate / 1e6:g} MHz" for rate in sorted(rates))
+        raise click.UsageError(f"a stream has one sample rate; recordings and --rate say {listed}")
+    rate_hz = rates.pop()
+    powers = dict.fromkeys(sources, 1.0) | {n: fact.reference_power for n, fact in facts.items()}
+    if live.reference_power is not None:
+        powers = dict.fromkeys(sources, db_to_power(live.reference_power))
+    symbol_rates_hz = dict.fromkeys(sources, live.symbol_rate or rate_hz)
+    if live.symbol_rate is None:
+        symbol_rates_hz |= {name: fact.symbol_rate_hz for name, fact in facts.items()}
+    channel = _channel(live, rate_hz, symbol_rates_hz, powers, list(sinks))
+    for end in (*sources.values(), *sinks.values()):
         if end.is_public:
             click.echo(
                 f"{end.text}: open to other machines; whoever reaches it is not asked who it is",
                 err=True,
             )
-    with terminated_like_interrupted(), open_source(ends[0]) as source, open_sink(ends[1]) as sink:
-        result = run_live(
-            source,
+    with terminated_like_interrupted(), ExitStack() as stack:
+        results = run_live_network(
+            {name: stack.enter_context(open_source(end)) for name, end in sources.items()},
             channel,
-            sink,
-            sample_rate_hz=live.rate,
-            reference_power=power,
+            {
+                name: stack.enter_context(open_sink(end, sample_rate_hz=rate_hz, force=live.force))
+                for name, end in sinks.items()
+            },
+            sample_rate_hz=rate_hz,
+            reference_power=powers,
             pace=live.pace,
             keep_latency=live.keep_latency,
             duration_s=live.duration,
             idle_s=live.idle,
-            report=None if live.quiet else _show,
+            report=None if live.quiet else partial(_show, err=True),
         )
     if live.as_json:
-        echo_json(result.to_dict())
+        nodes = {name: result.to_dict() for name, result in results.items()}
+        echo_json(nodes.get("", {"nodes": nodes}))
         return
-    click.echo(result.line(), err=live.samples_on_stdout)
+    _show(results, err=live.samples_on_stdout)
 
 
-def _show(statistics: "LiveStatistics") -> None:
-    click.echo(statistics.line(), err=True)
+def _ends(texts: tuple[str, ...], role: "Role", named: bool) -> "dict[str, Endpoint]":
+    """Return the endpoints by node; without a network, the one of a node without a name."""
+    from phyemu.live import parse_endpoint
+
+    ends: dict[str, Endpoint] = {}
+    for text in texts:
+        name, equals, spec = text.partition("=") if named else ("", "=", text)
+        if named and not (name and equals and spec):
+            form = "NODE=SOURCE" if role == "source" else "NODE=SINK"
+            raise click.UsageError(f"{text}: with --network, write {form}")
+        if name in ends:
+            raise click.UsageError(f"node {name} is there twice")
+        ends[name] = parse_endpoint(spec, role)
+    return ends
+
+
+def _channel(
+    live: LiveOptions,
+    rate_hz: float,
+    symbol_rates_hz: dict[str, float],
+    powers: dict[str, float],
+    receivers: list[str],
+) -> "LiveChannel":
+    """Return what stands between the ends: a network, or channels that take turns."""
+    from phyemu.channel import with_snr
+    from phyemu.colosseum import load_channel_or_link, network_of_spec
+    from phyemu.live import LiveNetwork, OneLink, ScheduledChannel, parse_schedule
+
+    settings: dict[str, Any] = {
+        "sample_rate_hz": rate_hz,
+        "seed": live.seed,
+        "interval_s": live.interval_s,
+    }
+    if live.network is not None:
+        described, load = network_of_spec(live.network)
+        return LiveNetwork(
+            described,
+            transmitters=powers,
+            receivers=receivers,
+            symbol_rate_hz=symbol_rates_hz,
+            reference_power=powers,
+            name=live.network,
+            load=load,
+            **settings,
+        )
+    schedule = parse_schedule(live.channel or "", load=load_channel_or_link)
+    if live.snr_db is not None:
+        schedule = tuple(
+            replace(part, model=with_snr(part.model, live.snr_db)) for part in schedule
+        )
+    return OneLink(
+        ScheduledChannel(
+            schedule,
+            symbol_rate_hz=symbol_rates_hz[""],
+            reference_power=powers[""],
+            **settings,
+        )
+    )
+
+
+def _show(results: "Mapping[str, LiveStatistics]", *, err: bool) -> None:
+    for name, statistics in results.items():
+        click.echo(f"{name}: {statistics.line()}" if name else statistics.line(), err=err)
 
 
 @contextmanager

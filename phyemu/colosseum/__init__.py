@@ -22,6 +22,7 @@ from phyemu.colosseum.sources import (
     paths_of_response,
     paths_of_sounding,
 )
+from phyemu.colosseum.spec import load_channel_or_link, network_of_spec
 from phyemu.colosseum.trajectory import Trajectory, read_trajectory
 from phyemu.colosseum.twin import MchemEmulator, TwinRadios, load_radios
 from phyemu.colosseum.urban import UrbanStreet
@@ -47,10 +48,12 @@ __all__ = [
     "every_link",
     "export_mat",
     "import_mat",
+    "load_channel_or_link",
     "load_radios",
     "load_scenario",
     "make_radio_map",
     "make_scenario",
+    "network_of_spec",
     "paths_of_model",
     "paths_of_response",
     "paths_of_sounding",

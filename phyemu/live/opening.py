@@ -3,13 +3,15 @@
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from phyemu.errors import TransportError
+from phyemu.errors import ConfigError, PhyemuError, TransportError
+from phyemu.iq import open_recording
 from phyemu.iq.sample_format import sample_format
 from phyemu.live.endpoint import Endpoint, EndpointKind
 from phyemu.live.pipe import PipeSink, PipeSource, ensure_fifo, without_blocking
+from phyemu.live.recording import RecordingSink, RecordingSource
 from phyemu.live.transport import SampleSink, SampleSource
 from phyemu.live.udp import UdpSink, UdpSource
 from phyemu.live.zeromq import ZmqSink, ZmqSource
@@ -23,7 +25,13 @@ def open_source(endpoint: Endpoint) -> Iterator[SampleSource]:
 
     Raises:
         TransportError: It cannot be opened.
+        RecordingError: Nor can a recording be read.
+        ConfigError: It has no such channel, or ends before its start.
     """
+    if endpoint.kind is EndpointKind.RECORDING:
+        with open_recording(endpoint.path) as recording:
+            yield RecordingSource(endpoint, recording)
+        return
     with _fifo(endpoint):
         source = _source(endpoint)
         try:
@@ -33,12 +41,34 @@ def open_source(endpoint: Endpoint) -> Iterator[SampleSource]:
 
 
 @contextmanager
-def open_sink(endpoint: Endpoint) -> Iterator[SampleSink]:
+def open_sink(
+    endpoint: Endpoint, *, sample_rate_hz: float | None = None, force: bool = False
+) -> Iterator[SampleSink]:
     """Yield the sink behind an endpoint, and close it.
+
+    Args:
+        endpoint: Where samples go.
+        sample_rate_hz: Their rate, which a recording has to know [Hz].
+        force: Overwrite a recording that exists.
 
     Raises:
         TransportError: It cannot be opened.
+        RecordingError: Nor can a recording be written.
+        ConfigError: A recording without a rate.
     """
+    if endpoint.kind is EndpointKind.RECORDING:
+        if sample_rate_hz is None:
+            raise ConfigError(f"{endpoint.text}: a recording needs the sample rate")
+        recording = RecordingSink(endpoint, sample_rate_hz=sample_rate_hz, force=force)
+        try:
+            yield recording
+        except BaseException:
+            # What came until then is kept, whatever went wrong.
+            with suppress(PhyemuError):
+                recording.close()
+            raise
+        recording.close()
+        return
     with _fifo(endpoint):
         sink = _sink(endpoint)
         try:

@@ -71,6 +71,7 @@ class PipeSink:
         A descriptor is closed with the sink, unless it is standard output.
         """
         self.num_clipped = 0
+        self.num_ignored = 0
         self._format = sample_format
         self._name = name
         self._path = descriptor if isinstance(descriptor, Path) else None
@@ -89,6 +90,9 @@ class PipeSink:
         self.num_clipped += num_clipped
         self._write_rest(deadline_s)
         return len(iq)
+
+    def mark_gap(self, lost_messages: int) -> None:
+        """Do nothing: there is no place for it among the samples."""
 
     def finish(self, timeout_s: float) -> bool:
         """Return whether everything is in the pipe."""

@@ -10,7 +10,14 @@ from numpy.typing import NDArray
 from phyemu.iq.sample_format import SampleFormat
 from phyemu.live.transport import InputCounts
 
-__all__ = ["MAX_MAGNITUDE", "MAX_MESSAGE_BYTES", "SampleFramer", "decode_message", "encode"]
+__all__ = [
+    "MAX_MAGNITUDE",
+    "MAX_MESSAGE_BYTES",
+    "SampleFramer",
+    "decode_message",
+    "encode",
+    "silence_bad",
+]
 
 MAX_MAGNITUDE = 1e9
 """Largest part of a sample, in units of full scale."""
@@ -60,14 +67,7 @@ class SampleFramer:
             data = self._rest + data
         whole = len(data) - len(data) % self._format.sample_bytes
         self._rest = data[whole:]
-        iq = _decode(memoryview(data)[:whole], self._format)
-        if is_clean(iq):
-            return iq
-        parts = iq.view(np.float32).reshape(-1, 2)
-        # NaN compares as false.
-        good = (np.abs(parts) <= MAX_MAGNITUDE).all(axis=1)
-        self._counts.silenced_samples += int(np.count_nonzero(~good))
-        return np.where(good, iq, np.complex64(0))
+        return silence_bad(_decode(memoryview(data)[:whole], self._format), self._counts)
 
     def end(self) -> None:
         """Count what is left: the stream ended within a sample."""
@@ -89,6 +89,17 @@ def is_clean(iq: NDArray[np.complex64]) -> bool:
     parts = iq.view(np.float32)
     # max and min pass NaN on, and a NaN is not within anything.
     return bool(parts.max() <= MAX_MAGNITUDE and parts.min() >= -MAX_MAGNITUDE)
+
+
+def silence_bad(iq: NDArray[np.complex64], counts: InputCounts) -> NDArray[np.complex64]:
+    """Return the samples, zeros in place of the bad ones, which are counted."""
+    if is_clean(iq):
+        return iq
+    parts = iq.view(np.float32).reshape(-1, 2)
+    # NaN compares as false.
+    good = (np.abs(parts) <= MAX_MAGNITUDE).all(axis=1)
+    counts.silenced_samples += int(np.count_nonzero(~good))
+    return np.where(good, iq, np.complex64(0))
 
 
 def _decode(data: bytes | memoryview, sample_format: SampleFormat) -> NDArray[np.complex64]:

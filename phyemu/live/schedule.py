@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 
 from phyemu.channel import ChannelModel, ChannelStream, load_channel
 from phyemu.errors import ConfigError
+from phyemu.live.times import TIME, parse_time_s
 
-__all__ = ["ScheduledChannel", "ScheduledModel", "parse_schedule"]
+__all__ = ["ScheduledChannel", "ScheduledModel", "check_rate", "parse_schedule"]
 
-_UNITS = {"ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0}
 # The kernels are compiled for arrays that may be written to and for those that may not, such as the
 # bytes of a message.
 _SILENCE = (np.zeros(1, np.complex64), np.frombuffer(bytes(8), np.complex64))
-_START = re.compile(r"(?:^|,)\s*(\d+(?:\.\d+)?|\.\d+)(ms|s|min|h)=")
+_START = re.compile(rf"(?:^|,)\s*({TIME})=")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +35,15 @@ class ScheduledModel:
     model: ChannelModel
 
 
-def parse_schedule(text: str) -> tuple[ScheduledModel, ...]:
+def parse_schedule(
+    text: str, *, load: Callable[[str], ChannelModel] = load_channel
+) -> tuple[ScheduledModel, ...]:
     """Return the channels of a `--channel` spec: one, or several with times.
 
     Args:
-        text: A spec as `load_channel` reads it, or `TIME=SPEC,TIME=SPEC...` with times such as
+        text: A spec as `load` reads it, or `TIME=SPEC,TIME=SPEC...` with times such as
             0s, 500ms, 1.5s, 2min, 1h that begin at 0 and rise.
+        load: Returns the channel of a spec.
 
     Raises:
         ConfigError: The times are not such, or a spec is none.
@@ -50,15 +53,15 @@ def parse_schedule(text: str) -> tuple[ScheduledModel, ...]:
     """
     starts = list(_START.finditer(text))
     if not starts:
-        return (ScheduledModel(0.0, load_channel(text)),)
+        return (ScheduledModel(0.0, load(text)),)
     if starts[0].start() != 0:
         raise ConfigError(f"--channel {text}: a list begins with a time, as in 0s=awgn:20")
-    times = [float(match[1]) * _UNITS[match[2]] for match in starts]
+    times = [parse_time_s(match[1]) or 0.0 for match in starts]
     if times[0] != 0 or any(later <= time for time, later in pairwise(times)):
         raise ConfigError(f"--channel {text}: times begin at 0s and rise; got {times} s")
     ends = [match.start() for match in starts[1:]] + [len(text)]
     return tuple(
-        ScheduledModel(time, load_channel(text[match.end() : end]))
+        ScheduledModel(time, load(text[match.end() : end]))
         for time, match, end in zip(times, starts, ends, strict=True)
     )
 
@@ -104,7 +107,7 @@ class ScheduledChannel:
         self.names = tuple(part.model.name for part in schedule)
         self._streams: list[ChannelStream] = []
         for index, part in enumerate(schedule):
-            _check_rate(part.model, sample_rate_hz)
+            check_rate(part.model, sample_rate_hz)
             draw = partial(
                 ChannelStream,
                 part.model,
@@ -166,7 +169,8 @@ class ScheduledChannel:
         return out[dropped:]
 
 
-def _check_rate(model: ChannelModel, sample_rate_hz: float) -> None:
+def check_rate(model: ChannelModel, sample_rate_hz: float) -> None:
+    """Raise ConfigError when a channel was measured at another rate."""
     rate_hz = float(getattr(model, "sample_rate_hz", 0.0) or 0.0)
     if rate_hz and not math.isclose(rate_hz, sample_rate_hz, rel_tol=1e-6):
         raise ConfigError(

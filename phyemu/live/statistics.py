@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
-from phyemu.live.transport import InputCounts
+from phyemu.live.transport import InputCounts, SampleSink
 from phyemu.units import power_to_db
 
 __all__ = ["LiveEnd", "LiveMeter", "LiveStatistics"]
@@ -47,7 +47,10 @@ class LiveStatistics:
         dropped: Messages dropped, by reason.
         dropped_samples: Samples in them.
         silenced_samples: Bad samples of a byte stream that became zeros.
+        num_gaps: Gaps of a recording.
+        gap_samples: Samples missing in a recording that zeros stand for.
         lost_messages: Messages that never came; None: the transport does not tell.
+        num_ignored: Requests and subscriptions at the sink that made no sense.
         num_clipped: Samples that the sink's format had to clip.
         num_stalls: Breaks of more than 0.1 s in a paced stream: nothing came, or the sink took
             nothing.
@@ -68,7 +71,10 @@ class LiveStatistics:
     dropped: Mapping[str, int]
     dropped_samples: int
     silenced_samples: int
+    num_gaps: int
+    gap_samples: int
     lost_messages: int | None
+    num_ignored: int
     num_clipped: int
     num_stalls: int
     unsent_samples: int
@@ -83,6 +89,8 @@ class LiveStatistics:
             f"channel {self.channel}",
             self._drops(),
         ]
+        if self.num_ignored:
+            parts.append(f"{self.num_ignored} requests ignored")
         if self.num_clipped:
             parts.append(f"{self.num_clipped} clipped")
         if self.num_stalls:
@@ -100,6 +108,8 @@ class LiveStatistics:
             text += f" ({', '.join(reasons)}; {self.dropped_samples} samples)"
         if self.silenced_samples:
             text += f", {self.silenced_samples} bad samples silenced"
+        if self.num_gaps:
+            text += f", {self.gap_samples} zeros for {self.num_gaps} gaps"
         if self.lost_messages is None:
             return f"{text}, lost ones not visible"
         return f"{text}, {self.lost_messages} lost" if self.lost_messages else text
@@ -155,13 +165,16 @@ class LiveMeter:
 
     def departed(self, arrival_s: float) -> None:
         """Note that a block that arrived at that time has left."""
-        latency_s = self._clock() - arrival_s
+        now = self._clock()
+        if self._started_s is None:
+            self._started_s = arrival_s
+        latency_s = now - arrival_s
         self._latency_sum_s += latency_s
         self._num_latencies += 1
         self._max_latency_s = max(self._max_latency_s, latency_s)
 
     def snapshot(
-        self, channel: str, counts: InputCounts, num_clipped: int, ended_by: LiveEnd
+        self, channel: str, counts: InputCounts, sink: SampleSink | None, ended_by: LiveEnd
     ) -> LiveStatistics:
         """Return the statistics since the last snapshot or, when it has ended, of the whole."""
         now = self._clock()
@@ -187,8 +200,11 @@ class LiveMeter:
             dropped=dict(counts.dropped),
             dropped_samples=counts.dropped_samples,
             silenced_samples=counts.silenced_samples,
+            num_gaps=counts.num_gaps,
+            gap_samples=counts.gap_samples,
             lost_messages=counts.lost_messages,
-            num_clipped=num_clipped,
+            num_ignored=0 if sink is None else sink.num_ignored,
+            num_clipped=0 if sink is None else sink.num_clipped,
             num_stalls=self.num_stalls,
             unsent_samples=self.unsent_samples,
             ended_by=ended_by,

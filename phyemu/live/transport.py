@@ -17,8 +17,10 @@ class InputCounts:
     Attributes:
         dropped: Messages that were dropped whole, by reason.
         dropped_samples: Samples in them, as far as they had any.
-        silenced_samples: Samples of a byte stream that were no finite numbers within range, and
-            became zeros: a byte stream has no messages to drop.
+        silenced_samples: Samples of a byte stream or a recording that were no finite numbers
+            within range, and became zeros: there are no messages to drop.
+        num_gaps: Gaps of a recording.
+        gap_samples: Samples that a recording lacks between two segments, and zeros stand for.
         lost_messages: Messages that never came, by their sequence numbers; None: the transport
             loses messages without telling.
     """
@@ -26,6 +28,8 @@ class InputCounts:
     dropped: Counter[str] = field(default_factory=Counter)
     dropped_samples: int = 0
     silenced_samples: int = 0
+    num_gaps: int = 0
+    gap_samples: int = 0
     lost_messages: int | None = 0
 
     def drop(self, reason: str, num_samples: int = 0) -> None:
@@ -55,7 +59,13 @@ class SampleSource(Protocol):
 class SampleSink(Protocol):
     """Takes samples, from one thread."""
 
-    num_clipped: int
+    @property
+    def num_clipped(self) -> int:
+        """Return the samples that its format had to clip."""
+
+    @property
+    def num_ignored(self) -> int:
+        """Return the messages of whoever takes samples that made no sense."""
 
     def send(self, iq: NDArray[np.complex64], timeout_s: float) -> int:
         """Return how many of the first samples were taken within the time; 0: none.
@@ -64,6 +74,9 @@ class SampleSink(Protocol):
             BrokenPipeError: The other side is gone for good.
             TransportError: The transport failed.
         """
+
+    def mark_gap(self, lost_messages: int) -> None:
+        """Note that messages are missing right before the next sample, if there is a way to."""
 
     def finish(self, timeout_s: float) -> bool:
         """Return whether everything that was taken has been passed on, after at most this time.

@@ -39,6 +39,7 @@ class UdpSource:
         self.counts = InputCounts(lost_messages=0 if endpoint.sequence else None)
         self._format = sample_format(endpoint.datatype, where=endpoint.text)
         self._sequence = DatagramSequence() if endpoint.sequence else None
+        self._behind_gap: NDArray[np.complex64] | None = None
         self._socket, address = _open(endpoint)
         try:
             self._socket.bind(address)
@@ -49,12 +50,27 @@ class UdpSource:
         self._poll.register(self._socket, select.POLLIN)
 
     def receive(self, timeout_s: float) -> NDArray[np.complex64] | None:
-        """Return the samples of the datagrams that have come; they never end."""
+        """Return the samples of the datagrams that have come, up to where some are missing.
+
+        They never end.
+        """
         parts: list[NDArray[np.complex64]] = [np.zeros(0, np.complex64)]
-        if self._poll.poll(timeout_s * 1e3):
+        if self._behind_gap is not None:
+            parts.append(self._behind_gap)
+            self._behind_gap = None
+        if self._sequence is not None:
+            self.counts.lost_messages = self._sequence.num_lost
+        if self._poll.poll(0 if len(parts) > 1 else timeout_s * 1e3):
             with suppress(BlockingIOError):
                 while len(parts) < _BATCH:
-                    parts.append(self._accept(self._socket.recv(_MAX_DATAGRAM_BYTES)))
+                    iq = self._accept(self._socket.recv(_MAX_DATAGRAM_BYTES))
+                    if self._sequence is not None:
+                        if self._sequence.num_lost != self.counts.lost_messages and len(parts) > 1:
+                            # What follows a gap is for the next call, which then says so.
+                            self._behind_gap = iq
+                            break
+                        self.counts.lost_messages = self._sequence.num_lost
+                    parts.append(iq)
         return np.concatenate(parts)
 
     def close(self) -> None:
@@ -69,7 +85,6 @@ class UdpSource:
             return np.zeros(0, np.complex64)
         payload = memoryview(datagram)[_SEQUENCE_BYTES:]
         is_new = self._sequence.accept(int.from_bytes(datagram[:_SEQUENCE_BYTES], "little"))
-        self.counts.lost_messages = self._sequence.num_lost
         if is_new:
             return decode_message(payload, self._format, self.counts)
         self.counts.drop("late or twice", len(payload) // self._format.sample_bytes)
@@ -108,6 +123,7 @@ class UdpSink:
             TransportError: The address cannot be used.
         """
         self.num_clipped = 0
+        self.num_ignored = 0
         self._format = sample_format(endpoint.datatype, where=endpoint.text)
         self._sequence = endpoint.sequence
         self._number = 0
@@ -128,6 +144,9 @@ class UdpSink:
         self._rest = memoryview(bytes(self._rest) + data) if len(self._rest) else data
         self._send_rest(self._datagram_bytes, timeout_s)
         return len(iq)
+
+    def mark_gap(self, lost_messages: int) -> None:
+        """Do nothing: there is no place for it among the samples."""
 
     def finish(self, timeout_s: float) -> bool:
         """Return whether everything has left, the last datagram as short as it is."""

@@ -1,5 +1,6 @@
 """A recording played as if it were a radio."""
 
+import bisect
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -53,6 +54,7 @@ class RecordedRadio(Radio):
                 f"got {sample_start}"
             )
         self._recording = recording
+        self._starts = [segment.sample_start for segment in recording.captures]
         self._loop = loop
         self._real_time = real_time
         self._clock = clock
@@ -131,17 +133,13 @@ class RecordedRadio(Radio):
 
     def _surroundings(self, position: int) -> tuple[int | None, int]:
         """Return the samples missing right before `position`, and where its segment ends."""
-        lost: int | None = 0
-        end = self._recording.num_samples
-        before: CaptureSegment | None = None
-        for segment in self._recording.captures:
-            if segment.sample_start > position:
-                end = segment.sample_start
-                break
-            if segment.sample_start == position and before is not None:
-                lost = _gap(before, segment)
-            before = segment
-        return lost, end
+        captures = self._recording.captures
+        # The first segment that begins behind the position; a recording of bursts has thousands.
+        after = bisect.bisect_right(self._starts, position)
+        end = self._starts[after] if after < len(captures) else self._recording.num_samples
+        if after < 2 or self._starts[after - 1] != position:
+            return 0, end
+        return _gap(captures[after - 2], captures[after - 1]), end
 
     def _wait_for(self, sample_index: int) -> None:
         now = self._clock()

@@ -290,8 +290,8 @@ class PreambleDetector:
     ) -> Detection | None:
         """Return the best start within one preamble behind an opening, if it passes.
 
-        Where only some repetitions coincide, their peak is left for the higher one behind it: twice,
-        as the first step may begin at noise before any of them.
+        Where only some repetitions coincide, their peak is left for the higher one behind it:
+        twice, as the first step may begin at noise before any of them.
         """
         length = len(self._template)
         stop = min(opening + self._reach, len(energy))

@@ -127,7 +127,10 @@ def test_named_pipes_and_json(source: tuple[Path, bytes], expected: bytes, tmp_p
     [
         (["--live", "-", "-o", "-"], "--live needs --rate"),
         (["--live", "-", "-o", "-", "--rate", "20M", "--json"], "--json writes to standard output"),
-        (["--live", "-", "-o", "-", "--rate", "20M", "--force"], "--force: not with --live"),
+        (
+            ["--live", "-", "-o", "-", "--rate", "20M", "--force"],
+            "--force: not with --live, unless",
+        ),
         (["-o", "x"], "or --live SOURCE"),
     ],
 )
@@ -167,3 +170,107 @@ def test_an_end_that_others_can_reach_is_announced(tmp_path: Path) -> None:
     assert result.exit_code == 1
     assert "open to other machines" in result.stderr
     assert "cannot be made" in result.stderr
+
+
+def run_cli(*arguments: object) -> str:
+    """Run `phyemu emulate` and return what it wrote to standard output."""
+    result = CliRunner().invoke(main, ["emulate", *map(str, arguments)])
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def test_a_recording_played_live_into_a_recording_is_what_phyemu_emulate_writes(
+    source: tuple[Path, bytes], expected: bytes, tmp_path: Path
+) -> None:
+    output = tmp_path / "live.sigmf"
+    arguments = ("--live", source[0], "--channel", "tgn-b:15", "--seed", 4, "-o", output)
+    # Rate and reference power are the recording's.
+    assert "50000 samples in, 50000 out" in run_cli(*arguments, "--quiet")
+    with open_recording(output, verify=True) as recording:
+        assert recording.sample_rate_hz == 20e6
+        assert recording.read().tobytes() == expected
+    again = CliRunner().invoke(main, ["emulate", *map(str, arguments)])
+    assert again.exit_code == 1
+    assert "exists already" in again.stderr
+    run_cli(*arguments, "--force", "--quiet")
+
+
+def test_a_recording_loops_from_anywhere_and_in_real_time(
+    source: tuple[Path, bytes], tmp_path: Path
+) -> None:
+    output = tmp_path / "live.sigmf"
+    # 2.5 ms a round, 40 ms in all.
+    summary = json.loads(
+        run_cli(
+            *("--live", f"{source[0]}?loop&start=2ms", "--channel", "awgn:inf", "-o", output),
+            *("--duration", 0.04, "--pace", "--json", "--quiet"),
+        )
+    )
+    assert summary["ended_by"] == "complete"
+    assert summary["elapsed_s"] >= 0.037
+    played = np.frombuffer(source[1], np.complex64)
+    with open_recording(output) as recording:
+        assert np.array_equal(recording.read(), np.tile(played, 17)[40_000:840_000])
+
+
+def test_a_network_of_recordings_played_live_is_what_phyemu_emulate_writes(
+    source: tuple[Path, bytes], tmp_path: Path
+) -> None:
+    described = tmp_path / "net.toml"
+    links = (("a", "b", "tgn-b:20"), ("b", "a", "awgn:15"), ("c", "b", "tgn-d:9"))
+    described.write_text(
+        "\n".join(
+            f'[[links]]\ntransmitter = "{tx}"\nreceiver = "{rx}"\nchannel = "{channel}"\n'
+            for tx, rx, channel in links
+        )
+        + "[nodes.c]\ncfo_hz = 900.0\nsfo_ppm = 5.0\n"
+    )
+    short = write_recording(
+        tmp_path / "short.sigmf",
+        np.frombuffer(source[1], np.complex64)[:20_000][::-1],
+        sample_rate_hz=20e6,
+        datatype="cf32_le",
+        global_fields={"phyemu:reference_power": 10**-2.5},
+    )
+    nodes = (("a", source[0]), ("b", short), ("c", short))
+    common = ("--network", described, "--seed", 9, "--quiet")
+    run_cli(
+        *(part for name, path in nodes for part in ("--node", f"{name}={path}")),
+        *("-o", tmp_path / "file-{node}.sigmf", *common),
+    )
+    summary = json.loads(
+        run_cli(
+            *(part for name, path in nodes for part in ("--live", f"{name}={path}")),
+            *("-o", f"a={tmp_path / 'live-a.sigmf'}", "-o", f"b={tmp_path / 'live-b.sigmf'}"),
+            *(*common, "--json"),
+        )
+    )
+    assert {name: node["num_sent"] for name, node in summary["nodes"].items()} == {
+        "a": 50_000,
+        "b": 50_000,
+        "c": 0,
+    }
+    for node in "ab":
+        with (
+            open_recording(tmp_path / f"file-{node}.sigmf") as there,
+            open_recording(tmp_path / f"live-{node}.sigmf") as here,
+        ):
+            assert np.array_equal(here.read(), there.read())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--live", "a=-", "-o", "b"], "b: with --network, write NODE=SINK"),
+        (["--live", "-", "-o", "b=-"], "-: with --network, write NODE=SOURCE"),
+        (["--live", "1=-", "--live", "1=-", "-o", "2=-"], "node 1 is there twice"),
+        (["--live", "1=-", "-o", "2=-", "--channel", "awgn:1"], "--channel: not with --network"),
+        (["--live", "7=-", "-o", "2=-"], "no link begins at a node '7'"),
+        (["--live", "1=-", "-o", "1=-"], "node 1 sends, but no node is given that hears it"),
+    ],
+)
+def test_a_network_says_what_is_missing(arguments: list[str], message: str) -> None:
+    given = ["emulate", "--network", "scenario:90002", "--rate", "20M", *arguments]
+    result = CliRunner().invoke(main, given)
+    assert result.exit_code in (1, 2), result.output
+    assert message in result.stderr

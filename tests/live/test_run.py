@@ -52,7 +52,9 @@ class FakeSink:
 
     def __init__(self, most: int = 1 << 30, *, is_stuck: bool = False) -> None:
         self.num_clipped = 0
+        self.num_ignored = 0
         self.parts: list[Samples] = []
+        self.gaps: list[tuple[int, int]] = []
         self.most = most
         self.is_stuck = is_stuck
 
@@ -66,6 +68,9 @@ class FakeSink:
             return 0
         self.parts.append(iq[: self.most])
         return len(self.parts[-1])
+
+    def mark_gap(self, lost_messages: int) -> None:
+        self.gaps.append((sum(map(len, self.parts)), lost_messages))
 
     def finish(self, timeout_s: float) -> bool:
         return not self.is_stuck
@@ -231,6 +236,26 @@ def test_statistics_say_what_was_dropped_and_what_cannot_be_known(iq: Samples) -
     source = FakeSource([iq])
     source.counts.lost_messages = None
     assert "lost ones not visible" in run(source, FakeSink()).line()
+
+
+@pytest.mark.parametrize("keep_latency", [False, True])
+def test_the_sink_is_told_between_which_samples_messages_are_missing(
+    iq: Samples, keep_latency: bool
+) -> None:
+    class Counting(FakeSource):
+        losses = iter([2, 2, 5, 5, 6])
+
+        def receive(self, timeout_s: float) -> Samples | None:
+            self.counts.lost_messages = next(self.losses, 6)
+            return super().receive(timeout_s)
+
+    sink = FakeSink(most=300)
+    parts = [iq[:700], iq[700:900], iq[900:1000], iq[1000:5000], iq[5000:]]
+    run(Counting(parts), sink, keep_latency=keep_latency)
+    lead = channel().latency_samples if keep_latency else 0
+    # What is missing before the first sample is no gap in what there is.
+    assert sink.gaps == [(900 + lead, 3), (5000 + lead, 1)]
+    assert np.array_equal(sink.iq[lead:], expected(iq))
 
 
 @pytest.mark.parametrize("name", ["duration_s", "idle_s"])

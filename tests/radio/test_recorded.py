@@ -83,6 +83,40 @@ def test_real_time_hands_samples_over_no_sooner_than_a_radio_would(recording: Re
     assert pauses == pytest.approx([400e-6, 300e-6])
 
 
+def test_sleep_that_is_late_does_not_add_up(recording: Recording) -> None:
+    now = [0.0]
+
+    def sleep(seconds: float) -> None:
+        # What a busy machine does: 0.1 to 3 ms late, every time.
+        now[0] += seconds + 1e-4 + 3e-3 * rng.random()
+
+    rng = np.random.default_rng(5)
+    radio = RecordedRadio(recording, loop=True, real_time=True, clock=lambda: now[0], sleep=sleep)
+    # Two hours, in blocks of half a second (of 1 MHz), would be much the same as these 20 000.
+    for _ in range(20_000):
+        block = radio.receive(1000)
+        played_s = (block.sample_index + block.num_samples) / 1e6
+        assert -1e-9 <= now[0] - played_s <= 3.1e-3
+
+
+def test_a_thousand_segments_are_played_with_their_gaps(tmp_path: Path) -> None:
+    rng = np.random.default_rng(6)
+    lengths, gaps = rng.integers(1, 40, 1000), rng.integers(0, 30, 1000)
+    with RecordingWriter(tmp_path / "many.sigmf", sample_rate_hz=1e6) as writer:
+        index = 0
+        for length, gap in zip(lengths, gaps, strict=True):
+            index += int(gap)
+            writer.start_segment(global_index=index)
+            writer.write(ramp(int(length)))
+            index += int(length)
+    with open_recording(tmp_path / "many.sigmf") as recording:
+        radio = RecordedRadio(recording)
+        blocks = [radio.receive(1000) for _ in range(1001)]
+    assert [block.num_samples for block in blocks] == [*lengths, 0]
+    assert [block.lost_samples for block in blocks[1:1000]] == list(gaps[1:])
+    assert blocks[-1].event is StreamEvent.END
+
+
 def test_what_the_recording_says_of_its_origin_is_passed_on(tmp_path: Path) -> None:
     fields = {"core:hw": "X310", "phyemu:waveform": "frames", "core:author": "me"}
     path = write_recording(tmp_path / "a", ramp(10), sample_rate_hz=1e6, global_fields=fields)
