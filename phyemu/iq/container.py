@@ -21,6 +21,7 @@ from typing import IO, TypeVar
 from sigmf import SIGMF_ARCHIVE_EXTS, SIGMF_DATASET_EXT, SIGMF_METADATA_EXT
 
 from phyemu.errors import RecordingError
+from phyemu.iq.unfinished import JOURNAL_EXT, PARTIAL_EXT, refuse_unfinished
 
 __all__ = ["Container", "open_container"]
 
@@ -72,14 +73,18 @@ def open_container(path: Path) -> Container:
 
 
 def _resolve(path: Path) -> Path:
+    """Return the file to open; a finished recording wins over an unfinished one of its name."""
     if path.suffix == SIGMF_DATASET_EXT:
-        return path.with_suffix(SIGMF_METADATA_EXT)
-    if path.is_file():
+        path = path.with_suffix(SIGMF_METADATA_EXT)
+    if path.is_file() and not path.name.endswith((PARTIAL_EXT, JOURNAL_EXT)):
         return path
     for suffix in (SIGMF_METADATA_EXT, *_ARCHIVES):
         beside = path.with_name(path.name + suffix)
         if beside.is_file():
             return beside
+    refuse_unfinished(path)
+    if path.suffix == SIGMF_METADATA_EXT:
+        return path  # whose data may be there
     raise RecordingError(
         f"{path}: no such recording; looked for it, and for {path.name} with "
         f"{SIGMF_METADATA_EXT}, {', '.join(_ARCHIVES)}"

@@ -21,9 +21,13 @@ __all__ = [
     "Annotation",
     "CaptureSegment",
     "Metadata",
+    "annotation_entry",
+    "capture_entry",
     "check_extent",
+    "declare_namespace",
+    "metadata_tree",
     "parse_metadata",
-    "render_metadata",
+    "render_tree",
 ]
 
 _NAMESPACE = {"name": "phyemu", "version": "1.0.0", "optional": True}
@@ -248,16 +252,8 @@ def _annotation(entry: Mapping[str, Any], offset: int, where: str, index: int) -
     )
 
 
-def render_metadata(metadata: Metadata, *, where: str) -> str:
-    """Return the JSON text of .sigmf-meta.
-
-    Args:
-        metadata: What to write; its own fields win over the same keys in `global_fields`.
-        where: Name of the file, for messages.
-
-    Raises:
-        RecordingError: A value is no JSON: NaN, or of a type that JSON lacks.
-    """
+def metadata_tree(metadata: Metadata) -> dict[str, Any]:
+    """Return metadata as SigMF's tree; their own fields win over the same in `global_fields`."""
     globals_ = {
         **metadata.global_fields,
         "core:datatype": metadata.datatype,
@@ -267,35 +263,58 @@ def render_metadata(metadata: Metadata, *, where: str) -> str:
     }
     if metadata.sha512 is not None:
         globals_["core:sha512"] = metadata.sha512
-    captures = [
-        _present(
-            {
-                "core:sample_start": segment.sample_start,
-                "core:global_index": segment.global_index,
-                "core:frequency": segment.center_frequency_hz,
-                "core:datetime": segment.datetime,
-                **segment.fields,
-            }
-        )
-        for segment in metadata.captures
-    ]
-    annotations = [
-        _present(
-            {
-                "core:sample_start": note.sample_start,
-                "core:sample_count": note.sample_count,
-                "core:label": note.label,
-                "core:comment": note.comment,
-                **note.fields,
-            }
-        )
-        for note in sorted(metadata.annotations, key=lambda note: note.sample_start)
-    ]
-    if _uses_namespace((globals_, *captures, *annotations)):
-        declared = globals_.get("core:extensions", [])
-        others = [entry for entry in declared if entry.get("name") != _NAMESPACE["name"]]
-        globals_["core:extensions"] = [*others, _NAMESPACE]
-    tree = {"global": globals_, "captures": captures, "annotations": annotations}
+    tree = {
+        "global": globals_,
+        "captures": [capture_entry(segment) for segment in metadata.captures],
+        "annotations": [
+            annotation_entry(note)
+            for note in sorted(metadata.annotations, key=lambda note: note.sample_start)
+        ],
+    }
+    if _uses_namespace((globals_, *tree["captures"], *tree["annotations"])):
+        declare_namespace(globals_)
+    return tree
+
+
+def capture_entry(segment: CaptureSegment) -> dict[str, Any]:
+    """Return a segment as SigMF's object."""
+    return _present(
+        {
+            "core:sample_start": segment.sample_start,
+            "core:global_index": segment.global_index,
+            "core:frequency": segment.center_frequency_hz,
+            "core:datetime": segment.datetime,
+            **segment.fields,
+        }
+    )
+
+
+def annotation_entry(note: Annotation) -> dict[str, Any]:
+    """Return an annotation as SigMF's object."""
+    return _present(
+        {
+            "core:sample_start": note.sample_start,
+            "core:sample_count": note.sample_count,
+            "core:label": note.label,
+            "core:comment": note.comment,
+            **note.fields,
+        }
+    )
+
+
+def declare_namespace(globals_: dict[str, Any]) -> None:
+    """Declare the keys of our own in a global object."""
+    declared = globals_.get("core:extensions", [])
+    others = [entry for entry in declared if entry.get("name") != _NAMESPACE["name"]]
+    globals_["core:extensions"] = [*others, _NAMESPACE]
+
+
+def render_tree(tree: Mapping[str, Any], *, where: str) -> str:
+    """Return the JSON text of .sigmf-meta.
+
+    Raises:
+        RecordingError: A value is no JSON: NaN, or of a type that JSON lacks.
+    """
     try:
         return json.dumps(tree, indent=1, allow_nan=False) + "\n"
     except (TypeError, ValueError) as error:

@@ -1,9 +1,6 @@
-"""Writing recordings: streamed to a temporary name, hashed on the way, renamed at the end."""
+"""Writing recordings: streamed to temporary names, hashed on the way, renamed at the end."""
 
 import hashlib
-import os
-import tarfile
-import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -17,15 +14,19 @@ from phyemu.iq.metadata import (
     Annotation,
     CaptureSegment,
     Metadata,
+    annotation_entry,
+    capture_entry,
     check_extent,
+    metadata_tree,
     parse_metadata,
-    render_metadata,
+    render_tree,
 )
+from phyemu.iq.partial import PartialRecording, recording_entry
 from phyemu.iq.sample_format import first_non_finite, sample_format
+from phyemu.iq.unfinished import Names, names_of
 
 __all__ = ["RecordingWriter", "write_recording"]
 
-_TAR_BLOCK = 512
 # Components of this many samples stay in the second-level cache while they are scaled and hashed.
 _CHUNK_SAMPLES = 1 << 15
 # What the writer itself states, or what does not fit what it writes.
@@ -49,9 +50,11 @@ class RecordingWriter:
     """Writes a recording; use it in a `with` block, where an exception leaves nothing behind.
 
     A path that ends in `.sigmf` becomes an archive, any other a pair beside each other. Samples go
-    to a hidden file `.NAME.*.partial` in the same folder, are hashed on their way, and get their
-    name when the recording is closed. Archives hold the samples first: their place is fixed before
-    their length is known, so nothing is copied at the end.
+    to `NAME.partial` in the same folder and are hashed on their way, metadata to a journal beside
+    it; both get their name when the recording is closed. Archives hold the samples first: their
+    place is fixed before their length is known, so nothing is copied at the end.
+
+    When the process is killed, both files stay, and `phyemu.iq.repair_recording` finishes them.
 
     Attributes:
         path: What will be there when it is closed (the metadata file of a pair).
@@ -81,13 +84,15 @@ class RecordingWriter:
             center_frequency_hz: Carrier of the first segment [Hz].
             description: core:description.
             global_fields: More keys of the global object.
-            force: Whether an existing recording may be replaced.
+            force: Whether an existing recording may be replaced, or one that was interrupted.
 
         Raises:
-            RecordingError: It exists already, cannot be written, or a value is not allowed.
+            RecordingError: It exists already, was interrupted, is being written, cannot be
+                written, or a value is not allowed.
         """
-        self.path, self._archive = _target(Path(path))
-        for there in (self.path,) if self._archive else (self.path, self._data_path):
+        self._names = _target(Path(path))
+        self.path = self._names.path
+        for there in dict.fromkeys((self.path, self._names.data)):
             if there.exists() and not force:
                 raise RecordingError(f"{there}: exists already; name another file, or use --force")
         self._format = sample_format(datatype, where=f"{self.path}: core:datatype")
@@ -97,23 +102,16 @@ class RecordingWriter:
         if description is not None:
             self._globals["core:description"] = description
         for key, value in (global_fields or {}).items():
-            self.set_global(key, value)
+            self._take_global(key, value)
         self._captures = [CaptureSegment(sample_start=0, center_frequency_hz=center_frequency_hz)]
         self._annotations: list[Annotation] = []
         self.num_samples = 0
         self.num_clipped = 0
         self._hash = hashlib.sha512()
         self._finished = self._aborted = False
-        self._render(None)
-        name = self.path.stem
-        # In an archive the header of the data waits here for its size, which is known at the end.
-        self._data_start = len(_tar_header(f"{name}/{name}.sigmf-data", 0)) if self._archive else 0
-        self._position = self._data_start
-        self._partial = self.path.with_name(f".{name[:40]}.{uuid.uuid4().hex[:12]}.partial")
+        tree = self._tree(None)
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = self._partial.open("xb", buffering=0)
-            self._file.seek(self._position)
+            self._partial = PartialRecording(self._names, tree, force=force)
         except OSError as error:
             raise RecordingError(
                 f"{self.path}: cannot be written ({error.strerror}); choose another folder"
@@ -127,9 +125,10 @@ class RecordingWriter:
 
         Raises:
             RecordingError: Wrong shape or type, a sample that is NaN or infinite (then none is
-                written), or a full disk (what fitted stays, and the recording can be closed).
+                written), or a disk that is full or fails (what fitted stays, and the recording can
+                be closed).
         """
-        if self._file.closed:
+        if self._finished or self._aborted:
             raise RecordingError(f"{self.path}: is closed; start another recording")
         iq = np.asarray(iq)
         channels = iq[None] if iq.ndim == 1 else iq
@@ -154,7 +153,10 @@ class RecordingWriter:
             chunk = channels[:, start : start + _CHUNK_SAMPLES].T
             stored, clipped = self._format.encode(np.ascontiguousarray(chunk, np.complex64))
             stored_bytes = stored.reshape(-1).view(np.uint8).data
-            self._append(stored_bytes)
+            try:
+                self._partial.append(stored_bytes, self.num_samples + len(chunk))
+            except OSError as error:
+                raise self._unwritable(error) from error
             self._hash.update(stored_bytes)
             self.num_samples += len(chunk)
             self.num_clipped += clipped
@@ -167,41 +169,56 @@ class RecordingWriter:
         datetime: str | None = None,
         fields: Mapping[str, Any] | None = None,
     ) -> None:
-        """Begin a capture segment at the next sample; one that has no samples yet is replaced."""
-        if self._captures[-1].sample_start == self.num_samples:
-            before = self._captures.pop()
+        """Begin a capture segment at the next sample; one that has no samples yet is replaced.
+
+        Raises:
+            RecordingError: A field is no JSON value, or the disk is full or fails.
+        """
+        before = self._captures[-1]
+        replaces = before.sample_start == self.num_samples
+        if replaces:
             datetime = datetime or before.datetime
             if center_frequency_hz is None:
                 center_frequency_hz = before.center_frequency_hz
-        self._captures.append(
-            CaptureSegment(
-                sample_start=self.num_samples,
-                global_index=global_index,
-                center_frequency_hz=center_frequency_hz,
-                datetime=datetime,
-                fields=dict(fields or {}),
-            )
+        segment = CaptureSegment(
+            sample_start=self.num_samples,
+            global_index=global_index,
+            center_frequency_hz=center_frequency_hz,
+            datetime=datetime,
+            fields=dict(fields or {}),
         )
+        # In the journal first: samples after a gap must never stand there without it.
+        self._note("capture", capture_entry(segment))
+        if replaces:
+            self._captures.pop()
+        self._captures.append(segment)
 
     def annotate(self, annotation: Annotation) -> None:
         """Add an annotation; it may refer to samples that come later.
 
         Raises:
-            RecordingError: It starts before the recording, or has a negative length.
+            RecordingError: It starts before the recording, has a negative length or a field that
+                is no JSON value; or the disk is full or fails.
         """
         if annotation.sample_start < 0 or (annotation.sample_count or 0) < 0:
             raise RecordingError(
                 f"{self.path}: an annotation needs sample_start and sample_count >= 0, got "
                 f"{annotation.sample_start} and {annotation.sample_count}"
             )
+        self._note("annotation", annotation_entry(annotation), soon=True)
         self._annotations.append(annotation)
 
     def set_global(self, key: str, value: Any) -> None:
         """Set a key of the global object, such as what is known only at the end.
 
         Raises:
-            RecordingError: The writer itself states that key.
+            RecordingError: The writer itself states that key, the value is no JSON value, or the
+                disk is full or fails.
         """
+        self._take_global(key, value)
+        self._note("recording", recording_entry(self._tree(None)))
+
+    def _take_global(self, key: str, value: Any) -> None:
         if key in _RESERVED:
             raise RecordingError(f"{self.path}: {key} is stated by the writer; leave it out")
         self._globals[key] = value
@@ -210,26 +227,31 @@ class RecordingWriter:
         """Finish the recording, give it its name, and return that path.
 
         Raises:
-            RecordingError: It holds no samples, or its metadata is not valid SigMF; nothing is
-                left behind.
+            RecordingError: It holds no samples, then nothing is left behind; or its metadata are
+                not valid SigMF, or the disk is full or fails: then what was written stays, for
+                `phyemu.iq.repair_recording`.
         """
         if self._aborted:
             raise RecordingError(f"{self.path}: was given up; start another recording")
         if self._finished:
             return self.path
+        if self.num_samples == 0:
+            self.abort()
+            raise RecordingError(f"{self.path}: no samples were written; nothing is kept")
+        remedy = f"its samples are kept: phyemu inspect --repair {self.path}"
         try:
-            if self.num_samples == 0:
-                raise RecordingError(f"{self.path}: no samples were written; nothing is kept")
-            text = self._render(self._hash.hexdigest()).encode()
-            if self._archive:
-                self._finish_archive(text)
-            else:
-                self._finish_pair(text)
+            tree = self._tree(self._hash.hexdigest())
+            self._partial.finish(tree, render_tree(tree, where=str(self.path)).encode())
+        except RecordingError as error:
+            self.leave()
+            raise RecordingError(f"{error}; {remedy}") from error
         except OSError as error:
-            self.abort()
-            raise RecordingError(f"{self.path}: cannot be written ({error.strerror})") from error
+            self.leave()
+            raise RecordingError(
+                f"{self.path}: cannot be finished ({error.strerror}); {remedy}"
+            ) from error
         except BaseException:
-            self.abort()
+            self.leave()
             raise
         self._finished = True
         return self.path
@@ -238,8 +260,18 @@ class RecordingWriter:
         """Give up; nothing is left behind. A recording that is closed stays."""
         if not self._finished:
             self._aborted = True
-            self._file.close()
-            self._partial.unlink(missing_ok=True)
+            self._partial.discard()
+
+    def leave(self) -> None:
+        """Stop without finishing: samples and journal stay, as if the process had been killed.
+
+        Without samples it gives up.
+        """
+        if self.num_samples == 0:
+            self.abort()
+        elif not self._finished:
+            self._aborted = True
+            self._partial.leave()
 
     def __enter__(self) -> Self:
         """Return the writer."""
@@ -257,11 +289,7 @@ class RecordingWriter:
         elif not self._aborted:
             self.close()
 
-    @property
-    def _data_path(self) -> Path:
-        return self.path.with_suffix(".sigmf-data")
-
-    def _render(self, sha512: str | None) -> str:
+    def _tree(self, sha512: str | None) -> dict[str, Any]:
         """Return the metadata as they stand; what we would refuse to read is refused here."""
         metadata = Metadata(
             datatype=self._format.datatype,
@@ -273,82 +301,40 @@ class RecordingWriter:
             annotations=tuple(self._annotations),
         )
         where = str(self.path)
-        text = render_metadata(metadata, where=where)
-        parse_metadata(text, where=where)
+        tree = metadata_tree(metadata)
+        parse_metadata(render_tree(tree, where=where), where=where)
         if sha512 is not None:
             check_extent(metadata, self.num_samples, where=where)
-        return text
+        return tree
 
-    def _append(self, chunk: memoryview | bytes) -> None:
-        """Write all of a chunk, or none of it."""
-        rest = memoryview(chunk)
+    def _note(self, kind: str, entry: Mapping[str, Any], *, soon: bool = False) -> None:
+        """Put an entry into the journal."""
+        if self._finished or self._aborted:
+            return  # it would come too late; whoever closes again is told
         try:
-            while rest:
-                rest = rest[self._file.write(rest) or 0 :]
-        except OSError as error:
-            self._file.truncate(self._position)
-            self._file.seek(self._position)
+            self._partial.note(kind, entry, soon=soon)
+        except (TypeError, ValueError) as error:
             raise RecordingError(
-                f"{self.path}: cannot be written ({error.strerror}); make room, or choose another "
-                "folder"
+                f"{self.path}: a field of the metadata is no JSON value ({error})"
             ) from error
-        self._position += len(chunk)
+        except OSError as error:
+            raise self._unwritable(error) from error
 
-    def _finish_archive(self, text: bytes) -> None:
-        name = self.path.stem
-        size = self._position - self._data_start
-        self._append(bytes(-size % _TAR_BLOCK))
-        self._append(_tar_header(f"{name}/{name}.sigmf-meta", len(text)))
-        # Two empty blocks end a tar file.
-        self._append(text + bytes(-len(text) % _TAR_BLOCK + 2 * _TAR_BLOCK))
-        self._file.seek(0)
-        self._file.write(_tar_header(f"{name}/{name}.sigmf-data", size))
-        self._sync()
-        self._partial.replace(self.path)
-
-    def _finish_pair(self, text: bytes) -> None:
-        meta = self._partial.with_name(self._partial.name + "-meta")
-        try:
-            with meta.open("xb") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            self._sync()
-            # Old metadata must never describe new samples, whenever this is interrupted.
-            self.path.unlink(missing_ok=True)
-            self._partial.replace(self._data_path)
-            try:
-                meta.replace(self.path)
-            except OSError:
-                self._data_path.unlink()
-                raise
-        finally:
-            meta.unlink(missing_ok=True)
-
-    def _sync(self) -> None:
-        os.fsync(self._file.fileno())
-        self._file.close()
+    def _unwritable(self, error: OSError) -> RecordingError:
+        return RecordingError(
+            f"{self.path}: cannot be written ({error.strerror}); make room, or choose another "
+            "folder"
+        )
 
 
-def _target(path: Path) -> tuple[Path, bool]:
-    """Return the file that the user will open, and whether it is an archive."""
+def _target(path: Path) -> Names:
+    """Return the names of what the user asked for."""
     name = path.name.lower()
     if name.endswith((".sigmf.gz", ".sigmf.xz", ".sigmf.zip")):
         raise RecordingError(
             f"{path}: compressed archives are read, not written; name it .sigmf and compress it"
         )
-    if path.suffix in (".sigmf", ".sigmf-meta"):
-        return path, path.suffix == ".sigmf"
-    base = path.with_suffix("") if path.suffix == ".sigmf-data" else path
-    return base.with_name(base.name + ".sigmf-meta"), False
-
-
-def _tar_header(name: str, size: int) -> bytes:
-    member = tarfile.TarInfo(name)
-    member.size = size
-    member.mode = 0o644
-    # GNU headers write sizes beyond 8 GiB in base 256, so their length does not depend on it.
-    return member.tobuf(tarfile.GNU_FORMAT)
+    return names_of(path)
 
 
 def write_recording(

@@ -14,9 +14,14 @@ from phyemu.iq.metadata import (
     CaptureSegment,
     Metadata,
     check_extent,
+    metadata_tree,
     parse_metadata,
-    render_metadata,
+    render_tree,
 )
+
+
+def render_metadata(metadata: Metadata, *, where: str) -> str:
+    return render_tree(metadata_tree(metadata), where=where)
 
 
 def text(
