@@ -16,6 +16,7 @@ from .options import (
     plot_option,
     quiet_option,
     refuse_existing,
+    refuse_given,
 )
 from .progress import progress_bars
 
@@ -46,6 +47,11 @@ class _RecordingOrStore(click.ParamType[Path]):
     show_default=True,
     help="Which channel of a multichannel recording.",
 )
+@click.option(
+    "--repair",
+    is_flag=True,
+    help="Finish an interrupted recording, or complete one that was cut; then nothing is measured.",
+)
 @plot_option
 @force_option
 @json_option
@@ -54,6 +60,7 @@ def command(
     source: Path,
     verify: bool,
     channel_index: int,
+    repair: bool,
     plot: Path | None,
     force: bool,
     as_json: bool,
@@ -64,7 +71,15 @@ def command(
     The power, peak, clipping, DC offset, and the bandwidth that holds 99 % of the power are
     measured on all samples of a recording; --plot draws its spectrogram and power spectral density.
     Samples that do not match their hash end with exit code 1.
+
+    A recording whose writer was killed lies beside its name as NAME.partial and NAME.journal;
+    --repair finishes it. It also completes archives of phyemu that a copy cut, and pairs with
+    samples or metadata cut. Nothing but an interrupted recording with --force replaces another.
     """
+    if repair:
+        refuse_given(("verify", "channel_index", "plot"), "does not go with --repair")
+        _repair(source, force, as_json)
+        return
     if plot is not None:
         refuse_existing(plot, force)
     if source.suffix == ".h5":
@@ -82,15 +97,33 @@ def command(
         raise RecordingError(f"{source}: its samples do not match core:sha512; copy it again")
 
 
+def _repair(source: Path, force: bool, as_json: bool) -> None:
+    from phyemu.iq import repair_recording
+
+    done = repair_recording(source, force=force)
+    if as_json:
+        echo_json(done.to_dict())
+    else:
+        click.echo(done.line())
+
+
 def _inspect_recording(
     source: Path, verify: bool, channel: int, plot: Path | None, quiet: bool
 ) -> dict[str, Any]:
     from phyemu.iq import open_recording, survey_samples  # NumPy and SciPy load only when asked for
+    from phyemu.iq.unfinished import find_unfinished
 
     with open_recording(source) as recording, progress_bars(quiet) as progress:
         survey = survey_samples(recording, channel=channel, progress=progress)
         hash_ok = recording.verify() if verify else None
         result = _of_recording(recording, survey) | {"hash_ok": hash_ok}
+    newer = find_unfinished(source)
+    if newer is not None:
+        click.echo(
+            f"{newer.partial}: holds another recording of that name, which is not finished; see "
+            "phyemu inspect --repair",
+            err=True,
+        )
     if plot is not None:
         from phyemu.iq.figure import save_survey_figure
 

@@ -1,12 +1,10 @@
 """`phyemu emulate --live`: a stream of samples through a channel, while it runs."""
 
-import signal
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, fields, replace
 from functools import partial, wraps
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -16,7 +14,7 @@ from .options import FREQUENCY, echo_json, refuse_given
 if TYPE_CHECKING:
     from phyemu.live import Endpoint, LiveChannel, LiveStatistics, Role
 
-__all__ = ["output_and_live_options", "run_live_stream", "terminated_like_interrupted"]
+__all__ = ["output_and_live_options", "run_live_stream"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -191,7 +189,7 @@ def run_live_stream(live: LiveOptions) -> None:
                 f"{end.text}: open to other machines; whoever reaches it is not asked who it is",
                 err=True,
             )
-    with terminated_like_interrupted(), ExitStack() as stack:
+    with ExitStack() as stack:
         results = run_live_network(
             {name: stack.enter_context(open_source(end)) for name, end in sources.items()},
             channel,
@@ -277,17 +275,3 @@ def _channel(
 def _show(results: "Mapping[str, LiveStatistics]", *, err: bool) -> None:
     for name, statistics in results.items():
         click.echo(f"{name}: {statistics.line()}" if name else statistics.line(), err=err)
-
-
-@contextmanager
-def terminated_like_interrupted() -> Iterator[None]:
-    """End on SIGTERM as on Ctrl-C: cleanly."""
-
-    def interrupt(_signal: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

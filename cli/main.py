@@ -2,8 +2,13 @@
 
 import importlib
 import os
+import signal
 import sys
+import threading
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
 from typing import Any
 
 import click
@@ -36,6 +41,40 @@ _COMMANDS = {
 }
 
 
+class _Terminated(KeyboardInterrupt):
+    """A signal that asks the process to end; it ends as on Ctrl-C."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+
+
+@contextmanager
+def terminated_like_interrupted() -> Iterator[None]:
+    """End on SIGTERM and SIGHUP as on Ctrl-C: cleanly. Who ignores them (nohup) goes on to."""
+    process = os.getpid()
+
+    def interrupt(number: int, _frame: FrameType | None) -> None:
+        if os.getpid() != process:  # a child that was forked: it has nothing to finish
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
+        raise _Terminated(number)
+
+    taken = []
+    # Python delivers signals to the main thread only.
+    if threading.current_thread() is threading.main_thread():
+        for name in ("SIGTERM", "SIGHUP"):
+            number = getattr(signal, name, None)  # Windows has no SIGHUP
+            if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+                signal.signal(number, interrupt)
+                taken.append(number)
+    try:
+        yield
+    finally:
+        for number in taken:
+            signal.signal(number, signal.SIG_DFL)
+
+
 class LazyGroup(click.Group):
     """A group whose commands are imported when they are used."""
 
@@ -54,15 +93,16 @@ class LazyGroup(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; a PhyemuError becomes one line on stderr and exit code 1."""
         try:
-            return super().invoke(ctx)
+            with terminated_like_interrupted():
+                return super().invoke(ctx)
         except PhyemuError as error:
             if ctx.params.get("debug"):
                 traceback.print_exc()
             click.echo(f"phyemu: {' '.join(str(error).split())}", err=True)
             sys.exit(1)
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as error:
             click.echo("phyemu: interrupted", err=True)
-            sys.exit(130)
+            sys.exit(128 + getattr(error, "number", signal.SIGINT))
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

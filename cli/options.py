@@ -102,7 +102,15 @@ class LibraryFile(click.ParamType[Path]):
                     return Path(f"{value}{suffix}")
             return find_in_library(str(value), self.shelf)
         except ConfigError as error:
+            if self.shelf == "captures" and _is_unfinished(Path(value)):
+                return Path(value)  # whoever opens it says how to finish it
             self.fail(str(error), param, ctx)
+
+
+def _is_unfinished(path: Path) -> bool:
+    from phyemu.iq.unfinished import find_unfinished
+
+    return find_unfinished(path) is not None
 
 
 FREQUENCY = Frequency()

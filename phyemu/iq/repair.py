@@ -199,20 +199,17 @@ def _repair_pair(names: Names) -> Repair:
             f"{names.data}: its metadata are missing, so rate and datatype are not known; write "
             f"{names.path.name} by hand (docs/recordings.md)"
         )
+    whole = _whole(names)
+    if isinstance(whole, Repair):
+        return whole
     text = names.path.read_bytes()
-    try:
-        parse_metadata(text, where=str(names.path))
+    cause = "metadata cut"
+    tree = _salvage(text)
+    with suppress(RecordingError):
+        parse_metadata(text, where="")
         tree, cause = json.loads(text), "truncated"
-        whole = _whole(names)
-        if isinstance(whole, Repair):
-            return whole
-    except RecordingError as error:
-        salvaged = _salvage(text)
-        if salvaged is None:
-            raise RecordingError(
-                f"{error}; rate and datatype are not known without the object 'global'"
-            ) from error
-        tree, cause = salvaged, "metadata cut"
+    if tree is None:
+        raise RecordingError(f"{whole}; without the object 'global' the samples mean nothing")
     foreign = [key for key in _FOREIGN if key in tree["global"]]
     if foreign or any("core:header_bytes" in entry for entry in _dicts(tree["captures"])):
         raise RecordingError(
@@ -233,17 +230,17 @@ def _whole(names: Names) -> Repair | str:
         RecordingError: It opens, but its samples do not match their hash.
     """
     try:
-        with open_recording(names.path) as recording:
-            if recording.verify() is False:
-                raise RecordingError(
-                    f"{names.path}: its samples do not match core:sha512, so they were changed, "
-                    "which no repair can tell; copy it again"
-                )
-            num_samples, rate_hz = recording.num_samples, recording.sample_rate_hz
+        recording = open_recording(names.path)
     except RecordingError as error:
-        if "core:sha512, so they" in str(error):
-            raise
         return str(error)
+    with recording:
+        num_samples, rate_hz = recording.num_samples, recording.sample_rate_hz
+        if recording.verify() is False:
+            raise RecordingError(
+                f"{names.path}: its samples do not match core:sha512, so they were changed, which "
+                "no repair can mend; copy it again"
+            )
+    names.journal.unlink(missing_ok=True)  # its writer ended between its last two steps
     return Repair(path=names.path, num_samples=num_samples, sample_rate_hz=rate_hz, cause="")
 
 

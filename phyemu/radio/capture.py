@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -154,8 +155,9 @@ def capture_to_recording(
 
     A gap starts a new capture segment: its `core:global_index` is the position on the radio's
     timeline, `phyemu:gap` names the cause, `phyemu:lost_samples` its length where it is known.
-    Ctrl-C, a vanished device, a stalled stream and a failing radio end the recording early;
-    everything up to that sample is in it and the summary says why.
+    Ctrl-C, a vanished device, a stalled stream, a full disk and a failing radio end the recording
+    early; everything up to that sample is in it and the summary says why. When the process is
+    killed, or the recording cannot be closed, `phyemu.iq.repair_recording` finishes it.
 
     Args:
         radio: The radio; it stays the caller's to close.
@@ -168,7 +170,8 @@ def capture_to_recording(
             was transmitted.
         force: Overwrite an existing recording.
         block_samples: Samples asked of the radio at once.
-        ring_samples: Samples per channel that may wait for the disk (8 bytes each).
+        ring_samples: Samples per channel that may wait for the disk (8 bytes each): 256 MiB a
+            channel, or 1.7 s at 20 Msps, of which only what is used is ever taken.
         stall_s: Time without a sample after which the stream counts as dead [s].
         stop: Ends the capture when set, as Ctrl-C does.
         progress: Called with the stage "capture" and the samples recorded.
@@ -201,9 +204,10 @@ def capture_to_recording(
         if state.num_samples == 0:
             reason = failure or state.detail or f"{state.ended_by}"
             raise RadioError(f"{radio.name}: not one sample came ({reason}); nothing is written")
-        written = writer.close()
+        written = _close(writer)
     except BaseException:
-        writer.abort()
+        # What was written stays, for the repair; the writer itself keeps what it cannot close.
+        writer.leave()
         raise
     return CaptureSummary(
         path=written,
@@ -265,6 +269,15 @@ def _run(
             except KeyboardInterrupt:
                 state.stop.set()
     return _failure(threads, state)
+
+
+def _close(writer: RecordingWriter) -> Path:
+    """Close the recording; whoever presses Ctrl-C again waits until it is on the disk."""
+    with ThreadPoolExecutor(1, thread_name_prefix="phyemu-close") as pool:
+        closing = pool.submit(writer.close)
+        while True:
+            with suppress(KeyboardInterrupt):
+                return closing.result()
 
 
 def _failure(threads: list[Future[None]], state: _State) -> str:

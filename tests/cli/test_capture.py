@@ -1,6 +1,9 @@
 """`phyemu capture`."""
 
 import json
+import subprocess
+import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -202,3 +205,56 @@ def test_a_missing_usrp_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert result.exit_code == 1
     assert result.stderr.startswith("phyemu: no USRP answers; check power and cable")
     assert len(result.stderr.strip().splitlines()) == 1
+
+
+RUN = [sys.executable, "-c", "from phyemu_cli.main import main; main()"]
+
+
+def until_written(path: Path, num_bytes: int) -> None:
+    """Wait until a file holds so many bytes."""
+    deadline = time.monotonic() + 60
+    while not path.exists() or path.stat().st_size < num_bytes:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_a_killed_capture_is_repaired_and_a_terminated_one_is_whole(
+    sent: Path, tmp_path: Path
+) -> None:
+    listen = ["--emulated", "awgn:30", "--transmit", sent, "--seed", "7", "--quiet"]
+    outs = {number: tmp_path / f"{number}.sigmf" for number in (9, 15)}
+    started = {
+        number: subprocess.Popen(
+            [*RUN, "capture", *map(str, listen), "--samples", str(10**9), "-o", str(out)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for number, out in outs.items()
+    }
+    for number, process in started.items():
+        until_written(outs[number].with_name(f"{number}.sigmf.partial"), 1_000_000)
+        process.send_signal(number)
+        output, errors = process.communicate(timeout=60)
+        assert errors == ""
+        if number == 9:
+            assert process.returncode == -9
+            with pytest.raises(RecordingError, match="phyemu inspect --repair"):
+                open_recording(outs[number])
+            done = CliRunner().invoke(main, ["inspect", "--repair", str(outs[number])])
+            assert "repaired (interrupted)" in done.output
+        else:
+            assert process.returncode == 0
+            assert "interrupted" in output
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "tx.sigmf",
+        *(out.name for out in outs.values()),
+    }
+    # The radio is seeded, so each holds the beginning of the same stream.
+    heard = []
+    for out in outs.values():
+        with open_recording(out, verify=True) as recording:
+            assert recording.num_samples > 200_000
+            assert recording.global_fields["phyemu:transmit_recording"] == "tx.sigmf"
+            heard.append(recording.read(0, 200_000))
+    np.testing.assert_array_equal(heard[0], heard[1])

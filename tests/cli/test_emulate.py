@@ -1,6 +1,7 @@
 """`phyemu emulate` from the command line."""
 
 import json
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from click.testing import CliRunner
 from phyemu_cli.main import main
 
+from phyemu.channel import ChannelStream
 from phyemu.iq import open_recording, write_recording
 
 
@@ -146,3 +148,22 @@ def test_an_endless_interval_is_one_clear_line(source: Path, tmp_path: Path, int
     assert "interval_s must be above 0 and at most 86400 s" in result.stderr
     assert result.stderr.count("\n") == 1
     assert not output.exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_terminated_it_leaves_nothing_half_written(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    output = tmp_path / "rx.sigmf"
+
+    def ended(*_: object) -> None:
+        assert output.with_name("rx.sigmf.partial").exists()
+        signal.raise_signal(number)
+
+    monkeypatch.setattr(ChannelStream, "process", ended)
+    result = CliRunner().invoke(
+        main, ["emulate", str(source), "--channel", "awgn:20", "-o", str(output), "--quiet"]
+    )
+    assert result.exit_code == 128 + number
+    assert result.stderr == "phyemu: interrupted\n"
+    assert {path.name for path in tmp_path.iterdir()} == {"tx.sigmf-meta", "tx.sigmf-data"}

@@ -1,6 +1,7 @@
 """`phyemu inspect` from the command line."""
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from phyemu_cli.main import main
 
 from phyemu.channel import Awgn, ImpulseResponse, save_model, save_responses
 from phyemu.channel.hdf5 import StoreWriter
-from phyemu.iq import Annotation, write_recording
+from phyemu.iq import Annotation, RecordingWriter, open_recording, write_recording
 
 RATE_HZ = 20e6
 
@@ -70,7 +71,7 @@ def test_text_shows_the_same(recording: Path) -> None:
 
 def test_a_wrong_hash_is_shown_and_ends_with_exit_code_1(recording: Path) -> None:
     content = bytearray(recording.read_bytes())
-    content[600] ^= 1
+    content[9000] ^= 1  # samples begin at byte 8192
     recording.write_bytes(content)
     result = inspect(recording, "--json")
     assert json.loads(result.stdout)["hash_ok"] is False
@@ -187,3 +188,44 @@ def test_real_captures_are_inspected(shared_data: Path) -> None:
     assert found["hash_ok"] is True
     # 802.11n at 20 MHz fills 56 carriers of 312.5 kHz, the outer ones some 15 dB weaker.
     assert 14e6 < found["occupied_bandwidth_hz"] < 56 * 312.5e3
+
+
+@pytest.mark.parametrize("name", ["rec", "rec.sigmf"])
+def test_an_interrupted_recording_is_found_and_repaired(tmp_path: Path, name: str) -> None:
+    writer = RecordingWriter(tmp_path / name, sample_rate_hz=RATE_HZ)
+    path = writer.path
+    writer.write(np.full(40_000, 0.5, np.complex64))
+    result = inspect(path)
+    assert result.exit_code == 1
+    assert f"process {os.getpid()} is still writing it" in result.stderr
+    writer.leave()  # as a process that is killed leaves it
+    for given in (path, tmp_path / "rec", *tmp_path.iterdir()):
+        result = inspect(given)
+        assert result.exit_code == 1
+        assert f"phyemu inspect --repair {path}" in result.stderr
+        assert len(result.stderr.splitlines()) == 1
+    result = inspect(path, "--repair")
+    assert result.exit_code == 0, result.output
+    assert result.stdout == f"{path}: repaired (interrupted), 40000 samples (0.002 s)\n"
+    result = inspect(path, "--json")
+    assert json.loads(result.stdout)["phyemu"]["repaired"]["samples"] == 40_000
+    result = inspect(path, "--repair", "--json")
+    assert json.loads(result.stdout)["repaired"] is None
+    assert inspect(path, "--repair", "--plot", "x.png").exit_code == 2
+
+
+def test_another_recording_of_the_name_is_kept_and_the_unfinished_one_is_named(
+    recording: Path,
+) -> None:
+    writer = RecordingWriter(recording, sample_rate_hz=RATE_HZ, force=True)
+    writer.write(np.zeros(10, np.complex64))
+    writer.leave()
+    result = inspect(recording)
+    assert result.exit_code == 0
+    assert "tone.sigmf.partial: holds another recording of that name" in result.stderr
+    refused = inspect(recording, "--repair")
+    assert refused.exit_code == 1
+    assert "would replace tone.sigmf; move that away, or use --force" in refused.stderr
+    assert inspect(recording, "--repair", "--force").exit_code == 0
+    with open_recording(recording, verify=True) as repaired:
+        assert repaired.num_samples == 10

@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from phyemu_cli.live import terminated_like_interrupted
 from phyemu_cli.main import main
 
 from phyemu.iq import open_recording, write_recording
@@ -84,13 +83,6 @@ def test_ctrl_c_ends_cleanly_with_everything_flushed(
         assert process.wait(timeout=60) == 0
         assert received == expected
         assert b"ended: interrupted" in process.stderr.read()
-
-
-def test_sigterm_ends_as_ctrl_c_does() -> None:
-    before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(KeyboardInterrupt), terminated_like_interrupted():
-        signal.raise_signal(signal.SIGTERM)
-    assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_named_pipes_and_json(source: tuple[Path, bytes], expected: bytes, tmp_path: Path) -> None:

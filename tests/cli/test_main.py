@@ -1,5 +1,6 @@
 """The group: lazy commands, one-line errors, import budget."""
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import click
 import pytest
 from click.testing import CliRunner
-from phyemu_cli.main import _COMMANDS, main
+from phyemu_cli.main import _COMMANDS, main, terminated_like_interrupted
 
 
 def test_every_command_loads_and_has_help() -> None:
@@ -66,3 +67,46 @@ def test_a_bad_frequency_shows_the_forms_allowed(text: str) -> None:
 
     with pytest.raises(click.BadParameter, match=r"20e6, 20M or 2\.4G"):
         FREQUENCY.convert(text, None, None)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_signals_that_ask_to_end_end_as_ctrl_c_does(number: signal.Signals) -> None:
+    before = signal.getsignal(number)
+    with pytest.raises(KeyboardInterrupt), terminated_like_interrupted():
+        signal.raise_signal(number)
+    assert signal.getsignal(number) is before
+
+
+def test_a_signal_that_is_ignored_stays_so() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+    try:
+        with terminated_like_interrupted():
+            signal.raise_signal(signal.SIGHUP)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_the_exit_code_tells_the_signal(monkeypatch: pytest.MonkeyPatch) -> None:
+    def ended_by(number: int) -> click.Command:
+        return click.Command("devices", callback=lambda: signal.raise_signal(number))
+
+    for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)):
+        command = ended_by(number)
+        monkeypatch.setattr(type(main), "get_command", lambda *_, found=command: found)
+        result = CliRunner().invoke(main, ["devices"])
+        assert result.exit_code == code
+        assert result.stderr == "phyemu: interrupted\n"
+
+
+def test_a_forked_child_is_not_held_up() -> None:
+    code = (
+        "import os, signal\n"
+        "from phyemu_cli.main import terminated_like_interrupted\n"
+        "with terminated_like_interrupted():\n"
+        "    if (child := os.fork()) == 0:\n"
+        "        signal.raise_signal(signal.SIGTERM)\n"
+        "        os._exit(0)\n"
+        "    print(os.WTERMSIG(os.waitpid(child, 0)[1]))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(done.stdout) == signal.SIGTERM
