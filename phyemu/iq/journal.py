@@ -30,8 +30,9 @@ __all__ = ["Journal", "JournalContent", "boot_id", "describe_writer", "note_end"
 # What is allocated beyond the lines: so many times their length, and so much at least.
 _RESERVE_TIMES = 3
 _RESERVE_BYTES = 1 << 18
-# Entries that may wait do so this long [s].
+# Entries that may wait do so this long [s], and no more of them than this.
 _WAIT_S = 0.25
+_WAIT_ENTRIES = 500
 _MAX_BYTES = 256 << 20
 _KINDS = {"recording": dict, "capture": dict, "annotation": dict, "durable": int, "end": int}
 
@@ -70,7 +71,7 @@ class Journal:
             if not self._waiting:
                 self._waiting_since = now
             self._waiting.append(line)
-            if now - self._waiting_since >= _WAIT_S:
+            if now - self._waiting_since >= _WAIT_S or len(self._waiting) >= _WAIT_ENTRIES:
                 self._write(self._waiting)
 
     def flush(self) -> None:
@@ -110,7 +111,7 @@ class Journal:
         self._waiting = []
         wanted = _RESERVE_TIMES * self._used + _RESERVE_BYTES
         if wanted > self._allocated:
-            self._allocated = 2 * wanted - _RESERVE_BYTES
+            self._allocated = wanted + wanted // 4
             # Where there is no room any more, what was reserved before has to do.
             with suppress(OSError):
                 os.posix_fallocate(self._file.fileno(), self._used, self._allocated - self._used)

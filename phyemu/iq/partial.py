@@ -125,7 +125,7 @@ class PartialRecording:
             while rest:
                 rest = rest[self._file.write(rest) or 0 :]
         except OSError:
-            with suppress(OSError):  # a disk that fails: what is too much, the next write covers
+            with suppress(OSError):  # a disk that fails: `finish` cuts off what is too much
                 self._file.truncate(self._position)
             with suppress(OSError):
                 self._file.seek(self._position)
@@ -145,8 +145,8 @@ def finish(
 
     Args:
         names: Of the recording.
-        file: The claimed file that holds the samples, under whichever name; for a pair, nothing
-            follows them.
+        file: The claimed file that holds the samples, under whichever name; what follows them is
+            cut off.
         tree: The metadata.
         text: The same as the text of .sigmf-meta.
         data_bytes: Bytes of samples.
@@ -164,6 +164,7 @@ def finish(
         written.replace(names.path)
         return
     try:
+        file.truncate(data_bytes)
         with names.new_metadata.open("wb") as metadata:
             metadata.write(text)
             metadata.flush()

@@ -281,15 +281,13 @@ def _complete(
     """Give a recording its metadata, as far as they fit its samples, and its name."""
     num_bytes = num_samples * _frame_bytes(metadata, names)
     start = DATA_START if names.is_archive else 0
-    if not names.is_archive:
-        file.truncate(num_bytes)
     globals_ = {**tree["global"], "core:sha512": _hash(file, start, num_bytes)}
     globals_["phyemu:repaired"] = {
         "samples": num_samples,
         **{key: value for key, value in note.items() if value != 0 or key == "unconfirmed_from"},
     }
     declare_namespace(globals_)
-    captures, annotations = _fitting(globals_, tree, num_samples)
+    captures, annotations = _fitting(tree, num_samples)
     if "unconfirmed_from" in note:
         annotations.append(
             {
@@ -300,8 +298,10 @@ def _complete(
             }
         )
     done = {"global": globals_, "captures": captures, "annotations": annotations}
-    text = render_tree(done, where=str(names.path))
-    check_extent(parse_metadata(text, where=str(names.path)), num_samples, where=str(names.path))
+    if not _is_valid(done):
+        done = _valid(done)
+    text, where = render_tree(done, where=str(names.path)), str(names.path)
+    check_extent(parse_metadata(text, where=where), num_samples, where=where)
     finish(names, file, done, text.encode(), num_bytes)
     names.journal.unlink(missing_ok=True)
     return Repair(
@@ -323,9 +323,9 @@ def _hash(file: FileIO, start: int, num_bytes: int) -> str:
 
 
 def _fitting(
-    globals_: Mapping[str, Any], tree: Mapping[str, Any], num_samples: int
+    tree: Mapping[str, Any], num_samples: int
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Return the segments and annotations that lie within the samples and are valid."""
+    """Return the segments and annotations that lie within the samples."""
     by_start: dict[int, dict[str, Any]] = {}
     for entry in _dicts(tree["captures"]):
         begin = _count(entry, "core:sample_start")
@@ -342,9 +342,6 @@ def _fitting(
             entry = {**entry, "core:sample_count": num_samples - begin}
         annotations.append(entry)
     annotations.sort(key=lambda entry: int(entry["core:sample_start"]))
-    if not _is_valid(globals_, captures, annotations):
-        captures = [entry for entry in captures if _is_valid(globals_, [entry], [])]
-        annotations = [entry for entry in annotations if _is_valid(globals_, [], [entry])]
     if not captures or captures[0]["core:sample_start"] != 0:
         captures.insert(0, {"core:sample_start": 0})
     return captures, annotations
@@ -362,14 +359,20 @@ def _count(entry: Mapping[str, Any], key: str) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 
 
-def _is_valid(
-    globals_: Mapping[str, Any], captures: list[dict[str, Any]], annotations: list[dict[str, Any]]
-) -> bool:
-    tree = {"global": globals_, "captures": captures, "annotations": annotations}
+def _is_valid(tree: Mapping[str, Any]) -> bool:
     with suppress(RecordingError):
         parse_metadata(render_tree(tree, where=""), where="")
         return True
     return False
+
+
+def _valid(tree: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a tree without the segments and annotations that break SigMF's rules."""
+    alone = {"global": tree["global"], "captures": [], "annotations": []}
+    return alone | {
+        key: [entry for entry in tree[key] if _is_valid({**alone, key: [entry]})]
+        for key in ("captures", "annotations")
+    }
 
 
 def _salvage(text: bytes) -> dict[str, Any] | None:

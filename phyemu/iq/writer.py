@@ -239,6 +239,8 @@ class RecordingWriter:
             self.abort()
             raise RecordingError(f"{self.path}: no samples were written; nothing is kept")
         remedy = f"its samples are kept: phyemu inspect --repair {self.path}"
+        if len(self._captures) > 1 and self._captures[-1].sample_start == self.num_samples:
+            self._captures.pop()  # nothing came after that gap
         try:
             tree = self._tree(self._hash.hexdigest())
             self._partial.finish(tree, render_tree(tree, where=str(self.path)).encode())

@@ -4,8 +4,13 @@ import errno
 import hashlib
 import io
 import os
+import resource
+import shutil
+import subprocess
 import tarfile
 import time
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +25,12 @@ from phyemu.iq import (
     CaptureSegment,
     RecordingWriter,
     open_recording,
+    partial,
     repair_recording,
     unfinished,
     write_recording,
 )
+from phyemu.iq.journal import read_journal
 
 DATATYPES = [
     "ci8", "cu8", "ci16_le", "ci16_be", "cu16_le", "cu16_be", "ci32_le", "ci32_be", "cu32_le",
@@ -269,6 +276,168 @@ def test_a_full_disk_keeps_whole_samples_and_the_recording_can_be_closed(
     writer.close()
     with open_recording(writer.path, verify=True) as recording:
         assert np.array_equal(recording.read(), iq[: 1 << 15])
+
+
+def write_endlessly(writer: RecordingWriter, iq: np.ndarray) -> None:
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        writer.write(iq)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """Return a folder on a file system of 8 MiB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(folder)]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True)
+    except FileNotFoundError:
+        pytest.skip("no mount on this machine")
+    if done.returncode:
+        pytest.skip(f"a file system can only be mounted as root: {done.stderr.strip()}")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+@pytest.mark.parametrize("name", ["rec", "rec.sigmf"])
+@pytest.mark.parametrize("num_notes", [0, 10_000])
+def test_a_disk_that_is_really_full_has_room_for_the_end(
+    small_disk: Path, name: str, num_notes: int
+) -> None:
+    iq = (np.arange(1 << 15) % 1000 / 2**15).astype(np.complex64)
+    writer = RecordingWriter(small_disk / name, sample_rate_hz=1e6)
+    for start in range(num_notes):  # a megabyte of metadata
+        writer.annotate(Annotation(sample_start=start, sample_count=1, label="frame"))
+
+    def write_on() -> None:
+        while True:
+            writer.start_segment(global_index=2 * writer.num_samples)
+            writer.write(iq)
+
+    with pytest.raises(RecordingError, match="No space left"):
+        write_on()
+    kept = writer.num_samples
+    assert kept > 1_000_000
+    assert kept % iq.size == 0
+    writer.close()
+    assert shutil.disk_usage(small_disk).used < 8 << 20
+    with open_recording(writer.path, verify=True) as recording:
+        assert recording.num_samples == kept
+        assert len(recording.annotations) == num_notes
+        assert len(recording.captures) == kept // iq.size
+        np.testing.assert_array_equal(recording.read(kept - iq.size), iq)
+
+
+@pytest.mark.parametrize("num_notes", [0, 10_000])
+@pytest.mark.parametrize("name", ["rec", "rec.sigmf"])
+def test_what_was_killed_on_a_full_disk_is_repaired_there(
+    small_disk: Path, name: str, num_notes: int
+) -> None:
+    writer = RecordingWriter(small_disk / name, sample_rate_hz=1e6)
+    for start in range(num_notes):
+        writer.annotate(Annotation(sample_start=start, sample_count=1, label="frame"))
+    with pytest.raises(RecordingError, match="No space left"):
+        write_endlessly(writer, np.zeros(1 << 15, np.complex64))
+    writer.leave()
+    done = repair_recording(small_disk / name)
+    assert done.num_samples == writer.num_samples
+    with open_recording(done.path, verify=True) as recording:
+        assert len(recording.annotations) == num_notes
+
+
+def test_a_file_that_may_not_grow_is_finished_once_it_may(
+    tmp_path: Path, noise: np.ndarray
+) -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    writer = RecordingWriter(tmp_path / "rec.sigmf", sample_rate_hz=1e6)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, before[1]))
+        with pytest.raises(RecordingError, match=r"cannot be written .File too large"):
+            write_endlessly(writer, np.zeros(1 << 15, np.complex64))
+        for size in (1 << k for k in range(15, -1, -1)):  # up to the last byte that fits
+            with suppress(RecordingError):
+                writer.write(np.zeros(size, np.complex64))
+        with pytest.raises(RecordingError, match=r"cannot be finished .*inspect --repair"):
+            writer.close()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    done = repair_recording(tmp_path / "rec.sigmf")
+    assert done.num_samples == writer.num_samples
+    assert abs(4 * done.num_samples + 8192 - (1 << 20)) < 4
+
+
+class FailingDisk(io.FileIO):
+    """A file whose disk takes half of the third write, and then nothing any more."""
+
+    writes = 0
+
+    def write(self, data: Any) -> int:
+        self.writes += 1
+        if self.writes < 3:
+            return super().write(data)
+        if self.writes == 3:
+            return super().write(memoryview(data)[:1001])
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    def truncate(self, size: int | None = None) -> int:
+        if 3 < self.writes < 99:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return super().truncate(size)
+
+
+@pytest.mark.parametrize("name", ["rec", "rec.sigmf"])
+def test_an_error_in_the_middle_keeps_what_was_written_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(unfinished, "FileIO", FailingDisk)
+    writer = RecordingWriter(tmp_path / name, sample_rate_hz=1e6)
+    with pytest.raises(RecordingError, match="Input/output error"):
+        write_endlessly(writer, np.full(1 << 15, 0.5, np.complex64))
+    kept = writer.num_samples
+    assert kept == (2 << 15 if name == "rec" else 1 << 15)  # the front of an archive is a write
+    monkeypatch.setattr(FailingDisk, "truncate", io.FileIO.truncate)
+    writer.close()
+    with open_recording(writer.path, verify=True) as recording:
+        np.testing.assert_array_equal(recording.read(), np.full(kept, 0.5, np.complex64))
+
+
+def test_a_disk_that_cannot_be_flushed_is_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, noise: np.ndarray
+) -> None:
+    def fail(_: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(partial, "_SHORT_S", 0.0)
+    monkeypatch.setattr(os, "fdatasync", fail)
+    writer = RecordingWriter(tmp_path / "rec", sample_rate_hz=1e6)
+    with pytest.raises(RecordingError, match="Input/output error"):
+        write_endlessly(writer, noise)
+    with pytest.raises(RecordingError, match=r"cannot be finished \(Input/output error\)"):
+        writer.close()
+    monkeypatch.undo()
+    assert repair_recording(tmp_path / "rec").num_samples == writer.num_samples
+
+
+def test_what_is_on_the_disk_is_noted_while_it_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, noise: np.ndarray
+) -> None:
+    monkeypatch.setattr(partial, "_SHORT_S", 0.0)
+    writer = RecordingWriter(tmp_path / "rec", sample_rate_hz=1e6)
+    writer.write(noise)
+    writer.annotate(Annotation(sample_start=0))
+    journal = tmp_path / "rec.sigmf-data.journal"
+    deadline = time.monotonic() + 20
+    while read_journal(journal).durable < noise.size and time.monotonic() < deadline:
+        time.sleep(0.01)
+    content = read_journal(journal)
+    assert content.durable == noise.size
+    assert content.recording is not None
+    assert content.recording["pid"] == os.getpid()
+    writer.abort()
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("name", ["rec", "rec.sigmf"])
