@@ -20,11 +20,20 @@ COMPARISONS = (
     "stages",
     "sounding",
     "receiver",
+    "recording",
     "training",
     "wifi",
 )
 # Run only when named: statistics over many repetitions, which take minutes.
-STUDIES: tuple[str, ...] = ("accuracy", "fidelity", "fitting", "live", "sync", "wifi_rates")
+STUDIES: tuple[str, ...] = (
+    "accuracy",
+    "fidelity",
+    "fitting",
+    "live",
+    "recording_soak",
+    "sync",
+    "wifi_rates",
+)
 
 
 def main() -> None:

@@ -1,7 +1,7 @@
-"""GNU Radio's channel blocks on the work; run by the interpreter that has GNU Radio.
+"""GNU Radio's blocks on the work; run by the interpreter that has GNU Radio.
 
-A flowgraph is source (a vector, repeated) -> channel -> head -> null sink. Building it is not
-timed; its run is, all threads on one core.
+A flowgraph is source (a vector, repeated) -> channel -> head -> null sink, or the file sink without
+a channel. Building it is not timed; its run is, all threads on one core.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -107,11 +107,26 @@ def load() -> tuple[str, Mapping[str, Callable[..., Work]]]:
 
         return flowgraph(num_samples, connect)
 
+    def file_sink(num_samples: int, path: str) -> Work:
+        words = list(range(-(1 << 15), 1 << 15)) * 4
+
+        def work() -> None:
+            top = gr.top_block()
+            source = blocks.vector_source_s(words, True, 2)
+            size = 2 * gr.sizeof_short
+            sink = blocks.file_sink(size, path, False)
+            top.connect(source, blocks.head(size, num_samples), sink)
+            top.run()
+            sink.close()
+
+        return work
+
     return gr.version(), {
         "channel_model": channel_model,
         "selective_fading": selective_fading,
         "dynamic_channel": dynamic_channel,
         "flat_fading": flat_fading,
+        "file_sink": file_sink,
     }
 
 

@@ -1,6 +1,10 @@
 """From a radio into a recording."""
 
+import io
+import os
+import signal
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -13,16 +17,26 @@ from hypothesis import HealthCheck, given, settings
 
 from phyemu.channel import Awgn
 from phyemu.errors import ConfigError, RadioError, RecordingError
-from phyemu.iq import Recording, RecordingWriter, open_recording, write_recording
+from phyemu.iq import (
+    Recording,
+    RecordingWriter,
+    open_recording,
+    repair_recording,
+    unfinished,
+    write_recording,
+)
 from phyemu.radio import (
     CaptureEnd,
     EmulatedRadio,
+    Radio,
+    ReceivedBlock,
     RecordedRadio,
     UsrpConfig,
     UsrpRadio,
     capture_to_recording,
     capture_transmission,
 )
+from phyemu.radio.sc16 import from_sc16
 
 Open = Callable[[Path], Recording]
 
@@ -210,6 +224,115 @@ def test_a_slow_disk_holds_an_emulated_radio_back_without_loss(
         datatype="cf32_le",
     )
     np.testing.assert_array_equal(opened(summary.path).read(), emulated().receive(50_001).iq[0])
+
+
+class Numbers(Radio):
+    """Receives its own sample numbers, as fast as they are fetched."""
+
+    sample_rate_hz = 20e6
+    center_frequency_hz = 2.4e9
+    num_channels = 1
+    live = False
+    name = "numbers"
+
+    def __init__(self) -> None:
+        self.received = 0
+
+    def metadata(self) -> dict[str, Any]:
+        return {}
+
+    def receive(self, num_samples: int, out: np.ndarray | None = None) -> ReceivedBlock:
+        assert out is not None
+        begin, iq = self.received, out[:, :num_samples]
+        from_sc16(np.arange(begin, begin + num_samples, dtype=np.uint32)[None], iq)
+        self.received += num_samples
+        return ReceivedBlock(iq=iq, sample_index=begin)
+
+
+def test_a_disk_that_stalls_for_a_second_and_a_half_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, opened: Open
+) -> None:
+    radio = Numbers()
+    stall = round(1.5 * radio.sample_rate_hz)
+    waited = []
+
+    class StallingDisk(io.FileIO):
+        """A file whose first block of samples is taken only after so many more were received."""
+
+        def write(self, data: Any) -> int:
+            if radio.received and not waited:
+                deadline = time.monotonic() + 60
+                while radio.received < stall and time.monotonic() < deadline:
+                    time.sleep(0.001)
+                waited.append(radio.received)
+            return super().write(data)
+
+    monkeypatch.setattr(unfinished, "FileIO", StallingDisk)
+    # The ring that a capture has unless told otherwise.
+    summary = capture_to_recording(radio, tmp_path / "r.sigmf", num_samples=stall + 2_000_000)
+    # The radio was never kept waiting: a device would not have overflown.
+    assert waited[0] >= stall
+    assert (summary.num_samples, summary.num_segments) == (stall + 2_000_000, 1)
+    recording = opened(summary.path)
+    for begin in range(0, summary.num_samples, 1 << 20):
+        iq = recording.read(begin, min(1 << 20, summary.num_samples - begin))
+        words = (iq.view(np.float32) * 32768).astype(np.int16).view(np.uint32)
+        assert np.array_equal(words, np.arange(begin, begin + len(words), dtype=np.uint32))
+
+
+def test_the_ring_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    radio = Numbers()
+    seen: list[int] = []
+    write = RecordingWriter.write
+
+    def slow(self: RecordingWriter, iq: np.ndarray) -> None:
+        if not seen:  # until the ring is full, and a little longer
+            deadline = time.monotonic() + 20
+            while radio.received < 8000 and time.monotonic() < deadline:
+                time.sleep(0.001)
+            time.sleep(0.05)
+            seen.append(radio.received)
+        write(self, iq)
+
+    monkeypatch.setattr(RecordingWriter, "write", slow)
+    capture_to_recording(
+        radio, tmp_path / "r", num_samples=100_000, block_samples=1000, ring_samples=8000
+    )
+    assert seen == [8000]
+
+
+def test_whoever_presses_ctrl_c_again_does_not_lose_the_recording(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, opened: Open
+) -> None:
+    fsync = os.fsync
+
+    def interrupted(descriptor: int) -> None:
+        # Impatience while the disk is being waited for: signals reach the main thread.
+        signal.raise_signal(signal.SIGINT)
+        time.sleep(0.05)
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", interrupted)
+    summary = capture_to_recording(Numbers(), tmp_path / "r.sigmf", num_samples=10_000)
+    assert summary.ended_by is CaptureEnd.COMPLETE
+    assert opened(summary.path).verify()
+
+
+def test_an_error_that_nobody_foresaw_keeps_what_was_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, opened: Open
+) -> None:
+    receive = Numbers.receive
+
+    def broken(self: Numbers, num_samples: int, out: np.ndarray | None = None) -> ReceivedBlock:
+        if self.received >= 5000:
+            raise ZeroDivisionError
+        return receive(self, num_samples, out)
+
+    monkeypatch.setattr(Numbers, "receive", broken)
+    with pytest.raises(ZeroDivisionError):
+        capture_to_recording(Numbers(), tmp_path / "r.sigmf", block_samples=1000)
+    assert repair_recording(tmp_path / "r.sigmf").num_samples == 5000
+    assert opened(tmp_path / "r.sigmf").num_samples == 5000
 
 
 def test_a_played_recording_is_recorded_to_its_end_with_its_gaps(
