@@ -18,6 +18,7 @@ import sigmf
 from benchmarks.harness import Elapsed, Skipped, Table, compare
 from benchmarks.number_radio import NumberRadio
 from benchmarks.peer_process import PeerAbsentError, gnuradio
+from benchmarks.results import FOLDER
 from phyemu.iq import RecordingWriter
 from phyemu.radio import capture_to_recording
 
@@ -30,8 +31,9 @@ ROUNDS = 7
 
 def run() -> list[Table | str]:
     """Run both, and return their tables."""
-    # On the disk that recordings go to, not in memory.
-    with tempfile.TemporaryDirectory(dir=Path.cwd(), prefix="bench-") as folder:
+    # Beside the results: on a disk, not in memory.
+    FOLDER.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=FOLDER) as folder:
         return [_compared(Path(folder)), _in_real_time(Path(folder))]
 
 

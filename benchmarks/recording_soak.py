@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.number_radio import NumberRadio
+from benchmarks.results import FOLDER
 from phyemu.iq import open_recording
 from phyemu.radio import capture_to_recording
 
@@ -37,7 +38,8 @@ def soak(duration_s: float) -> str:
             memory.append(_resident_mib())
 
     watcher = threading.Thread(target=watch)
-    with tempfile.TemporaryDirectory(dir=Path.cwd(), prefix="bench-") as folder:
+    FOLDER.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=FOLDER) as folder:
         watcher.start()
         try:
             begin_cpu, begin = time.process_time(), time.monotonic()

@@ -52,7 +52,7 @@ def archive_front(name: str, data_bytes: int, tree: Mapping[str, Any]) -> bytes:
     member = f"{name}/{name}{SIGMF_DATASET_EXT}"
     records = b""
     if len(member) > tarfile.LENGTH_NAME or not member.isascii():
-        records += _record("path", member.encode())
+        records += _record("path", member.encode(errors="surrogateescape"))
     if data_bytes >= _LARGE:
         records += _record("size", str(data_bytes).encode())
     # Of what is left, four digits and the key; a record's length counts itself.
@@ -88,6 +88,9 @@ def read_front(file: IO[bytes]) -> FrontCopy | None:
                 return None
             tree = json.loads(member.pax_headers[_KEY])
             is_cut = bool(tree.pop("cut", False))
+            kinds = [type(tree[key]) for key in ("global", "captures", "annotations")]
+            if kinds != [dict, list, list]:
+                return None
     except (tarfile.TarError, ValueError, LookupError, AttributeError, TypeError, RecursionError):
         return None
     return FrontCopy(tree=tree, data_bytes=member.size, is_cut=is_cut)

@@ -263,7 +263,7 @@ def metadata_tree(metadata: Metadata) -> dict[str, Any]:
     }
     if metadata.sha512 is not None:
         globals_["core:sha512"] = metadata.sha512
-    tree = {
+    tree: dict[str, Any] = {
         "global": globals_,
         "captures": [capture_entry(segment) for segment in metadata.captures],
         "annotations": [

@@ -28,6 +28,7 @@ from phyemu.iq.metadata import (
 )
 from phyemu.iq.partial import finish
 from phyemu.iq.recording import open_recording
+from phyemu.iq.salvage import objects, salvage, within, without_invalid
 from phyemu.iq.sample_format import sample_format
 from phyemu.iq.unfinished import Names, claim, find_unfinished, names_of, writer_of
 
@@ -204,14 +205,14 @@ def _repair_pair(names: Names) -> Repair:
         return whole
     text = names.path.read_bytes()
     cause = "metadata cut"
-    tree = _salvage(text)
+    tree = salvage(text)
     with suppress(RecordingError):
         parse_metadata(text, where="")
         tree, cause = json.loads(text), "truncated"
     if tree is None:
         raise RecordingError(f"{whole}; without the object 'global' the samples mean nothing")
     foreign = [key for key in _FOREIGN if key in tree["global"]]
-    if foreign or any("core:header_bytes" in entry for entry in _dicts(tree["captures"])):
+    if foreign or any("core:header_bytes" in entry for entry in objects(tree["captures"])):
         raise RecordingError(
             f"{names.path}: {', '.join(foreign) or 'core:header_bytes'} says that its data hold "
             "more than samples, which is not repaired; copy it again"
@@ -287,7 +288,7 @@ def _complete(
         **{key: value for key, value in note.items() if value != 0 or key == "unconfirmed_from"},
     }
     declare_namespace(globals_)
-    captures, annotations = _fitting(tree, num_samples)
+    captures, annotations = within(tree, num_samples)
     if "unconfirmed_from" in note:
         annotations.append(
             {
@@ -298,8 +299,7 @@ def _complete(
             }
         )
     done = {"global": globals_, "captures": captures, "annotations": annotations}
-    if not _is_valid(done):
-        done = _valid(done)
+    done = without_invalid(done)
     text, where = render_tree(done, where=str(names.path)), str(names.path)
     check_extent(parse_metadata(text, where=where), num_samples, where=where)
     finish(names, file, done, text.encode(), num_bytes)
@@ -320,92 +320,3 @@ def _hash(file: FileIO, start: int, num_bytes: int) -> str:
         digest.update(block)
         num_bytes -= len(block)
     return digest.hexdigest()
-
-
-def _fitting(
-    tree: Mapping[str, Any], num_samples: int
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Return the segments and annotations that lie within the samples."""
-    by_start: dict[int, dict[str, Any]] = {}
-    for entry in _dicts(tree["captures"]):
-        begin = _count(entry, "core:sample_start")
-        if begin is not None and begin < num_samples:
-            by_start[begin] = entry  # a segment without samples is replaced by the next one
-    captures = [by_start[begin] for begin in sorted(by_start)]
-    annotations = []
-    for entry in _dicts(tree["annotations"]):
-        begin = _count(entry, "core:sample_start")
-        if begin is None or begin >= num_samples:
-            continue
-        count = _count(entry, "core:sample_count")
-        if count is not None and begin + count > num_samples:
-            entry = {**entry, "core:sample_count": num_samples - begin}
-        annotations.append(entry)
-    annotations.sort(key=lambda entry: int(entry["core:sample_start"]))
-    if not captures or captures[0]["core:sample_start"] != 0:
-        captures.insert(0, {"core:sample_start": 0})
-    return captures, annotations
-
-
-def _dicts(entries: Any) -> list[dict[str, Any]]:
-    if not isinstance(entries, list):
-        return []
-    return [entry for entry in entries if isinstance(entry, dict)]
-
-
-def _count(entry: Mapping[str, Any], key: str) -> int | None:
-    """Return a number of samples; None where there is none, or no possible one."""
-    value = entry.get(key)
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
-
-
-def _is_valid(tree: Mapping[str, Any]) -> bool:
-    with suppress(RecordingError):
-        parse_metadata(render_tree(tree, where=""), where="")
-        return True
-    return False
-
-
-def _valid(tree: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a tree without the segments and annotations that break SigMF's rules."""
-    alone = {"global": tree["global"], "captures": [], "annotations": []}
-    return alone | {
-        key: [entry for entry in tree[key] if _is_valid({**alone, key: [entry]})]
-        for key in ("captures", "annotations")
-    }
-
-
-def _salvage(text: bytes) -> dict[str, Any] | None:
-    """Return what is intact of a tree whose text was cut; None where 'global' is not.
-
-    >>> _salvage(b'{"global": {"a": 1}, "captures": [{"b": 2}, {"c":')
-    {'global': {'a': 1}, 'captures': [{'b': 2}], 'annotations': []}
-    """
-    source = text.decode(errors="replace")
-    decoder = json.JSONDecoder()
-    tree: dict[str, Any] = {"captures": [], "annotations": []}
-
-    def skip(position: int, marks: str) -> int:
-        while position < len(source) and source[position] in marks:
-            position += 1
-        return position
-
-    position = skip(0, " \t\r\n{")
-    with suppress(ValueError, RecursionError):
-        while position < len(source):
-            key, position = decoder.raw_decode(source, position)
-            position = skip(position, " \t\r\n:")
-            if key in ("captures", "annotations"):
-                position = skip(position, " \t\r\n[")
-                while source[position : position + 1] not in ("]", ""):
-                    entry, position = decoder.raw_decode(source, position)
-                    tree[key].append(entry)
-                    position = skip(position, " \t\r\n,")
-            elif isinstance(key, str):
-                tree[key], position = decoder.raw_decode(source, position)
-            else:
-                break
-            position = skip(position, " \t\r\n,]")
-    if not isinstance(tree.get("global"), dict):
-        return None
-    return {key: tree[key] for key in ("global", "captures", "annotations")}

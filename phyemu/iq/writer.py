@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -216,7 +217,8 @@ class RecordingWriter:
                 disk is full or fails.
         """
         self._take_global(key, value)
-        self._note("recording", recording_entry(self._tree(None)))
+        stated = replace(self._metadata(None), captures=(), annotations=())
+        self._note("recording", recording_entry(metadata_tree(stated)))
 
     def _take_global(self, key: str, value: Any) -> None:
         if key in _RESERVED:
@@ -271,7 +273,7 @@ class RecordingWriter:
         """
         if self.num_samples == 0:
             self.abort()
-        elif not self._finished:
+        elif not (self._finished or self._aborted):
             self._aborted = True
             self._partial.leave()
 
@@ -291,9 +293,9 @@ class RecordingWriter:
         elif not self._aborted:
             self.close()
 
-    def _tree(self, sha512: str | None) -> dict[str, Any]:
-        """Return the metadata as they stand; what we would refuse to read is refused here."""
-        metadata = Metadata(
+    def _metadata(self, sha512: str | None) -> Metadata:
+        """Return the metadata as they stand."""
+        return Metadata(
             datatype=self._format.datatype,
             sample_rate_hz=self._sample_rate_hz,
             num_channels=self._num_channels,
@@ -302,7 +304,10 @@ class RecordingWriter:
             captures=tuple(self._captures),
             annotations=tuple(self._annotations),
         )
-        where = str(self.path)
+
+    def _tree(self, sha512: str | None) -> dict[str, Any]:
+        """Return the metadata as SigMF's tree; what we would refuse to read is refused here."""
+        metadata, where = self._metadata(sha512), str(self.path)
         tree = metadata_tree(metadata)
         parse_metadata(render_tree(tree, where=where), where=where)
         if sha512 is not None:

@@ -28,7 +28,7 @@ def tree(extra: str = "", num_segments: int = 1, num_notes: int = 0) -> dict[str
     }
 
 
-@pytest.mark.parametrize("name", ["a", "n" * 240, "Büro ✓", "s" * 88, "s" * 89])
+@pytest.mark.parametrize("name", ["a", "n" * 240, "Büro ✓", "latin\udcfc", "s" * 88, "s" * 89])
 @pytest.mark.parametrize("size", [0, 400, (8 << 30) - 1, 8 << 30, 9 << 40])
 def test_the_front_states_name_and_size_and_has_one_length(name: str, size: int) -> None:
     front = archive_front(name, size, tree())
@@ -68,6 +68,9 @@ def test_what_finds_no_room_in_front_is_left_out_from_the_end(
 def test_what_is_no_front_of_ours_is_none(tmp_path: Path) -> None:
     for data in (b"", bytes(DATA_START), b"x" * 9000, archive_end("n", 0, b"{}")):
         assert read_front(io.BytesIO(data)) is None
+    front = archive_front("n", 4, tree())
+    for ours, other in ((b'{"global":{', b'{"globaL":{'), (b'"captures":[', b'"captures":{')):
+        assert read_front(io.BytesIO(front.replace(ours, other))) is None
     # Another program's tar file has its samples elsewhere.
     other = tmp_path / "other.tar"
     with tarfile.open(other, "w", format=tarfile.PAX_FORMAT) as archive:
