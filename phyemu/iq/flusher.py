@@ -5,7 +5,7 @@ import threading
 from io import FileIO
 from pathlib import Path
 
-from phyemu.iq.journal import Journal
+from phyemu.iq.journal import Journal, flush_to_disk
 
 __all__ = ["Flusher"]
 
@@ -58,7 +58,7 @@ class Flusher:
                 rounds += 1
                 self._journal.flush()
                 num_samples = self.num_samples
-                os.fdatasync(self._file.fileno())
+                flush_to_disk(self._file)
                 if rounds & (rounds - 1) == 0:
                     self._journal.repeat_recording()
                 self._journal.append("durable", num_samples)

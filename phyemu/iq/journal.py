@@ -25,7 +25,15 @@ from io import FileIO
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Journal", "JournalContent", "boot_id", "describe_writer", "note_end", "read_journal"]
+__all__ = [
+    "Journal",
+    "JournalContent",
+    "boot_id",
+    "describe_writer",
+    "flush_to_disk",
+    "note_end",
+    "read_journal",
+]
 
 # What is allocated beyond the lines: so many times their length, and so much at least.
 _RESERVE_TIMES = 3
@@ -87,7 +95,7 @@ class Journal:
 
     def sync(self) -> None:
         """Wait until the entries are on the disk."""
-        os.fdatasync(self._file.fileno())
+        flush_to_disk(self._file)
 
     def release(self) -> None:
         """Give the room back that was kept for the end."""
@@ -113,7 +121,7 @@ class Journal:
         if wanted > self._allocated:
             self._allocated = wanted + wanted // 4
             # Where there is no room any more, what was reserved before has to do.
-            with suppress(OSError):
+            with suppress(OSError, AttributeError):  # macOS lacks the call
                 os.posix_fallocate(self._file.fileno(), self._used, self._allocated - self._used)
 
 
@@ -189,6 +197,11 @@ def note_end(path: Path, recording: Mapping[str, Any], num_samples: int) -> None
         file.truncate(used)
         os.pwrite(file.fileno(), _line("recording", recording) + _line("end", num_samples), used)
         os.fsync(file.fileno())
+
+
+def flush_to_disk(file: FileIO) -> None:
+    """Wait until what was written to a file, and its length, are on the disk."""
+    (os.fdatasync if hasattr(os, "fdatasync") else os.fsync)(file.fileno())  # macOS has one only
 
 
 def boot_id() -> str | None:
