@@ -24,7 +24,7 @@ COMPARISONS = (
     "wifi",
 )
 # Run only when named: statistics over many repetitions, which take minutes.
-STUDIES: tuple[str, ...] = ("accuracy", "fidelity", "fitting", "live", "wifi_rates")
+STUDIES: tuple[str, ...] = ("accuracy", "fidelity", "fitting", "live", "soak", "wifi_rates")
 
 
 def main() -> None:
