@@ -87,7 +87,7 @@ def draw_detection(results: Mapping[str, Any], path: Path) -> None:
                 compared["snrs_db"], shares, color=colour, linestyle=dash,
                 label=f"{name}, {offset} kHz",
             )  # fmt: skip
-    peers.legend(frameon=False, fontsize=8)
+    peers.legend(frameon=False, fontsize=8, loc="center left")
     _panel(alarms, "False alarms", "stated rate [per sample]", "counted [per sample]")
     for colour, (name, counted) in zip(COLOURS, results["rates"].items(), strict=False):
         stated = [point["stated"] for point in counted]
@@ -103,7 +103,7 @@ def draw_detection(results: Mapping[str, Any], path: Path) -> None:
     alarms.plot(stated, stated, color="black", linewidth=1, label="as stated")
     alarms.set(xscale="log", yscale="log", ylim=(3e-9, 2e-3))
     alarms.legend(frameon=False, fontsize=8)
-    figure.savefig(path, dpi=75)
+    figure.savefig(path, dpi=75, pil_kwargs={"optimize": True})
 
 
 def _rest(share: Sequence[float]) -> tuple[float, float, float]:
@@ -155,4 +155,4 @@ def draw_robustness(results: Mapping[str, Any], path: Path) -> None:
             color=colour, alpha=0.3, label=name,
         )  # fmt: skip
     timing.legend(frameon=False, fontsize=8)
-    figure.savefig(path, dpi=75)
+    figure.savefig(path, dpi=75, pil_kwargs={"optimize": True})
