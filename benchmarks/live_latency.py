@@ -71,7 +71,12 @@ class Stream:
         return self.came < (self.count - 1) * self.block
 
     def row(self) -> list[float]:
-        """Return the percentiles [ms], of all but the first tenth."""
+        """Return the percentiles [ms], of all but the first tenth; NaN where samples were lost.
+
+        Blocks are found by their place, which is wrong behind a loss.
+        """
+        if self.came < (self.count - 1) * self.block:
+            return [np.nan] * len(PERCENTILES)
         latency_s = (self.back_s - self.sent_s)[self.count // 10 : -1]
         return [float(value) * 1e3 for value in np.nanpercentile(latency_s, PERCENTILES)]
 
@@ -258,7 +263,8 @@ def run(
     ]
     for rate in rates_msps:
         for transport in transports:
-            values = " | ".join(f"{value:.2f}" for value in measure(transport, rate * 1e6))
+            measured = measure(transport, rate * 1e6)
+            values = " | ".join("-" if np.isnan(value) else f"{value:.2f}" for value in measured)
             rows.append(f"| {rate:g} | {transport} | {values} | {os.getloadavg()[0]:.1f} |")
             print(rows[-1], file=sys.stderr, flush=True)
     return "\n".join(rows) + "\n"
