@@ -8,8 +8,8 @@ again. Sender, emulator, receiver and the transports of both sides share the mac
 
 import contextlib
 import os
+import signal
 import socket
-import subprocess
 import sys
 import threading
 import time
@@ -17,9 +17,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
+import torch
 import zmq
+from phyemu_cli.main import main
 
-from benchmarks.live import CHANNEL, PHYEMU
+from benchmarks.live import CHANNEL
+from phyemu.live import ScheduledChannel, parse_schedule
 
 RATES_MSPS = (1, 5, 20)
 SECONDS = 2.0
@@ -68,7 +71,12 @@ class Stream:
         return self.came < (self.count - 1) * self.block
 
     def row(self) -> list[float]:
-        """Return the percentiles [ms], of all but the first tenth."""
+        """Return the percentiles [ms], of all but the first tenth; NaN where samples were lost.
+
+        Blocks are found by their place, which is wrong behind a loss.
+        """
+        if self.came < (self.count - 1) * self.block:
+            return [np.nan] * len(PERCENTILES)
         latency_s = (self.back_s - self.sent_s)[self.count // 10 : -1]
         return [float(value) * 1e3 for value in np.nanpercentile(latency_s, PERCENTILES)]
 
@@ -85,24 +93,16 @@ def measure(transport: str, rate_hz: float) -> list[float]:
             "REP/REQ": ("zmq+req://:{}", "zmq+rep://:{}"),
             "UDP": ("udp://:{}?sequence", f"udp://:{{}}?payload={8 * PAYLOAD_SAMPLES}"),
         }[transport]
-        send, receive = (
-            open_pipes() if transport == "pipes" else OPENERS[transport](stack, stream, *ports)
-        )
         arguments = [
             *("emulate", "--live", specs[0].format(ports[0]), "-o", specs[1].format(ports[1])),
             *("--channel", CHANNEL, "--rate", str(rate_hz), "--quiet"),
         ]
-        pipe = subprocess.PIPE if transport == "pipes" else None
-        process = subprocess.Popen(
-            [*PHYEMU, *arguments],
-            stdin=pipe,
-            stdout=pipe or subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+        process = Emulator(arguments)
         try:
             if transport == "pipes":
                 send, receive = pipes(stream, process)
             else:
+                send, receive = OPENERS[transport](stack, stream, *ports)
                 await_bound(ports[1] if transport != "UDP" else ports[0], transport == "UDP")
             sender = threading.Thread(target=send, daemon=True)
             sender.start()
@@ -111,8 +111,33 @@ def measure(transport: str, rate_hz: float) -> list[float]:
             sender.join()
         finally:
             process.kill()
-            process.wait()
     return stream.row()
+
+
+class Emulator:
+    """`phyemu` in a process forked from this one, which has loaded and compiled everything."""
+
+    def __init__(self, arguments: list[str]) -> None:
+        into, out_of = os.pipe(), os.pipe()
+        self._id = os.fork()
+        if self._id == 0:
+            os.dup2(into[0], 0)
+            os.dup2(out_of[1], 1)
+            for descriptor in (*into, *out_of):
+                os.close(descriptor)
+            with contextlib.suppress(BaseException):
+                main(arguments)
+            os._exit(0)
+        os.close(into[0])
+        os.close(out_of[1])
+        self.stdin, self.stdout = into[1], out_of[0]
+
+    def kill(self) -> None:
+        """End it."""
+        os.kill(self._id, signal.SIGKILL)
+        os.waitpid(self._id, 0)
+        os.close(self.stdin)
+        os.close(self.stdout)
 
 
 def await_bound(port: int, datagrams: bool) -> None:
@@ -133,28 +158,23 @@ def await_bound(port: int, datagrams: bool) -> None:
 Peers = tuple[Callable[[], None], Callable[[], int | None]]
 
 
-def open_pipes() -> Peers:
-    """Return nothing that is used: the pipes are the process's."""
-    return (lambda: None), (lambda: None)
-
-
-def pipes(stream: Stream, process: "subprocess.Popen[bytes]") -> Peers:
+def pipes(stream: Stream, process: Emulator) -> Peers:
     """Return what sends to standard input and takes from standard output."""
-    stdin, stdout = process.stdin, process.stdout
-    if stdin is None or stdout is None:
-        raise RuntimeError("the emulator has no pipes")
+
+    def write() -> None:
+        rest = memoryview(stream.data)
+        while rest:
+            rest = rest[os.write(process.stdin, rest) :]
 
     # A block ahead of all says when the emulator has begun.
-    stdin.write(stream.data)
-    stdin.flush()
-    stream.came = len(os.read(stdout.fileno(), 1 << 20)) // 8 - stream.block
+    write()
+    stream.came = len(os.read(process.stdout, 1 << 20)) // 8 - stream.block
 
     def send() -> None:
         for _ in stream.due():
-            stdin.write(stream.data)
-            stdin.flush()
+            write()
 
-    return send, lambda: len(os.read(stdout.fileno(), 1 << 20)) or None
+    return send, lambda: len(os.read(process.stdout, 1 << 20)) or None
 
 
 def zeromq(kinds: tuple[int, int]) -> Callable[..., Peers]:
@@ -229,14 +249,24 @@ def run(
     rates_msps: tuple[float, ...] = RATES_MSPS, transports: tuple[str, ...] = TRANSPORTS
 ) -> str:
     """Return the table."""
+    torch.set_num_threads(1)
+    ScheduledChannel(
+        parse_schedule(CHANNEL),
+        sample_rate_hz=1e6,
+        symbol_rate_hz=1e6,
+        reference_power=1.0,
+        seed=0,
+    )
     rows = [
         "| Msps | transport | median [ms] | 90 % | 99 % | at most | load |",
         "| ---: | --- | ---: | ---: | ---: | ---: | ---: |",
     ]
     for rate in rates_msps:
         for transport in transports:
-            values = " | ".join(f"{value:.2f}" for value in measure(transport, rate * 1e6))
+            measured = measure(transport, rate * 1e6)
+            values = " | ".join("-" if np.isnan(value) else f"{value:.2f}" for value in measured)
             rows.append(f"| {rate:g} | {transport} | {values} | {os.getloadavg()[0]:.1f} |")
+            print(rows[-1], file=sys.stderr, flush=True)
     return "\n".join(rows) + "\n"
 
 
