@@ -3,6 +3,7 @@
 Usage: daemon.py CONFIG (the simulator's .ini file). Terminate it to stop it.
 """
 
+import ctypes
 import importlib
 import os
 import signal
@@ -26,8 +27,16 @@ def prepare():
     )
 
 
+def end_with_parent():
+    """Let the kernel kill this process when its parent ends, however that ends."""
+    PR_SET_PDEATHSIG = 1
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
 def main(config):
-    """Run the simulator until it is terminated."""
+    """Run the simulator until it is terminated, or whoever started it is gone."""
+    end_with_parent()
+    os.register_at_fork(after_in_child=end_with_parent)
     prepare()
     mpm = importlib.import_module("usrp_mpm")
     base = importlib.import_module("usrp_mpm.periph_manager.base")

@@ -1,10 +1,35 @@
 """What the simulated device receives from its antenna, and what becomes of what it sends."""
 
 import collections
+import json
 import struct
+
+import numpy as np
 
 # What a LoopSink has taken and a LoopSource has not yet given; both live in one process.
 CABLE = collections.deque()
+# Number of the wiring that is connected.
+CONNECTED = [0]
+
+
+def _wired(wiring, end):
+    with open(wiring) as text:  # noqa: PTH123 - run by the simulator, not by pytest
+        found = json.load(text)
+    if found["number"] != CONNECTED[0]:
+        CONNECTED[0] = found["number"]
+        CABLE.clear()
+    arguments = dict(found[end])
+    return globals()[arguments.pop("class")](**arguments)
+
+
+def wired_source(wiring):
+    """Return the source that the file `wiring` names at the start of a stream."""
+    return _wired(wiring, "source")
+
+
+def wired_sink(wiring):
+    """Return the sink that the file `wiring` names at the start of a stream."""
+    return _wired(wiring, "sink")
 
 
 class CountingSource:
@@ -31,7 +56,7 @@ class FileSource:
     """The samples of a file of sc16, over and over."""
 
     def __init__(self, file):
-        with open(file, "rb") as samples:  # noqa: PTH123 - run by the simulator, not by pytest
+        with open(file, "rb") as samples:  # noqa: PTH123
             self.data = samples.read()
         self.position = 0
 
@@ -48,11 +73,16 @@ class LoopSource:
     """What the transmitter sent, after zeros until the cable holds `lead_samples` of it.
 
     The transmitter is not as steady as a real one; the lead keeps its pauses out of the signal.
+    `taps` are paths on the way: "0:0.5,9:0.25" halves it and adds an echo 9 samples later.
     """
 
-    def __init__(self, lead_samples="0"):
+    def __init__(self, lead_samples="0", taps=""):
         self.lead = 4 * int(lead_samples)
         self.rest = b""
+        self.taps = [
+            (int(d), float(g)) for d, g in (tap.split(":") for tap in taps.split(",") if tap)
+        ]
+        self.past = np.zeros((max([delay for delay, _ in self.taps], default=0), 2), np.int16)
 
     def read(self, size):
         if sum(map(len, CABLE)) < self.lead:
@@ -61,7 +91,15 @@ class LoopSource:
         while len(self.rest) < size and CABLE:
             self.rest += CABLE.popleft()
         payload, self.rest = self.rest[:size], self.rest[size:]
-        return payload + bytes(size - len(payload)), 0
+        payload += bytes(size - len(payload))
+        return self._through_taps(payload) if self.taps else payload, 0
+
+    def _through_taps(self, payload):
+        both = np.concatenate([self.past, np.frombuffer(payload, np.int16).reshape(-1, 2)])
+        count, longest = len(payload) // 4, len(self.past)
+        self.past = both[count:]
+        heard = sum(gain * both[longest - delay :][:count] for delay, gain in self.taps)
+        return np.rint(heard).astype(np.int16).tobytes()
 
 
 class LoopSink:
