@@ -166,10 +166,11 @@ def find_usrps(args: str = "", *, uhd: Any = None) -> list[UsrpDevice]:
         found = [dict(address.to_dict()) for address in driver.find(args)]
     except (RuntimeError, TypeError) as exc:
         raise RadioError(f"UHD cannot search for {args!r}: {exc}") from exc
-    return [
-        UsrpDevice(
-            ",".join(f"{key}={fields[key]}" for key in ("type", "addr", "serial") if key in fields),
-            fields,
-        )
-        for fields in found
-    ]
+    return [UsrpDevice(_opening_args(fields), fields) for fields in found]
+
+
+def _opening_args(fields: Mapping[str, str]) -> str:
+    # Embedded devices (E3xx, N3xx) tell their address by another name than the one that opens them.
+    known = {**fields, "addr": fields.get("addr") or fields.get("mgmt_addr", "")}
+    named = ((key, known.get(key, "")) for key in ("type", "addr", "serial"))
+    return ",".join(f"{key}={value}" for key, value in named if value)

@@ -1,5 +1,6 @@
 """Fixtures of the radio tests: the fake driver, and UHD's own device simulator."""
 
+import gc
 import importlib.util
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -66,6 +67,8 @@ def simulator(shared_simulator: Any) -> Iterator[Any]:
         shared_simulator.start()  # a test has killed it
     before = len(shared_simulator.log())
     yield shared_simulator
+    # A refused radio holds the device until its error is gone; UHD waits 20 s for a dead one.
+    gc.collect()
     sys.stderr.write(shared_simulator.log()[before:])
 
 

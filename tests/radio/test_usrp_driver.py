@@ -73,6 +73,13 @@ def test_devices_are_listed_with_what_opens_them(fake_uhd: ModuleType) -> None:
     assert find_usrps(uhd=fake_uhd.FakeUhd(devices=0)) == []
 
 
+def test_an_embedded_device_is_opened_at_its_management_address() -> None:
+    fields = {"type": "e3xx", "mgmt_addr": "10.0.0.7", "serial": "31F0", "product": "e320"}
+    found = [SimpleNamespace(to_dict=lambda: fields)]
+    (device,) = find_usrps(uhd=SimpleNamespace(find=lambda args: found))
+    assert device.args == "type=e3xx,addr=10.0.0.7,serial=31F0"
+
+
 def test_malformed_arguments_are_refused() -> None:
     def find(args: str) -> list[object]:
         raise RuntimeError("invalid args string: " + args)

@@ -74,15 +74,17 @@ class LoopSource:
 
     The transmitter is not as steady as a real one; the lead keeps its pauses out of the signal.
     `taps` are paths on the way: "0:0.5,9:0.25" halves it and adds an echo 9 samples later.
+    `noise` is the standard deviation of I and of Q, in steps of the 16 bits.
     """
 
-    def __init__(self, lead_samples="0", taps=""):
+    def __init__(self, lead_samples="0", taps="", noise="0"):
         self.lead = 4 * int(lead_samples)
         self.rest = b""
-        self.taps = [
-            (int(d), float(g)) for d, g in (tap.split(":") for tap in taps.split(",") if tap)
-        ]
-        self.past = np.zeros((max([delay for delay, _ in self.taps], default=0), 2), np.int16)
+        self.air = bool(taps) or float(noise) > 0
+        self.noise, self.random = float(noise), np.random.default_rng(1)
+        pairs = [tap.split(":") for tap in (taps or "0:1").split(",")]
+        self.taps = [(int(delay), float(gain)) for delay, gain in pairs]
+        self.past = np.zeros((max(delay for delay, _ in self.taps), 2), np.int16)
 
     def read(self, size):
         if sum(map(len, CABLE)) < self.lead:
@@ -92,14 +94,15 @@ class LoopSource:
             self.rest += CABLE.popleft()
         payload, self.rest = self.rest[:size], self.rest[size:]
         payload += bytes(size - len(payload))
-        return self._through_taps(payload) if self.taps else payload, 0
+        return (self._through_air(payload) if self.air else payload), 0
 
-    def _through_taps(self, payload):
+    def _through_air(self, payload):
         both = np.concatenate([self.past, np.frombuffer(payload, np.int16).reshape(-1, 2)])
         count, longest = len(payload) // 4, len(self.past)
         self.past = both[count:]
         heard = sum(gain * both[longest - delay :][:count] for delay, gain in self.taps)
-        return np.rint(heard).astype(np.int16).tobytes()
+        heard = heard + self.noise * self.random.standard_normal(heard.shape)
+        return np.rint(heard).clip(-32768, 32767).astype(np.int16).tobytes()
 
 
 class LoopSink:
