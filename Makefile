@@ -17,8 +17,9 @@ $(STAMP): pyproject.toml constraints.txt
 demo: $(STAMP)
 	$(BIN)/phyemu loop
 
+# It installs no system packages: what needs them skips. .ci/install-peers, as root, brings them.
 test: $(STAMP)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 $(TESTARGS)
 
 lint: $(STAMP)
 	$(BIN)/ruff format --check .

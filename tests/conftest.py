@@ -2,6 +2,7 @@
 
 import importlib.util
 import sys
+from collections import Counter
 from pathlib import Path
 from types import ModuleType
 
@@ -49,3 +50,58 @@ def wifi_transmitter() -> ModuleType:
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
     return module
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option by which a gate refuses that tests skip."""
+    parser.addoption(
+        "--must-run",
+        action="append",
+        default=[],
+        metavar="MARKER",
+        help="Fail unless tests with this marker ran, every one that was selected.",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Watch the tests that must run, in the process that gathers the results of all."""
+    markers = config.getoption("--must-run")
+    if markers and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(MustRun(markers))
+
+
+class MustRun:
+    """Fails the run where tests of some markers were skipped, or where there was none."""
+
+    def __init__(self, markers: list[str]) -> None:
+        """Watch the tests with these markers."""
+        self.ran: Counter[str] = Counter(dict.fromkeys(markers, 0))
+        self.skipped: dict[str, list[str]] = {marker: [] for marker in markers}
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Count a test that ran, or note one that was skipped."""
+        for marker in self.ran:
+            if marker not in report.keywords:
+                continue
+            if report.skipped:
+                reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else ""
+                self.skipped[marker].append(f"{report.nodeid} ({reason})")
+            elif report.when == "call":
+                self.ran[marker] += 1
+
+    @property
+    def failed(self) -> bool:
+        """Return whether tests that must run did not."""
+        return any(self.skipped.values()) or not all(self.ran.values())
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Let the run fail."""
+        if self.failed and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Say how many ran, and which did not."""
+        for marker, count in self.ran.items():
+            terminalreporter.write_line(f"--must-run={marker}: {count} tests ran")
+            for skipped in self.skipped[marker]:
+                terminalreporter.write_line(f"--must-run={marker}: skipped {skipped}", red=True)

@@ -24,6 +24,7 @@ from phyemu.live import (
 
 pytest.importorskip("zmq", reason="pyzmq is not installed: pip install 'phyemu[live]'")
 
+pytestmark = pytest.mark.gnuradio
 Samples = NDArray[np.complex64]
 PEER = Path(__file__).with_name("gnuradio_peer.py")
 SYSTEM_PYTHON = "/usr/bin/python3"

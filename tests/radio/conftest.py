@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 
+from phyemu.errors import RadioError
 from phyemu.iq import Recording, open_recording
+from phyemu.radio.usrp_driver import load_driver
 
 # The simulator is run by Debian's Python, whose packages pytest's does not have.
 collect_ignore = ["uhd_simulator"]
@@ -48,6 +50,10 @@ def simulator_module() -> ModuleType:
     missing = module.missing_packages()
     if missing:
         pytest.skip(missing)
+    try:
+        load_driver()
+    except RadioError as error:  # built for Debian's Python, which may be another than this one
+        pytest.skip(str(error))
     return module
 
 
