@@ -31,6 +31,7 @@ STUDIES: tuple[str, ...] = (
     "fitting",
     "live",
     "recording_soak",
+    "soak",
     "sync",
     "wifi_rates",
 )

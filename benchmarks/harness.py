@@ -17,6 +17,7 @@ __all__ = [
     "Table",
     "best_of",
     "compare",
+    "markdown_rows",
     "markdown_table",
     "summary_table",
 ]
@@ -163,6 +164,12 @@ def markdown_table(title: str, unit: str, rows: Sequence[Row]) -> str:
         for row in rows
     ]
     return "\n".join(lines) + "\n"
+
+
+def markdown_rows(title: str, rows: Sequence[tuple[str, str]]) -> str:
+    """Return what was found as a Markdown table of two columns under a heading."""
+    lines = [f"## {title}", "", "| | |", "| --- | ---: |"]
+    return "\n".join([*lines, *(f"| {what} | {value} |" for what, value in rows)]) + "\n"
 
 
 def summary_table(tables: Sequence[Table]) -> str:
