@@ -15,6 +15,7 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 # Markdown; one name a line.
 # What a run without names does: ours beside others on the same work, about a minute each at most.
 COMPARISONS = (
+    "capture",
     "emulation",
     "cost",
     "stages",

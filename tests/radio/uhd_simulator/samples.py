@@ -2,7 +2,7 @@
 
 import collections
 import json
-import struct
+import time
 
 import numpy as np
 
@@ -47,7 +47,7 @@ class CountingSource:
         lost = self.lost_packets if self.lose_every and self.packets % self.lose_every == 0 else 0
         count = size // 4
         self.next += lost * count
-        payload = struct.pack(f"<{count}I", *range(self.next, self.next + count))
+        payload = np.arange(self.next, self.next + count, dtype="<u4").tobytes()
         self.next += count
         return payload, lost
 
@@ -126,3 +126,22 @@ class FileSink:
 
     def close(self):
         self.file.close()
+
+
+class TimingSink:
+    """Drops what was transmitted; at the start and at the end of a burst it adds a line to a file:
+    samples so far, and the time [s].
+    """
+
+    def __init__(self, file):
+        self.file, self.samples = file, 0
+
+    def accept_packet(self, packet):
+        first = self.samples == 0
+        self.samples += len(packet.get_payload_bytes()) // 4
+        if first or packet.get_header().eob:
+            with open(self.file, "a") as result:  # noqa: PTH123
+                result.write(f"{self.samples} {time.monotonic()}\n")
+
+    def close(self):
+        pass

@@ -31,7 +31,7 @@ class TimedOutputStream(chdr_stream.ChdrOutputStream):
         left = None if spec.is_continuous else spec.total_samples * BYTES_PER_SAMPLE
         tick = spec.init_timestamp if spec.is_timed else 0
         sequence = self.first_sequence
-        due = time.time()
+        due = begun = time.time()
         while not self.stop and left != 0:
             size = packet_bytes if left is None else min(packet_bytes, left)
             payload, lost_packets = self.sample_source.read(size)
@@ -44,6 +44,10 @@ class TimedOutputStream(chdr_stream.ChdrOutputStream):
             tick += size // BYTES_PER_SAMPLE
             due += (lost_packets + 1) * size / BYTES_PER_SAMPLE / spec.sample_rate
         self.next_sequence = sequence & 0xFFFF
+        # At rates that this machine cannot simulate, the stream is slower than it should be.
+        late = time.time() - due
+        rate = tick / max(1e-9, time.time() - begun)
+        self.log.info("stream ended: %d samples, %.0f samples/s, %.3f s late", tick, rate, late)
 
     def _wait(self, due):
         delay = due - time.time()
