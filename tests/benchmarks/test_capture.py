@@ -27,8 +27,8 @@ busy(0.2)
     command = [sys.executable, "-c", work, str(out)]
     progress, cpu_s = watch(command, lambda: out.stat().st_size if out.exists() else 0)
     assert progress == 200
-    # It looks every 0.05 s, and the kernel counts in steps of 0.01 s.
-    assert cpu_s == pytest.approx(0.5, abs=0.12)
+    # In all it is more than 1 s. A busy machine looks late, at worst at the end of each stretch.
+    assert 0.2 < cpu_s < 0.75
 
 
 def test_a_tool_that_fails_is_told_with_its_own_words() -> None:
