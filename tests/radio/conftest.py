@@ -4,7 +4,7 @@ import gc
 import importlib.util
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -44,7 +44,7 @@ def opened() -> Iterator[Callable[[Path], Recording]]:
 
 
 @pytest.fixture(scope="session")
-def simulator_module() -> ModuleType:
+def simulator_packages() -> ModuleType:
     """Return the module that runs UHD's simulator; skip where UHD is not installed."""
     module = _load("uhd_simulator/running")
     missing = module.missing_packages()
@@ -57,17 +57,25 @@ def simulator_module() -> ModuleType:
     return module
 
 
+@pytest.fixture(scope="session")
+def simulator(simulator_packages: ModuleType) -> Callable[..., AbstractContextManager[Any]]:
+    """Return what runs a simulator in a folder, wired, for as long as its context lasts."""
+    run: Callable[..., AbstractContextManager[Any]] = simulator_packages.running_simulator
+    return run
+
+
 @pytest.fixture(scope="module")
 def shared_simulator(
-    simulator_module: ModuleType, tmp_path_factory: pytest.TempPathFactory
+    simulator: Callable[..., AbstractContextManager[Any]],
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Any]:
     """Return a simulator that runs as long as the tests of a module do."""
-    with simulator_module.running_simulator(tmp_path_factory.mktemp("simulator")) as simulator:
-        yield simulator
+    with simulator(tmp_path_factory.mktemp("simulator")) as running:
+        yield running
 
 
 @pytest.fixture
-def simulator(shared_simulator: Any) -> Iterator[Any]:
+def simulated_usrp(shared_simulator: Any) -> Iterator[Any]:
     """Return the module's simulator; what it wrote during a test that fails is shown."""
     if shared_simulator.process.poll() is not None:
         shared_simulator.start()  # a test has killed it
@@ -79,11 +87,11 @@ def simulator(shared_simulator: Any) -> Iterator[Any]:
 
 
 @pytest.fixture
-def uhd_simulator(simulator: Any) -> Callable[[Mapping[str, str], Mapping[str, str]], str]:
+def uhd_simulator(simulated_usrp: Any) -> Callable[[Mapping[str, str], Mapping[str, str]], str]:
     """Return a function that wires the simulator and gives the arguments that open it.
 
     It takes the keys of the sample source and of the sink: `class`, one of `samples.py`, and what
     its constructor takes.
     """
-    wire: Callable[[Mapping[str, str], Mapping[str, str]], str] = simulator.wire
+    wire: Callable[[Mapping[str, str], Mapping[str, str]], str] = simulated_usrp.wire
     return wire

@@ -86,7 +86,9 @@ def numbers_of(path: Path) -> np.ndarray:
     return parts.astype(np.int16).view(np.uint32).astype(np.int64)
 
 
-def test_devices_and_doctor_find_the_device_and_its_driver(simulator: Any, tmp_path: Path) -> None:
+def test_devices_and_doctor_find_the_device_and_its_driver(
+    simulated_usrp: Any, tmp_path: Path
+) -> None:
     (found,) = run("devices", "--usrp", DEVICE)["usrps"]
     assert found["serial"] == "PHYEMU0"
     assert found["args"] == "type=e3xx,addr=127.0.0.1,serial=PHYEMU0"
@@ -97,9 +99,9 @@ def test_devices_and_doctor_find_the_device_and_its_driver(simulator: Any, tmp_p
 
 
 def test_capture_records_for_a_time_with_each_gap_as_a_segment(
-    simulator: Any, tmp_path: Path
+    simulated_usrp: Any, tmp_path: Path
 ) -> None:
-    simulator.wire(COUNTING | {"lose_every": "60", "lost_packets": "2"}, {"class": "LoopSink"})
+    simulated_usrp.wire(COUNTING | {"lose_every": "60", "lost_packets": "2"}, {"class": "LoopSink"})
     out = tmp_path / "rx"
     with started(*RECEIVE, "--antenna", "RX2", "--duration", 0.3, "-o", out, "--json") as process:
         stdout, stderr = process.communicate(timeout=TIMEOUT_S)
@@ -121,9 +123,9 @@ def test_capture_records_for_a_time_with_each_gap_as_a_segment(
 
 
 def test_ctrl_c_ends_a_capture_that_is_valid_and_another_program_finds_the_device_in_use(
-    simulator: Any, tmp_path: Path
+    simulated_usrp: Any, tmp_path: Path
 ) -> None:
-    simulator.wire(COUNTING, {"class": "LoopSink"})
+    simulated_usrp.wire(COUNTING, {"class": "LoopSink"})
     out = tmp_path / "rx.sigmf"
     with started(*RECEIVE, "-o", out, "--quiet") as process:
         wait_for_samples(tmp_path, process)
@@ -143,13 +145,13 @@ def test_ctrl_c_ends_a_capture_that_is_valid_and_another_program_finds_the_devic
 
 @pytest.mark.slow  # UHD waits twice ten seconds for the device
 def test_a_device_that_vanishes_leaves_a_valid_recording_and_one_line(
-    simulator: Any, tmp_path: Path
+    simulated_usrp: Any, tmp_path: Path
 ) -> None:
-    simulator.wire(COUNTING, {"class": "LoopSink"})
+    simulated_usrp.wire(COUNTING, {"class": "LoopSink"})
     out = tmp_path / "rx.sigmf"
     with started(*RECEIVE, "-o", out, "--quiet") as process:
         wait_for_samples(tmp_path, process)
-        simulator.kill()
+        simulated_usrp.kill()
         stdout, stderr = process.communicate(timeout=TIMEOUT_S)
     assert process.returncode == 1
     (line,) = stdout.splitlines()
@@ -161,12 +163,12 @@ def test_a_device_that_vanishes_leaves_a_valid_recording_and_one_line(
     run("inspect", out, "--verify")
 
 
-def test_replay_sends_each_repetition_bit_for_bit(simulator: Any, tmp_path: Path) -> None:
+def test_replay_sends_each_repetition_bit_for_bit(simulated_usrp: Any, tmp_path: Path) -> None:
     parts = np.random.default_rng(3).integers(-32768, 32768, (20_001, 2)).astype(np.int16)
     iq = (parts / np.float32(32768)).astype(np.float32).view(np.complex64)[:, 0]
     sent = write_recording(tmp_path / "tx.sigmf", iq, sample_rate_hz=1e6)
     file = tmp_path / "sent.sc16"
-    simulator.wire({"class": "LoopSource"}, {"class": "FileSink", "file": str(file)})
+    simulated_usrp.wire({"class": "LoopSource"}, {"class": "FileSink", "file": str(file)})
     arguments = ["--usrp", DEVICE, "--freq", "2.4G", "--gain", 10, "--repeat", 3, "--json"]
     with started("replay", sent, *arguments, "--quiet") as process:
         stdout, stderr = process.communicate(timeout=TIMEOUT_S)
@@ -180,7 +182,7 @@ def test_replay_sends_each_repetition_bit_for_bit(simulator: Any, tmp_path: Path
 
 
 def test_a_sounder_on_the_air_gives_the_gains_and_the_delay_of_the_paths(
-    simulator: Any, tmp_path: Path
+    simulated_usrp: Any, tmp_path: Path
 ) -> None:
     sent, out = tmp_path / "tx.sigmf", tmp_path / "rx.sigmf"
     arguments = ["--sample-rate", "1M", "--period", 256, "--bursts", 12, "--amplitude", 0.5]
@@ -188,7 +190,7 @@ def test_a_sounder_on_the_air_gives_the_gains_and_the_delay_of_the_paths(
     with open_recording(sent) as recording:
         num_samples = recording.num_samples
     source = {"lead_samples": str(num_samples), "taps": "0:0.5,7:0.25", "noise": "33"}
-    simulator.wire({"class": "LoopSource"} | source, {"class": "LoopSink"})
+    simulated_usrp.wire({"class": "LoopSource"} | source, {"class": "LoopSink"})
     answer = run(
         *("capture", "--usrp", DEVICE, "--freq", "2.4G", "--gain", 30),
         *("--transmit", sent, "--tx-gain", 10, "-o", out),
@@ -221,7 +223,7 @@ def test_a_sounder_on_the_air_gives_the_gains_and_the_delay_of_the_paths(
 
 
 def test_frames_that_were_sent_are_decoded_from_what_was_captured(
-    simulator: Any, tmp_path: Path
+    simulated_usrp: Any, tmp_path: Path
 ) -> None:
     sent, out = tmp_path / "tx.sigmf", tmp_path / "rx.sigmf"
     arguments = ["--sample-rate", "1M", "--order", 8, "--symbols", 40_000, "--seed", 5]
@@ -229,7 +231,7 @@ def test_frames_that_were_sent_are_decoded_from_what_was_captured(
     with open_recording(sent) as recording:
         num_samples, num_frames = recording.num_samples, len(recording.annotations)
     source = {"lead_samples": str(num_samples), "taps": "0:0.7,2:-0.1", "noise": "100"}
-    simulator.wire({"class": "LoopSource"} | source, {"class": "LoopSink"})
+    simulated_usrp.wire({"class": "LoopSource"} | source, {"class": "LoopSink"})
     run(
         *("capture", "--usrp", DEVICE, "--freq", "2.4G", "--gain", 30),
         *("--transmit", sent, "--tx-gain", 10, "-o", out),
@@ -247,13 +249,13 @@ def test_frames_that_were_sent_are_decoded_from_what_was_captured(
     np.testing.assert_array_equal(decided, random_symbols(40_000, order=8, seed=5).numpy())
 
 
-def test_an_antenna_that_the_device_lacks_is_named_with_those_it_has(simulator: Any) -> None:
+def test_an_antenna_that_the_device_lacks_is_named_with_those_it_has(simulated_usrp: Any) -> None:
     line = refusal(*RECEIVE, "--antenna", "AUX", "-o", "never")
     assert "refuses AUX as rx antenna of channel 0" in line
     assert not Path("never").exists()
 
 
-@pytest.mark.usefixtures("simulator")
+@pytest.mark.usefixtures("simulated_usrp")
 def test_a_device_that_does_not_answer_is_one_line_with_what_to_do(tmp_path: Path) -> None:
     args = "addr=127.0.0.1,serial=NOBODY"
     line = refusal("capture", "--usrp", args, *RECEIVE[3:], "-o", tmp_path / "rx")

@@ -155,7 +155,7 @@ def test_an_antenna_that_the_device_lacks_is_refused_by_name(uhd_simulator: Star
         )
 
 
-@pytest.mark.usefixtures("simulator_module")
+@pytest.mark.usefixtures("simulator_packages")
 def test_a_device_that_does_not_answer_is_one_line() -> None:
     with pytest.raises(RadioError, match=r"no USRP 'addr=127.0.0.1,serial=NOBODY' answers"):
         UsrpRadio(config("addr=127.0.0.1,serial=NOBODY"))

@@ -6,7 +6,6 @@ also other test runs and the benchmarks.
 
 import fcntl
 import json
-import os
 import socket
 import subprocess
 import tempfile
@@ -28,7 +27,7 @@ PORTS = (
     (socket.SOCK_DGRAM, 49153),
 )
 START_S = 30.0
-LOCK_S = 300.0
+LOCK_S = 600.0
 
 
 class SimulatorError(RuntimeError):
@@ -44,6 +43,9 @@ def missing_packages() -> str:
     except FileNotFoundError:
         return f"no {DEBIAN_PYTHON}: UHD's simulator comes with Debian's Python packages"
     return f"UHD's simulator needs: apt-get install {PACKAGES}" if done.returncode else ""
+
+
+LOOP = ({"class": "LoopSource"}, {"class": "LoopSink"})
 
 
 class Simulator:
@@ -71,7 +73,7 @@ class Simulator:
         )
         self._number = 0
         self.process: subprocess.Popen[bytes] | None = None
-        self.wire({"class": "LoopSource"}, {"class": "LoopSink"})
+        self.wire(*LOOP)
 
     def wire(self, source: Mapping[str, str], sink: Mapping[str, str]) -> str:
         """Connect what the next streams receive and send; return the arguments of the device.
@@ -124,20 +126,6 @@ class Simulator:
                 raise SimulatorError("the simulator was killed, but its ports stay taken")
             time.sleep(0.02)
 
-    def cpu_s(self) -> float:
-        """Return the processor time that it and its processes have used so far [s]."""
-        if self.process is None:
-            return 0.0
-        ticks = 0
-        for stat in Path("/proc").glob("[0-9]*/stat"):
-            try:
-                fields = stat.read_text().rpartition(")")[2].split()
-            except OSError:  # it has just ended
-                continue
-            if self.process.pid in (int(stat.parent.name), int(fields[1])):
-                ticks += int(fields[11]) + int(fields[12])
-        return ticks / os.sysconf("SC_CLK_TCK")
-
 
 def _is_free(kind: socket.SocketKind, port: int) -> bool:
     with socket.socket(socket.AF_INET, kind) as probe:
@@ -151,10 +139,13 @@ def _is_free(kind: socket.SocketKind, port: int) -> bool:
 
 
 @contextmanager
-def running_simulator(folder: Path) -> Iterator[Simulator]:
-    """Start a simulator when nobody else's runs, and stop it in the end."""
+def running_simulator(
+    folder: Path, source: Mapping[str, str] = LOOP[0], sink: Mapping[str, str] = LOOP[1]
+) -> Iterator[Simulator]:
+    """Start a simulator when nobody else's runs, wired as told, and stop it in the end."""
     with _alone():
         simulator = Simulator(folder)
+        simulator.wire(source, sink)
         try:
             simulator.start()
             yield simulator
