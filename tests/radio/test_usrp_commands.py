@@ -33,7 +33,9 @@ PACKET = 2000
 DEVICE = "addr=127.0.0.1"
 RECEIVE = ["capture", "--usrp", DEVICE, "--rate", "2M", "--freq", "2.4G", "--gain", "30"]
 COUNTING = {"class": "CountingSource"}
-TIMEOUT_S = 60
+TIMEOUT_S = 120
+# Samples are played when the simulator has all of them, on a busy machine some time later.
+ON_AIR_S = 2
 
 
 def run(*arguments: object) -> dict[str, Any]:
@@ -193,7 +195,7 @@ def test_a_sounder_on_the_air_gives_the_gains_and_the_delay_of_the_paths(
     simulated_usrp.wire({"class": "LoopSource"} | source, {"class": "LoopSink"})
     answer = run(
         *("capture", "--usrp", DEVICE, "--freq", "2.4G", "--gain", 30),
-        *("--transmit", sent, "--tx-gain", 10, "-o", out),
+        *("--transmit", sent, "--tx-gain", 10, "--duration", ON_AIR_S, "-o", out),
     )
     assert answer["transmitted"]["num_samples"] == num_samples
     assert answer["lost_samples"] == 0
@@ -234,7 +236,7 @@ def test_frames_that_were_sent_are_decoded_from_what_was_captured(
     simulated_usrp.wire({"class": "LoopSource"} | source, {"class": "LoopSink"})
     run(
         *("capture", "--usrp", DEVICE, "--freq", "2.4G", "--gain", 30),
-        *("--transmit", sent, "--tx-gain", 10, "-o", out),
+        *("--transmit", sent, "--tx-gain", 10, "--duration", ON_AIR_S, "-o", out),
     )
     found = run("replay", out)
     assert found["frames"] == found["ok"] == num_frames == 3
