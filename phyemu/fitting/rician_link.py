@@ -168,7 +168,8 @@ def _noise_groups(paths: PathGains, scale: float) -> list[_Group]:
 def _inverse(matrix: NDArray[np.complex128]) -> tuple[NDArray[np.complex128], float]:
     """Return the inverse and the log-determinant of a Hermitian matrix, kept positive."""
     values, vectors = np.linalg.eigh(0.5 * (matrix + matrix.conj().T))
-    values = np.maximum(values, 1e-14 * max(float(values[-1]), 1e-300))
+    # Gains are scaled to unit power: what varies less than -200 dB of it does not vary.
+    values = np.maximum(values, 1e-14 * max(float(values[-1]), 1e-6))
     return (vectors / values) @ vectors.conj().T, float(np.log(values).sum())
 
 

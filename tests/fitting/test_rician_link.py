@@ -98,3 +98,21 @@ def test_each_iteration_raises_the_likelihood() -> None:
         for iterations in (1, 2, 4, 8, 16, 64)
     ]
     assert np.all(np.diff(reached) >= -1e-9)
+
+
+def test_paths_that_neither_fade_nor_have_noise_are_specular() -> None:
+    """A loop through a cable in numbers: every frame is the same, bit for bit."""
+    gains = np.array([0.25, 0.125 + 0.03j])
+    paths = PathGains(
+        delays_s=np.array([0.0, 7e-6]),
+        gains=np.tile(gains, (12, 1)),
+        noise_level=np.full(12, np.finfo(float).tiny),
+        noise_shape=np.eye(2, dtype=complex) / 1000,
+    )
+    still = RicianLink(specular=gains, covariance=np.zeros((2, 2)), log_likelihood=0.0)
+    both = np.array([True, True])
+    link = fit_rician_link(paths, specular=both, correlated=False, start=still)
+    np.testing.assert_allclose(link.specular, gains, rtol=1e-6)
+    assert np.isfinite(link.log_likelihood)
+    # 1e-14 of the power is what rounding leaves.
+    assert np.trace(link.covariance).real < 1e-12
