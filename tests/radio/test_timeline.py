@@ -40,7 +40,7 @@ def test_a_clock_that_runs_backwards_never_labels_two_samples_alike() -> None:
     timeline = SampleTimeline()
     timeline.place(1000, 10)
     placed = timeline.place(500, 10)
-    assert (placed.sample_index, placed.lost_samples, placed.jumped_back) == (10, None, True)
+    assert (placed.sample_index, placed.lost_samples, placed.jumped) == (10, None, True)
     assert timeline.place(510, 10).sample_index == 20
 
 
