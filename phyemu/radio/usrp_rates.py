@@ -95,6 +95,6 @@ def check_rate(name: str, actual_hz: float, wanted_hz: float, rates: Any) -> Non
     nearest = [actual_hz] if rates is None else nearest_rates(rates, wanted_hz)
     shown = " and ".join(f"{rate / 1e6:.6g}" for rate in nearest)
     raise RadioError(
-        f"{name} cannot have {wanted_hz / 1e6:.6g} Msps and took {actual_hz / 1e6:.6g}; the nearest "
-        f"rates are {shown} Msps"
+        f"{name} cannot have {wanted_hz / 1e6:.6g} Msps and took {actual_hz / 1e6:.6g}; the "
+        f"nearest rates are {shown} Msps"
     )

@@ -7,7 +7,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from types import ModuleType
 
@@ -97,6 +97,12 @@ def _running(folder: Path, source: Mapping[str, str], sink: Mapping[str, str]) -
         finally:
             process.terminate()
             process.wait(10)
+
+
+@pytest.fixture(scope="session")
+def simulator() -> Callable[[Path, Mapping[str, str], Mapping[str, str]], AbstractContextManager]:
+    """Return what runs the simulator for as long as its context lasts."""
+    return _running
 
 
 @pytest.fixture

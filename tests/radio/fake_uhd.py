@@ -56,6 +56,9 @@ class TimeSpec:
         whole = int(rate)
         return self.full * whole + round(self.full * (rate - whole) + self.frac * rate)
 
+    def get_full_secs(self) -> int:
+        return self.full
+
     def get_real_secs(self) -> float:
         return self.full + self.frac
 
@@ -176,7 +179,14 @@ class Disconnect:
     error: type[Exception] = RuntimeError
 
 
-Action = Data | Lose | Fault | Flagged | Pause | Halt | Nothing | ClockSet | Disconnect
+@dataclass(frozen=True)
+class Seam:
+    """So many samples were not taken because the device stood still; it puts them there itself."""
+
+    count: int
+
+
+Action = Seam | Data | Lose | Fault | Flagged | Pause | Halt | Nothing | ClockSet | Disconnect
 
 
 class RxStreamer:
@@ -205,9 +215,13 @@ class RxStreamer:
         self._check_there()
         if command.mode is StreamMode.start_cont:
             assert not (command.stream_now and self.num_channels > 1)
-            # While it stood still the device's time went on.
+            # While it stood still the device's time went on. What was sent before comes first, and
+            # nothing tells where it ends.
             if not self.streaming and self.started:
-                self.tick += self.uhd.restart_samples
+                self.uhd.script.appendleft(Seam(self.uhd.restart_samples))
+                if self.in_flight:
+                    self.uhd.script.appendleft(Data(self.in_flight))
+            self.left = None
             self.streaming = self.started = True
             self.in_flight = 0
         else:
@@ -236,6 +250,10 @@ class RxStreamer:
             action: Action = self.uhd.script[0] if self.uhd.script else Data(1 << 40)
             if isinstance(action, Data):
                 filled += self._deliver(action, words, metadata, filled)
+                continue
+            if isinstance(action, Seam):
+                self.tick += action.count
+                self._done()
                 continue
             if isinstance(action, ClockSet):
                 self.uhd.clock_offset += action.count
@@ -346,6 +364,8 @@ class RxStreamer:
     def _stamp(self, metadata: RXMetadata, stamped: bool) -> None:
         if not (self.uhd.time_stamps and stamped):
             return
+        self.uhd.stamps += 1
+        self.uhd.stamped_offset = self.uhd.clock_offset
         metadata.has_time_spec = True
         # In the middle of a packet UHD 4.3 counts on from its start with the master clock rate.
         within = round(self.packet_taken * self.uhd.rate / self.uhd.master_clock_hz)
@@ -399,7 +419,8 @@ class MultiUSRP:
     def __init__(self, uhd: "FakeUhd", args: str) -> None:
         if not uhd.devices:
             raise RuntimeError("LookupError: KeyError: No devices found for ----->\nAddress: x")
-        # A device can be opened again only when nobody holds on to it.
+        # In one process UHD would hand out the same device twice; this one refuses, so that a test
+        # sees who still holds on to it.
         if uhd.claimed or (uhd.device is not None and uhd.device() is not None):
             raise RuntimeError("RuntimeError: Someone tried to claim this device again (From: x)")
         self.uhd = uhd
@@ -513,13 +534,13 @@ class MultiUSRP:
             self.uhd.clock_offset += spec.to_ticks(self.uhd.rate) - self.uhd.now_ticks
 
     def get_time_last_pps(self, mboard: int = 0) -> TimeSpec:
-        """The pulse comes between any two looks, if there is one."""
         uhd = self.uhd
-        if uhd.pulses and mboard == 0:
-            uhd.last_pulse = uhd.next_pulse if uhd.next_pulse is not None else uhd.last_pulse + 1
-            uhd.next_pulse = None
-        late = mboard * uhd.board_skew_s
-        return TimeSpec(uhd.last_pulse + late)
+        edges = int(uhd.host_s + 0.3) - uhd.edges
+        if uhd.pulses and edges:
+            begin = uhd.last_pulse + 1 if uhd.next_pulse is None else uhd.next_pulse
+            uhd.last_pulse, uhd.next_pulse = begin + edges - 1, None
+            uhd.edges += edges
+        return TimeSpec(uhd.last_pulse + mboard * uhd.board_skew_s)
 
     def set_time_next_pps(self, spec: TimeSpec) -> None:
         self.uhd.times_set.append(("pps", spec.get_real_secs()))
@@ -543,7 +564,7 @@ class TuneRequest:
 
 
 class Rates:
-    """A range of single values, which tells as little as UHD's: ends, and the nearest of a value."""
+    """A range of single values that tells as little as UHD's: its ends, and the nearest value."""
 
     def __init__(self, values: tuple[float, ...]) -> None:
         self.values = values
@@ -585,6 +606,7 @@ class FakeUhd:
     clock_offset: int = 0
     host_s: float = 0.0
     opened_s: float = 2.0
+    utc_s: float = 1.8e9 + 0.25
     clock_runs: bool = True
     master_clock_hz: float = 32e6
     rates: tuple[float, ...] = (0.5e6, 1e6, 2e6)
@@ -597,6 +619,7 @@ class FakeUhd:
     sensors: dict[str, list[Any]] = field(default_factory=dict)
     pulses: bool = True
     board_skew_s: float = 0.0
+    edges: int = 0
     last_pulse: float = 7.0
     next_pulse: float | None = None
     times_set: list[tuple[str, float]] = field(default_factory=list)
@@ -615,6 +638,8 @@ class FakeUhd:
     delivered: list[tuple[int, int]] = field(default_factory=list)
     sent: list[np.ndarray] = field(default_factory=list)
     bursts: list[tuple[bool, bool, float | None]] = field(default_factory=list)
+    stamps: int = 0
+    stamped_offset: int | None = None
     flushed: list[tuple[int, int]] = field(default_factory=list)
     device: "weakref.ref[MultiUSRP] | None" = None
     streamer: "weakref.ref[RxStreamer] | None" = None
@@ -647,6 +672,10 @@ class FakeUhd:
     def now_s(self) -> float:
         """The device's time [s]."""
         return self.now_ticks / self.rate
+
+    def time(self) -> float:
+        """The host's clock, as UTC [s]."""
+        return self.utc_s + self.host_s
 
     def monotonic(self) -> float:
         """The host's clock [s]."""
