@@ -156,8 +156,6 @@ def test_what_the_device_lacks_is_a_runtime_error(driver: Driver) -> None:
     with pytest.raises(RuntimeError):
         device.set_rx_antenna("RX2", 5)
     with pytest.raises(RuntimeError):
-        device.set_clock_source("sundial")
-    with pytest.raises(RuntimeError):
         device.set_rx_subdev_spec(driver.uhd.usrp.SubdevSpec("Z:9"))
 
 
@@ -169,7 +167,7 @@ def test_what_the_device_has_can_be_asked(driver: Driver) -> None:
     rates = device.get_rx_rates(0)
     assert rates.start() <= rates.clip(RATE) <= rates.stop()
     assert device.get_num_mboards() == 1
-    assert device.get_master_clock_rate(0) == 122.88e6
+    assert device.get_master_clock_rate(0) > 0
     assert isinstance(device.get_rx_subdev_spec(0).to_string(), str)
     assert isinstance(device.get_mboard_sensor_names(0), list)
     assert isinstance(device.get_rx_sensor_names(0), list)
