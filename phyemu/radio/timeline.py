@@ -79,6 +79,8 @@ class SampleTimeline:
         self._origin: int | None = None
         self._next = 0
         self._broken = False
+        # An unknown number was lost since the last time stamp.
+        self._unsure = False
 
     @property
     def next_index(self) -> int:
@@ -121,10 +123,12 @@ class SampleTimeline:
             pass
         elif ticks - self._origin > self._next and possible(ticks - self._origin + num_samples):
             index = ticks - self._origin
-            lost = index - self._next
+            # What this stamp tells may have been lost before samples that came since.
+            lost = None if self._unsure else index - self._next
         else:
             self._origin = ticks - self._next
             lost, jumped = None, True
+        self._unsure = ticks is None and (self._unsure or lost is None)
         self._broken = False
         self._next = index + num_samples
         return Placement(index, lost, jumped)

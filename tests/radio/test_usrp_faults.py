@@ -140,20 +140,20 @@ class Faults(RuleBasedStateMachine):
             self.patch.stop()
         shutil.rmtree(self.folder)
 
-    @precondition(lambda self: self.radio is not None and not self.gone)
-    @rule(data=st.data())
-    def script(self, data: st.DataObject) -> None:
-        """Say what the driver will do next."""
-        # Only time stamps on both sides can tell a loss without a word.
-        silent = self.uhd.stamps > 0
-        self.uhd.script.extend(data.draw(scripts(self.fake, silent_losses=silent)))
+    def _script(self, data: st.DataObject) -> None:
+        """Say what the driver will do next; a device that is gone does nothing any more."""
+        if not self.gone:
+            # Only time stamps on both sides can tell a loss without a word.
+            silent = self.uhd.stamps > 0
+            self.uhd.script.extend(data.draw(scripts(self.fake, silent_losses=silent)))
 
     # What has to hold.
 
     @precondition(lambda self: self.radio is not None)
-    @rule(size=SIZES, times=st.integers(1, 8))
-    def receive(self, size: int, times: int) -> None:
+    @rule(data=st.data(), size=SIZES, times=st.integers(1, 12))
+    def receive(self, data: st.DataObject, size: int, times: int) -> None:
         assert self.radio is not None
+        self._script(data)
         for _ in range(times):
             stamps_before = self.uhd.stamps
             block = self.radio.receive(size)
@@ -184,18 +184,15 @@ class Faults(RuleBasedStateMachine):
         offset = self.uhd.stamped_offset if stamped else self.last_offset
         clock_set = self.last_offset is not None and offset != self.last_offset
         if block.lost_samples is None:
-            # It says so where the clock was set, or where something was said without a time.
-            assert clock_set or (self.broken and self.last_offset in (None, offset))
-            assert clock_set or not stamped or self.last_offset is None
+            # The clock was set; or something was said, and no time; or a time tells now that
+            # samples are missing since then.
+            without_time = self.broken and (not stamped or self.last_offset is None)
+            assert clock_set or without_time or (stamped and self.unsure)
             self.unsure = not stamped
         else:
             assert not clock_set
             assert block.lost_samples == counted
-            if self.unsure:
-                # What was unknown before is told by this time stamp, and counted with it.
-                assert counted >= missing
-            else:
-                assert counted == missing
+            assert counted == missing
             self.unsure &= not stamped
         assert block.event is not StreamEvent.TIME_JUMP or clock_set
         self.next_index = block.sample_index + block.num_samples
@@ -209,9 +206,10 @@ class Faults(RuleBasedStateMachine):
         assert 0 <= handed - self.num_received < self.uhd.packet_samples
 
     @precondition(lambda self: self.radio is not None)
-    @rule(count=st.integers(1, 2000), size=SIZES)
-    def record(self, count: int, size: int) -> None:
+    @rule(data=st.data(), count=st.integers(1, 2000), size=SIZES)
+    def record(self, data: st.DataObject, count: int, size: int) -> None:
         assert self.radio is not None
+        self._script(data)
         try:
             summary = capture_to_recording(
                 self.radio,
@@ -252,7 +250,7 @@ class Faults(RuleBasedStateMachine):
         causes = {str(event) for event in StreamEvent if event.breaks_stream}
         assert {segment.fields["phyemu:gap"] for segment in segments[1:]} <= causes
         lengths = [segment.fields.get("phyemu:lost_samples") for segment in segments[1:]]
-        if None not in lengths and not self.unsure:
+        if None not in lengths:
             missing = [int(numbers[start] - numbers[start - 1] - 1) for start in starts[1:]]
             assert lengths == missing
             assert summary.lost_samples == sum(missing)
@@ -260,7 +258,7 @@ class Faults(RuleBasedStateMachine):
             for segment in segments if segments[0].global_index is not None else ():
                 shift = segment.global_index - segments[0].global_index
                 assert shift == numbers[segment.sample_start] - numbers[0]
-        elif None in lengths:
+        else:
             assert summary.lost_samples is None
         self.last_tick, self.next_index = int(numbers[-1]), None
         # What the last stamp said is not known here; the driver's log of calls would tell.
