@@ -231,8 +231,8 @@ class UsrpRadio(Radio):
             key = {"freq": "center_frequency_hz", "gain": "gain_db", "bandwidth": "bandwidth_hz"}
             radio[key.get(setting, setting)] = values
         for setting in ("clock_source", "time_source", "master_clock_rate"):
-            key = "master_clock_rate_hz" if setting == "master_clock_rate" else setting
-            radio[key] = self._ask(getattr(self._device, f"get_{setting}"), 0)
+            name = "master_clock_rate_hz" if setting == "master_clock_rate" else setting
+            radio[name] = self._ask(getattr(self._device, f"get_{setting}"), 0)
         radio["time_set_by"] = self._time_set_by
         radio["subdev"] = self._ask(
             lambda board: self._device.get_rx_subdev_spec(board).to_string(), 0

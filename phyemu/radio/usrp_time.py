@@ -8,6 +8,7 @@ whole seconds, on all motherboards at once; without one it follows this computer
 import math
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from phyemu.errors import RadioError
@@ -59,7 +60,7 @@ def wait_for_locks(device: Any, channels: tuple[int, ...]) -> None:
         names = _ask(device.get_mboard_sensor_names, board) or []
         if source in _EXTERNAL and "ref_locked" in names:
             _await_lock(
-                lambda board=board: device.get_mboard_sensor("ref_locked", board),
+                partial(device.get_mboard_sensor, "ref_locked", board),
                 _REFERENCE_LOCK_S,
                 f"motherboard {board} does not lock to its {source} clock within "
                 f"{_REFERENCE_LOCK_S:g} s; check the 10 MHz reference and its cable, or use "
@@ -69,7 +70,7 @@ def wait_for_locks(device: Any, channels: tuple[int, ...]) -> None:
         names = _ask(device.get_rx_sensor_names, channel) or []
         if "lo_locked" in names:
             _await_lock(
-                lambda channel=channel: device.get_rx_sensor("lo_locked", channel),
+                partial(device.get_rx_sensor, "lo_locked", channel),
                 _LO_LOCK_S,
                 f"the receive LO of channel {channel} does not lock within {_LO_LOCK_S:g} s; "
                 "choose another frequency or LO offset",
