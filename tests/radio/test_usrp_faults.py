@@ -2,6 +2,13 @@
 
 A state machine puts faults into the scripted driver's way while it receives, records, closes and
 opens again. The judge is the number that each sample carries, and the driver's own log.
+
+It was seen to fail when the code was changed by hand: reports ignored or not breaking the stream,
+`out_of_sequence` without a code ignored, the next index or the length of a gap off by one, gaps not
+counted, whole packets not kept to, times in the middle of a packet believed, only `RuntimeError`
+caught, jumps of the clock ignored either way, the rest of a packet dropped, repeated or mislabelled,
+channels swapped, a silent device not started again, old samples not read before a restart, the
+streamer kept after closing, a loss before a recording counted in it.
 """
 
 import shutil
@@ -271,7 +278,7 @@ def test_no_fault_loses_duplicates_or_mislabels_a_sample(fake_uhd: ModuleType) -
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=60,
+            max_examples=40,
             stateful_step_count=25,
             deadline=None,
             suppress_health_check=list(HealthCheck),
