@@ -16,7 +16,7 @@ from phyemu.radio.usrp_driver import DRIVER_ERRORS, driver_message
 
 __all__ = ["await_start", "set_device_time", "use_references", "wait_for_locks"]
 
-_EXTERNAL = ("external", "gpsdo", "mimo")
+_EXTERNAL = ("external", "gpsdo")
 # An oven in a GPSDO needs longer than any PLL [s].
 _REFERENCE_LOCK_S = 10.0
 # UHD's examples give the LO as long [s].

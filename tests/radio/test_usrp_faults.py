@@ -4,11 +4,13 @@ A state machine puts faults into the scripted driver's way while it receives, re
 opens again. The judge is the number that each sample carries, and the driver's own log.
 
 It was seen to fail when the code was changed by hand: reports ignored or not breaking the stream,
-`out_of_sequence` without a code ignored, the next index or the length of a gap off by one, gaps not
-counted, whole packets not kept to, times in the middle of a packet believed, only `RuntimeError`
-caught, jumps of the clock ignored either way, the rest of a packet dropped, repeated or mislabelled,
-channels swapped, a silent device not started again, old samples not read before a restart, the
-streamer kept after closing, a loss before a recording counted in it.
+`out_of_sequence` without a code ignored, the next index or the length of a gap off by one, gaps
+not counted or without a segment, whole packets not kept to, times in the middle of a packet
+believed, only `RuntimeError` caught, jumps of the clock ignored either way, the rest of a packet
+dropped, repeated or mislabelled, channels swapped, a silent device not started again, old samples
+not read before a restart, the streamer kept after closing, a loss before a recording counted in it.
+Only a missing restart after a late command or a broken chain passes here, because the silence
+after it is noticed; `test_usrp.py` catches that one.
 """
 
 import shutil
