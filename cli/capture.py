@@ -18,6 +18,7 @@ from .options import (
     seed_option,
 )
 from .progress import progress_bars
+from .usrp_values import ANTENNAS, GAINS, START_TIME
 
 _USRP_ONLY = (
     "rate",
@@ -29,6 +30,8 @@ _USRP_ONLY = (
     "clock_source",
     "time_source",
     "channels",
+    "subdev",
+    "start_at",
 )
 
 
@@ -46,8 +49,16 @@ _USRP_ONLY = (
     type=FREQUENCY,
     help="Center frequency.  [default: that of --transmit, if --emulated]",
 )
-@click.option("--gain", type=float, help="Receive gain in dB.  [default: 0, and -12 if --emulated]")
-@click.option("--antenna", help="Receive antenna, such as RX2.  [default: the device's]")
+@click.option(
+    "--gain",
+    type=GAINS,
+    help="Receive gain in dB, or one for each channel.  [default: 0, and -12 if --emulated]",
+)
+@click.option(
+    "--antenna",
+    type=ANTENNAS,
+    help="Receive antenna, such as RX2, or one for each channel.  [default: the device's]",
+)
 @click.option("--bandwidth", type=FREQUENCY, help="Analog filter.  [default: the device's]")
 @click.option("--lo-offset", type=float, metavar="HZ", help="LO offset.  [default: the device's]")
 @click.option("--tx-gain", type=float, default=0.0, show_default=True, help="Transmit gain in dB.")
@@ -55,6 +66,10 @@ _USRP_ONLY = (
 @click.option("--clock-source", help="internal, external, gpsdo.  [default: the device's]")
 @click.option("--time-source", help="internal, external, gpsdo.  [default: the device's]")
 @click.option("--channels", default="0", show_default=True, help="Channels, such as 0,1.")
+@click.option("--subdev", help="Front ends of the channels, such as 'A:A A:B'.  [default: all]")
+@click.option(
+    "--start-at", type=START_TIME, help="Start at this time of the device, which is set to UTC."
+)
 @click.option("--duration", type=click.FloatRange(0, min_open=True), help="Seconds to record.")
 @click.option("--samples", type=click.IntRange(1), help="Samples per channel to record.")
 @click.option("--datatype", default="ci16_le", show_default=True, help="SigMF datatype.")
@@ -78,8 +93,8 @@ def command(
     transmit: Path | None,
     rate: float | None,
     freq: float | None,
-    gain: float | None,
-    antenna: str | None,
+    gain: float | tuple[float, ...] | None,
+    antenna: str | tuple[str, ...] | None,
     bandwidth: float | None,
     lo_offset: float | None,
     tx_gain: float,
@@ -87,6 +102,8 @@ def command(
     clock_source: str | None,
     time_source: str | None,
     channels: str,
+    subdev: str | None,
+    start_at: float | None,
     duration: float | None,
     samples: int | None,
     datatype: str,
@@ -112,6 +129,8 @@ def command(
         refuse_given(_USRP_ONLY, "only with --usrp; an emulated radio has no such setting")
     if usrp is not None and (freq is None or (rate is None and transmit is None)):
         raise click.UsageError("--usrp needs --rate and --freq")
+    if emulated is not None and isinstance(gain, tuple):
+        raise click.UsageError("--gain takes one value with --emulated, which has one channel")
     if duration is not None and samples is not None:
         raise click.UsageError("give --duration or --samples, not both")
     if burst_interval is not None and (emulated is None or duration or samples):
@@ -143,7 +162,7 @@ def command(
                 sent,
                 model,
                 seed=seed,
-                gain_db=HEADROOM_GAIN_DB if gain is None else gain,
+                gain_db=gain if isinstance(gain, float) else HEADROOM_GAIN_DB,
                 center_frequency_hz=freq,
             )
         else:
@@ -162,6 +181,8 @@ def command(
                     tx=UsrpPort(gain_db=tx_gain, antenna=tx_antenna),
                     clock_source=clock_source,
                     time_source=time_source,
+                    subdev=subdev,
+                    start_at_s=start_at,
                 )
             )
         stack.enter_context(radio)

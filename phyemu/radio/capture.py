@@ -362,9 +362,11 @@ def _write(
         if slot is None:
             continue
         if block.lost_samples is None:
-            index_known, state.lost_samples = False, None
-        elif state.lost_samples is not None:
-            state.lost_samples += block.lost_samples
+            index_known = False
+        # What was lost before the first sample is missing from no recording.
+        if state.num_segments and state.lost_samples is not None:
+            lost = block.lost_samples
+            state.lost_samples = None if lost is None else state.lost_samples + lost
         if state.num_segments == 0 or cause is not None or block.lost_samples != 0:
             fields: dict[str, Any] = {}
             if state.num_segments:

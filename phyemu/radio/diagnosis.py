@@ -4,6 +4,7 @@ import importlib
 import importlib.metadata
 import os
 import platform
+import resource
 import sys
 import tempfile
 import time
@@ -20,8 +21,11 @@ __all__ = ["Finding", "Level", "diagnose"]
 _DISK_PROBE_BYTES = 64 << 20
 # ci16 at 20 Msps on one channel, twice over.
 _DISK_NEEDED_MB_S = 160.0
-# What UHD asks for on 10 gigabit links.
+# What UHD 4 asks the system for (its message "Target sock buff size").
 _SOCKET_BUFFER_BYTES = 25_000_000
+# Ettus, and National Instruments' versions of the same boards.
+_USB_VENDORS = {"2500", "3923"}
+_USB3_MBIT_S = 5000
 
 
 class Level(StrEnum):
@@ -57,7 +61,7 @@ class Finding:
 
 
 def diagnose(folder: Path | str = ".") -> list[Finding]:
-    """Return what was found: Python, packages, CUDA, ZeroMQ, USRPs, disk, processor, network.
+    """Return what was found: Python, packages, CUDA, ZeroMQ, USRPs, USB, disk, processor, network.
 
     Args:
         folder: Where recordings will be written; 64 MiB are written there and removed.
@@ -68,8 +72,11 @@ def diagnose(folder: Path | str = ".") -> list[Finding]:
         _cuda(),
         _zeromq(),
         *_usrps(),
+        # After the search, which loads the firmware of a B200 family device.
+        *_usb_speeds(Path("/sys/bus/usb/devices")),
         _disk(Path(folder)),
         _governor(),
+        _real_time(),
         *(_socket_buffer(kind) for kind in ("rmem", "wmem")),
     ]
 
@@ -121,6 +128,39 @@ def _usrps() -> list[Finding]:
         remedy = "check power, cable and network; uhd_find_devices shows the driver's own view"
         return [*findings, Finding("USRP", Level.NOTE, "none answers", remedy)]
     return findings + [Finding("USRP", Level.OK, device.args) for device in usrps]
+
+
+def _usb_speeds(devices: Path) -> list[Finding]:
+    findings = []
+    for device in sorted(devices.glob("*")):
+        try:
+            vendor, speed = (device / name for name in ("idVendor", "speed"))
+            if vendor.read_text().strip() not in _USB_VENDORS:
+                continue
+            mbit_s = float(speed.read_text())
+        except (OSError, ValueError):
+            continue  # a hub's interface, or it was unplugged just now
+        state = f"the USRP at {device.name} runs at {mbit_s:g} Mbit/s"
+        if mbit_s >= _USB3_MBIT_S:
+            findings.append(Finding("USB", Level.OK, state))
+            continue
+        remedy = "above 8 Msps it will overflow; use a USB 3 port (blue) and a USB 3 cable"
+        findings.append(Finding("USB", Level.PROBLEM, state, remedy))
+    return findings
+
+
+def _real_time() -> Finding:
+    kind = getattr(resource, "RLIMIT_RTPRIO", None)
+    if kind is None:
+        return Finding("priority", Level.NOTE, "this system has no limit of real-time priorities")
+    limit = resource.getrlimit(kind)[0]
+    if limit == 0 and os.geteuid() != 0:
+        remedy = (
+            "UHD's USB thread asks for real-time priority and may lose samples without; allow it: "
+            "usermod -aG usrp $USER (Debian's uhd-host gives that group priority 99), log in again"
+        )
+        return Finding("priority", Level.NOTE, "no real-time priority is allowed", remedy)
+    return Finding("priority", Level.OK, "real-time priority is allowed")
 
 
 def _disk(folder: Path) -> Finding:

@@ -17,14 +17,28 @@ from phyemu.radio.usrp_config import (
     default_lo_offset_hz,
     with_device_defaults,
 )
-from phyemu.radio.usrp_driver import driver_version, load_driver
+from phyemu.radio.usrp_driver import (
+    DRIVER_ERRORS,
+    driver_message,
+    driver_version,
+    load_driver,
+)
+from phyemu.radio.usrp_rates import check_rate, master_clock_hz
 from phyemu.radio.usrp_receive import UsrpReceiver
+from phyemu.radio.usrp_time import (
+    await_start,
+    set_device_time,
+    use_references,
+    wait_for_locks,
+)
 from phyemu.radio.usrp_transmit import UsrpTransmission
 
 __all__ = ["UsrpRadio"]
 
 # A timed burst needs this long to reach the device before its start [s].
 _TRANSMIT_LEAD_S = 0.1
+# A synthesiser is off by hertz; more than this part of the rate, and the device cannot tune there.
+_TUNED_WITHIN = 0.01
 
 
 class UsrpRadio(Radio):
@@ -38,8 +52,9 @@ class UsrpRadio(Radio):
             uhd: The driver; the installed one where it is not given.
 
         Raises:
-            RadioError: UHD or the device is missing, the device is in use, or it refuses a
-                setting.
+            RadioError: UHD or the device is missing, the device is in use, it refuses a
+                setting or cannot have it, a clock or LO does not lock, or the time to start at
+                has passed.
         """
         self._uhd = load_driver() if uhd is None else uhd
         self._config = config
@@ -50,33 +65,47 @@ class UsrpRadio(Radio):
         self._closed = False
         with self._driver_errors("be asked what it is"):
             self._info = dict(self._device.get_usrp_rx_info(0))
-        for kind in ("clock", "time"):
-            source = getattr(config, f"{kind}_source")
-            if source is not None:
-                self._set(f"{kind}_source", getattr(self._device, f"set_{kind}_source"), source)
+        use_references(self._device, config.clock_source, config.time_source)
+        if config.subdev is not None:
+            spec = self._uhd.usrp.SubdevSpec
+            self._set(
+                "rx subdev",
+                lambda subdev: self._device.set_rx_subdev_spec(spec(subdev)),
+                config.subdev,
+            )
         self._lo_offset_hz = self._configure("rx", config.rx)
         with self._driver_errors("be asked for its rate and frequency"):
-            self._sample_rate_hz = float(self._device.get_rx_rate(config.channels[0]))
-            self._center_frequency_hz = float(self._device.get_rx_freq(config.channels[0]))
+            self._sample_rate_hz = self._agreed("rate", config.sample_rate_hz)
+            self._center_frequency_hz = self._agreed("freq", config.center_frequency_hz)
+        with self._driver_errors("be synchronised"):
+            wait_for_locks(self._device, config.channels)
+            # After the rates, because a change of the master clock disturbs the time.
+            self._time_set_by = set_device_time(self._uhd, self._device)
+            if config.start_at_s is not None:
+                await_start(self._device, config.start_at_s)
 
     @staticmethod
     @contextmanager
     def _driver_errors(what: str) -> Iterator[None]:
         try:
             yield
-        except RuntimeError as exc:
-            message = " ".join(str(exc).split())
-            raise RadioError(f"the USRP cannot {what}: {message}") from exc
+        except DRIVER_ERRORS as exc:
+            raise RadioError(f"the USRP cannot {what}: {driver_message(exc)}") from exc
 
     def _open(self) -> Any:
         args = self._config.args
         try:
             found = self._uhd.find(args)
             kind = dict(found[0].to_dict()).get("type", "") if found else ""
-            return self._uhd.usrp.MultiUSRP(with_device_defaults(args, kind))
-        except (RuntimeError, TypeError) as exc:
+            clock_hz = master_clock_hz(
+                kind, self._config.sample_rate_hz, len(self._config.channels)
+            )
+            return self._uhd.usrp.MultiUSRP(with_device_defaults(args, kind, clock_hz))
+        except ConfigError:
+            raise
+        except (*DRIVER_ERRORS, TypeError) as exc:
             what = f"USRP {args!r}" if args else "USRP"
-            message = " ".join(str(exc).split())
+            message = driver_message(exc)
             if "No devices found" in message:
                 raise RadioError(
                     f"no {what} answers; check power and cable, `phyemu devices` lists those that "
@@ -86,8 +115,31 @@ class UsrpRadio(Radio):
                 raise RadioError(f"{what} is in use by another program; close it first") from exc
             raise RadioError(f"{what} cannot be opened: {message}") from exc
 
-    def _configure(self, direction: str, port: UsrpPort) -> float:
-        """Set up one direction on all channels; return the LO offset that was asked for [Hz]."""
+    def _agreed(self, setting: str, wanted_hz: float) -> float:
+        """Return the rate or frequency that all receive channels really have [Hz]."""
+        channels = self._config.channels
+        values = [float(getattr(self._device, f"get_rx_{setting}")(number)) for number in channels]
+        kind, tolerance = ("rate", 1e-3) if setting == "rate" else ("frequency", 1.0)
+        if max(values) - min(values) > tolerance:
+            shown = ", ".join(f"{value:.3f}" for value in values)
+            raise RadioError(
+                f"{self.name}: channels {channels} took different {kind}s ({shown} Hz), but a "
+                "recording has one; record them one at a time"
+            )
+        if setting == "rate":
+            rates = self._ask(self._device.get_rx_rates, channels[0])
+            check_rate(self.name, values[0], wanted_hz, rates)
+        elif abs(values[0] - wanted_hz) > _TUNED_WITHIN * self._config.sample_rate_hz:
+            reach = self._ask(self._device.get_rx_freq_range, channels[0])
+            span = "" if reach is None else f" ({reach.start():.6g} to {reach.stop():.6g} Hz)"
+            raise RadioError(
+                f"{self.name} cannot receive at {wanted_hz:.6g} Hz and took {values[0]:.6g} Hz; "
+                f"choose a frequency within its range{span}"
+            )
+        return values[0]
+
+    def _configure(self, direction: str, port: UsrpPort) -> list[float]:
+        """Set up one direction on all channels; return the LO offset that each took [Hz]."""
         config, device = self._config, self._device
         offset = port.lo_offset_hz
         if offset is None:
@@ -102,27 +154,36 @@ class UsrpRadio(Radio):
         if offset:
             request = types.TuneRequest(config.center_frequency_hz, offset)
 
-        def apply(setting: str, value: Any, channel: int) -> None:
+        def apply(setting: str, value: Any, channel: int) -> Any:
             setter = getattr(device, f"set_{direction}_{setting}")
-            self._set(f"{direction} {setting} of channel {channel}", setter, value, channel)
+            return self._set(f"{direction} {setting} of channel {channel}", setter, value, channel)
 
+        offsets = []
+        num_channels = len(config.channels)
+        gains_db, antennas = port.gains_db(num_channels), port.antennas(num_channels)
+        # The rate of one channel may change the master clock, and with it that of the others.
         for channel in config.channels:
             apply("rate", config.sample_rate_hz, channel)
-            if port.antenna is not None:
-                apply("antenna", port.antenna, channel)
-            apply("freq", request, channel)
-            apply("gain", port.gain_db, channel)
+        for channel, gain_db, antenna in zip(config.channels, gains_db, antennas, strict=True):
+            if antenna is not None:
+                apply("antenna", antenna, channel)
+            tuned = apply("freq", request, channel)
+            # The LO is where the front end is; what is left to the center the DSP makes up for.
+            offsets.append(
+                float(tuned.actual_rf_freq)
+                - float(getattr(device, f"get_{direction}_freq")(channel))
+            )
+            apply("gain", gain_db, channel)
             if port.bandwidth_hz is not None:
                 apply("bandwidth", port.bandwidth_hz, channel)
-        return offset
+        return offsets
 
-    def _set(self, what: str, setter: Callable[..., Any], *values: Any) -> None:
+    def _set(self, what: str, setter: Callable[..., Any], *values: Any) -> Any:
         try:
-            setter(*values)
-        except (RuntimeError, IndexError, LookupError, ValueError) as exc:
+            return setter(*values)
+        except DRIVER_ERRORS as exc:
             shown = values[0] if isinstance(values[0], str | float) else "the frequency"
-            message = " ".join(str(exc).split())
-            raise RadioError(f"the USRP refuses {shown} as {what}: {message}") from exc
+            raise RadioError(f"the USRP refuses {shown} as {what}: {driver_message(exc)}") from exc
 
     @property
     def name(self) -> str:
@@ -169,8 +230,14 @@ class UsrpRadio(Radio):
             ]
             key = {"freq": "center_frequency_hz", "gain": "gain_db", "bandwidth": "bandwidth_hz"}
             radio[key.get(setting, setting)] = values
-        for source in ("clock_source", "time_source"):
-            radio[source] = self._ask(getattr(self._device, f"get_{source}"), 0)
+        for setting in ("clock_source", "time_source", "master_clock_rate"):
+            name = "master_clock_rate_hz" if setting == "master_clock_rate" else setting
+            radio[name] = self._ask(getattr(self._device, f"get_{setting}"), 0)
+        radio["time_set_by"] = self._time_set_by
+        radio["subdev"] = self._ask(
+            lambda board: self._device.get_rx_subdev_spec(board).to_string(), 0
+        )
+        radio["start_at_s"] = self._config.start_at_s
         known = {key: value for key, value in radio.items() if value is not None}
         board, front_end = (str(self._info.get(key, "")) for key in ("mboard_id", "rx_subdev_name"))
         antenna = "/".join(str(value) for value in known.get("antenna", []))
@@ -181,7 +248,7 @@ class UsrpRadio(Radio):
         """Return an answer of the device, or None: not every device can tell everything."""
         try:
             return getter(channel)
-        except RuntimeError:
+        except DRIVER_ERRORS:
             return None
 
     def receive(self, num_samples: int, out: NDArray[np.complex64] | None = None) -> ReceivedBlock:
@@ -197,7 +264,11 @@ class UsrpRadio(Radio):
         buffer = receive_buffer(num_samples, self.num_channels, out)
         if self._receiver is None:
             self._receiver = UsrpReceiver(
-                self._uhd, self._device, self._config.channels, self._sample_rate_hz
+                self._uhd,
+                self._device,
+                self._config.channels,
+                self._sample_rate_hz,
+                start_at_s=self._config.start_at_s,
             )
         return self._receiver.receive(num_samples, buffer)
 

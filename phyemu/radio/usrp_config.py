@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from phyemu.errors import ConfigError
 
@@ -17,24 +18,51 @@ class UsrpPort:
     """The front end of one direction.
 
     Attributes:
-        gain_db: Gain [dB], within what the device offers.
-        antenna: Name of the connector, such as "RX2" or "TX/RX"; None: the device's default.
+        gain_db: Gain [dB], within what the device offers; one for all channels, or one for each.
+        antenna: Name of the connector, such as "RX2" or "TX/RX"; one for all channels, or one
+            for each; None: the device's default.
         bandwidth_hz: Analog filter [Hz]; None: the device's default.
         lo_offset_hz: Distance of the LO from the center frequency [Hz]; None: what suits the
             device (`default_lo_offset_hz`).
     """
 
-    gain_db: float = 0.0
-    antenna: str | None = None
+    gain_db: float | tuple[float, ...] = 0.0
+    antenna: str | tuple[str, ...] | None = None
     bandwidth_hz: float | None = None
     lo_offset_hz: float | None = None
 
     def __post_init__(self) -> None:
         """Refuse values that no device could mean."""
-        if not math.isfinite(self.gain_db):
+        gains = self.gain_db if isinstance(self.gain_db, tuple) else (self.gain_db,)
+        if not all(math.isfinite(gain) for gain in gains):
             raise ConfigError(f"gain_db must be finite, got {self.gain_db}")
         if self.bandwidth_hz is not None and not 0 < self.bandwidth_hz < math.inf:
             raise ConfigError(f"bandwidth_hz must be positive, got {self.bandwidth_hz}")
+        if self.lo_offset_hz is not None and not math.isfinite(self.lo_offset_hz):
+            raise ConfigError(f"lo_offset_hz must be finite, got {self.lo_offset_hz}")
+
+    def gains_db(self, num_channels: int) -> tuple[float, ...]:
+        """Return the gain of each channel [dB]."""
+        return _of_each_channel("gain_db", self.gain_db, num_channels)
+
+    def antennas(self, num_channels: int) -> tuple[str | None, ...]:
+        """Return the connector of each channel."""
+        return _of_each_channel("antenna", self.antenna, num_channels)
+
+
+_Value = TypeVar("_Value")
+
+
+def _of_each_channel(
+    name: str, value: _Value | tuple[_Value, ...], num_channels: int
+) -> tuple[_Value, ...]:
+    if not isinstance(value, tuple):
+        return (value,) * num_channels
+    if len(value) != num_channels:
+        raise ConfigError(
+            f"{name} has {len(value)} values for {num_channels} channels; give one, or one for each"
+        )
+    return value
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,6 +78,9 @@ class UsrpConfig:
         tx: The transmitting front end; it is set up with the first transmission.
         clock_source: "internal", "external", "gpsdo"; None: leave it.
         time_source: As the clock source.
+        subdev: Front ends behind the channels, as UHD writes them ("A:A A:B"); None: the
+            device's default.
+        start_at_s: Device time of the first sample [s], which is UTC since 1970; None: at once.
         stall_s: Time after which a device that takes no sample counts as gone [s].
     """
 
@@ -61,6 +92,8 @@ class UsrpConfig:
     tx: UsrpPort = field(default_factory=UsrpPort)
     clock_source: str | None = None
     time_source: str | None = None
+    subdev: str | None = None
+    start_at_s: float | None = None
     stall_s: float = 3.0
 
     def __post_init__(self) -> None:
@@ -77,21 +110,32 @@ class UsrpConfig:
             raise ConfigError(f"channels are counted from 0, got {self.channels}")
         if not self.stall_s > 0:
             raise ConfigError(f"stall_s must be positive, got {self.stall_s}")
+        if self.start_at_s is not None and not 0 <= self.start_at_s < math.inf:
+            raise ConfigError(f"start_at_s must not be negative, got {self.start_at_s}")
+        for port in (self.rx, self.tx):
+            port.gains_db(len(self.channels))
+            port.antennas(len(self.channels))
 
 
-def with_device_defaults(args: str, device_type: str) -> str:
+def with_device_defaults(args: str, device_type: str, clock_hz: float | None = None) -> str:
     """Return device arguments with what the device type needs to stream without losses.
 
     A B200 family device gets more USB frames than UHD's 16, because at 20 Msps these cover less
-    than a millisecond. What the user gave stays as it is.
+    than a millisecond. An X310 keeps what UHD 4 chooses by itself: frames of 8000 bytes where the
+    network card takes them, and the largest socket buffers that the system allows. What the user
+    gave stays as it is.
 
     >>> with_device_defaults("serial=31C9237", "b200")
     'serial=31C9237,num_recv_frames=512,num_send_frames=512'
+    >>> with_device_defaults("addr=192.168.40.2", "x300", 184.32e6)
+    'addr=192.168.40.2,master_clock_rate=184320000'
     """
-    if device_type != "b200":
-        return args
     given = {pair.split("=", 1)[0].strip() for pair in args.split(",")}
-    wanted = {"num_recv_frames": "512", "num_send_frames": "512"}
+    wanted: dict[str, str] = {}
+    if device_type == "b200":
+        wanted |= {"num_recv_frames": "512", "num_send_frames": "512"}
+    if clock_hz is not None:
+        wanted["master_clock_rate"] = f"{clock_hz:.15g}"
     added = [f"{key}={value}" for key, value in wanted.items() if key not in given]
     return ",".join(([args] if args else []) + added)
 

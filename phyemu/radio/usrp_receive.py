@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from phyemu.errors import RadioError
 from phyemu.radio.sc16 import from_sc16
 from phyemu.radio.stream import ReceivedBlock, StreamEvent
-from phyemu.radio.timeline import SampleTimeline
+from phyemu.radio.timeline import ArrivalClock, SampleTimeline
+from phyemu.radio.usrp_driver import DRIVER_ERRORS, driver_message
 
 __all__ = ["UsrpReceiver"]
 
@@ -18,6 +19,15 @@ __all__ = ["UsrpReceiver"]
 _ALIGNED_START_S = 0.1
 # A block may take as long as its samples last, and this much longer [s].
 _PATIENCE_S = 0.5
+# A device that is silent for so long is started again [s]: a B200 family device under UHD 4.0 and
+# 4.1 stops for good after an overflow (EttusResearch/uhd, issues 380 and 475).
+_SILENCE_S = 1.5
+# Reading what is under way after a stop takes no longer [s].
+_DRAIN_S = 1.0
+# The first samples may be so much later than later ones [s].
+_ARRIVAL_SLACK_S = 1.0
+# A driver that returns nothing at once must not keep a core busy [s].
+_IDLE_S = 0.001
 
 _EVENTS = {
     "timeout": StreamEvent.TIMEOUT,
@@ -27,15 +37,36 @@ _EVENTS = {
     "alignment": StreamEvent.ALIGNMENT,
     "bad_packet": StreamEvent.BAD_PACKET,
 }
-# After these the device has stopped; after the others it goes on by itself.
-_RESTART = {StreamEvent.LATE_COMMAND, StreamEvent.BROKEN_CHAIN, StreamEvent.ALIGNMENT}
+# After these the device has stopped, or its channels have come apart; after the others the driver
+# starts the stream again by itself, if it has to.
+_RESTART = {
+    StreamEvent.LATE_COMMAND,
+    StreamEvent.BROKEN_CHAIN,
+    StreamEvent.ALIGNMENT,
+    StreamEvent.RESTARTED,
+}
 
 
 class UsrpReceiver:
     """A continuous stream from a configured device."""
 
-    def __init__(self, uhd: Any, device: Any, channels: tuple[int, ...], sample_rate_hz: float):
+    def __init__(
+        self,
+        uhd: Any,
+        device: Any,
+        channels: tuple[int, ...],
+        sample_rate_hz: float,
+        *,
+        start_at_s: float | None = None,
+    ) -> None:
         """Make the streamer and start it.
+
+        Args:
+            uhd: The driver.
+            device: The device, set up.
+            channels: Channels to receive.
+            sample_rate_hz: The rate that it really runs at [Hz].
+            start_at_s: Device time of the first sample [s]; None: at once.
 
         Raises:
             RadioError: The device refuses the stream.
@@ -46,7 +77,7 @@ class UsrpReceiver:
         self._sample_rate_hz = sample_rate_hz
         self._metadata = uhd.types.RXMetadata()
         self._words = np.empty((self._num_channels, 0), np.uint32)
-        self._timeline = SampleTimeline()
+        self._arrivals = ArrivalClock(rate_hz=sample_rate_hz, slack_s=_ARRIVAL_SLACK_S)
         self._origin: Any = None
         self._disconnected = ""
         # What is left of a packet that was asked for in parts.
@@ -56,14 +87,25 @@ class UsrpReceiver:
         try:
             self._streamer = device.get_rx_stream(arguments)
             self._packet_samples = int(self._streamer.get_max_num_samps())
-            self._start()
-        except RuntimeError as exc:
-            raise RadioError(f"the USRP refuses to stream channels {channels}: {exc}") from exc
+            self._timeline = SampleTimeline(self._packet_samples)
+            self._start(start_at_s)
+        except DRIVER_ERRORS as exc:
+            raise RadioError(
+                f"the USRP refuses to stream channels {channels}: {driver_message(exc)}"
+            ) from exc
+        # When the last sample came, or is to come at the earliest.
+        self._heard = time.monotonic()
+        if start_at_s is not None:
+            self._heard += max(0.0, start_at_s - device.get_time_now().get_real_secs())
 
-    def _start(self) -> None:
+    def _start(self, start_at_s: float | None = None) -> None:
         command = self._uhd.types.StreamCMD(self._uhd.types.StreamMode.start_cont)
-        command.stream_now = self._num_channels == 1
-        if not command.stream_now:
+        # Several channels are aligned only by a start at one time.
+        command.stream_now = self._num_channels == 1 and start_at_s is None
+        if start_at_s is not None:
+            whole = int(start_at_s)
+            command.time_spec = self._uhd.types.TimeSpec(whole, start_at_s - whole)
+        elif not command.stream_now:
             start = self._uhd.types.TimeSpec(_ALIGNED_START_S)
             command.time_spec = self._device.get_time_now() + start
         self._streamer.issue_stream_cmd(command)
@@ -76,13 +118,17 @@ class UsrpReceiver:
         """Return the index on the timeline of a device time; None before the first sample."""
         if self._origin is None:
             return None
+        return self._timeline.index_of(self._ticks_since_origin(time_spec))
+
+    def _ticks_since_origin(self, time_spec: Any) -> int:
         return int((time_spec - self._origin).to_ticks(self._sample_rate_hz))
 
     def receive(self, num_samples: int, out: NDArray[np.complex64]) -> ReceivedBlock:
         """Return the next samples as `Radio.receive` does: whole packets, or a part of one.
 
-        Every `recv` call starts at the start of a packet, because UHD 4.3 may compute the time
-        stamp in the middle of one with the master clock rate in place of the sample rate.
+        Every `recv` call starts at the start of a packet where packets are as long as the streamer
+        says, because in the middle of one UHD 4.3 counts the time on with the master clock rate in
+        place of the sample rate: the stamp is then that of the packet's start, almost.
         """
         if self._rest is None:
             if num_samples >= self._packet_samples:
@@ -109,23 +155,37 @@ class UsrpReceiver:
         timeout_s = num_samples / self._sample_rate_hz + _PATIENCE_S
         metadata = self._metadata
         try:
-            count = self._streamer.recv(self._words, metadata, timeout_s)
-        except RuntimeError as exc:
-            self._disconnected = str(exc) or "the driver gave no reason"
+            count = int(self._streamer.recv(self._words, metadata, timeout_s))
+        except DRIVER_ERRORS as exc:
+            self._disconnected = driver_message(exc)
             return self._empty(out, StreamEvent.DISCONNECTED, self._disconnected)
+        now = time.monotonic()
         event, detail = self._event()
+        if count == 0 and event in (None, StreamEvent.TIMEOUT):
+            if now - self._heard > _SILENCE_S:
+                event = StreamEvent.RESTARTED
+                detail = f"the device was silent for {now - self._heard:.1f} s"
+            elif event is None:
+                # The driver should have waited, and said that nothing came.
+                event, detail = StreamEvent.TIMEOUT, "the driver returned nothing and no reason"
+                time.sleep(_IDLE_S)
         if event is not None and event.breaks_stream:
             self._timeline.mark_broken()
-        if event in _RESTART:
-            try:
-                self._restart()
-            except RuntimeError as exc:
-                self._disconnected = str(exc)
+        restarts = event in _RESTART
+        if restarts:
+            self._restart()
         if count == 0:
             return self._empty(out, event, detail)
-        placement = self._timeline.place(self._ticks(), count)
-        if placement.jumped_back and event is None:
-            event, detail = StreamEvent.TIME_JUMP, "the device's time ran backwards"
+        self._heard = now
+        placement = self._timeline.place(
+            self._ticks(), count, lambda end_index: self._arrivals.allows(end_index, now)
+        )
+        self._arrivals.arrived(placement.sample_index + count, now)
+        if restarts:
+            # These samples came before it was started again.
+            self._timeline.mark_broken()
+        if placement.jumped and event is None:
+            event, detail = StreamEvent.TIME_JUMP, "the device's clock was set to another time"
         iq = out[:, :count]
         from_sc16(self._words[:, :count], iq)
         return ReceivedBlock(
@@ -137,8 +197,24 @@ class UsrpReceiver:
         )
 
     def _restart(self) -> None:
-        self._stop()
-        self._start()
+        """Start the stream again, without samples from before; a failure is told by the next call.
+
+        Samples that are still under way would otherwise hide the gap behind them.
+        """
+        try:
+            self._stop()
+            self._drain()
+            self._start()
+            self._heard = time.monotonic()
+        except DRIVER_ERRORS as exc:
+            self._disconnected = driver_message(exc)
+
+    def _drain(self) -> None:
+        words = np.empty((self._num_channels, self._packet_samples), np.uint32)
+        metadata = self._uhd.types.RXMetadata()
+        deadline = time.monotonic() + _DRAIN_S
+        while time.monotonic() < deadline and self._streamer.recv(words, metadata, 0.05):
+            pass
 
     def _empty(
         self, out: NDArray[np.complex64], event: StreamEvent | None, detail: str
@@ -150,6 +226,8 @@ class UsrpReceiver:
     def _event(self) -> tuple[StreamEvent | None, str]:
         code = self._metadata.error_code.name
         if code == "none":
+            if self._metadata.out_of_sequence:
+                return StreamEvent.SEQUENCE_GAP, "packets out of sequence"
             return None, ""
         event = _EVENTS.get(code, StreamEvent.BAD_PACKET)
         if event is StreamEvent.OVERFLOW and self._metadata.out_of_sequence:
@@ -166,18 +244,14 @@ class UsrpReceiver:
             self._origin = stamp - self._uhd.types.TimeSpec.from_ticks(
                 self._timeline.next_index, self._sample_rate_hz
             )
-        return int((stamp - self._origin).to_ticks(self._sample_rate_hz))
+        return self._ticks_since_origin(stamp)
 
     def close(self) -> None:
         """Stop the stream and read what is still under way, so that the next one starts clean."""
-        if self._disconnected:
-            return
-        words = np.empty((self._num_channels, self._packet_samples), np.uint32)
-        deadline = time.monotonic() + 1.0
-        try:
-            self._stop()
-            while time.monotonic() < deadline and self._streamer.recv(words, self._metadata, 0.05):
-                pass
-        except RuntimeError as exc:
-            self._disconnected = str(exc)
+        if not self._disconnected:
+            try:
+                self._stop()
+                self._drain()
+            except DRIVER_ERRORS as exc:
+                self._disconnected = driver_message(exc)
         del self._streamer

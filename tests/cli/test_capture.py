@@ -82,6 +82,7 @@ def test_an_emulated_capture_is_at_the_frequency_asked_for_or_at_none(
         (("--antenna", "RX2", "--bandwidth", "1M"), "--antenna, --bandwidth"),
         (("--lo-offset", 0, "--tx-gain", 0), "--lo-offset, --tx-gain"),
         (("--tx-antenna", "TX/RX", "--channels", "0"), "--tx-antenna, --channels"),
+        (("--subdev", "A:A", "--start-at", "2026-11-26"), "--subdev, --start-at"),
         (
             ("--clock-source", "internal", "--time-source", "gpsdo"),
             "--clock-source, --time-source",
@@ -96,6 +97,13 @@ def test_settings_that_an_emulated_radio_lacks_are_usage_errors(
     assert result.exit_code == 2
     assert f"{names}: only with --usrp" in result.stderr
     assert not out.exists()
+
+
+def test_a_gain_for_each_channel_needs_channels(sent: Path, tmp_path: Path) -> None:
+    out = tmp_path / "rx.sigmf"
+    result = run("--emulated", "awgn:30", "--transmit", sent, "--gain", "1,2", "-o", out)
+    assert result.exit_code == 2
+    assert "one value with --emulated" in result.stderr
 
 
 def test_the_same_seed_gives_the_same_samples(sent: Path, tmp_path: Path) -> None:
@@ -139,6 +147,15 @@ def test_a_usrp_is_set_as_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         2.4e9,
     )
     assert (config.rx.gain_db, config.rx.antenna, config.channels) == (30.0, "RX2", (1,))
+    result = run(
+        *("--usrp", "", "--rate", "1M", "--freq", "1G", "--channels", "0,1", "--samples", 10),
+        *("--gain", "30,35.5", "--antenna", "RX2,TX/RX", "--subdev", "A:A A:B"),
+        *("--start-at", "2026-11-26T10:30:00", "-o", tmp_path / "two.sigmf"),
+    )
+    assert result.exit_code == 0, result.output
+    config = asked[1]
+    assert (config.rx.gain_db, config.rx.antenna) == ((30.0, 35.5), ("RX2", "TX/RX"))
+    assert (config.subdev, config.start_at_s) == ("A:A A:B", 1_795_689_000.0)
 
 
 def test_a_recording_that_the_disk_ended_is_kept_and_the_exit_code_says_so(
@@ -173,6 +190,8 @@ def test_a_recording_that_the_disk_ended_is_kept_and_the_exit_code_says_so(
             "not both",
         ),
         (("--usrp", "", "--rate", "1M", "--freq", "1G", "--channels", "a"), "write 0 or 0,1"),
+        (("--usrp", "", "--rate", "1M", "--freq", "1G", "--gain", "high"), "write 30"),
+        (("--usrp", "", "--rate", "1M", "--freq", "1G", "--start-at", "noon"), "write UTC such"),
     ],
 )
 def test_contradictions_are_usage_errors(

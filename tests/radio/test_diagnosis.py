@@ -24,8 +24,8 @@ def findings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Findi
 
 def test_everything_that_matters_is_looked_at(findings: dict[str, Finding]) -> None:
     expected = {"Python", "numpy", "torch", "numba", "sigmf", "h5py", "CUDA", "UHD", "disk"}
-    expected |= {"ZeroMQ", "CPU governor", "net.core.rmem_max", "net.core.wmem_max"}
-    assert set(findings) == expected
+    expected |= {"ZeroMQ", "CPU governor", "priority", "net.core.rmem_max", "net.core.wmem_max"}
+    assert set(findings) - {"USB"} == expected
     assert all(finding.state for finding in findings.values())
     assert findings["torch"].level is Level.OK
 
@@ -48,6 +48,41 @@ def test_the_disk_is_measured_and_left_as_it_was(
 ) -> None:
     assert "MB/s" in findings["disk"].state
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("vendor", "speed", "levels"),
+    [
+        ("2500", "5000", [Level.OK]),
+        ("3923", "480", [Level.PROBLEM]),
+        ("1d6b", "480", []),
+        ("2500", "", []),
+    ],
+)
+def test_a_usrp_on_usb_2_is_a_problem(
+    tmp_path: Path, vendor: str, speed: str, levels: list[Level]
+) -> None:
+    device = tmp_path / "2-1"
+    device.mkdir()
+    (device / "idVendor").write_text(f"{vendor}\n")
+    (device / "speed").write_text(f"{speed}\n")
+    (tmp_path / "2-1:1.0").mkdir()
+    found = diagnosis._usb_speeds(tmp_path)
+    assert [finding.level for finding in found] == levels
+    assert all(f"2-1 runs at {speed} Mbit/s" in finding.state for finding in found)
+
+
+@pytest.mark.parametrize(
+    ("limit", "user", "level"), [(0, 1000, Level.NOTE), (99, 1000, Level.OK), (0, 0, Level.OK)]
+)
+def test_a_user_without_real_time_priority_is_told_how_to_get_it(
+    monkeypatch: pytest.MonkeyPatch, limit: int, user: int, level: Level
+) -> None:
+    monkeypatch.setattr(diagnosis.resource, "getrlimit", lambda kind: (limit, limit))
+    monkeypatch.setattr(diagnosis.os, "geteuid", lambda: user)
+    found = diagnosis._real_time()
+    assert found.level is level
+    assert ("usermod" in found.remedy) == (level is Level.NOTE)
 
 
 def test_a_folder_that_cannot_be_written_is_a_problem(tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ def test_a_clock_that_runs_backwards_never_labels_two_samples_alike() -> None:
     timeline = SampleTimeline()
     timeline.place(1000, 10)
     placed = timeline.place(500, 10)
-    assert (placed.sample_index, placed.lost_samples, placed.jumped_back) == (10, None, True)
+    assert (placed.sample_index, placed.lost_samples, placed.jumped) == (10, None, True)
     assert timeline.place(510, 10).sample_index == 20
 
 
@@ -49,3 +49,25 @@ def test_samples_before_the_first_time_stamp_keep_their_indices() -> None:
     timeline.place(None, 7)
     assert timeline.place(1000, 5).sample_index == 7
     assert timeline.place(1006, 5).lost_samples == 1
+
+
+def test_a_loss_that_a_later_time_stamp_tells_is_not_put_in_the_wrong_place() -> None:
+    timeline = SampleTimeline()
+    timeline.place(1000, 10)
+    timeline.mark_broken()
+    assert timeline.place(None, 10).lost_samples is None
+    # Five are missing, but before the run that came without a time.
+    placed = timeline.place(1025, 10)
+    assert (placed.sample_index, placed.lost_samples) == (25, None)
+    assert timeline.place(1038, 10).lost_samples == 3
+
+
+def test_the_time_of_a_packet_that_began_before_is_no_clock_that_ran_backwards() -> None:
+    timeline = SampleTimeline(packet_samples=8)
+    timeline.place(0, 12)
+    placed = timeline.place(8, 8)
+    assert (placed.sample_index, placed.lost_samples, placed.jumped) == (12, 0, False)
+    assert timeline.place(20, 8).lost_samples == 0
+    timeline.mark_broken()
+    # After a report a packet of its own begins.
+    assert timeline.place(24, 8).jumped
