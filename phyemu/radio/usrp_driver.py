@@ -24,7 +24,20 @@ import numpy as np
 
 from phyemu.errors import RadioError
 
-__all__ = ["UsrpDevice", "driver_folders", "driver_version", "find_usrps", "load_driver"]
+__all__ = [
+    "DRIVER_ERRORS",
+    "UsrpDevice",
+    "driver_folders",
+    "driver_message",
+    "driver_version",
+    "find_usrps",
+    "load_driver",
+]
+
+# What the Python binding makes of C++ exceptions: UHD's own all become RuntimeError; the standard
+# library's become IndexError (out_of_range), ValueError (invalid_argument, domain, length and range
+# errors), OverflowError, MemoryError, and those of the system OSError in newer bindings.
+DRIVER_ERRORS = (RuntimeError, LookupError, ValueError, ArithmeticError, MemoryError, OSError)
 
 _LOG = logging.getLogger(__name__)
 # UHD writes to the terminal by itself. What it says about lost samples is in our data; its
@@ -133,6 +146,11 @@ def _numpy_table_for_old_extensions() -> Iterator[None]:
         yield
     finally:
         del shim["_ARRAY_API"]
+
+
+def driver_message(error: BaseException) -> str:
+    """Return what the driver said, on one line; UHD wraps its messages over several."""
+    return " ".join(str(error).split()) or f"the driver gave no reason ({type(error).__name__})"
 
 
 def driver_version(uhd: Any) -> str:

@@ -5,6 +5,7 @@ can tell which sample it is, whatever its label says.
 """
 
 import enum
+import threading
 from collections import deque
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -27,6 +28,8 @@ EventCode = enum.Enum(
         "user_payload",
     ],
 )
+# The binding calls a code that it does not know so.
+UNKNOWN_EVENT = SimpleNamespace(name="???")
 StreamMode = enum.Enum("StreamMode", ["start_cont", "stop_cont", "num_done", "num_more"])
 # After these a real device sends nothing until it is started again.
 STOPS = {"late", "broken_chain", "alignment"}
@@ -191,6 +194,10 @@ class RxStreamer:
                     ticks = np.arange(self.tick, self.tick + count, dtype=np.uint64)
                     for channel in range(self.num_channels):
                         words[channel, filled : filled + count] = (ticks + channel) & 0xFFFFFFFF
+                    if self.device.uhd.cable is not None:
+                        self.device.uhd.cable.heard(
+                            self.tick, words[:, filled : filled + count]
+                        )
                     self.device.uhd.delivered.append((self.tick, count))
                 self.tick += count
                 filled += count
@@ -252,6 +259,8 @@ class RxStreamer:
 
 
 class TxStreamer:
+    """Takes samples as `FakeUhd.accept` says, call by call: see there."""
+
     def __init__(self, device: "MultiUSRP", args: StreamArgs) -> None:
         assert (args.cpu_format, args.otw_format) == ("sc16", "sc16")
         self.uhd = device.uhd
@@ -264,23 +273,93 @@ class TxStreamer:
         assert words.dtype == np.uint32
         assert words.ndim == 2
         assert words.shape[0] == self.num_channels
+        assert words.shape[1]  # an empty end of burst would send a zero sample
         assert words.flags.c_contiguous
+        while self.uhd.accept and isinstance(self.uhd.accept[0], str):
+            self.uhd.async_events.append(self.uhd.accept.popleft())
         limit = self.uhd.accept.popleft() if self.uhd.accept else words.shape[1]
         if limit is None:
             raise RuntimeError("usb tx transfer failed")
+        if isinstance(limit, BaseException):
+            raise limit
         count = min(limit, words.shape[1])
         if count:
             self.uhd.sent.append(words[:, :count].copy())
             start = metadata.time_spec.get_real_secs() if metadata.has_time_spec else None
             ends = metadata.end_of_burst and count == words.shape[1]
             self.uhd.bursts.append((metadata.start_of_burst, ends, start))
+            if self.uhd.cable is not None:
+                time = metadata.time_spec if metadata.has_time_spec else None
+                self.uhd.cable.take(words[:, :count], time, ends)
+            if ends and self.uhd.acknowledges:
+                self.uhd.async_events.extend(["burst_ack"] * self.num_channels)
         return count
 
     def recv_async_msg(self, metadata: TXAsyncMetadata, timeout: float = 0.1) -> bool:
         if not self.uhd.async_events:
             return False
-        metadata.event_code = EventCode[self.uhd.async_events.popleft()]
+        name = self.uhd.async_events.popleft()
+        if isinstance(name, BaseException):
+            raise name
+        known = name in EventCode.__members__
+        metadata.event_code = EventCode[name] if known else UNKNOWN_EVENT
         return True
+
+
+class Cable:
+    """From a transmitter to a receiver, `delay` samples long, both on one clock.
+
+    The receiver's clock is at the last sample that it gave; the transmitter's is ahead of it by
+    `ahead` samples. After its first samples the receiver waits for a transmitter that asks for the
+    time, and it gives no sample of which nobody knows yet what is sent.
+    """
+
+    def __init__(self, rate: float, delay: int = 0, ahead: int = 0) -> None:
+        self.rate = rate
+        self.delay = delay
+        self.ahead = ahead
+        self.now = 0
+        self.position = 0
+        self.began = False
+        self.horizon: int | None = None
+        self.pieces: list[tuple[int, np.ndarray]] = []
+        self.changed = threading.Condition()
+
+    def time_now(self, transmitter: bool) -> TimeSpec:
+        with self.changed:
+            if transmitter and self.began:
+                self.horizon = max(self.horizon or 0, self.now + round(0.1 * self.rate))
+                self.changed.notify_all()
+            return TimeSpec.from_ticks(self.now + self.ahead * transmitter, self.rate)
+
+    def take(self, words: np.ndarray, start: TimeSpec | None, ends: bool) -> None:
+        with self.changed:
+            if start is not None:
+                self.position = start.to_ticks(self.rate) - self.ahead
+                assert self.position >= self.now, "the burst came too late for its start"
+            self.pieces.append((self.position, words.copy()))
+            self.position += words.shape[1]
+            self.horizon = None if ends else self.position
+            self.changed.notify_all()
+
+    def heard(self, tick: int, out: np.ndarray) -> None:
+        """Fill `out` (channels, count) with what arrives from `tick` on."""
+        count = out.shape[1]
+        with self.changed:
+            known = self.changed.wait_for(
+                lambda: self.horizon is None or tick + count - self.delay <= self.horizon, 20
+            )
+            assert known, "nobody transmits, and the receiver waits"
+            out[:] = 0
+            for start, words in self.pieces:
+                begin = max(tick, start + self.delay)
+                end = min(tick + count, start + self.delay + words.shape[1])
+                if begin < end:
+                    shift = start + self.delay
+                    out[:, begin - tick : end - tick] = words[:, begin - shift : end - shift]
+            self.now = tick + count
+            if not self.began:
+                self.began, self.horizon = True, self.now
 
 
 class MultiUSRP:
@@ -291,6 +370,7 @@ class MultiUSRP:
             raise RuntimeError("RuntimeError: Someone tried to claim this device again (From: x)")
         self.uhd = uhd
         uhd.opened.append(args)
+        self.transmits = False
         self.values: dict[str, Any] = {"gain": 0.0, "antenna": "RX2", "bandwidth": 40e6}
 
     def get_usrp_rx_info(self, channel: int = 0) -> dict[str, str]:
@@ -298,6 +378,12 @@ class MultiUSRP:
             "mboard_id": self.uhd.board,
             "mboard_serial": "F4KE",
             "rx_subdev_name": f"{self.uhd.front_end} RX",
+        }
+
+    def get_usrp_tx_info(self, channel: int = 0) -> dict[str, str]:
+        return {
+            "mboard_id": self.uhd.board,
+            "mboard_serial": "F4KE",
             "tx_subdev_name": f"{self.uhd.front_end} TX",
         }
 
@@ -341,6 +427,8 @@ class MultiUSRP:
         raise RuntimeError("RPC: get_time_source() not available on this device!")
 
     def get_time_now(self) -> TimeSpec:
+        if self.uhd.cable is not None:
+            return self.uhd.cable.time_now(transmitter=self.transmits)
         return TimeSpec(self.uhd.now_s)
 
     def get_rx_stream(self, args: StreamArgs) -> RxStreamer:
@@ -350,6 +438,7 @@ class MultiUSRP:
         return self.uhd.streamers[-1]
 
     def get_tx_stream(self, args: StreamArgs) -> TxStreamer:
+        self.transmits = True
         return TxStreamer(self, args)
 
 
@@ -378,8 +467,12 @@ class FakeUhd:
     tune_error_hz: float = 0.25
     claimed: bool = False
     devices: int = 1
-    accept: deque[int | None] = field(default_factory=deque)
-    async_events: deque[str] = field(default_factory=deque)
+    # What each call of `send` does: takes so many samples at most, 0 being a timeout; None or an
+    # exception: raises. A name is an asynchronous event that comes before the call.
+    accept: deque[int | str | BaseException | None] = field(default_factory=deque)
+    async_events: deque[str | BaseException] = field(default_factory=deque)
+    acknowledges: bool = True
+    cable: Cable | None = None
     opened: list[str] = field(default_factory=list)
     commands: list[StreamCMD] = field(default_factory=list)
     settings: list[tuple[str, str, Any, int]] = field(default_factory=list)
@@ -389,6 +482,8 @@ class FakeUhd:
     streamers: list[RxStreamer] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        if self.cable is not None:
+            self.cable.now = self.first_tick
         self.types = SimpleNamespace(
             RXMetadata=RXMetadata,
             TXMetadata=TXMetadata,
