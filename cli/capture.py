@@ -117,13 +117,13 @@ def command(
     if burst_interval is not None and (emulated is None or duration or samples):
         raise click.UsageError("--burst-interval needs --emulated, and no --duration or --samples")
     from contextlib import ExitStack
-    from dataclasses import asdict
 
     from phyemu.iq import open_recording
     from phyemu.radio import (
         HEADROOM_GAIN_DB,
         EmulatedRadio,
         Radio,
+        TransmitSettings,
         UsrpConfig,
         UsrpPort,
         UsrpRadio,
@@ -196,27 +196,19 @@ def command(
                 radio,
                 sent,
                 output,
-                repeats=repeat,
+                TransmitSettings(repeats=repeat),
                 datatype=datatype,
                 force=force,
                 progress=progress,
                 **length,
             )
     if as_json:
-        echo_json(summary.to_dict() | {"transmitted": None if report is None else asdict(report)})
+        echo_json(summary.to_dict() | {"transmitted": None if report is None else report.to_dict()})
     else:
         click.echo(summary.line())
-    if (
-        not as_json
-        and report is not None
-        and (report.underflows or report.clipped or report.detail)
-    ):
-        click.echo(
-            f"transmitted {report.num_samples} samples, {report.underflows} underflows, "
-            f"{report.clipped} clipped {report.detail}".rstrip(),
-            err=True,
-        )
-    if summary.ended_by.is_failure:
+    if not as_json and report is not None and report.went_wrong:
+        click.echo(report.line(), err=True)
+    if summary.ended_by.is_failure or (report is not None and report.ended_by.is_failure):
         # The recording is valid, but it is not what was asked for.
         raise click.exceptions.Exit(1)
 

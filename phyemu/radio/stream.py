@@ -140,6 +140,12 @@ class TransmitReport:
     ended_by: TransmitEnd = TransmitEnd.COMPLETE
     detail: str = ""
 
+    @property
+    def went_wrong(self) -> bool:
+        """Return whether what went out is not what was handed over, or not when it was to."""
+        counts = self.underflows + self.sequence_errors + self.late + self.clipped
+        return counts > 0 or self.ended_by.is_failure
+
     def line(self) -> str:
         """Return how it went as one line for people."""
         counts = {

@@ -195,9 +195,7 @@ class RxStreamer:
                     for channel in range(self.num_channels):
                         words[channel, filled : filled + count] = (ticks + channel) & 0xFFFFFFFF
                     if self.device.uhd.cable is not None:
-                        self.device.uhd.cable.heard(
-                            self.tick, words[:, filled : filled + count]
-                        )
+                        self.device.uhd.cable.heard(self.tick, words[:, filled : filled + count])
                     self.device.uhd.delivered.append((self.tick, count))
                 self.tick += count
                 filled += count

@@ -23,7 +23,6 @@ from phyemu.iq import (
     open_recording,
     repair_recording,
     unfinished,
-    write_recording,
 )
 from phyemu.radio import (
     CaptureEnd,

@@ -202,13 +202,13 @@ def test_a_transmission_lasts_as_long_as_it_records(
             sent,
             tmp_path / "rx.sigmf",
             TransmitSettings(repeats=None),
-            num_samples=200_000,
+            num_samples=400_000,
         )
     assert report is not None
     assert report.ended_by is TransmitEnd.STOPPED
     received = opened(summary.path)
     (note,) = received.annotations
-    assert note.sample_start + (note.sample_count or 0) == received.num_samples == 200_000
+    assert note.sample_start + (note.sample_count or 0) == received.num_samples == 400_000
 
 
 def test_what_fails_on_the_way_out_does_not_take_the_recording_with_it(
@@ -224,8 +224,10 @@ def test_what_fails_on_the_way_out_does_not_take_the_recording_with_it(
             datatype="cf32_le",
         )
     )
-    raw.read_channels = lambda start=0, count=None: (  # type: ignore[method-assign]
-        iq[None, start : start + count] if start + count < 200_000 else fail()
+    raw.read_channels = (
+        lambda start=0, count=None: (  # type: ignore[method-assign]
+            iq[None, start : start + count] if start + count < 200_000 else fail()
+        )
     )
 
     def fail() -> Any:
