@@ -22,6 +22,7 @@ _ACKNOWLEDGE_S = 0.5
 # Samples are handed over no sooner than this before the first one is due [s]: a device that holds
 # them cannot be told to forget them.
 _HOLD_S = 1.0
+_CLOCKS_DIFFER = 1e-4
 # Samples handed over at once: tens of packets.
 _PIECE_SAMPLES = 1 << 16
 # How long one call may wait for room in the device [s].
@@ -237,19 +238,17 @@ class UsrpTransmission:
         self._events.clear()
         now = self._call(self._time_now)
         start = self._schedule(now)
-        while True:
-            remaining = (start - now).get_real_secs()
-            self._due = time.monotonic() + remaining
-            if remaining <= 0:
-                late = f"second {start.get_real_secs():.6f} of the device's clock had passed"
-                self._end(TransmitEnd.LATE, f"{late}; start it later")
-                return False
-            if remaining <= _HOLD_S:
-                break
-            if self._stop.wait(min(remaining - _HOLD_S, 10.0)):
-                self._end(TransmitEnd.STOPPED, "before its first sample")
-                return False
-            now = self._call(self._time_now)
+        remaining_s = (start - now).get_real_secs()
+        self._due = time.monotonic() + remaining_s
+        if remaining_s <= 0:
+            late = f"second {start.get_real_secs():.6f} of the device's clock had passed"
+            self._end(TransmitEnd.LATE, f"{late}; start it later")
+            return False
+        # The host's clock may be this much faster than the device's.
+        waiting_s = remaining_s - max(_HOLD_S, _CLOCKS_DIFFER * remaining_s)
+        if waiting_s > 0 and self._stop.wait(waiting_s):
+            self._end(TransmitEnd.STOPPED, "before its first sample")
+            return False
         self._start_time = start
         return True
 
