@@ -387,7 +387,7 @@ def _tell_settings(
         parts += [f"{name} {'/'.join(values)} {unit}"] if values else []
     parts += [f"antenna {'/'.join(map(str, told['antenna']))}"] if told.get("antenna") else []
     _say(f"{radio.name} transmits: {', '.join(parts)}")
-    asked = {
+    asked: dict[str, tuple[float | None, float]] = {
         "gain_db": (air.gain, 0.5),
         "bandwidth_hz": (air.bandwidth, 1e3),
         "center_frequency_hz": (frequency, 1e3),

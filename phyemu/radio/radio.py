@@ -70,6 +70,7 @@ class Radio(Protocol):
         Raises:
             RadioError: The radio refuses a setting of its transmitter, or is closed.
         """
+        return
 
     @property
     def time_s(self) -> float | None:
