@@ -393,9 +393,9 @@ def _tell_settings(
         "center_frequency_hz": (frequency, 1e3),
     }
     for key, (wanted, tolerance) in asked.items():
-        values = [value for value in told.get(key, []) if value is not None]
-        if wanted is not None and any(abs(value - wanted) > tolerance for value in values):
-            got = "/".join(f"{value:g}" for value in values)
+        given = [value for value in told.get(key, []) if value is not None]
+        if wanted is not None and any(abs(value - wanted) > tolerance for value in given):
+            got = "/".join(f"{value:g}" for value in given)
             _say(f"{radio.name}: {key} was to be {wanted:g}, and is {got}")
 
 
