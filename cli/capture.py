@@ -7,6 +7,7 @@ import click
 
 from .options import (
     CAPTURES,
+    CHANNELS,
     FREQUENCY,
     echo_json,
     force_option,
@@ -54,7 +55,9 @@ _USRP_ONLY = (
 @click.option("--tx-antenna", help="Transmit antenna.  [default: the device's]")
 @click.option("--clock-source", help="internal, external, gpsdo.  [default: the device's]")
 @click.option("--time-source", help="internal, external, gpsdo.  [default: the device's]")
-@click.option("--channels", default="0", show_default=True, help="Channels, such as 0,1.")
+@click.option(
+    "--channels", type=CHANNELS, default="0", show_default=True, help="Channels, such as 0,1."
+)
 @click.option("--duration", type=click.FloatRange(0, min_open=True), help="Seconds to record.")
 @click.option("--samples", type=click.IntRange(1), help="Samples per channel to record.")
 @click.option("--datatype", default="ci16_le", show_default=True, help="SigMF datatype.")
@@ -86,7 +89,7 @@ def command(
     tx_antenna: str | None,
     clock_source: str | None,
     time_source: str | None,
-    channels: str,
+    channels: tuple[int, ...],
     duration: float | None,
     samples: int | None,
     datatype: str,
@@ -152,7 +155,7 @@ def command(
                     args=usrp or "",
                     sample_rate_hz=rate or (sent.sample_rate_hz if sent is not None else 0.0),
                     center_frequency_hz=freq or 0.0,
-                    channels=_channels(channels),
+                    channels=channels,
                     rx=UsrpPort(
                         gain_db=gain or 0.0,
                         antenna=antenna,
@@ -211,10 +214,3 @@ def command(
     if summary.ended_by.is_failure or (report is not None and report.ended_by.is_failure):
         # The recording is valid, but it is not what was asked for.
         raise click.exceptions.Exit(1)
-
-
-def _channels(text: str) -> tuple[int, ...]:
-    try:
-        return tuple(int(part) for part in text.split(","))
-    except ValueError as exc:
-        raise click.BadParameter(f"{text!r}: write 0 or 0,1", param_hint="--channels") from exc

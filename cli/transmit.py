@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from .options import FREQUENCY
+from .options import CHANNELS, FREQUENCY
 
 if TYPE_CHECKING:
     from phyemu.iq import Recording
@@ -18,26 +18,6 @@ if TYPE_CHECKING:
 __all__ = ["AIR_OPTIONS", "AirOptions", "air_options", "transmit"]
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-
-class Channels(click.ParamType[tuple[int, ...]]):
-    """Channel numbers: `0`, or `0,1`."""
-
-    name = "N,N"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[int, ...]:
-        """Return the numbers; a bad one is a usage error that shows the form."""
-        if isinstance(value, tuple):
-            return value
-        try:
-            return tuple(int(part) for part in str(value).split(","))
-        except ValueError:
-            self.fail(f"{value!r}: write 0 or 0,1", param, ctx)
-
-
-_CHANNELS = Channels()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -105,13 +85,13 @@ def air_options(function: F) -> F:
         ),
         click.option(
             "--channels",
-            type=_CHANNELS,
+            type=CHANNELS,
             help="Channels of the device, such as 0,1.  [default: as many as are sent]",
         ),
         click.option("--clock-source", help="internal, external, gpsdo.  [default: the device's]"),
         click.option("--time-source", help="internal, external, gpsdo.  [default: the device's]"),
         click.option(
-            "--send-channels", type=_CHANNELS, help="Channels of the recording.  [default: all]"
+            "--send-channels", type=CHANNELS, help="Channels of the recording.  [default: all]"
         ),
         click.option(
             "--gaps",
@@ -179,7 +159,7 @@ def air_options(function: F) -> F:
             metavar="HZ",
             help="LO offset of the receiver.  [default: the device's]",
         ),
-        click.option("--rx-channels", type=_CHANNELS, help="Channels to record.  [default: 0]"),
+        click.option("--rx-channels", type=CHANNELS, help="Channels to record.  [default: 0]"),
         click.option(
             "--duration",
             type=click.FloatRange(0, min_open=True),
@@ -377,7 +357,7 @@ def _tell_settings(
 ) -> None:
     """Say what the transmitter is really set to, and where that is not what was asked for."""
     if not told:
-        return
+        return  # an emulated radio
     names = {"gain_db": ("gain", "dB", 1.0), "bandwidth_hz": ("bandwidth", "MHz", 1e6)}
     parts = [f"{radio.sample_rate_hz / 1e6:g} Msps"]
     parts += [f"{value / 1e6:.6f} MHz" for value in told.get("center_frequency_hz", [])[:1]]

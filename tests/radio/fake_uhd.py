@@ -345,7 +345,7 @@ class Cable:
         count = out.shape[1]
         with self.changed:
             known = self.changed.wait_for(
-                lambda: self.horizon is None or tick + count - self.delay <= self.horizon, 20
+                lambda: self.horizon is None or tick + count - self.delay <= self.horizon, 10
             )
             assert known, "nobody transmits, and the receiver waits"
             out[:] = 0
