@@ -33,6 +33,8 @@ __all__ = ["capture_transmission"]
 _TAIL_SAMPLES = 10_000
 # A real transmitter starts so much later than asked, at the latest [s].
 _START_S = 0.5
+# A transmission that was stopped ends within this time [s].
+_END_S = 10.0
 _SAME_RADIO = ClockAlignment(basis="same radio", offset=None, uncertainty_s=0.0)
 
 
@@ -160,9 +162,12 @@ class _Duplex:
             return
         self.stop()
         try:
-            report = self._transmission.wait()
+            report = self._transmission.wait(_END_S)
         except PhyemuError as exc:
             self.failure = exc
+            return
+        except KeyboardInterrupt:
+            # A second Ctrl-C. What was recorded is worth more than what the transmitter still says.
             return
         if report is None:
             return

@@ -241,6 +241,19 @@ def test_what_fails_on_the_way_out_does_not_take_the_recording_with_it(
     assert opened(tmp_path / "rx.sigmf").num_samples == 400_000
 
 
+def test_a_second_ctrl_c_does_not_take_the_recording_with_it(
+    sent: Recording, tmp_path: Path, opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(self: Any, timeout_s: float | None = None) -> None:
+        raise KeyboardInterrupt
+
+    radio = emulated()
+    monkeypatch.setattr(type(radio.transmit(np.zeros(1, np.complex64))), "wait", interrupt)
+    summary, report = capture_transmission(radio, sent, tmp_path / "rx.sigmf", num_samples=1000)
+    assert report is None
+    assert opened(summary.path).num_samples == 1000
+
+
 def test_what_cannot_be_sent_is_refused_before_anything_is_received(
     sent: Recording, tmp_path: Path, fake_uhd: ModuleType
 ) -> None:
