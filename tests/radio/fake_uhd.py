@@ -335,6 +335,8 @@ class Cable:
             if start is not None:
                 self.position = start.to_ticks(self.rate) - self.ahead
                 assert self.position >= self.now, "the burst came too late for its start"
+            # A device takes no more than it can hold; without a receiver, time goes on by itself.
+            self.changed.wait_for(lambda: self.position - self.now < 200_000, 0.05)
             self.pieces.append((self.position, words.copy()))
             self.position += words.shape[1]
             self.horizon = None if ends else self.position
@@ -358,6 +360,7 @@ class Cable:
             self.now = tick + count
             if not self.began:
                 self.began, self.horizon = True, self.now
+            self.changed.notify_all()
 
 
 class MultiUSRP:
