@@ -2,6 +2,8 @@
 
 import itertools
 import queue
+import threading
+import time
 import tracemalloc
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -145,6 +147,28 @@ def test_a_transmitter_and_a_receiver_may_run_in_threads_of_their_own() -> None:
     np.testing.assert_allclose(heard[latency : latency + 50_000], ramp(50_000), atol=2e-5)
     assert transmission.wait().acknowledged
     assert max(waiting) <= 2
+
+
+def test_the_report_is_there_while_the_receiver_waits_for_the_source() -> None:
+    reading, more = threading.Event(), threading.Event()
+
+    def source() -> Iterator[np.ndarray]:
+        reading.set()
+        assert more.wait(20)
+        yield ramp(10)
+
+    radio = emulated()
+    transmission = radio.transmit(source())
+    with ThreadPoolExecutor(1) as pool:
+        receiver = pool.submit(radio.receive, 10)
+        assert reading.wait(20)
+        begin = time.monotonic()
+        report = transmission.wait()
+        waited_s = time.monotonic() - begin
+        more.set()
+        receiver.result(20)
+    assert (report.num_samples, report.acknowledged) == (0, False)
+    assert waited_s < 3
 
 
 def test_an_endless_transmission_takes_no_more_memory_than_a_short_one() -> None:

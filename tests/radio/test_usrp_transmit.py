@@ -244,6 +244,13 @@ def test_a_device_that_takes_nothing_or_vanishes_ends_the_burst_with_the_reason(
     assert (report.ended_by, report.detail) == (TransmitEnd.DISCONNECTED, "gone")
 
 
+def test_a_device_that_pauses_is_waited_for(fake_uhd: ModuleType) -> None:
+    uhd = fake_uhd.FakeUhd()
+    uhd.accept.extend([4, 0, 0, 3, 0])
+    report = finished(open_radio(uhd, stall_s=5.0).transmit(np.zeros(10, np.complex64)))
+    assert (report.ended_by, report.num_samples) == (TransmitEnd.COMPLETE, 10)
+
+
 def test_the_report_places_the_burst_on_the_receive_timeline(fake_uhd: ModuleType) -> None:
     uhd = fake_uhd.FakeUhd(first_tick=1_900_000)
     radio = open_radio(uhd)
