@@ -7,6 +7,7 @@ import click
 
 from .options import (
     CAPTURES,
+    CHANNELS,
     FREQUENCY,
     echo_json,
     force_option,
@@ -65,7 +66,9 @@ _USRP_ONLY = (
 @click.option("--tx-antenna", help="Transmit antenna.  [default: the device's]")
 @click.option("--clock-source", help="internal, external, gpsdo.  [default: the device's]")
 @click.option("--time-source", help="internal, external, gpsdo.  [default: the device's]")
-@click.option("--channels", default="0", show_default=True, help="Channels, such as 0,1.")
+@click.option(
+    "--channels", type=CHANNELS, default="0", show_default=True, help="Channels, such as 0,1."
+)
 @click.option("--subdev", help="Front ends of the channels, such as 'A:A A:B'.  [default: all]")
 @click.option(
     "--start-at", type=START_TIME, help="Start at this time of the device, which is set to UTC."
@@ -101,7 +104,7 @@ def command(
     tx_antenna: str | None,
     clock_source: str | None,
     time_source: str | None,
-    channels: str,
+    channels: tuple[int, ...],
     subdev: str | None,
     start_at: float | None,
     duration: float | None,
@@ -136,13 +139,13 @@ def command(
     if burst_interval is not None and (emulated is None or duration or samples):
         raise click.UsageError("--burst-interval needs --emulated, and no --duration or --samples")
     from contextlib import ExitStack
-    from dataclasses import asdict
 
     from phyemu.iq import open_recording
     from phyemu.radio import (
         HEADROOM_GAIN_DB,
         EmulatedRadio,
         Radio,
+        TransmitSettings,
         UsrpConfig,
         UsrpPort,
         UsrpRadio,
@@ -171,7 +174,7 @@ def command(
                     args=usrp or "",
                     sample_rate_hz=rate or (sent.sample_rate_hz if sent is not None else 0.0),
                     center_frequency_hz=freq or 0.0,
-                    channels=_channels(channels),
+                    channels=channels,
                     rx=UsrpPort(
                         gain_db=gain or 0.0,
                         antenna=antenna,
@@ -217,33 +220,18 @@ def command(
                 radio,
                 sent,
                 output,
-                repeats=repeat,
+                TransmitSettings(repeats=repeat),
                 datatype=datatype,
                 force=force,
                 progress=progress,
                 **length,
             )
     if as_json:
-        echo_json(summary.to_dict() | {"transmitted": None if report is None else asdict(report)})
+        echo_json(summary.to_dict() | {"transmitted": None if report is None else report.to_dict()})
     else:
         click.echo(summary.line())
-    if (
-        not as_json
-        and report is not None
-        and (report.underflows or report.clipped or report.detail)
-    ):
-        click.echo(
-            f"transmitted {report.num_samples} samples, {report.underflows} underflows, "
-            f"{report.clipped} clipped {report.detail}".rstrip(),
-            err=True,
-        )
-    if summary.ended_by.is_failure:
+    if not as_json and report is not None and report.went_wrong:
+        click.echo(report.line(), err=True)
+    if summary.ended_by.is_failure or (report is not None and report.ended_by.is_failure):
         # The recording is valid, but it is not what was asked for.
         raise click.exceptions.Exit(1)
-
-
-def _channels(text: str) -> tuple[int, ...]:
-    try:
-        return tuple(int(part) for part in text.split(","))
-    except ValueError as exc:
-        raise click.BadParameter(f"{text!r}: write 0 or 0,1", param_hint="--channels") from exc

@@ -11,6 +11,7 @@ from click.core import ParameterSource
 
 __all__ = [
     "CAPTURES",
+    "CHANNELS",
     "FREQUENCY",
     "TRANSMITTER",
     "calibrate_option",
@@ -81,6 +82,26 @@ class Transmitter(click.ParamType[int | str]):
 
 
 TRANSMITTER = Transmitter()
+
+
+class Channels(click.ParamType[tuple[int, ...]]):
+    """Channel numbers: `0`, or `0,1`."""
+
+    name = "N,N"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, ...]:
+        """Return the numbers; a bad one is a usage error that shows the form."""
+        if isinstance(value, tuple):
+            return value
+        try:
+            return tuple(int(part) for part in str(value).split(","))
+        except ValueError:
+            self.fail(f"{value!r}: write 0 or 0,1", param, ctx)
+
+
+CHANNELS = Channels()
 
 
 class LibraryFile(click.ParamType[Path]):

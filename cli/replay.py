@@ -7,18 +7,45 @@ import click
 
 from .options import (
     CAPTURES,
-    FREQUENCY,
     echo_json,
     json_option,
     quiet_option,
+    refuse_existing,
     refuse_given,
     seed_option,
 )
 from .progress import progress_bars
+from .transmit import AIR_OPTIONS, AirOptions, air_options, transmit
 
 if TYPE_CHECKING:
     from phyemu.iq import Recording
     from phyemu.progress import ProgressCallback
+
+_DUPLEX_ONLY = (
+    "rx_usrp",
+    "rx_gain",
+    "rx_antenna",
+    "rx_bandwidth",
+    "rx_lo_offset",
+    "rx_channels",
+    "duration",
+    "datatype",
+    "force",
+)
+_USRP_ONLY = (
+    "gain",
+    "antenna",
+    "bandwidth",
+    "lo_offset",
+    "channels",
+    "clock_source",
+    "time_source",
+    "rx_usrp",
+    "rx_antenna",
+    "rx_bandwidth",
+    "rx_lo_offset",
+    "rx_channels",
+)
 
 
 @click.command("replay")
@@ -34,19 +61,7 @@ if TYPE_CHECKING:
     metavar="CHANNEL",
     help="Send it through a channel first: as in `phyemu emulate`, or a world.",
 )
-@click.option("--usrp", metavar="ARGS", help="Transmit it with a USRP; '' is the only one.")
-@click.option("--freq", type=FREQUENCY, help="Center frequency.  [default: the recording's]")
-@click.option("--gain", type=float, default=0.0, show_default=True, help="Transmit gain in dB.")
-@click.option("--antenna", help="Transmit antenna, such as TX/RX.  [default: the device's]")
-@click.option(
-    "--amplitude",
-    type=click.FloatRange(0, min_open=True),
-    default=1.0,
-    show_default=True,
-    help="Scale of the transmitted samples.",
-)
-@click.option("--repeat", type=click.IntRange(0), default=1, help="Times to send; 0: until Ctrl-C.")
-@click.option("--delay", type=click.FloatRange(0), default=0.0, help="Seconds to the first sample.")
+@air_options
 @seed_option
 @json_option
 @quiet_option
@@ -54,34 +69,27 @@ def command(
     recording: Path,
     receiver: Path | None,
     through: str | None,
-    usrp: str | None,
-    freq: float | None,
-    gain: float,
-    antenna: str | None,
-    amplitude: float,
-    repeat: int,
-    delay: float,
     seed: int,
     as_json: bool,
     quiet: bool,
+    **air_values: Any,
 ) -> None:
-    """Describe the frames in RECORDING (a path or a shipped name), score them, or transmit it."""
-    if usrp is not None and (receiver is not None or through is not None):
-        raise click.UsageError("--usrp transmits; it goes with neither --receiver nor --through")
-    if usrp is None:
-        transmission = ("freq", "gain", "antenna", "amplitude", "repeat", "delay")
-        refuse_given(transmission, "only with --usrp, which transmits")
-    if through is None:
-        refuse_given(("seed",), "only with --through; nothing else is random")
+    """Describe the frames in RECORDING (a path or a shipped name), score them, or transmit it.
+
+    --usrp transmits it; --duplex records at the same time what is received, and says where in the
+    recording the transmission lies. --emulated does the same without hardware. The exit code is 1
+    if the radio or the disk ended it, or if it was late.
+    """
+    air = AirOptions(**air_values)
+    _check(air, receiver, through)
     from tempfile import TemporaryDirectory
 
     from phyemu.iq import open_recording
 
     with open_recording(recording) as source, progress_bars(quiet) as progress:
-        if usrp is not None:
-            settings = {"gain_db": gain, "antenna": antenna}
-            timing = {"amplitude": amplitude, "repeats": repeat or None, "delay_s": delay}
-            result, lines = _transmit(source, usrp, freq, settings, timing, progress)
+        failed = False
+        if air.usrp is not None or air.emulated is not None:
+            result, lines, failed = transmit(source, air, seed, progress)
         elif through is not None:
             from phyemu.channel.emulate import emulate_recording
             from phyemu.radio import load_world_or_channel
@@ -101,9 +109,36 @@ def command(
             result, lines = _receive(source, receiver, progress)
     if as_json:
         echo_json(result)
-        return
-    for line in lines:
-        click.echo(line)
+    else:
+        for line in lines:
+            click.echo(line)
+    if failed:
+        raise click.exceptions.Exit(1)
+
+
+def _check(air: AirOptions, receiver: Path | None, through: str | None) -> None:
+    """Raise UsageError where options contradict each other."""
+    transmits = air.usrp is not None or air.emulated is not None
+    if transmits and (receiver is not None or through is not None):
+        raise click.UsageError("--usrp and --emulated go with neither --receiver nor --through")
+    if air.usrp is not None and air.emulated is not None:
+        raise click.UsageError("give --usrp or --emulated, not both")
+    if not transmits:
+        refuse_given(AIR_OPTIONS, "only with --usrp, which transmits, or --emulated")
+    if through is None and air.emulated is None:
+        refuse_given(("seed",), "only with --through or --emulated; nothing else is random")
+    if air.emulated is not None:
+        if air.duplex is None:
+            raise click.UsageError("--emulated needs --duplex, the recording of what it hears")
+        refuse_given(_USRP_ONLY, "only with --usrp; an emulated radio has no such setting")
+    if air.duplex is None:
+        refuse_given(_DUPLEX_ONLY, "only with --duplex, which receives")
+    else:
+        refuse_existing(air.duplex, air.force)
+    if air.peak_dbfs is not None:
+        refuse_given(("amplitude",), "--peak-dbfs finds it; give one of them")
+    if air.at is not None:
+        refuse_given(("delay",), "--at is a time already; give one of them")
 
 
 def _receive(
@@ -118,44 +153,3 @@ def _receive(
 
     score = score_recording(recording, receiver, progress=progress).to_dict()
     return score, [f"{key}: {value}" for key, value in score.items()]
-
-
-def _transmit(
-    recording: "Recording",
-    args: str,
-    freq: float | None,
-    settings: dict[str, Any],
-    timing: dict[str, Any],
-    progress: "ProgressCallback",
-) -> tuple[dict[str, Any], list[str]]:
-    from dataclasses import asdict
-
-    from phyemu.radio import UsrpConfig, UsrpPort, UsrpRadio, measure_levels, send_recording
-
-    frequency = freq if freq is not None else recording.center_frequency_hz
-    if frequency is None:
-        raise click.UsageError("the recording names no center frequency; give --freq")
-    levels = measure_levels(recording, amplitude=timing["amplitude"], progress=progress)
-    if levels.num_clipped:
-        click.echo(
-            f"{recording.path.name}: {levels.num_clipped} samples will clip; --amplitude "
-            f"{levels.largest_amplitude:.3g} is the largest that does not",
-            err=True,
-        )
-    config = UsrpConfig(
-        args=args,
-        sample_rate_hz=recording.sample_rate_hz,
-        center_frequency_hz=frequency,
-        channels=tuple(range(recording.num_channels)),
-        tx=UsrpPort(**settings),
-    )
-    with UsrpRadio(config) as radio:
-        report = send_recording(radio, recording, progress=progress, **timing)
-        name = radio.name
-    result = {"radio": name, **asdict(report), "levels": asdict(levels)}
-    line = (
-        f"{name}: sent {report.num_samples} samples at {radio.sample_rate_hz / 1e6:g} Msps, "
-        f"{report.underflows} underflows, {report.sequence_errors} sequence errors, "
-        f"{report.late} late, {report.clipped} clipped"
-    )
-    return result, [f"{line}; {report.detail}" if report.detail else line]

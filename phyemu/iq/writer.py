@@ -194,6 +194,11 @@ class RecordingWriter:
             self._captures.pop()
         self._captures.append(segment)
 
+    @property
+    def captures(self) -> tuple[CaptureSegment, ...]:
+        """Return the segments begun so far, ascending."""
+        return tuple(self._captures)
+
     def annotate(self, annotation: Annotation) -> None:
         """Add an annotation; it may refer to samples that come later.
 

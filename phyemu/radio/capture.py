@@ -9,7 +9,7 @@ import queue
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
@@ -123,6 +123,7 @@ class _State:
     stop: threading.Event
     target: int | None
     started: datetime | None = None
+    on_first: Callable[[], None] | None = None
     num_samples: int = 0
     num_segments: int = 0
     lost_samples: int | None = 0
@@ -149,6 +150,8 @@ def capture_to_recording(
     ring_samples: int = 1 << 25,
     stall_s: float = 5.0,
     stop: threading.Event | None = None,
+    on_first: Callable[[], None] | None = None,
+    on_end: Callable[[RecordingWriter], None] | None = None,
     progress: ProgressCallback = no_progress,
 ) -> CaptureSummary:
     """Record what a radio receives, and return what became of it.
@@ -174,6 +177,9 @@ def capture_to_recording(
             channel, or 1.7 s at 20 Msps, of which only what is used is ever taken.
         stall_s: Time without a sample after which the stream counts as dead [s].
         stop: Ends the capture when set, as Ctrl-C does.
+        on_first: Called from the receiving thread once the first sample has come, such as to
+            start what is to be heard; it must not take long.
+        on_end: Called before the recording is closed, to add what is known only now.
         progress: Called with the stage "capture" and the samples recorded.
 
     Raises:
@@ -187,7 +193,9 @@ def capture_to_recording(
             "need 1 <= block_samples <= ring_samples and stall_s > 0; got "
             f"{block_samples=}, {ring_samples=}, {stall_s=}"
         )
-    state = _State(stop=threading.Event() if stop is None else stop, target=target)
+    state = _State(
+        stop=threading.Event() if stop is None else stop, target=target, on_first=on_first
+    )
     writer = RecordingWriter(
         path,
         sample_rate_hz=radio.sample_rate_hz,
@@ -204,6 +212,8 @@ def capture_to_recording(
         if state.num_samples == 0:
             reason = failure or state.detail or f"{state.ended_by}"
             raise RadioError(f"{radio.name}: not one sample came ({reason}); nothing is written")
+        if on_end is not None:
+            on_end(writer)
         written = _close(writer)
     except BaseException:
         # What was written stays, for the repair; the writer itself keeps what it cannot close.
@@ -325,6 +335,8 @@ def _read(
                 if state.started is None:
                     age = timedelta(seconds=block.num_samples / radio.sample_rate_hz)
                     state.started = datetime.now(UTC) - age
+                    if state.on_first is not None:
+                        state.on_first()
                 received += block.num_samples
                 full.put((slot, block))
                 slot, last_sample = None, now

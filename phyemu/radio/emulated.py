@@ -1,5 +1,7 @@
 """A transmitter and a receiver joined by a channel, in one process."""
 
+import math
+import threading
 from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -15,6 +17,7 @@ from phyemu.iq import Recording
 from phyemu.radio.radio import Radio, receive_buffer
 from phyemu.radio.stream import (
     ReceivedBlock,
+    TransmitEnd,
     TransmitReport,
     TransmitSource,
     transmit_blocks,
@@ -169,6 +172,11 @@ class EmulatedRadio(Radio):
         return False
 
     @property
+    def time_s(self) -> float:
+        """Return the time that has been received so far [s]."""
+        return self._num_received / self._sample_rate_hz
+
+    @property
     def latency_samples(self) -> int:
         """Return the delay that the channel adds to its own path delays by now [samples].
 
@@ -223,25 +231,42 @@ class EmulatedRadio(Radio):
         self._stream.skip(num_samples)
         self._num_received += num_samples
 
-    def transmit(self, iq: TransmitSource, *, delay_s: float = 0.0) -> "_EmulatedTransmission":
+    def transmit(
+        self, iq: TransmitSource, *, delay_s: float = 0.0, at_s: float | None = None
+    ) -> "_EmulatedTransmission":
         """Queue samples: they go out with the next `receive`, after those queued before.
+
+        Another thread may call it while this one receives; an iterable is read by the thread that
+        receives, which waits for it.
 
         Args:
             iq: (num_samples,) or (1, num_samples), or an iterable of such blocks, which is read
-                while the samples go out.
+                while the samples go out; samples beyond full scale are limited to it, as a
+                converter would.
             delay_s: Silence before the first sample, from the next sample to be received or from
                 the end of what is queued [s], rounded to samples, >= 0.
+            at_s: Time of the first sample since the first one received [s], in place of `delay_s`.
 
         Raises:
             RadioError: The radio is closed.
-            ConfigError: `delay_s` is negative.
+            ConfigError: `delay_s` is negative, or `at_s` has passed.
         """
         if self._closed:
             raise RadioError(f"{self.name}: the radio is closed")
-        if not delay_s >= 0:
+        if not 0 <= delay_s < math.inf:
             raise ConfigError(f"delay_s must not be negative, got {delay_s}")
+        at_index = None
+        if at_s is not None:
+            if not self.time_s <= at_s < math.inf:
+                raise ConfigError(
+                    f"{self.name}: second {at_s:.6f} is too soon, its time is {self.time_s:.6f}"
+                )
+            at_index = round(at_s * self._sample_rate_hz)
         transmission = _EmulatedTransmission(
-            iter(transmit_blocks(iq, 1)), round(delay_s * self._sample_rate_hz)
+            iter(transmit_blocks(iq, 1)),
+            sample_rate_hz=self._sample_rate_hz,
+            silence=round(delay_s * self._sample_rate_hz),
+            at_index=at_index,
         )
         self._queue.append(transmission)
         return transmission
@@ -255,33 +280,76 @@ class EmulatedRadio(Radio):
 class _EmulatedTransmission:
     """A transmission that advances as the radio receives."""
 
-    def __init__(self, blocks: Iterator[NDArray[np.complex64]], silence: int) -> None:
+    def __init__(
+        self,
+        blocks: Iterator[NDArray[np.complex64]],
+        *,
+        sample_rate_hz: float,
+        silence: int,
+        at_index: int | None,
+    ) -> None:
         self._blocks = blocks
         self._rest = np.empty(0, np.complex64)
+        self._sample_rate_hz = sample_rate_hz
         self._silence = silence
+        self._at_index = at_index
         self._num_samples = 0
+        self._clipped = 0
         self._start_index: int | None = None
+        self._ended_by = TransmitEnd.COMPLETE
+        self._detail = ""
+        # The receiving thread may be waiting for the next block when another asks for the report.
+        self._reading = threading.Lock()
         self.finished = False
 
     def send(self, out: NDArray[np.complex64], sample_index: int) -> int:
         """Fill `out`, zeros so far, with the next samples; return how many of it are used up."""
-        position = min(self._silence, out.size)
+        if self._at_index is not None:
+            self._silence = self._at_index - sample_index
+            self._at_index = None
+            if self._silence < 0:
+                self._end(TransmitEnd.LATE, "the transmission before it ended after its start")
+        position = min(max(0, self._silence), out.size)
         self._silence -= position
         while position < out.size and not self.finished:
-            if not self._rest.size:
-                block = next(self._blocks, None)
-                if block is None:
-                    self.finished = True
-                    break
-                self._rest = block[0]
+            with self._reading:
+                self._fetch()
+            # It may have been stopped in the meantime.
+            if self.finished:
+                break
             if self._start_index is None:
                 self._start_index = sample_index + position
             piece = self._rest[: out.size - position]
-            out[position : position + piece.size] = piece
+            target = out[position : position + piece.size]
+            target[:] = piece
+            self._limit(target.view(np.float32))
             self._rest = self._rest[piece.size :]
             position += piece.size
             self._num_samples += piece.size
         return position
+
+    def _fetch(self) -> None:
+        """Read the next block where the last one is used up; finish where there is none."""
+        if self.finished or self._rest.size:
+            return
+        block = next(self._blocks, None)
+        if block is None:
+            self.finished = True
+        else:
+            self._rest = block[0]
+
+    def _limit(self, parts: NDArray[np.float32]) -> None:
+        """Limit I and Q to full scale, and count the samples."""
+        if parts.max() > 1 or parts.min() < -1:
+            beyond = np.abs(parts) > 1
+            self._clipped += int((beyond[0::2] | beyond[1::2]).sum())
+            np.clip(parts, -1, 1, out=parts)
+
+    def _end(self, ended_by: TransmitEnd, detail: str) -> None:
+        if not self.finished:
+            self.finished = True
+            self._silence = 0
+            self._ended_by, self._detail = ended_by, detail
 
     @property
     def num_samples(self) -> int:
@@ -290,23 +358,29 @@ class _EmulatedTransmission:
 
     def exhausted(self) -> bool:
         """Return whether there is nothing more to send; looks at the next block if need be."""
-        if not self.finished and not self._rest.size and not self._silence:
-            block = next(self._blocks, None)
-            if block is None:
-                self.finished = True
-            else:
-                self._rest = block[0]
+        # Not while the receiving thread reads: it may wait for blocks that the caller is to make.
+        if self._silence <= 0 and self._at_index is None and self._reading.acquire(blocking=False):
+            try:
+                self._fetch()
+            finally:
+                self._reading.release()
         return self.finished
 
     def wait(self, timeout_s: float | None = None) -> TransmitReport:
         """Return what went out so far; emulated time stands still while nothing is received."""
+        start = self._start_index
         return TransmitReport(
             num_samples=self._num_samples,
-            start_index=self._start_index,
-            acknowledged=self.exhausted(),
+            start_index=start,
+            start_time_s=None if start is None else start / self._sample_rate_hz,
+            clipped=self._clipped,
+            late=int(self._ended_by is TransmitEnd.LATE),
+            acknowledged=self.exhausted() and self._ended_by is TransmitEnd.COMPLETE,
+            ended_by=self._ended_by,
+            detail=self._detail,
         )
 
     def stop(self) -> None:
         """Send nothing more."""
-        self.finished = True
-        self._silence = 0
+        if not self.exhausted():
+            self._end(TransmitEnd.STOPPED, "")

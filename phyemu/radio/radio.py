@@ -57,14 +57,47 @@ class Radio(Protocol):
             RadioError: The radio is closed.
         """
 
-    def transmit(self, iq: TransmitSource, *, delay_s: float = 0.0) -> Transmission:
-        """Hand samples to the transmitter and return at once; the burst starts after `delay_s`.
+    @property
+    def num_transmit_channels(self) -> int:
+        """Return the number of transmit channels; as many as it receives, if not said otherwise."""
+        return self.num_channels
+
+    def prepare_transmission(self) -> None:
+        """Set the transmitter up now, and not with the first transmission.
+
+        Doing so may disturb what is being received, or be refused, and it takes its time.
+
+        Raises:
+            RadioError: The radio refuses a setting of its transmitter, or is closed.
+        """
+        return
+
+    @property
+    def time_s(self) -> float | None:
+        """Return the radio's time now [s], to which `at_s` refers; None: it has no clock."""
+        return None
+
+    def transmit_settings(self) -> Mapping[str, Any]:
+        """Return how the transmitter is really set, with JSON types; empty: nothing to tell."""
+        return {}
+
+    def transmit(
+        self, iq: TransmitSource, *, delay_s: float = 0.0, at_s: float | None = None
+    ) -> Transmission:
+        """Hand samples to the transmitter and return at once.
 
         A second transmission follows the first one. Samples beyond full scale are limited to it,
         and counted.
 
+        Args:
+            iq: The samples, or an iterable of blocks of them that is read as they go out.
+            delay_s: Time from now, or from the end of the transmission before, to the first
+                sample [s], >= 0.
+            at_s: The radio's time of the first sample [s], in place of `delay_s`.
+
         Raises:
             RadioError: The radio cannot transmit, or is closed.
+            ConfigError: `delay_s` is out of range, or `at_s` has passed.
         """
 
     def close(self) -> None:

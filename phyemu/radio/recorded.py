@@ -149,7 +149,9 @@ class RecordedRadio(Radio):
         if due > now:
             self._sleep(due - now)
 
-    def transmit(self, iq: TransmitSource, *, delay_s: float = 0.0) -> Transmission:
+    def transmit(
+        self, iq: TransmitSource, *, delay_s: float = 0.0, at_s: float | None = None
+    ) -> Transmission:
         """Refuse: a recording hears nothing.
 
         Raises:

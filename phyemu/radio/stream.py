@@ -1,9 +1,9 @@
 """What a radio hands over: blocks of received samples, and how a transmission went."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ __all__ = [
     "ReceivedBlock",
     "StreamEvent",
     "Transmission",
+    "TransmitEnd",
     "TransmitReport",
     "TransmitSource",
     "transmit_blocks",
@@ -90,6 +91,26 @@ class ReceivedBlock:
         return int(self.iq.shape[-1])
 
 
+class TransmitEnd(StrEnum):
+    """Why a transmission ended."""
+
+    COMPLETE = "complete"
+    """All samples were taken."""
+    STOPPED = "stopped"
+    """The caller stopped it, with Ctrl-C for instance."""
+    LATE = "late"
+    """It was to start at a time that had passed when it reached the device."""
+    STALLED = "stalled"
+    """The device took no sample for too long."""
+    DISCONNECTED = "disconnected"
+    """The device is gone."""
+
+    @property
+    def is_failure(self) -> bool:
+        """Return whether it ended although nobody wanted it to."""
+        return self not in (TransmitEnd.COMPLETE, TransmitEnd.STOPPED)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TransmitReport:
     """How a transmission went.
@@ -97,23 +118,54 @@ class TransmitReport:
     Attributes:
         num_samples: Samples per channel that the radio took.
         start_index: Position of the first one on the radio's receive timeline; None: not known
-            (nothing was received, or the device has no common clock).
+            (nothing was received, the burst was late, or the device has no common clock).
+        start_time_s: The radio's time at the first one [s]; None: not known, or it has no clock.
         underflows: Times the device ran out of samples in the middle.
         sequence_errors: Packets lost on the way to the device.
-        late: Bursts that arrived after their start time.
+        late: Messages that the burst arrived after its start time, one per channel.
         clipped: Samples whose I or Q was beyond full scale and was limited to it.
-        acknowledged: The device confirmed the end of the burst.
+        acknowledged: The device confirmed the end of the burst, on every channel.
+        events: How often each asynchronous message of the driver came, by the driver's name.
+        ended_by: Why it ended.
         detail: Why it ended early, in words; empty if it did not.
     """
 
     num_samples: int
     start_index: int | None = None
+    start_time_s: float | None = None
     underflows: int = 0
     sequence_errors: int = 0
     late: int = 0
     clipped: int = 0
     acknowledged: bool = False
+    events: Mapping[str, int] = field(default_factory=dict)
+    ended_by: TransmitEnd = TransmitEnd.COMPLETE
     detail: str = ""
+
+    @property
+    def went_wrong(self) -> bool:
+        """Return whether what went out is not what was handed over, or not when it was to."""
+        counts = self.underflows + self.sequence_errors + self.late + self.clipped
+        return counts > 0 or self.ended_by.is_failure
+
+    def line(self) -> str:
+        """Return how it went as one line for people."""
+        counts = {
+            "underflows": self.underflows,
+            "sequence errors": self.sequence_errors,
+            "late": self.late,
+            "clipped": self.clipped,
+        }
+        parts = [f"{count} {what}" for what, count in counts.items() if count]
+        if self.ended_by is TransmitEnd.COMPLETE and not self.acknowledged:
+            parts.append("its end was not confirmed")
+        if self.ended_by is not TransmitEnd.COMPLETE:
+            parts.append(f"{self.ended_by}: {self.detail}" if self.detail else str(self.ended_by))
+        return ", ".join([f"transmitted {self.num_samples} samples", *parts])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the report with JSON types only."""
+        return asdict(self) | {"ended_by": str(self.ended_by)}
 
 
 class Transmission(Protocol):

@@ -1,8 +1,10 @@
-"""A recording on its way to a transmitter: its levels, its repetitions, its scale."""
+"""A recording on its way to a transmitter: its gaps, its repetitions, its scale."""
 
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import StrEnum
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -13,73 +15,110 @@ from phyemu.iq import Recording
 from phyemu.progress import ProgressCallback, no_progress
 from phyemu.radio.radio import Radio
 from phyemu.radio.stream import Transmission, TransmitReport
+from phyemu.radio.transmit_levels import check_amplitude
 
 __all__ = [
-    "TransmitLevels",
-    "measure_levels",
+    "GapMode",
+    "TransmitSettings",
+    "check_transmission",
     "send_recording",
     "sent_fields",
     "transmit_recording",
+    "transmitted_samples",
 ]
 
 _BLOCK_SAMPLES = 1 << 18
 # How often the progress of a transmission is looked at [s].
 _POLL_S = 0.1
+# What a recording says of its own reception, which is not that of who hears it transmitted.
+_RECEPTION_FIELDS = frozenset(
+    f"phyemu:{key}" for key in ("radio", "world", "seed", "receive_gain_db", "emulated")
+)
+
+
+class GapMode(StrEnum):
+    """What becomes of the gaps between a recording's capture segments."""
+
+    SILENCE = "silence"
+    """Zeros for as long as the gap lasted: what follows it keeps its time."""
+    SKIP = "skip"
+    """Nothing: the segments follow each other at once."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class TransmitLevels:
-    """How strong a recording is once it is scaled, known before anything is sent.
+class TransmitSettings:
+    """What of a recording goes out, and when.
 
     Attributes:
-        peak: Largest |I| or |Q|, full scale 1; beyond 1 the converter clips.
-        mean_power: Mean of |x|^2, linear, full scale 1.
-        num_clipped: Samples that would be limited to full scale, in all channels.
-        largest_amplitude: The largest scale at which nothing clips; infinity for silence.
+        amplitude: Scale of the samples; `measure_levels` tells whether they clip.
+        repeats: Times to send it, without a gap between; None: until it is stopped.
+        delay_s: Time to the first sample [s].
+        at_s: The radio's time of the first sample [s], in place of `delay_s`; None: `delay_s`.
+        gaps: What becomes of gaps whose length is known (`core:global_index`).
+        channels: Channels of the recording to send, by number; None: all of them.
     """
 
-    peak: float
-    mean_power: float
-    num_clipped: int
-    largest_amplitude: float
+    amplitude: float = 1.0
+    repeats: int | None = 1
+    delay_s: float = 0.0
+    at_s: float | None = None
+    gaps: GapMode = GapMode.SILENCE
+    channels: tuple[int, ...] | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse values that no transmission could have."""
+        check_amplitude(self.amplitude)
+        if self.repeats is not None and self.repeats < 1:
+            raise ConfigError(
+                f"repeats must be at least 1, or None for endless, got {self.repeats}"
+            )
+        if not 0 <= self.delay_s < math.inf:
+            raise ConfigError(f"delay_s must not be negative, got {self.delay_s}")
+        if self.at_s is not None and self.delay_s:
+            raise ConfigError("give delay_s or at_s, not both")
+        if self.channels is not None and not self.channels:
+            raise ConfigError("channels must name at least one channel of the recording, or None")
 
 
-def measure_levels(
-    recording: Recording, *, amplitude: float = 1.0, progress: ProgressCallback = no_progress
-) -> TransmitLevels:
-    """Return the levels of `recording` times `amplitude`; it is read once, block by block.
+_DEFAULTS = TransmitSettings()
+
+
+def transmitted_samples(recording: Recording, settings: TransmitSettings = _DEFAULTS) -> int:
+    """Return the samples per channel that one repetition takes, gaps included as they are sent."""
+    return recording.num_samples + sum(gap for _, gap in _gaps(recording, settings))
+
+
+def check_transmission(
+    radio: Radio, recording: Recording, settings: TransmitSettings = _DEFAULTS
+) -> None:
+    """Refuse a recording that the radio cannot transmit.
 
     Raises:
-        ConfigError: `amplitude` is not positive.
-        RecordingError: The recording cannot be read.
+        RadioError: Its sample rate or its channels are not the radio's.
+        ConfigError: It has no such channel.
     """
-    _check_amplitude(amplitude)
-    peak = 0.0
-    energy = 0.0
-    num_clipped = 0
-    for start, block in _blocks(recording):
-        parts = np.abs(np.ascontiguousarray(block).view(np.float32))
-        peak = max(peak, float(parts.max()))
-        energy += float(np.square(parts, dtype=np.float64).sum())
-        beyond = parts > 1.0 / amplitude
-        num_clipped += int((beyond[:, 0::2] | beyond[:, 1::2]).sum())
-        progress("levels", start + block.shape[1], recording.num_samples)
-    count = max(1, recording.num_samples * recording.num_channels)
-    return TransmitLevels(
-        peak=amplitude * peak,
-        mean_power=amplitude**2 * energy / count,
-        num_clipped=num_clipped,
-        largest_amplitude=1.0 / peak if peak else math.inf,
-    )
+    name = recording.path.name
+    if not math.isclose(recording.sample_rate_hz, radio.sample_rate_hz, rel_tol=1e-6):
+        raise RadioError(
+            f"{name}: made for {recording.sample_rate_hz:.0f} Hz, but {radio.name} runs at "
+            f"{radio.sample_rate_hz:.0f} Hz; give the device a clock that divides to the rate "
+            "(master_clock_rate=HZ among its arguments), or make the waveform at the device's rate"
+        )
+    for channel in settings.channels or ():
+        if not 0 <= channel < recording.num_channels:
+            raise ConfigError(
+                f"{name}: no channel {channel}; it has {recording.num_channels}, counted from 0"
+            )
+    count = recording.num_channels if settings.channels is None else len(settings.channels)
+    if count not in (1, radio.num_transmit_channels):
+        raise RadioError(
+            f"{name}: {count} channels are to be sent, but {radio.name} transmits on "
+            f"{radio.num_transmit_channels}; choose as many of either"
+        )
 
 
 def transmit_recording(
-    radio: Radio,
-    recording: Recording,
-    *,
-    amplitude: float = 1.0,
-    repeats: int | None = 1,
-    delay_s: float = 0.0,
+    radio: Radio, recording: Recording, settings: TransmitSettings = _DEFAULTS
 ) -> Transmission:
     """Hand a recording to a radio's transmitter; the repetitions follow each other without a gap.
 
@@ -87,41 +126,24 @@ def transmit_recording(
 
     Args:
         radio: The transmitter.
-        recording: What to send, with one channel or as many as the radio.
-        amplitude: Scale applied to the samples; `measure_levels` tells whether they clip.
-        repeats: Times to send it; None: until the transmission is stopped.
-        delay_s: Time to the first sample [s].
+        recording: What to send, with one channel or as many as the radio transmits on.
+        settings: What of it, and when.
 
     Raises:
-        RadioError: The recording's sample rate or channels are not the radio's, or the radio
-            cannot transmit.
-        ConfigError: `amplitude`, `repeats` or `delay_s` is out of range, or the recording is empty.
+        RadioError: As `check_transmission`, or the radio cannot transmit.
+        ConfigError: As `check_transmission`, or `at_s` has passed.
     """
-    _check_amplitude(amplitude)
-    if repeats is not None and repeats < 1:
-        raise ConfigError(f"repeats must be at least 1, or None for endless, got {repeats}")
-    if recording.num_samples == 0:
-        raise ConfigError(f"{recording.path.name}: holds no sample to transmit")
-    if not math.isclose(recording.sample_rate_hz, radio.sample_rate_hz, rel_tol=1e-6):
-        raise RadioError(
-            f"{recording.path.name}: made for {recording.sample_rate_hz:.0f} Hz, but "
-            f"{radio.name} runs at {radio.sample_rate_hz:.0f} Hz; choose a rate that it can have"
-        )
-    if recording.num_channels not in (1, radio.num_channels):
-        raise RadioError(
-            f"{recording.path.name}: has {recording.num_channels} channels, but {radio.name} "
-            f"has {radio.num_channels}"
-        )
-    return radio.transmit(_repeated(recording, amplitude, repeats), delay_s=delay_s)
+    check_transmission(radio, recording, settings)
+    return radio.transmit(
+        _repeated(recording, settings), delay_s=settings.delay_s, at_s=settings.at_s
+    )
 
 
 def send_recording(
     radio: Radio,
     recording: Recording,
+    settings: TransmitSettings = _DEFAULTS,
     *,
-    amplitude: float = 1.0,
-    repeats: int | None = 1,
-    delay_s: float = 0.0,
     progress: ProgressCallback = no_progress,
 ) -> TransmitReport:
     """Transmit as `transmit_recording`, wait for the end, and return how it went.
@@ -131,18 +153,14 @@ def send_recording(
     Args:
         radio: The transmitter.
         recording: What to send.
-        amplitude: Scale applied to the samples.
-        repeats: Times to send it; None: until Ctrl-C.
-        delay_s: Time to the first sample [s].
+        settings: What of it, and when; endless repetitions last until Ctrl-C.
         progress: Called with the stage "transmit" and the samples that the radio took.
 
     Raises:
         PhyemuError: As `transmit_recording`.
     """
-    transmission = transmit_recording(
-        radio, recording, amplitude=amplitude, repeats=repeats, delay_s=delay_s
-    )
-    total = (repeats or 0) * recording.num_samples
+    transmission = transmit_recording(radio, recording, settings)
+    total = (settings.repeats or 0) * transmitted_samples(recording, settings)
     while True:
         try:
             report = transmission.wait(_POLL_S)
@@ -157,29 +175,70 @@ def sent_fields(recording: Recording) -> dict[str, Any]:
     """Return the SigMF global fields by which a reception says what was sent: its `phyemu:*` keys.
 
     So `sound`, `fit` and `replay` know the waveform of a capture without the transmitted file.
+    What the recording says of its own reception is left out: it may be a capture itself.
     """
     fields = {
-        key: value for key, value in recording.global_fields.items() if key.startswith("phyemu:")
+        key: value
+        for key, value in recording.global_fields.items()
+        if key.startswith("phyemu:")
+        and not key.startswith("phyemu:transmit_")
+        and key not in _RECEPTION_FIELDS
     }
     return fields | {"phyemu:transmit_recording": recording.path.name}
 
 
-def _check_amplitude(amplitude: float) -> None:
-    if not 0 < amplitude < math.inf:
-        raise ConfigError(f"amplitude must be positive, got {amplitude}")
+def _gaps(recording: Recording, settings: TransmitSettings) -> list[tuple[int, int]]:
+    """Return where silence of which length goes in: before which sample, how many samples."""
+    if settings.gaps is GapMode.SKIP:
+        return []
+    gaps = []
+    for before, after in pairwise(recording.captures):
+        if before.global_index is None or after.global_index is None:
+            continue
+        kept = after.sample_start - before.sample_start
+        missing = after.global_index - before.global_index - kept
+        if missing > 0:
+            gaps.append((after.sample_start, missing))
+    return gaps
 
 
-def _blocks(recording: Recording) -> Iterator[tuple[int, NDArray[np.complex64]]]:
-    for start in range(0, recording.num_samples, _BLOCK_SAMPLES):
-        count = min(_BLOCK_SAMPLES, recording.num_samples - start)
-        yield start, recording.read_channels(start, count)
+def _stretches(recording: Recording, settings: TransmitSettings) -> Iterator[tuple[int, int, int]]:
+    """Yield in order: silence to send first, first sample, and number of samples."""
+    start, silence = 0, 0
+    for position, missing in [*_gaps(recording, settings), (recording.num_samples, 0)]:
+        yield silence, start, position - start
+        start, silence = position, missing
 
 
-def _repeated(
-    recording: Recording, amplitude: float, repeats: int | None
-) -> Iterator[NDArray[np.complex64]]:
-    done = 0
-    while repeats is None or done < repeats:
-        for _, block in _blocks(recording):
-            yield block if amplitude == 1.0 else block * np.float32(amplitude)
-        done += 1
+def _blocks(recording: Recording, settings: TransmitSettings) -> Iterator[NDArray[np.complex64]]:
+    """Yield one repetition as blocks of (channels, num_samples), of a bounded length."""
+    chosen = None if settings.channels is None else list(settings.channels)
+    scale = np.float32(settings.amplitude)
+    zeros = np.zeros((len(chosen or range(recording.num_channels)), 0), np.complex64)
+    for silence, first, count in _stretches(recording, settings):
+        for begin in range(0, silence, _BLOCK_SAMPLES):
+            length = min(_BLOCK_SAMPLES, silence - begin)
+            if zeros.shape[1] < length:
+                zeros = np.zeros((zeros.shape[0], length), np.complex64)
+            yield zeros[:, :length]
+        for begin in range(first, first + count, _BLOCK_SAMPLES):
+            block = recording.read_channels(begin, min(_BLOCK_SAMPLES, first + count - begin))
+            block = block if chosen is None else block[chosen]
+            yield block if settings.amplitude == 1.0 else block * scale
+
+
+def _repeated(recording: Recording, settings: TransmitSettings) -> Iterator[NDArray[np.complex64]]:
+    left = math.inf if settings.repeats is None else settings.repeats
+    length = transmitted_samples(recording, settings)
+    if length > _BLOCK_SAMPLES // 2:
+        while left > 0:
+            yield from _blocks(recording, settings)
+            left -= 1
+        return
+    # A short one is read once, and repeated in long blocks: each costs the same work.
+    once = np.concatenate(list(_blocks(recording, settings)), axis=1)
+    at_once = int(min(_BLOCK_SAMPLES // length, left))
+    several = np.tile(once, at_once)
+    while left > 0:
+        yield several[:, : int(min(at_once, left)) * length]
+        left -= at_once

@@ -60,8 +60,10 @@ class UsrpRadio(Radio):
         self._config = config
         self._device = self._open()
         self._receiver: UsrpReceiver | None = None
-        self._transmission: UsrpTransmission | None = None
+        # Those that may be under way: the next one follows them.
+        self._transmissions: list[UsrpTransmission] = []
         self._tx_streamer: Any = None
+        self._tx_lo_offset_hz: list[float] = []
         self._closed = False
         with self._driver_errors("be asked what it is"):
             self._info = dict(self._device.get_usrp_rx_info(0))
@@ -139,13 +141,14 @@ class UsrpRadio(Radio):
         return values[0]
 
     def _configure(self, direction: str, port: UsrpPort) -> list[float]:
-        """Set up one direction on all channels; return the LO offset that each took [Hz]."""
+        """Set up one direction on its channels; return the LO offset that each took [Hz]."""
         config, device = self._config, self._device
+        channels = config.transmit_channels if direction == "tx" else config.channels
         offset = port.lo_offset_hz
         if offset is None:
             offset = default_lo_offset_hz(
                 str(self._info.get("mboard_id", "")),
-                str(self._info.get(f"{direction}_subdev_name", "")),
+                self._front_end(direction, channels[0]),
                 config.sample_rate_hz,
                 transmit=direction == "tx",
             )
@@ -159,12 +162,12 @@ class UsrpRadio(Radio):
             return self._set(f"{direction} {setting} of channel {channel}", setter, value, channel)
 
         offsets = []
-        num_channels = len(config.channels)
+        num_channels = len(channels)
         gains_db, antennas = port.gains_db(num_channels), port.antennas(num_channels)
         # The rate of one channel may change the master clock, and with it that of the others.
-        for channel in config.channels:
+        for channel in channels:
             apply("rate", config.sample_rate_hz, channel)
-        for channel, gain_db, antenna in zip(config.channels, gains_db, antennas, strict=True):
+        for channel, gain_db, antenna in zip(channels, gains_db, antennas, strict=True):
             if antenna is not None:
                 apply("antenna", antenna, channel)
             tuned = apply("freq", request, channel)
@@ -177,6 +180,12 @@ class UsrpRadio(Radio):
             if port.bandwidth_hz is not None:
                 apply("bandwidth", port.bandwidth_hz, channel)
         return offsets
+
+    def _front_end(self, direction: str, channel: int) -> str:
+        """Return the name of the front end; each direction is asked for its own."""
+        with self._driver_errors(f"be asked for its {direction} front end"):
+            info = dict(getattr(self._device, f"get_usrp_{direction}_info")(channel))
+        return str(info.get(f"{direction}_subdev_name", ""))
 
     def _set(self, what: str, setter: Callable[..., Any], *values: Any) -> Any:
         try:
@@ -223,13 +232,7 @@ class UsrpRadio(Radio):
             "lo_offset_hz": self._lo_offset_hz,
             "channels": list(self._config.channels),
         }
-        for setting in ("freq", "gain", "antenna", "bandwidth"):
-            values = [
-                self._ask(getattr(self._device, f"get_rx_{setting}"), channel)
-                for channel in self._config.channels
-            ]
-            key = {"freq": "center_frequency_hz", "gain": "gain_db", "bandwidth": "bandwidth_hz"}
-            radio[key.get(setting, setting)] = values
+        radio |= self._port_answers("rx", self._config.channels)
         for setting in ("clock_source", "time_source", "master_clock_rate"):
             name = "master_clock_rate_hz" if setting == "master_clock_rate" else setting
             radio[name] = self._ask(getattr(self._device, f"get_{setting}"), 0)
@@ -243,6 +246,22 @@ class UsrpRadio(Radio):
         antenna = "/".join(str(value) for value in known.get("antenna", []))
         hardware = f"USRP {board} {front_end}, receive antenna {antenna}"
         return {"core:hw": " ".join(hardware.split()), "phyemu:radio": known}
+
+    def _port_answers(self, direction: str, channels: tuple[int, ...]) -> dict[str, list[Any]]:
+        """Return what the device says of one direction's front end, channel by channel."""
+        keys = {
+            "freq": "center_frequency_hz",
+            "gain": "gain_db",
+            "antenna": "antenna",
+            "bandwidth": "bandwidth_hz",
+        }
+        return {
+            key: [
+                self._ask(getattr(self._device, f"get_{direction}_{setting}"), channel)
+                for channel in channels
+            ]
+            for setting, key in keys.items()
+        }
 
     def _ask(self, getter: Callable[[int], Any], channel: int) -> Any:
         """Return an answer of the device, or None: not every device can tell everything."""
@@ -272,42 +291,113 @@ class UsrpRadio(Radio):
             )
         return self._receiver.receive(num_samples, buffer)
 
-    def transmit(self, iq: TransmitSource, *, delay_s: float = 0.0) -> UsrpTransmission:
+    @property
+    def num_transmit_channels(self) -> int:
+        """Return the number of channels it transmits on."""
+        return len(self._config.transmit_channels)
+
+    def prepare_transmission(self) -> None:
+        """Set up the transmitter, as `Radio.prepare_transmission` says.
+
+        Raises:
+            RadioError: The radio is closed, or refuses a setting of its transmitter.
+        """
+        self._check_open()
+        if self._tx_streamer is None:
+            self._tx_streamer = self._open_transmitter()
+
+    def transmit_settings(self) -> Mapping[str, Any]:
+        """Return every setting of the transmitter as the device reports it.
+
+        Raises:
+            RadioError: As `prepare_transmission`.
+        """
+        self.prepare_transmission()
+        channels = self._config.transmit_channels
+        settings: dict[str, Any] = {
+            "serial": str(self._info.get("mboard_serial", "")),
+            "args": self._config.args,
+            "channels": list(channels),
+            "sample_rate_hz": self._ask(self._device.get_tx_rate, channels[0]),
+            "lo_offset_hz": self._tx_lo_offset_hz,
+            **self._port_answers("tx", channels),
+        }
+        for source in ("clock_source", "time_source"):
+            settings[source] = self._ask(getattr(self._device, f"get_{source}"), 0)
+        return {key: value for key, value in settings.items() if value is not None}
+
+    def transmit(
+        self, iq: TransmitSource, *, delay_s: float = 0.0, at_s: float | None = None
+    ) -> UsrpTransmission:
         """Start a burst at `delay_s` from now (at least 0.1 s), from a thread of its own.
 
         Args:
             iq: (num_samples,), the same on each channel, or (channels, num_samples), or an
                 iterable of such blocks, which is read as the device takes them.
             delay_s: Time to the first sample [s], measured by the device's clock.
+            at_s: The device's time of the first sample [s], in place of `delay_s`.
 
         Raises:
             RadioError: The radio is closed, or refuses a setting of its transmitter.
-            ConfigError: `delay_s` is negative.
+            ConfigError: `delay_s` is out of range, or `at_s` has passed.
         """
         self._check_open()
         if not 0 <= delay_s < math.inf:
             raise ConfigError(f"delay_s must not be negative, got {delay_s}")
-        if self._tx_streamer is None:
-            self._tx_streamer = self._open_transmitter()
-        self._transmission = UsrpTransmission(
+        self.prepare_transmission()
+        under_way = [earlier for earlier in self._transmissions if not earlier.done]
+        transmission = UsrpTransmission(
             self._uhd,
             self._tx_streamer,
-            transmit_blocks(iq, self.num_channels),
+            transmit_blocks(iq, self.num_transmit_channels),
             sample_rate_hz=self._sample_rate_hz,
-            delay_s=max(delay_s, _TRANSMIT_LEAD_S),
-            time_now=self._device.get_time_now,
-            index_of=self._index_of,
+            num_channels=self.num_transmit_channels,
+            start_time=self._schedule(delay_s, at_s),
+            time_now=self.time_now,
+            index_of=self.index_of,
             stall_s=self._config.stall_s,
-            after=self._transmission,
+            after=under_way,
         )
-        return self._transmission
+        self._transmissions = [*under_way, transmission]
+        return transmission
 
-    def _index_of(self, time_spec: Any) -> int | None:
+    def _schedule(self, delay_s: float, at_s: float | None) -> Callable[[Any], Any]:
+        """Return what tells the start of a burst from the time when it could begin."""
+        types = self._uhd.types
+        lead = types.TimeSpec(_TRANSMIT_LEAD_S)
+        if at_s is None:
+            delay = types.TimeSpec(max(delay_s, _TRANSMIT_LEAD_S))
+            return lambda now: now + delay
+        if not 0 <= at_s < math.inf:
+            raise ConfigError(f"at_s must be a time of the device's clock, got {at_s}")
+        with self._driver_errors("be asked for its time"):
+            earliest = (self.time_now() + lead).get_real_secs()
+        if at_s < earliest:
+            raise ConfigError(
+                f"{self.name}: second {at_s:.6f} is too soon, the device's clock is at "
+                f"{earliest - _TRANSMIT_LEAD_S:.6f}; start at {earliest:.1f} or later"
+            )
+        # Whole seconds and the rest, so that a clock that counts since 1970 keeps its precision.
+        start = types.TimeSpec(math.floor(at_s), at_s % 1)
+        return lambda now: start
+
+    @property
+    def time_s(self) -> float:
+        """Return the device's time now [s]."""
+        with self._driver_errors("be asked for its time"):
+            return float(self.time_now().get_real_secs())
+
+    def time_now(self) -> Any:
+        """Return the device's time, as UHD keeps times."""
+        return self._device.get_time_now()
+
+    def index_of(self, time_spec: Any) -> int | None:
+        """Return the position on the receive timeline of a device time; None before it began."""
         return None if self._receiver is None else self._receiver.index_of(time_spec)
 
     def _open_transmitter(self) -> Any:
-        self._configure("tx", self._config.tx)
-        channels = list(self._config.channels)
+        self._tx_lo_offset_hz = self._configure("tx", self._config.tx)
+        channels = list(self._config.transmit_channels)
         with self._driver_errors("be asked for its transmit rate"):
             rate = float(self._device.get_tx_rate(channels[0]))
         if not math.isclose(rate, self._sample_rate_hz, rel_tol=1e-9):
@@ -329,8 +419,10 @@ class UsrpRadio(Radio):
         if self._closed:
             return
         self._closed = True
-        if self._transmission is not None:
-            self._transmission.close()
+        for transmission in self._transmissions:
+            transmission.stop()
+        for transmission in self._transmissions:
+            transmission.close()
         if self._receiver is not None:
             self._receiver.close()
         self._tx_streamer = self._receiver = self._device = None

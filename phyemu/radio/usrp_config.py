@@ -74,6 +74,7 @@ class UsrpConfig:
         center_frequency_hz: Frequency of both directions [Hz].
         args: UHD's device arguments, such as "type=b200,serial=31C9237"; empty: the only device.
         channels: Channels to use, by number.
+        tx_channels: Channels to transmit on; None: `channels`.
         rx: The receiving front end.
         tx: The transmitting front end; it is set up with the first transmission.
         clock_source: "internal", "external", "gpsdo"; None: leave it.
@@ -88,6 +89,7 @@ class UsrpConfig:
     center_frequency_hz: float
     args: str = ""
     channels: tuple[int, ...] = (0,)
+    tx_channels: tuple[int, ...] | None = None
     rx: UsrpPort = field(default_factory=UsrpPort)
     tx: UsrpPort = field(default_factory=UsrpPort)
     clock_source: str | None = None
@@ -104,10 +106,11 @@ class UsrpConfig:
             raise ConfigError(
                 f"center_frequency_hz must not be negative, got {self.center_frequency_hz}"
             )
-        if not self.channels or len(set(self.channels)) < len(self.channels):
-            raise ConfigError(f"channels must be different numbers, got {self.channels}")
-        if min(self.channels) < 0:
-            raise ConfigError(f"channels are counted from 0, got {self.channels}")
+        for channels in (self.channels, self.transmit_channels):
+            if not channels or len(set(channels)) < len(channels):
+                raise ConfigError(f"channels must be different numbers, got {channels}")
+            if min(channels) < 0:
+                raise ConfigError(f"channels are counted from 0, got {channels}")
         if not self.stall_s > 0:
             raise ConfigError(f"stall_s must be positive, got {self.stall_s}")
         if self.start_at_s is not None and not 0 <= self.start_at_s < math.inf:
@@ -115,6 +118,11 @@ class UsrpConfig:
         for port in (self.rx, self.tx):
             port.gains_db(len(self.channels))
             port.antennas(len(self.channels))
+
+    @property
+    def transmit_channels(self) -> tuple[int, ...]:
+        """Return the channels to transmit on."""
+        return self.channels if self.tx_channels is None else self.tx_channels
 
 
 def with_device_defaults(args: str, device_type: str, clock_hz: float | None = None) -> str:

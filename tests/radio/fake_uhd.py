@@ -11,6 +11,7 @@ script's own (`FakeUhd.monotonic`), which goes on as samples arrive and calls wa
 """
 
 import enum
+import threading
 import weakref
 from collections import deque
 from dataclasses import dataclass, field
@@ -309,6 +310,8 @@ class RxStreamer:
             self._stamp(metadata, data.stamped)
         if count:
             self._fill(words[:, filled : filled + count])
+            if self.uhd.cable is not None:
+                self.uhd.cable.heard(self.tick - count, words[:, filled : filled + count])
             self.uhd.delivered.append((self.tick - count, count))
         self._cut_packets(count, left)
         self.left = left - count
@@ -384,6 +387,8 @@ class RxStreamer:
 
 
 class TxStreamer:
+    """Takes samples as `FakeUhd.accept` says, call by call: see there."""
+
     def __init__(self, device: "MultiUSRP", args: StreamArgs) -> None:
         assert (args.cpu_format, args.otw_format) == ("sc16", "sc16")
         self.uhd = device.uhd
@@ -396,23 +401,98 @@ class TxStreamer:
         assert words.dtype == np.uint32
         assert words.ndim == 2
         assert words.shape[0] == self.num_channels
+        assert words.shape[1]  # an empty end of burst would send a zero sample
         assert words.flags.c_contiguous
+        while self.uhd.accept and isinstance(self.uhd.accept[0], str):
+            self.uhd.async_events.append(self.uhd.accept.popleft())
         limit = self.uhd.accept.popleft() if self.uhd.accept else words.shape[1]
         if limit is None:
             raise RuntimeError("usb tx transfer failed")
+        if isinstance(limit, BaseException):
+            raise limit
         count = min(limit, words.shape[1])
         if count:
             self.uhd.sent.append(words[:, :count].copy())
             start = metadata.time_spec.get_real_secs() if metadata.has_time_spec else None
             ends = metadata.end_of_burst and count == words.shape[1]
             self.uhd.bursts.append((metadata.start_of_burst, ends, start))
+            if self.uhd.cable is not None:
+                time = metadata.time_spec if metadata.has_time_spec else None
+                if time is not None:
+                    time = time - TimeSpec.from_ticks(self.uhd.clock_offset, self.uhd.rate)
+                self.uhd.cable.take(words[:, :count], time, ends)
+            if ends and self.uhd.acknowledges:
+                self.uhd.async_events.extend(["burst_ack"] * self.num_channels)
         return count
 
     def recv_async_msg(self, metadata: TXAsyncMetadata, timeout: float = 0.1) -> bool:
         if not self.uhd.async_events:
             return False
-        metadata.event_code = EventCode[self.uhd.async_events.popleft()]
+        name = self.uhd.async_events.popleft()
+        if isinstance(name, BaseException):
+            raise name
+        known = name in EventCode.__members__
+        metadata.event_code = EventCode[name] if known else UNKNOWN
         return True
+
+
+class Cable:
+    """From a transmitter to a receiver, `delay` samples long, both on one clock.
+
+    The receiver's clock is at the last sample that it gave; the transmitter's is ahead of it by
+    `ahead` samples. After its first samples the receiver waits for a transmitter that asks for the
+    time, and it gives no sample of which nobody knows yet what is sent.
+    """
+
+    def __init__(self, rate: float, delay: int = 0, ahead: int = 0) -> None:
+        self.rate = rate
+        self.delay = delay
+        self.ahead = ahead
+        self.now = 0
+        self.position = 0
+        self.began = False
+        self.horizon: int | None = None
+        self.pieces: list[tuple[int, np.ndarray]] = []
+        self.changed = threading.Condition()
+
+    def time_now(self, transmitter: bool) -> TimeSpec:
+        with self.changed:
+            if transmitter and self.began:
+                self.horizon = max(self.horizon or 0, self.now + round(0.1 * self.rate))
+                self.changed.notify_all()
+            return TimeSpec.from_ticks(self.now + self.ahead * transmitter, self.rate)
+
+    def take(self, words: np.ndarray, start: TimeSpec | None, ends: bool) -> None:
+        with self.changed:
+            if start is not None:
+                self.position = start.to_ticks(self.rate) - self.ahead
+                assert self.position >= self.now, "the burst came too late for its start"
+            # A device takes no more than it can hold; without a receiver, time goes on by itself.
+            self.changed.wait_for(lambda: self.position - self.now < 200_000, 0.05)
+            self.pieces.append((self.position, words.copy()))
+            self.position += words.shape[1]
+            self.horizon = None if ends else self.position
+            self.changed.notify_all()
+
+    def heard(self, tick: int, out: np.ndarray) -> None:
+        """Fill `out` (channels, count) with what arrives from `tick` on."""
+        count = out.shape[1]
+        with self.changed:
+            known = self.changed.wait_for(
+                lambda: self.horizon is None or tick + count - self.delay <= self.horizon, 10
+            )
+            assert known, "nobody transmits, and the receiver waits"
+            out[:] = 0
+            for start, words in self.pieces:
+                begin = max(tick, start + self.delay)
+                end = min(tick + count, start + self.delay + words.shape[1])
+                if begin < end:
+                    shift = start + self.delay
+                    out[:, begin - tick : end - tick] = words[:, begin - shift : end - shift]
+            self.now = tick + count
+            if not self.began:
+                self.began, self.horizon = True, self.now
+            self.changed.notify_all()
 
 
 class MultiUSRP:
@@ -426,6 +506,7 @@ class MultiUSRP:
         self.uhd = uhd
         uhd.device = weakref.ref(self)
         uhd.opened.append(args)
+        self.transmits = False
         self.values: dict[str, Any] = {"gain": 0.0, "antenna": "RX2", "bandwidth": 40e6}
 
     def get_usrp_rx_info(self, channel: int = 0) -> dict[str, str]:
@@ -433,6 +514,12 @@ class MultiUSRP:
             "mboard_id": self.uhd.board,
             "mboard_serial": "F4KE",
             "rx_subdev_name": f"{self.uhd.front_end} RX",
+        }
+
+    def get_usrp_tx_info(self, channel: int = 0) -> dict[str, str]:
+        return {
+            "mboard_id": self.uhd.board,
+            "mboard_serial": "F4KE",
             "tx_subdev_name": f"{self.uhd.front_end} TX",
         }
 
@@ -526,6 +613,9 @@ class MultiUSRP:
         return Sensor(self.uhd.sensors[name])
 
     def get_time_now(self) -> TimeSpec:
+        if self.uhd.cable is not None:
+            offset = TimeSpec.from_ticks(self.uhd.clock_offset, self.uhd.rate)
+            return self.uhd.cable.time_now(transmitter=self.transmits) + offset
         return TimeSpec.from_ticks(self.uhd.now_ticks, self.uhd.rate)
 
     def set_time_now(self, spec: TimeSpec) -> None:
@@ -554,6 +644,7 @@ class MultiUSRP:
         return streamer
 
     def get_tx_stream(self, args: StreamArgs) -> TxStreamer:
+        self.transmits = True
         return TxStreamer(self, args)
 
 
@@ -630,8 +721,12 @@ class FakeUhd:
     tune_error_hz: float = 0.25
     claimed: bool = False
     devices: int = 1
-    accept: deque[int | None] = field(default_factory=deque)
-    async_events: deque[str] = field(default_factory=deque)
+    # What each call of `send` does: takes so many samples at most, 0 being a timeout; None or an
+    # exception: raises. A name is an asynchronous event that comes before the call.
+    accept: deque[int | str | BaseException | None] = field(default_factory=deque)
+    async_events: deque[str | BaseException] = field(default_factory=deque)
+    acknowledges: bool = True
+    cable: Cable | None = None
     opened: list[str] = field(default_factory=list)
     commands: list[StreamCMD] = field(default_factory=list)
     settings: list[tuple[str, str, Any, int]] = field(default_factory=list)
@@ -645,6 +740,8 @@ class FakeUhd:
     streamer: "weakref.ref[RxStreamer] | None" = None
 
     def __post_init__(self) -> None:
+        if self.cable is not None:
+            self.cable.now = self.first_tick
         self.script = deque(self.script)
         self.types = SimpleNamespace(
             RXMetadata=RXMetadata,

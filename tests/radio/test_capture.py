@@ -23,7 +23,6 @@ from phyemu.iq import (
     open_recording,
     repair_recording,
     unfinished,
-    write_recording,
 )
 from phyemu.radio import (
     CaptureEnd,
@@ -34,7 +33,6 @@ from phyemu.radio import (
     UsrpConfig,
     UsrpRadio,
     capture_to_recording,
-    capture_transmission,
 )
 from phyemu.radio.sc16 import from_sc16
 
@@ -359,29 +357,6 @@ def test_two_channels_are_recorded_side_by_side(
     recording = opened(capture_to_recording(radio, tmp_path / "two", num_samples=500).path)
     first, second = recording.read_channels()
     np.testing.assert_array_equal(second[:-1], first[1:])
-
-
-def test_a_capture_says_what_was_transmitted(tmp_path: Path, opened: Open) -> None:
-    iq = (np.arange(2000) / 32768).astype(np.complex64)
-    fields = {"phyemu:waveform": "sounder", "phyemu:reference_power": 0.001}
-    sent = opened(
-        write_recording(tmp_path / "tx.sigmf", iq, sample_rate_hz=1e6, global_fields=fields)
-    )
-    radio = EmulatedRadio(
-        Awgn(float("inf")), sample_rate_hz=1e6, symbol_rate_hz=1e6, reference_power=1.0, seed=0
-    )
-    summary, report = capture_transmission(
-        radio, sent, tmp_path / "rx.sigmf", repeats=2, delay_s=100e-6
-    )
-    assert report is not None
-    assert (report.start_index, report.num_samples) == (100, 4000)
-    received = opened(summary.path)
-    assert received.global_fields["phyemu:waveform"] == "sounder"
-    assert received.global_fields["phyemu:reference_power"] == 0.001
-    assert received.global_fields["phyemu:transmit_recording"] == "tx.sigmf"
-    begin = 100 + radio.latency_samples
-    # The noise-free channel and the rounding to 16 bit: half a step each way, and the filter.
-    np.testing.assert_allclose(received.read(begin, 4000), np.tile(iq, 2), atol=1 / 32768 + 1e-5)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from phyemu.evaluation.description import describe_recording
 from phyemu.iq import open_recording, write_recording
 from phyemu.radio import (
     CaptureEnd,
+    TransmitSettings,
     UsrpConfig,
     UsrpPort,
     UsrpRadio,
@@ -90,7 +91,7 @@ def test_what_is_transmitted_comes_back_bit_for_bit(uhd_simulator: Start, tmp_pa
     with open_recording(sent) as recording, UsrpRadio(config(args, 1e6)) as radio:
         assert measure_levels(recording).num_clipped == 0
         radio.receive(1000)
-        transmission = transmit_recording(radio, recording, repeats=2)
+        transmission = transmit_recording(radio, recording, TransmitSettings(repeats=2))
         summary = capture_to_recording(radio, tmp_path / "rx.sigmf", num_samples=1_000_000)
         report = transmission.wait()
     assert report is not None
