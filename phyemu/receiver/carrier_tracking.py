@@ -10,11 +10,13 @@ from phyemu.waveform import Constellation
 from phyemu.waveform.phase_tracking import (
     PHASE_BLOCK,
     TrackedPhase,
+    correct_symbols,
     posterior_moments,
     refine_phase,
     track_known_phase,
 )
 from phyemu.waveform.posterior_kernel import mean_errors
+from phyemu.waveform.random_walk import SmoothedWalk
 
 __all__ = ["CarrierTrack", "track_carrier"]
 
@@ -59,7 +61,7 @@ def track_carrier(
             number.
     """
     shape = symbols.shape
-    symbols = symbols.reshape(-1, shape[-1])
+    symbols = np.ascontiguousarray(symbols.reshape(-1, shape[-1]))
     predicted = np.broadcast_to(np.asarray(noise_variance, np.float64), shape[:-1]).reshape(-1)
     frequency = np.broadcast_to(np.asarray(frequency_variance, np.float64), shape[:-1]).reshape(-1)
     noise = np.maximum(predicted, _LEAST_NOISE)
@@ -73,24 +75,22 @@ def track_carrier(
     gap = float(np.diff(positions).max(initial=1))
     wander = tracked.walk.step_variance / PHASE_BLOCK * gap / 6.0
     assumed = noise + wander
-    correction = _correction(tracked, gain)
+    correction, points = correct_symbols(symbols, tracked, gain)
     drift = tracked.walk.drift.copy()
+    squares = np.square(np.abs(values))
     running = np.arange(len(symbols))
-    points: NDArray[np.complex64] = symbols * correction
     for _ in range(_MOST_PASSES):
-        before = tracked.phase
+        before = tracked.walk
         means, uncertainty, energy = posterior_moments(
             points, constellation, noise_variance=assumed
         )
         means[:, positions] = values
         uncertainty[:, positions] = 0.0
-        energy[:, positions] = np.square(np.abs(values))
+        energy[:, positions] = squares
         part = noise[running]
         tracked = refine_phase(points, means, uncertainty, known, tracked, noise_variance=part)
-        turns = _correction(tracked, gain[running])
-        correction[running] = turns
-        drift[running] = tracked.walk.drift
-        points = symbols[running] * turns
+        turns, points = correct_symbols(symbols, tracked, gain)
+        correction[running], drift[running] = turns, tracked.walk.drift
         # Uncertain decisions understate their own errors: they count as far as they are certain.
         certain = 1.0 - np.minimum(_row_means(uncertainty) * 2.0 / part, 1.0)
         measured = (
@@ -99,11 +99,12 @@ def track_carrier(
         assumed = np.maximum(measured, _LEAST_NOISE)
         noise[running] = assumed
         # Frames whose phase has come to rest are done.
-        moved = _row_means(np.square(tracked.phase - before)) >= _CONVERGED * assumed
+        moved = _moved(before, tracked.walk) >= _CONVERGED * assumed
         if not moved.any():
             break
         if not moved.all():
             running, points, assumed = running[moved], points[moved], assumed[moved]
+            symbols, gain = symbols[moved], gain[moved]
             tracked = tracked.select(moved)
     return CarrierTrack(
         correction=correction.reshape(shape),
@@ -124,16 +125,13 @@ def _known_gain(
     tracked: TrackedPhase,
 ) -> NDArray[np.float64]:
     """Return the gain of the known symbols along the tracked phase, (frames,); near 1."""
-    turned = symbols[:, positions] * np.exp(-1j * tracked.phase[:, positions])
+    turned = symbols[:, positions] * np.exp(-1j * tracked.at(positions))
     gain = (turned * values.conj()).real.sum(-1) / np.square(np.abs(values)).sum()
     clipped: NDArray[np.float64] = np.clip(gain, 0.5, 2.0)
     return clipped
 
 
-def _correction(tracked: TrackedPhase, gain: NDArray[np.float64]) -> NDArray[np.complex64]:
-    angles = tracked.phase.astype(np.float32)
-    result = np.empty(angles.shape, np.complex64)
-    np.cos(angles, out=result.real)
-    np.sin(-angles, out=result.imag)
-    result /= gain.astype(np.float32)[:, None]
-    return result
+def _moved(before: SmoothedWalk, after: SmoothedWalk) -> NDArray[np.float64]:
+    """Return the mean squared change of the blocks' phases, (frames,)."""
+    moved: NDArray[np.float64] = np.square(after.values - before.values).mean(-1)
+    return moved

@@ -18,12 +18,14 @@ from numpy.typing import NDArray
 
 from phyemu.waveform.constellation import Constellation
 from phyemu.waveform.phase_filter import unwrapped_phases
-from phyemu.waveform.posterior_kernel import block_scores, moments
+from phyemu.waveform.phase_kernel import known_sums, scored_blocks, turned_back
+from phyemu.waveform.posterior_kernel import moments
 from phyemu.waveform.random_walk import SmoothedWalk, smooth_walk
 
 __all__ = [
     "PHASE_BLOCK",
     "TrackedPhase",
+    "correct_symbols",
     "posterior_moments",
     "refine_phase",
     "track_known_phase",
@@ -39,15 +41,33 @@ _MOST_STEP = 0.4
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
 class TrackedPhase:
-    """The phase of a frame, or of several.
+    """The phase of a frame, or of several: linear between the middles of blocks.
 
     Attributes:
         walk: Phase of each block [rad].
-        phase: Phase of each symbol, (..., num_symbols), float64 [rad].
+        num_symbols: Symbols of a frame.
     """
 
     walk: SmoothedWalk
-    phase: NDArray[np.float64]
+    num_symbols: int
+
+    @property
+    def phase(self) -> NDArray[np.float64]:
+        """Phase of each symbol, (..., num_symbols), float64 [rad]."""
+        return self.at(np.arange(self.num_symbols))
+
+    def at(self, positions: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return the phase of the symbols at positions, (..., len(positions)) [rad]."""
+        values = self.walk.values
+        drift = self.walk.drift[..., None]
+        # Beyond the outer middles the drift goes on: a block more on either side.
+        knots = np.concatenate([values[..., :1] - drift, values, values[..., -1:] + drift], axis=-1)
+        block, place = np.divmod(positions + PHASE_BLOCK // 2, PHASE_BLOCK)
+        left = knots[..., block]
+        phase: NDArray[np.float64] = left + (knots[..., block + 1] - left) * (
+            (place + 0.5) / PHASE_BLOCK
+        )
+        return phase
 
     def select(self, frames: NDArray[np.bool_]) -> "TrackedPhase":
         """Return the phases of the frames at which a mask (...) is true."""
@@ -56,20 +76,23 @@ class TrackedPhase:
             drift=self.walk.drift[frames],
             step_variance=self.walk.step_variance[frames],
         )
-        return TrackedPhase(walk=walk, phase=self.phase[frames])
+        return TrackedPhase(walk=walk, num_symbols=self.num_symbols)
 
 
-def _spread(walk: SmoothedWalk, num_symbols: int) -> TrackedPhase:
-    """Return the phase of each symbol, linear between the middles of blocks."""
-    values = walk.values
-    drift = walk.drift[..., None]
-    # Beyond the outer middles the drift goes on: a block more on either side.
-    knots = np.concatenate([values[..., :1] - drift, values, values[..., -1:] + drift], axis=-1)
-    places = (np.arange(PHASE_BLOCK) + 0.5) / PHASE_BLOCK
-    lines = knots[..., :-1, None] + np.diff(knots)[..., None] * places
-    first = PHASE_BLOCK // 2
-    flat = lines.reshape(*lines.shape[:-2], lines.shape[-2] * PHASE_BLOCK)
-    return TrackedPhase(walk=walk, phase=flat[..., first : first + num_symbols])
+def correct_symbols(
+    symbols: NDArray[np.complex64], tracked: TrackedPhase, gain: NDArray[np.float64]
+) -> tuple[NDArray[np.complex64], NDArray[np.complex64]]:
+    """Return exp(-j phase) / gain and the symbols times that, (frames, num_symbols) each.
+
+    Args:
+        symbols: Of frames alike, (frames, num_symbols).
+        tracked: Their phases.
+        gain: Their gains, (frames,).
+    """
+    correction, points = np.empty_like(symbols), np.empty_like(symbols)
+    walk = tracked.walk
+    turned_back(symbols, walk.values, walk.drift, gain, PHASE_BLOCK, correction, points)
+    return correction, points
 
 
 def track_known_phase(
@@ -91,14 +114,8 @@ def track_known_phase(
             number.
     """
     num_symbols = points.shape[-1]
-    frames = points.reshape(-1, num_symbols)
-    products = frames[:, positions] * known.conj()
-    # Neighbours are added up: runs of at most 8 symbols without a gap.
-    breaks = np.flatnonzero(np.diff(positions) != 1) + 1
-    starts = np.union1d(breaks, np.arange(0, breaks[0] if len(breaks) else len(known), _GROUP))
-    sums = np.add.reduceat(products.astype(np.complex128), starts, axis=1)
-    counts = np.diff(np.append(starts, len(known)))
-    times = np.add.reduceat(positions.astype(np.float64), starts) / counts
+    frames = np.ascontiguousarray(points.reshape(-1, num_symbols))
+    times, counts, sums = known_sums(frames, positions, known, _GROUP)
     noise = np.broadcast_to(np.asarray(noise_variance, np.float64), points.shape[:-1]).reshape(-1)
     frequency = np.asarray(frequency_variance, np.float64)
     variances = noise[:, None] / (2.0 * counts)
@@ -110,15 +127,18 @@ def track_known_phase(
         np.broadcast_to(frequency, points.shape[:-1]).reshape(-1).copy(),
     )
     num_blocks = -(-num_symbols // PHASE_BLOCK)
+    # Places ascend, and each block's are added up; blocks without any have no information.
     block = (times // PHASE_BLOCK).astype(np.int64)
-    information = np.zeros((num_blocks, len(frames)))
-    np.add.at(information, block, 1.0 / variances.T)
-    weighted = np.zeros((num_blocks, len(frames)))
-    np.add.at(weighted, block, (phases / variances).T)
-    values = np.divide(weighted, information, out=np.zeros_like(weighted), where=information > 0)
+    starts = np.flatnonzero(np.diff(block, prepend=-1))
+    information = np.zeros((len(frames), num_blocks))
+    weighted = np.zeros((len(frames), num_blocks))
+    mine = block[starts]
+    information[:, mine] = np.add.reduceat(1.0 / variances, starts, axis=1)
+    weighted[:, mine] = np.add.reduceat(phases / variances, starts, axis=1)
+    weighted[:, mine] /= information[:, mine]
     shape = (*points.shape[:-1], num_blocks)
-    walk = smooth_walk(values.T.reshape(shape), information.T.reshape(shape), _STEP_VARIANCES)
-    return _spread(walk, num_symbols)
+    walk = smooth_walk(weighted.reshape(shape), information.reshape(shape), _STEP_VARIANCES)
+    return TrackedPhase(walk=walk, num_symbols=num_symbols)
 
 
 def refine_phase(
@@ -143,38 +163,31 @@ def refine_phase(
     shape = points.shape[:-1]
     num_symbols = points.shape[-1]
     noise = np.broadcast_to(np.asarray(noise_variance, np.float64), shape).reshape(-1)
-    gradient, bend, squares = block_scores(
+    steps, information = scored_blocks(
         np.ascontiguousarray(points.reshape(-1, num_symbols)),
         means.reshape(-1, num_symbols),
         uncertainty.reshape(-1, num_symbols),
         known,
-        2.0 / noise,
+        noise,
         PHASE_BLOCK,
+        _MOST_STEP,
     )
-    scale = (2.0 / noise)[:, None]
-    # Fisher's information of a symbol is the mean square of its score; a known symbol has 2 / s2.
-    starts = np.arange(0, num_symbols, PHASE_BLOCK)
-    unknown_count = np.add.reduceat((~known).astype(np.float64), starts)
-    known_count = np.add.reduceat(known.astype(np.float64), starts)
-    fisher = np.minimum(squares[:, None] / max(unknown_count.sum(), 1.0), scale)
-    full = known_count * scale + unknown_count * fisher
-    # Where the phase is between two locks, the likelihood bends the wrong way: such a block says
-    # nothing yet and takes its phase from its neighbours.
-    blocks = previous.walk.values.shape
-    information = np.clip(bend, 0.0, full).reshape(blocks)
-    steps = np.clip(gradient / np.maximum(full, 1e-12), -_MOST_STEP, _MOST_STEP).reshape(blocks)
+    before = previous.walk
+    blocks = before.values.shape
+    information = information.reshape(blocks)
     blind = information.max(axis=-1, keepdims=True) <= 0.0
-    walk = smooth_walk(
-        previous.walk.values + steps, np.where(blind, 1.0, information), _STEP_VARIANCES
-    )
-    if blind.any():  # a frame that says nothing anywhere keeps its phase
-        before, none = previous.walk, blind[..., 0]
+    some = bool(blind.any())
+    if some:
+        information = np.where(blind, 1.0, information)
+    walk = smooth_walk(before.values + steps.reshape(blocks), information, _STEP_VARIANCES)
+    if some:  # a frame that says nothing anywhere keeps its phase
+        none = blind[..., 0]
         walk = SmoothedWalk(
             values=np.where(blind, before.values, walk.values),
             drift=np.where(none, before.drift, walk.drift),
             step_variance=np.where(none, before.step_variance, walk.step_variance),
         )
-    return _spread(walk, points.shape[-1])
+    return TrackedPhase(walk=walk, num_symbols=num_symbols)
 
 
 def posterior_moments(
