@@ -9,7 +9,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["mean_errors", "moments", "posteriors_and_errors"]
+__all__ = ["least_errors", "mean_errors", "moments", "posteriors"]
 
 _LANES = 64
 _LOG2_E = np.float32(1.4426950408889634)
@@ -46,14 +46,14 @@ def _weigh(
     cx: np.float32,
     cy: np.float32,
     least: NDArray[np.float32],
-    factor: np.float32,
+    factors: NDArray[np.float32],
     exponents: NDArray[np.int32],
     weights: NDArray[np.float32],
 ) -> None:
     """Write 2^(factor (least - |z - c|^2)) of each lane to the last argument."""
     for lane in range(_LANES):
         dx, dy = zx[lane] - cx, zy[lane] - cy
-        logit = max(factor * (least[lane] - (dx * dx + dy * dy)), _LEAST)
+        logit = max(factors[lane] * (least[lane] - (dx * dx + dy * dy)), _LEAST)
         whole = np.int32(logit - _HALF)
         f = logit - np.float32(whole)
         power = _C3 + f * (_C4 + f * (_C5 + f * _C6))
@@ -88,12 +88,12 @@ def moments(
     num_symbols = points.shape[1]
     zx, zy = np.zeros(_LANES, np.float32), np.zeros(_LANES, np.float32)
     least, weights = np.empty(_LANES, np.float32), np.empty(_LANES, np.float32)
-    exponents = np.empty(_LANES, np.int32)
+    exponents, factors = np.empty(_LANES, np.int32), np.empty(_LANES, np.float32)
     total, mean_x = np.empty(_LANES, np.float32), np.empty(_LANES, np.float32)
     mean_y, mean_square = np.empty(_LANES, np.float32), np.empty(_LANES, np.float32)
     turned, turned_square = np.empty(_LANES, np.float32), np.empty(_LANES, np.float32)
     for frame in range(points.shape[0]):
-        factor = _LOG2_E / noise_variance[frame]
+        factors[:] = _LOG2_E / noise_variance[frame]
         for begin in range(0, num_symbols, _LANES):
             count = min(_LANES, num_symbols - begin)
             for lane in range(count):
@@ -107,7 +107,7 @@ def moments(
             for m in range(len(x)):
                 cx, cy = x[m], y[m]
                 square = cx * cx + cy * cy
-                _weigh(zx, zy, cx, cy, least, factor, exponents, weights)
+                _weigh(zx, zy, cx, cy, least, factors, exponents, weights)
                 for lane in range(_LANES):
                     total[lane] += weights[lane]
                     mean_x[lane] += weights[lane] * cx
@@ -127,39 +127,68 @@ def moments(
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True)
-def posteriors_and_errors(
+def least_errors(
     points: NDArray[np.complex64],
-    noise_variance: float,
     x: NDArray[np.float32],
     y: NDArray[np.float32],
-    posteriors: NDArray[np.float32],
-) -> float:
-    """Write what `symbol_posteriors` says of each point, return the sum of `squared_errors`.
+    errors: NDArray[np.float32],
+) -> None:
+    """Write |z - c|^2 to the nearest constellation point of each point z to the last argument.
 
     Args:
         points: z, (num_symbols,).
-        noise_variance: Total complex variance of the noise.
-        x: Real parts of the constellation points, (M,).
+        x: Real parts of the constellation points c, (M,).
         y: Imaginary parts.
-        posteriors: (num_symbols, M); written to.
+        errors: (num_symbols,).
     """
-    num_symbols, order = len(points), len(x)
-    factor = _LOG2_E / np.float32(noise_variance)
     zx, zy = np.zeros(_LANES, np.float32), np.zeros(_LANES, np.float32)
+    least = np.empty(_LANES, np.float32)
+    for begin in range(0, len(points), _LANES):
+        count = min(_LANES, len(points) - begin)
+        for lane in range(count):
+            zx[lane], zy[lane] = points[begin + lane].real, points[begin + lane].imag
+        _nearest(zx, zy, x, y, least)
+        for lane in range(count):
+            errors[begin + lane] = least[lane]
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True)
+def posteriors(
+    points: NDArray[np.complex64],
+    noise_variance: NDArray[np.float32],
+    x: NDArray[np.float32],
+    y: NDArray[np.float32],
+    probabilities: NDArray[np.float32],
+) -> None:
+    """Write what `symbol_posteriors` says of each point to the last argument.
+
+    Args:
+        points: z, (num_symbols,).
+        noise_variance: Total complex variance of the noise, of each or of all, (num_symbols,) or
+            (1,).
+        x: Real parts of the constellation points c, (M,).
+        y: Imaginary parts.
+        probabilities: (num_symbols, M).
+    """
+    order = len(x)
+    zx, zy = np.zeros(_LANES, np.float32), np.zeros(_LANES, np.float32)
+    factors = np.full(_LANES, _LOG2_E / noise_variance[0])
     least, total = np.empty(_LANES, np.float32), np.empty(_LANES, np.float32)
     weights = np.empty((order, _LANES), np.float32)
     exponents = np.empty(_LANES, np.int32)
-    errors = 0.0
-    for begin in range(0, num_symbols, _LANES):
-        count = min(_LANES, num_symbols - begin)
+    for begin in range(0, len(points), _LANES):
+        count = min(_LANES, len(points) - begin)
         for lane in range(count):
             zx[lane], zy[lane] = points[begin + lane].real, points[begin + lane].imag
+        if len(noise_variance) > 1:
+            for lane in range(count):
+                factors[lane] = _LOG2_E / noise_variance[begin + lane]
         _nearest(zx, zy, x, y, least)
         for lane in range(_LANES):
             total[lane] = _ZERO
         for m in range(order):
             row = weights[m]
-            _weigh(zx, zy, x[m], y[m], least, factor, exponents, row)
+            _weigh(zx, zy, x[m], y[m], least, factors, exponents, row)
             for lane in range(_LANES):
                 total[lane] += row[lane]
         for lane in range(_LANES):
@@ -167,12 +196,7 @@ def posteriors_and_errors(
         for m in range(order):
             row = weights[m]
             for lane in range(count):
-                posteriors[begin + lane, m] = row[lane] * total[lane]
-        part = _ZERO
-        for lane in range(count):
-            part += least[lane]
-        errors += part
-    return errors
+                probabilities[begin + lane, m] = row[lane] * total[lane]
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True)
