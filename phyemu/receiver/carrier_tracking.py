@@ -1,7 +1,6 @@
 """Carrier phase, gain and noise of the equalised symbols of a frame."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,11 +10,12 @@ from phyemu.waveform.phase_tracking import (
     PHASE_BLOCK,
     TrackedPhase,
     correct_symbols,
+    each_frame,
     posterior_moments,
     refine_phase,
     track_known_phase,
 )
-from phyemu.waveform.posterior_kernel import mean_errors
+from phyemu.waveform.posterior_kernel import mean_errors, with_known
 from phyemu.waveform.random_walk import SmoothedWalk
 
 __all__ = ["CarrierTrack", "track_carrier"]
@@ -62,37 +62,33 @@ def track_carrier(
     """
     shape = symbols.shape
     symbols = np.ascontiguousarray(symbols.reshape(-1, shape[-1]))
-    predicted = np.broadcast_to(np.asarray(noise_variance, np.float64), shape[:-1]).reshape(-1)
-    frequency = np.broadcast_to(np.asarray(frequency_variance, np.float64), shape[:-1]).reshape(-1)
+    predicted = each_frame(noise_variance, len(symbols))
     noise = np.maximum(predicted, _LEAST_NOISE)
     tracked = track_known_phase(
-        symbols, positions, values, noise_variance=noise, frequency_variance=frequency
+        symbols, positions, values, noise_variance=noise, frequency_variance=frequency_variance
     )
     known = np.zeros(shape[-1], bool)
     known[positions] = True
     gain = _known_gain(symbols, positions, values, tracked)
     # Between the pilots, phase noise leaves an uncertainty that decisions must allow for at first.
-    gap = float(np.diff(positions).max(initial=1))
+    gap = float((positions[1:] - positions[:-1]).max(initial=1))
     wander = tracked.walk.step_variance / PHASE_BLOCK * gap / 6.0
     assumed = noise + wander
     correction, points = correct_symbols(symbols, tracked, gain)
     drift = tracked.walk.drift.copy()
-    squares = np.square(np.abs(values))
     running = np.arange(len(symbols))
     for _ in range(_MOST_PASSES):
         before = tracked.walk
         means, uncertainty, energy = posterior_moments(
             points, constellation, noise_variance=assumed
         )
-        means[:, positions] = values
-        uncertainty[:, positions] = 0.0
-        energy[:, positions] = squares
+        uncertain = with_known(means, uncertainty, energy, positions, values)
         part = noise[running]
         tracked = refine_phase(points, means, uncertainty, known, tracked, noise_variance=part)
         turns, points = correct_symbols(symbols, tracked, gain)
         correction[running], drift[running] = turns, tracked.walk.drift
         # Uncertain decisions understate their own errors: they count as far as they are certain.
-        certain = 1.0 - np.minimum(_row_means(uncertainty) * 2.0 / part, 1.0)
+        certain = 1.0 - np.minimum(uncertain * 2.0 / part, 1.0)
         measured = (
             certain * mean_errors(points, means, energy) + (1.0 - certain) * predicted[running]
         )
@@ -111,11 +107,6 @@ def track_carrier(
         drift=(drift / PHASE_BLOCK).reshape(shape[:-1]),
         noise_variance=noise.reshape(shape[:-1]),
     )
-
-
-def _row_means(values: NDArray[Any]) -> NDArray[np.float64]:
-    means: NDArray[np.float64] = values.mean(-1).astype(np.float64)
-    return means
 
 
 def _known_gain(

@@ -87,6 +87,7 @@ class FrameDecoder:
         """
         self._format = frame_format
         self._constellation = constellation
+        self._symbol_power = constellation.mean_power
         self._config = config
         self._sps = frame_format.samples_per_symbol
         self._num_first = frame_format.preamble_symbols + HEADER_SYMBOLS
@@ -179,7 +180,7 @@ class FrameDecoder:
         layout = frame_layout(self._format, header.payload_symbols)
         total = layout.num_symbols
         found, equaliser = pending.synchronisation, pending.equaliser
-        power = self._constellation.mean_power
+        power = self._symbol_power
         if power != _HEADER_POWER:
             equaliser = stream_equaliser(found, symbol_power=power, frame_format=self._format)
         spectra = frame_spectra(
@@ -202,14 +203,16 @@ class FrameDecoder:
         symbols = self._symbols(spectra, found, equaliser, sfo_ppm=sfo_ppm, num_symbols=total)
         symbols = symbols[:received]
         positions, values = known_symbols(self._format, header)
-        inside = positions < received
+        if received < total:
+            inside = positions < received
+            positions, values = positions[inside], values[inside]
         # Cramer-Rao bound of a frequency seen over the preamble, and a factor of four.
         length = self._format.preamble_symbols
         snr = max(equaliser.matched_snr, 0.1)
         track = track_carrier(
             symbols,
-            positions[inside],
-            values[inside],
+            positions,
+            values,
             self._constellation,
             noise_variance=equaliser.error_variance,
             frequency_variance=24.0 / (snr * length**3) + 1e-10,

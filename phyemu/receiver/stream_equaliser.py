@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
-from scipy.fft import fft, ifft
+from scipy.fft import fft
 
 from phyemu.waveform import FrameFormat
 from phyemu.waveform.equalisation import (
@@ -50,9 +51,9 @@ class StreamEqualiser:
                 [samples].
             num_symbols: Symbols wanted.
         """
-        folded = np.empty((len(spectra), BLOCK_SYMBOLS), np.complex64)
+        folded = _aligned(len(spectra), BLOCK_SYMBOLS)
         folded_blocks(spectra, self.weights, delays, folded)
-        blocks = ifft(folded, overwrite_x=True)
+        blocks = torch.fft.ifft(torch.from_numpy(folded)).numpy()
         inner = blocks[:, BLOCK_MARGIN_SYMBOLS : BLOCK_MARGIN_SYMBOLS + BLOCK_HOP_SYMBOLS]
         symbols: NDArray[np.complex64] = inner.reshape(-1)[:num_symbols]
         return symbols
@@ -120,7 +121,7 @@ def frame_spectra(
     """
     sps = frame_format.samples_per_symbol
     num_blocks = -(-num_symbols // BLOCK_HOP_SYMBOLS)
-    blocks = np.empty((num_blocks, BLOCK_SYMBOLS * sps), np.complex64)
+    blocks = _aligned(num_blocks, BLOCK_SYMBOLS * sps)
     steady_blocks(
         iq,
         sample_start + frame_format.pulse_delay_samples - BLOCK_MARGIN_SYMBOLS * sps,
@@ -130,5 +131,14 @@ def frame_spectra(
         sample_start,
         blocks,
     )
-    spectra: NDArray[np.complex64] = fft(blocks, overwrite_x=True)
+    spectra: NDArray[np.complex64] = torch.fft.fft(torch.from_numpy(blocks)).numpy()
     return spectra
+
+
+def _aligned(num_rows: int, num_columns: int) -> NDArray[np.complex64]:
+    """Return memory to be written, complex64: by torch, which aligns all of it alike.
+
+    The bits of an FFT by MKL depend on where in memory it is, and frames must not.
+    """
+    memory: NDArray[np.complex64] = torch.empty(num_rows, num_columns, dtype=torch.complex64).numpy()
+    return memory

@@ -26,6 +26,7 @@ __all__ = [
     "PHASE_BLOCK",
     "TrackedPhase",
     "correct_symbols",
+    "each_frame",
     "posterior_moments",
     "refine_phase",
     "track_known_phase",
@@ -79,6 +80,12 @@ class TrackedPhase:
         return TrackedPhase(walk=walk, num_symbols=self.num_symbols)
 
 
+def each_frame(value: NDArray[np.float64] | float, frames: int) -> NDArray[np.float64]:
+    """Return a number as one of each frame, (frames,); what is of each already stays."""
+    array = np.asarray(value, np.float64)
+    return np.full(frames, array) if array.ndim == 0 else array.reshape(-1)
+
+
 def correct_symbols(
     symbols: NDArray[np.complex64], tracked: TrackedPhase, gain: NDArray[np.float64]
 ) -> tuple[NDArray[np.complex64], NDArray[np.complex64]]:
@@ -116,15 +123,14 @@ def track_known_phase(
     num_symbols = points.shape[-1]
     frames = np.ascontiguousarray(points.reshape(-1, num_symbols))
     times, counts, sums = known_sums(frames, positions, known, _GROUP)
-    noise = np.broadcast_to(np.asarray(noise_variance, np.float64), points.shape[:-1]).reshape(-1)
-    frequency = np.asarray(frequency_variance, np.float64)
+    noise = each_frame(noise_variance, len(frames))
     variances = noise[:, None] / (2.0 * counts)
     phases = unwrapped_phases(
         times,
         sums,
         variances,
         _STEP_VARIANCES[2:] / PHASE_BLOCK,
-        np.broadcast_to(frequency, points.shape[:-1]).reshape(-1).copy(),
+        each_frame(frequency_variance, len(frames)),
     )
     num_blocks = -(-num_symbols // PHASE_BLOCK)
     # Places ascend, and each block's are added up; blocks without any have no information.
@@ -160,15 +166,14 @@ def refine_phase(
         previous: The phase so far.
         noise_variance: Total complex variance of the noise on `points`, (...) or a number.
     """
-    shape = points.shape[:-1]
     num_symbols = points.shape[-1]
-    noise = np.broadcast_to(np.asarray(noise_variance, np.float64), shape).reshape(-1)
+    rows = np.ascontiguousarray(points.reshape(-1, num_symbols))
     steps, information = scored_blocks(
-        np.ascontiguousarray(points.reshape(-1, num_symbols)),
+        rows,
         means.reshape(-1, num_symbols),
         uncertainty.reshape(-1, num_symbols),
         known,
-        noise,
+        each_frame(noise_variance, len(rows)),
         PHASE_BLOCK,
         _MOST_STEP,
     )
@@ -205,13 +210,12 @@ def posterior_moments(
     """
     num_symbols = points.shape[-1]
     rows = np.ascontiguousarray(points.reshape(-1, num_symbols))
-    variance = np.broadcast_to(np.asarray(noise_variance), points.shape[:-1]).reshape(-1)
     values = constellation.points.numpy()
     means = np.empty(rows.shape, np.complex64)
     uncertainty, energy = np.empty(rows.shape, np.float32), np.empty(rows.shape, np.float32)
     moments(
         rows,
-        variance.astype(np.float32),
+        each_frame(noise_variance, len(rows)).astype(np.float32),
         np.ascontiguousarray(values.real),
         np.ascontiguousarray(values.imag),
         means,

@@ -9,7 +9,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["least_errors", "mean_errors", "moments", "posteriors"]
+__all__ = ["least_errors", "mean_errors", "moments", "posteriors", "with_known"]
 
 _LANES = 64
 _LOG2_E = np.float32(1.4426950408889634)
@@ -220,6 +220,41 @@ def mean_errors(
                 zx, zy = points[frame, symbol].real, points[frame, symbol].imag
                 cx, cy = means[frame, symbol].real, means[frame, symbol].imag
                 part += zx * (zx - _TWO * cx) + zy * (zy - _TWO * cy) + energy[frame, symbol]
+            total += part
+        result[frame] = total / num_symbols
+    return result
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True)
+def with_known(
+    means: NDArray[np.complex64],
+    uncertainty: NDArray[np.float32],
+    energy: NDArray[np.float32],
+    positions: NDArray[np.int64],
+    values: NDArray[np.complex64],
+) -> NDArray[np.float64]:
+    """Write what is known to moments; return the mean uncertainty of each frame, (frames,).
+
+    Args:
+        means: E[c], (frames, num_symbols).
+        uncertainty: var Im(z c*), (frames, num_symbols).
+        energy: E|c|^2, (frames, num_symbols).
+        positions: Of the known symbols, (num_known,).
+        values: Of the known symbols, (num_known,).
+    """
+    frames, num_symbols = means.shape
+    result = np.empty(frames)
+    for frame in range(frames):
+        for index in range(len(positions)):
+            place, value = positions[index], values[index]
+            means[frame, place] = value
+            uncertainty[frame, place] = _ZERO
+            energy[frame, place] = value.real * value.real + value.imag * value.imag
+        total = 0.0
+        for begin in range(0, num_symbols, _LANES):
+            part = _ZERO
+            for symbol in range(begin, min(begin + _LANES, num_symbols)):
+                part += uncertainty[frame, symbol]
             total += part
         result[frame] = total / num_symbols
     return result
