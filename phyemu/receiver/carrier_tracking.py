@@ -6,17 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from phyemu.waveform import Constellation
-from phyemu.waveform.phase_tracking import (
-    PHASE_BLOCK,
-    TrackedPhase,
-    correct_symbols,
-    each_frame,
-    posterior_moments,
-    refine_phase,
-    track_known_phase,
-)
-from phyemu.waveform.posterior_kernel import mean_errors, with_known
-from phyemu.waveform.random_walk import SmoothedWalk
+from phyemu.waveform.compiled import kernel
+from phyemu.waveform.phase_kernel import known_gain, turned_back
+from phyemu.waveform.phase_tracking import PHASE_BLOCK, refine_phase, track_known_phase
+from phyemu.waveform.posterior_kernel import mean_errors, moments, with_known
 
 __all__ = ["CarrierTrack", "track_carrier"]
 
@@ -31,11 +24,13 @@ class CarrierTrack:
 
     Attributes:
         correction: What each symbol is multiplied with, (..., num_symbols), complex64.
+        points: The symbols times that, (..., num_symbols), complex64.
         drift: Phase that the frequency left over adds per symbol [rad], (...).
         noise_variance: Total complex variance of the error of corrected symbols, (...).
     """
 
     correction: NDArray[np.complex64]
+    points: NDArray[np.complex64]
     drift: NDArray[np.float64]
     noise_variance: NDArray[np.float64]
 
@@ -61,68 +56,94 @@ def track_carrier(
             number.
     """
     shape = symbols.shape
-    symbols = np.ascontiguousarray(symbols.reshape(-1, shape[-1]))
-    predicted = each_frame(noise_variance, len(symbols))
-    noise = np.maximum(predicted, _LEAST_NOISE)
-    tracked = track_known_phase(
-        symbols, positions, values, noise_variance=noise, frequency_variance=frequency_variance
-    )
+    rows = np.ascontiguousarray(symbols.reshape(-1, shape[-1]))
+    coordinates = constellation.points.detach().numpy()
     known = np.zeros(shape[-1], bool)
     known[positions] = True
-    gain = _known_gain(symbols, positions, values, tracked)
-    # Between the pilots, phase noise leaves an uncertainty that decisions must allow for at first.
-    gap = float((positions[1:] - positions[:-1]).max(initial=1))
-    wander = tracked.walk.step_variance / PHASE_BLOCK * gap / 6.0
-    assumed = noise + wander
-    correction, points = correct_symbols(symbols, tracked, gain)
-    drift = tracked.walk.drift.copy()
-    running = np.arange(len(symbols))
-    for _ in range(_MOST_PASSES):
-        before = tracked.walk
-        means, uncertainty, energy = posterior_moments(
-            points, constellation, noise_variance=assumed
-        )
-        uncertain = with_known(means, uncertainty, energy, positions, values)
-        part = noise[running]
-        tracked = refine_phase(points, means, uncertainty, known, tracked, noise_variance=part)
-        turns, points = correct_symbols(symbols, tracked, gain)
-        correction[running], drift[running] = turns, tracked.walk.drift
-        # Uncertain decisions understate their own errors: they count as far as they are certain.
-        certain = 1.0 - np.minimum(uncertain * 2.0 / part, 1.0)
-        measured = (
-            certain * mean_errors(points, means, energy) + (1.0 - certain) * predicted[running]
-        )
-        assumed = np.maximum(measured, _LEAST_NOISE)
-        noise[running] = assumed
-        # Frames whose phase has come to rest are done.
-        moved = _moved(before, tracked.walk) >= _CONVERGED * assumed
-        if not moved.any():
-            break
-        if not moved.all():
-            running, points, assumed = running[moved], points[moved], assumed[moved]
-            symbols, gain = symbols[moved], gain[moved]
-            tracked = tracked.select(moved)
+    correction, points = np.empty_like(rows), np.empty_like(rows)
+    drift, noise = np.empty(len(rows)), np.empty(len(rows))
+    _follow(
+        rows,
+        positions,
+        values,
+        known,
+        np.ascontiguousarray(coordinates.real),
+        np.ascontiguousarray(coordinates.imag),
+        _each_frame(noise_variance, len(rows)),
+        _each_frame(frequency_variance, len(rows)),
+        correction,
+        points,
+        drift,
+        noise,
+    )
     return CarrierTrack(
         correction=correction.reshape(shape),
-        drift=(drift / PHASE_BLOCK).reshape(shape[:-1]),
+        points=points.reshape(shape),
+        drift=drift.reshape(shape[:-1]),
         noise_variance=noise.reshape(shape[:-1]),
     )
 
 
-def _known_gain(
+def _each_frame(value: NDArray[np.float64] | float, frames: int) -> NDArray[np.float64]:
+    """Return a number as one of each frame, (frames,); what is of each already stays."""
+    array = np.asarray(value, np.float64)
+    return np.full(frames, array) if array.ndim == 0 else array.reshape(-1)
+
+
+@kernel
+def _follow(
     symbols: NDArray[np.complex64],
     positions: NDArray[np.int64],
     values: NDArray[np.complex64],
-    tracked: TrackedPhase,
-) -> NDArray[np.float64]:
-    """Return the gain of the known symbols along the tracked phase, (frames,); near 1."""
-    turned = symbols[:, positions] * np.exp(-1j * tracked.at(positions))
-    gain = (turned * values.conj()).real.sum(-1) / np.square(np.abs(values)).sum()
-    clipped: NDArray[np.float64] = np.clip(gain, 0.5, 2.0)
-    return clipped
-
-
-def _moved(before: SmoothedWalk, after: SmoothedWalk) -> NDArray[np.float64]:
-    """Return the mean squared change of the blocks' phases, (frames,)."""
-    moved: NDArray[np.float64] = np.square(after.values - before.values).mean(-1)
-    return moved
+    known: NDArray[np.bool_],
+    x: NDArray[np.float32],
+    y: NDArray[np.float32],
+    predicted: NDArray[np.float64],
+    frequency_variance: NDArray[np.float64],
+    correction: NDArray[np.complex64],
+    points: NDArray[np.complex64],
+    drift: NDArray[np.float64],
+    noise: NDArray[np.float64],
+) -> None:
+    """Write what `CarrierTrack` holds to the last four arguments, (frames, ...)."""
+    # Between the pilots, phase noise leaves an uncertainty that decisions must allow for at first.
+    gap = 1.0
+    for index in range(1, len(positions)):
+        gap = max(gap, float(positions[index] - positions[index - 1]))
+    one = symbols[:1].shape
+    means, uncertainty = np.empty(one, np.complex64), np.empty(one, np.float32)
+    energy = np.empty(one, np.float32)
+    for frame in range(len(symbols)):
+        part = slice(frame, frame + 1)
+        mine, turned, turns = symbols[part], points[part], correction[part]
+        level = np.full(1, max(predicted[frame], _LEAST_NOISE))
+        phase, slope, step_variance = track_known_phase(
+            mine, positions, values, level, frequency_variance[part]
+        )
+        gain = known_gain(mine, positions, values, phase, slope, PHASE_BLOCK)
+        assumed = level[0] + step_variance[0] / PHASE_BLOCK * gap / 6.0
+        turned_back(mine, phase, slope, gain, PHASE_BLOCK, turns, turned)
+        for _ in range(_MOST_PASSES):
+            before = phase
+            moments(
+                turned, np.full(1, np.float32(assumed)), x, y, means, uncertainty, energy
+            )
+            uncertain = with_known(means, uncertainty, energy, positions, values)[0]
+            phase, slope, step_variance = refine_phase(
+                turned, means, uncertainty, known, phase, slope, step_variance, level
+            )
+            turned_back(mine, phase, slope, gain, PHASE_BLOCK, turns, turned)
+            # Uncertain decisions understate their own errors: they count as far as they are
+            # certain.
+            certain = 1.0 - min(uncertain * 2.0 / level[0], 1.0)
+            measured = certain * mean_errors(turned, means, energy)[0]
+            measured += (1.0 - certain) * predicted[frame]
+            assumed = max(measured, _LEAST_NOISE)
+            level[0] = assumed
+            # A phase that has come to rest is done.
+            moved = 0.0
+            for block in range(phase.shape[1]):
+                moved += (phase[0, block] - before[0, block]) ** 2
+            if moved < _CONVERGED * assumed * phase.shape[1]:
+                break
+        drift[frame], noise[frame] = slope[0] / PHASE_BLOCK, level[0]

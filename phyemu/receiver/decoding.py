@@ -249,11 +249,10 @@ class FrameDecoder:
         """
         found = pending.synchronisation
         measured = self.measure(iq, pending, header, sample_start=sample_start, truncated=truncated)
-        corrected = measured.symbols * measured.track.correction
         payload = measured.layout.payload_positions.numpy()
         there = int(np.searchsorted(payload, measured.received))
         points = np.zeros(header.payload_symbols, np.complex64)
-        points[:there] = corrected[payload[:there]]
+        points[:there] = measured.track.points[payload[:there]]
         order = self._constellation.order
         posteriors = np.full((header.payload_symbols, order), 1.0 / order, np.float32)
         variance = float(measured.track.noise_variance)

@@ -6,7 +6,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["known_sums", "scored_blocks", "turned_back"]
+__all__ = ["known_gain", "known_sums", "scored_blocks", "turned_back"]
 
 _TWO, _ZERO, _ONE = np.float32(2.0), np.float32(0.0), np.float32(1.0)
 _S3, _S5, _S7 = np.float32(-1.0 / 6.0), np.float32(1.0 / 120.0), np.float32(-1.0 / 5040.0)
@@ -76,6 +76,43 @@ def turned_back(
                 co, si = cosines[lane], sines[lane]
                 correction[frame, begin + lane] = complex(co, -si)
                 points[frame, begin + lane] = complex(zx * co + zy * si, zy * co - zx * si)
+
+
+@numba.njit(cache=True, nogil=True)
+def known_gain(
+    symbols: NDArray[np.complex64],
+    positions: NDArray[np.int64],
+    values: NDArray[np.complex64],
+    phase: NDArray[np.float64],
+    drift: NDArray[np.float64],
+    block_symbols: int,
+) -> NDArray[np.float64]:
+    """Return the gain of the known symbols along a phase, (frames,): near 1, 1/2 to 2.
+
+    Args:
+        symbols: (frames, num_symbols).
+        positions: Of the known ones, (num_known,).
+        values: What they are, (num_known,).
+        phase: In the middle of each block, (frames, blocks) [rad].
+        drift: Beyond the outer middles it goes on by this a block, (frames,) [rad].
+        block_symbols: Symbols of a block, even.
+    """
+    frames, blocks = phase.shape
+    gain = np.empty(frames)
+    for frame in range(frames):
+        total = energy = 0.0
+        for index in range(len(positions)):
+            place = positions[index] + block_symbols // 2
+            knot = place // block_symbols
+            fraction = (place - knot * block_symbols + 0.5) / block_symbols
+            left = phase[frame, knot - 1] if knot > 0 else phase[frame, 0] - drift[frame]
+            right = phase[frame, knot] if knot < blocks else left + drift[frame]
+            angle = left + fraction * (right - left)
+            value = np.conj(values[index]) * symbols[frame, positions[index]]
+            total += value.real * math.cos(angle) + value.imag * math.sin(angle)
+            energy += values[index].real ** 2 + values[index].imag ** 2
+        gain[frame] = min(max(total / energy, 0.5), 2.0)
+    return gain
 
 
 @numba.njit(cache=True, nogil=True)

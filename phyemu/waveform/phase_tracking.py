@@ -11,26 +11,17 @@ over blocks of 32 symbols, smoothed over the whole frame (`phyemu.waveform.rando
    sum (2/s2) Re(z x*) - (2/s2)^2 var Im(z c*) (Louis 1982), reaches the information.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
+from phyemu.waveform.compiled import kernel
 from phyemu.waveform.constellation import Constellation
 from phyemu.waveform.phase_filter import unwrapped_phases
-from phyemu.waveform.phase_kernel import known_sums, scored_blocks, turned_back
+from phyemu.waveform.phase_kernel import known_sums, scored_blocks
 from phyemu.waveform.posterior_kernel import moments
-from phyemu.waveform.random_walk import SmoothedWalk, smooth_walk
+from phyemu.waveform.random_walk import smooth_walk
 
-__all__ = [
-    "PHASE_BLOCK",
-    "TrackedPhase",
-    "correct_symbols",
-    "each_frame",
-    "posterior_moments",
-    "refine_phase",
-    "track_known_phase",
-]
+__all__ = ["PHASE_BLOCK", "posterior_moments", "refine_phase", "track_known_phase"]
 
 PHASE_BLOCK = 32
 """Symbols of a block of constant phase."""
@@ -40,159 +31,86 @@ _GROUP = 8
 _MOST_STEP = 0.4
 
 
-@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
-class TrackedPhase:
-    """The phase of a frame, or of several: linear between the middles of blocks.
-
-    Attributes:
-        walk: Phase of each block [rad].
-        num_symbols: Symbols of a frame.
-    """
-
-    walk: SmoothedWalk
-    num_symbols: int
-
-    @property
-    def phase(self) -> NDArray[np.float64]:
-        """Phase of each symbol, (..., num_symbols), float64 [rad]."""
-        return self.at(np.arange(self.num_symbols))
-
-    def at(self, positions: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Return the phase of the symbols at positions, (..., len(positions)) [rad]."""
-        values = self.walk.values
-        drift = self.walk.drift[..., None]
-        # Beyond the outer middles the drift goes on: a block more on either side.
-        knots = np.concatenate([values[..., :1] - drift, values, values[..., -1:] + drift], axis=-1)
-        block, place = np.divmod(positions + PHASE_BLOCK // 2, PHASE_BLOCK)
-        left = knots[..., block]
-        phase: NDArray[np.float64] = left + (knots[..., block + 1] - left) * (
-            (place + 0.5) / PHASE_BLOCK
-        )
-        return phase
-
-    def select(self, frames: NDArray[np.bool_]) -> "TrackedPhase":
-        """Return the phases of the frames at which a mask (...) is true."""
-        walk = SmoothedWalk(
-            values=self.walk.values[frames],
-            drift=self.walk.drift[frames],
-            step_variance=self.walk.step_variance[frames],
-        )
-        return TrackedPhase(walk=walk, num_symbols=self.num_symbols)
-
-
-def each_frame(value: NDArray[np.float64] | float, frames: int) -> NDArray[np.float64]:
-    """Return a number as one of each frame, (frames,); what is of each already stays."""
-    array = np.asarray(value, np.float64)
-    return np.full(frames, array) if array.ndim == 0 else array.reshape(-1)
-
-
-def correct_symbols(
-    symbols: NDArray[np.complex64], tracked: TrackedPhase, gain: NDArray[np.float64]
-) -> tuple[NDArray[np.complex64], NDArray[np.complex64]]:
-    """Return exp(-j phase) / gain and the symbols times that, (frames, num_symbols) each.
-
-    Args:
-        symbols: Of frames alike, (frames, num_symbols).
-        tracked: Their phases.
-        gain: Their gains, (frames,).
-    """
-    correction, points = np.empty_like(symbols), np.empty_like(symbols)
-    walk = tracked.walk
-    turned_back(symbols, walk.values, walk.drift, gain, PHASE_BLOCK, correction, points)
-    return correction, points
-
-
+@kernel
 def track_known_phase(
-    points: NDArray[np.complex64],
+    symbols: NDArray[np.complex64],
     positions: NDArray[np.int64],
     known: NDArray[np.complex64],
-    *,
-    noise_variance: NDArray[np.float64] | float,
-    frequency_variance: NDArray[np.float64] | float,
-) -> TrackedPhase:
-    """Return the phase as the known symbols show it.
+    noise_variance: NDArray[np.float64],
+    frequency_variance: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Return the phase as the known symbols show it: a path over blocks, as of `smooth_walk`.
 
     Args:
-        points: All equalised symbols of frames alike, (..., num_symbols).
+        symbols: All equalised symbols of frames alike, (frames, num_symbols).
         positions: Of the known symbols, (num_known,), ascending; the preamble comes first.
         known: Their values, (num_known,).
-        noise_variance: Total complex variance of the noise on `points`, (...) or a number.
-        frequency_variance: Of the carrier offset that is left [(rad per symbol)^2], (...) or a
-            number.
+        noise_variance: Total complex variance of the noise on the symbols, (frames,).
+        frequency_variance: Of the carrier offset that is left [(rad per symbol)^2], (frames,).
+
+    Returns:
+        Phase in the middle of each block, (frames, blocks) [rad]; drift per block and variance of
+        its steps, (frames,).
     """
-    num_symbols = points.shape[-1]
-    frames = np.ascontiguousarray(points.reshape(-1, num_symbols))
-    times, counts, sums = known_sums(frames, positions, known, _GROUP)
-    noise = each_frame(noise_variance, len(frames))
-    variances = noise[:, None] / (2.0 * counts)
+    frames, num_symbols = symbols.shape
+    times, counts, sums = known_sums(symbols, positions, known, _GROUP)
+    variances = np.empty((frames, len(times)))
+    for frame in range(frames):
+        variances[frame] = noise_variance[frame] / (2.0 * counts)
     phases = unwrapped_phases(
-        times,
-        sums,
-        variances,
-        _STEP_VARIANCES[2:] / PHASE_BLOCK,
-        each_frame(frequency_variance, len(frames)),
+        times, sums, variances, _STEP_VARIANCES[2:] / PHASE_BLOCK, frequency_variance
     )
     num_blocks = -(-num_symbols // PHASE_BLOCK)
-    # Places ascend, and each block's are added up; blocks without any have no information.
-    block = (times // PHASE_BLOCK).astype(np.int64)
-    starts = np.flatnonzero(np.diff(block, prepend=-1))
-    information = np.zeros((len(frames), num_blocks))
-    weighted = np.zeros((len(frames), num_blocks))
-    mine = block[starts]
-    information[:, mine] = np.add.reduceat(1.0 / variances, starts, axis=1)
-    weighted[:, mine] = np.add.reduceat(phases / variances, starts, axis=1)
-    weighted[:, mine] /= information[:, mine]
-    shape = (*points.shape[:-1], num_blocks)
-    walk = smooth_walk(weighted.reshape(shape), information.reshape(shape), _STEP_VARIANCES)
-    return TrackedPhase(walk=walk, num_symbols=num_symbols)
+    information = np.zeros((frames, num_blocks))
+    values = np.zeros((frames, num_blocks))
+    for frame in range(frames):
+        for index in range(len(times)):
+            block = int(times[index] // PHASE_BLOCK)
+            information[frame, block] += 1.0 / variances[frame, index]
+            values[frame, block] += phases[frame, index] / variances[frame, index]
+        for block in range(num_blocks):
+            if information[frame, block] > 0.0:
+                values[frame, block] /= information[frame, block]
+    return smooth_walk(values, information, _STEP_VARIANCES)
 
 
+@kernel
 def refine_phase(
     points: NDArray[np.complex64],
     means: NDArray[np.complex64],
     uncertainty: NDArray[np.float32],
     known: NDArray[np.bool_],
-    previous: TrackedPhase,
-    *,
-    noise_variance: NDArray[np.float64] | float,
-) -> TrackedPhase:
-    """Return the phase after a scoring step on the likelihood of all symbols.
+    phase: NDArray[np.float64],
+    drift: NDArray[np.float64],
+    step_variance: NDArray[np.float64],
+    noise_variance: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Return the phase after a scoring step on the likelihood of all symbols, as it came.
 
     Args:
-        points: All symbols of frames alike, turned back by `previous`, (..., num_symbols).
+        points: All symbols of frames alike, turned back by the phase so far, (frames, num_symbols).
         means: Mean of each symbol's point under its posteriors (known symbols: the point).
         uncertainty: Variance of Im(z c*) under the posteriors (known symbols: 0).
         known: Which symbols are known, (num_symbols,).
-        previous: The phase so far.
-        noise_variance: Total complex variance of the noise on `points`, (...) or a number.
+        phase: So far, in the middle of each block, (frames, blocks) [rad].
+        drift: Per block, (frames,).
+        step_variance: Per block, (frames,).
+        noise_variance: Total complex variance of the noise on `points`, (frames,).
     """
-    num_symbols = points.shape[-1]
-    rows = np.ascontiguousarray(points.reshape(-1, num_symbols))
     steps, information = scored_blocks(
-        rows,
-        means.reshape(-1, num_symbols),
-        uncertainty.reshape(-1, num_symbols),
-        known,
-        each_frame(noise_variance, len(rows)),
-        PHASE_BLOCK,
-        _MOST_STEP,
+        points, means, uncertainty, known, noise_variance, PHASE_BLOCK, _MOST_STEP
     )
-    before = previous.walk
-    blocks = before.values.shape
-    information = information.reshape(blocks)
-    blind = information.max(axis=-1, keepdims=True) <= 0.0
-    some = bool(blind.any())
-    if some:
-        information = np.where(blind, 1.0, information)
-    walk = smooth_walk(before.values + steps.reshape(blocks), information, _STEP_VARIANCES)
-    if some:  # a frame that says nothing anywhere keeps its phase
-        none = blind[..., 0]
-        walk = SmoothedWalk(
-            values=np.where(blind, before.values, walk.values),
-            drift=np.where(none, before.drift, walk.drift),
-            step_variance=np.where(none, before.step_variance, walk.step_variance),
-        )
-    return TrackedPhase(walk=walk, num_symbols=num_symbols)
+    blind = np.zeros(len(points), np.bool_)
+    for frame in range(len(points)):
+        blind[frame] = information[frame].max() <= 0.0
+        if blind[frame]:
+            information[frame, :] = 1.0
+    refined, drifts, variances = smooth_walk(phase + steps, information, _STEP_VARIANCES)
+    for frame in range(len(points)):
+        if blind[frame]:  # a frame that says nothing anywhere keeps its phase
+            refined[frame] = phase[frame]
+            drifts[frame], variances[frame] = drift[frame], step_variance[frame]
+    return refined, drifts, variances
 
 
 def posterior_moments(
@@ -215,7 +133,7 @@ def posterior_moments(
     uncertainty, energy = np.empty(rows.shape, np.float32), np.empty(rows.shape, np.float32)
     moments(
         rows,
-        each_frame(noise_variance, len(rows)).astype(np.float32),
+        np.broadcast_to(noise_variance, points.shape[:-1]).reshape(-1).astype(np.float32),
         np.ascontiguousarray(values.real),
         np.ascontiguousarray(values.imag),
         means,
