@@ -125,9 +125,7 @@ def _follow(
         turned_back(mine, phase, slope, gain, PHASE_BLOCK, turns, turned)
         for _ in range(_MOST_PASSES):
             before = phase
-            moments(
-                turned, np.full(1, np.float32(assumed)), x, y, means, uncertainty, energy
-            )
+            moments(turned, np.full(1, np.float32(assumed)), x, y, means, uncertainty, energy)
             uncertain = with_known(means, uncertainty, energy, positions, values)[0]
             phase, slope, step_variance = refine_phase(
                 turned, means, uncertainty, known, phase, slope, step_variance, level

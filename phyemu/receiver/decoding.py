@@ -127,9 +127,7 @@ class FrameDecoder:
             late_symbols=self._config.late_symbols,
             frame_format=self._format,
         )
-        equaliser = stream_equaliser(
-            found, symbol_power=_HEADER_POWER, frame_format=self._format
-        )
+        equaliser = stream_equaliser(found, symbol_power=_HEADER_POWER, frame_format=self._format)
         spectra = frame_spectra(
             iq,
             found,
@@ -137,9 +135,7 @@ class FrameDecoder:
             num_symbols=self._num_first,
             frame_format=self._format,
         )
-        symbols = self._symbols(
-            spectra, found, equaliser, sfo_ppm=0.0, num_symbols=self._num_first
-        )
+        symbols = self._symbols(spectra, found, equaliser, sfo_ppm=0.0, num_symbols=self._num_first)
         header = decode_header(torch.from_numpy(symbols[-HEADER_SYMBOLS:].real.copy()))
         if header is not None and header.payload_symbols > self._format.max_payload_symbols:
             header = None

@@ -140,5 +140,7 @@ def _aligned(num_rows: int, num_columns: int) -> NDArray[np.complex64]:
 
     The bits of an FFT by MKL depend on where in memory it is, and frames must not.
     """
-    memory: NDArray[np.complex64] = torch.empty(num_rows, num_columns, dtype=torch.complex64).numpy()
+    memory: NDArray[np.complex64] = torch.empty(
+        num_rows, num_columns, dtype=torch.complex64
+    ).numpy()
     return memory

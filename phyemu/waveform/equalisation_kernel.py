@@ -16,9 +16,7 @@ _LANES = 64
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True)
-def _turns(
-    step: float, cosines: NDArray[np.float32], sines: NDArray[np.float32]
-) -> None:
+def _turns(step: float, cosines: NDArray[np.float32], sines: NDArray[np.float32]) -> None:
     """Write cos and sin of 0, step, 2 step, ... to the last two arguments."""
     turn, turned = complex(math.cos(step), math.sin(step)), complex(1.0, 0.0)
     for lane in range(_LANES):
