@@ -247,10 +247,12 @@ class FrameDecoder:
         measured = self.measure(iq, pending, header, sample_start=sample_start, truncated=truncated)
         payload = measured.layout.payload_positions.numpy()
         there = int(np.searchsorted(payload, measured.received))
-        points = np.zeros(header.payload_symbols, np.complex64)
+        points = np.empty(header.payload_symbols, np.complex64)
+        points[there:] = 0.0
         points[:there] = measured.track.points[payload[:there]]
         order = self._constellation.order
-        posteriors = np.full((header.payload_symbols, order), 1.0 / order, np.float32)
+        posteriors = np.empty((header.payload_symbols, order), np.float32)
+        posteriors[there:] = 1.0 / order
         variance = float(measured.track.noise_variance)
         probabilities(
             points[:there], self._constellation, np.array([variance]), out=posteriors[:there]
