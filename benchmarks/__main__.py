@@ -31,6 +31,7 @@ STUDIES: tuple[str, ...] = (
     "fitting",
     "live",
     "recording_soak",
+    "receiver_soak",
     "sync",
     "wifi_rates",
 )
