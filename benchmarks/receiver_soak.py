@@ -7,6 +7,7 @@ long. Beside them, what hard streams cost.
 
 import os
 import time
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -22,8 +23,8 @@ HARD_SAMPLES = 400_000
 
 def resident_mib() -> float:
     """Return the resident memory of this process [MiB]."""
-    with open("/proc/self/statm") as statm:
-        return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
 def soak(name: str, piece: np.ndarray, num_samples: int) -> str:

@@ -43,6 +43,7 @@ def track_carrier(
     *,
     noise_variance: NDArray[np.float64] | float,
     frequency_variance: NDArray[np.float64] | float,
+    ignored: NDArray[np.bool_] | None = None,
 ) -> CarrierTrack:
     """Return the correction of the symbols of frames alike.
 
@@ -54,12 +55,18 @@ def track_carrier(
         noise_variance: As the equaliser predicts it, (...) or a number.
         frequency_variance: Of the carrier offset that is left [(rad per symbol)^2], (...) or a
             number.
+        ignored: Symbols that say nothing, (num_symbols,), none of them known: erased, or lost in
+            interference. The phase goes on below them.
     """
     shape = symbols.shape
     rows = np.ascontiguousarray(symbols.reshape(-1, shape[-1]))
+    silent = np.zeros(0, np.int64) if ignored is None else np.flatnonzero(ignored)
+    if len(silent):
+        rows = np.where(ignored, np.complex64(0), rows)
     coordinates = constellation.points.detach().numpy()
     known = np.zeros(shape[-1], bool)
     known[positions] = True
+    known[silent] = True  # they are not counted among the unknown ones, and score nothing
     correction, points = np.empty_like(rows), np.empty_like(rows)
     drift, noise = np.empty(len(rows)), np.empty(len(rows))
     _follow(
@@ -67,6 +74,7 @@ def track_carrier(
         positions,
         values,
         known,
+        silent,
         np.ascontiguousarray(coordinates.real),
         np.ascontiguousarray(coordinates.imag),
         _each_frame(noise_variance, len(rows)),
@@ -76,6 +84,8 @@ def track_carrier(
         drift,
         noise,
     )
+    if len(silent):
+        points = symbols.reshape(-1, shape[-1]) * correction
     return CarrierTrack(
         correction=correction.reshape(shape),
         points=points.reshape(shape),
@@ -96,6 +106,7 @@ def _follow(
     positions: NDArray[np.int64],
     values: NDArray[np.complex64],
     known: NDArray[np.bool_],
+    silent: NDArray[np.int64],
     x: NDArray[np.float32],
     y: NDArray[np.float32],
     predicted: NDArray[np.float64],
@@ -111,6 +122,8 @@ def _follow(
     for index in range(1, len(positions)):
         gap = max(gap, float(positions[index] - positions[index - 1]))
     one = symbols[:1].shape
+    nothing = np.zeros(len(silent), np.complex64)
+    share = one[1] / (one[1] - len(silent))
     means, uncertainty = np.empty(one, np.complex64), np.empty(one, np.float32)
     energy = np.empty(one, np.float32)
     for frame in range(len(symbols)):
@@ -126,7 +139,8 @@ def _follow(
         for _ in range(_MOST_PASSES):
             before = phase
             moments(turned, np.full(1, np.float32(assumed)), x, y, means, uncertainty, energy)
-            uncertain = with_known(means, uncertainty, energy, positions, values)[0]
+            with_known(means, uncertainty, energy, silent, nothing)
+            uncertain = share * with_known(means, uncertainty, energy, positions, values)[0]
             phase, slope, step_variance = refine_phase(
                 turned, means, uncertainty, known, phase, slope, step_variance, level
             )
@@ -134,7 +148,7 @@ def _follow(
             # Uncertain decisions understate their own errors: they count as far as they are
             # certain.
             certain = 1.0 - min(uncertain * 2.0 / level[0], 1.0)
-            measured = certain * mean_errors(turned, means, energy)[0]
+            measured = certain * share * mean_errors(turned, means, energy)[0]
             measured += (1.0 - certain) * predicted[frame]
             assumed = max(measured, _LEAST_NOISE)
             level[0] = assumed

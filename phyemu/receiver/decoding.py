@@ -152,7 +152,7 @@ class FrameDecoder:
     ) -> NDArray[np.complex64]:
         """Return the symbols in block spectra, equalised, timing and clock offset taken out."""
         middles = (np.arange(len(spectra)) + 0.5) * (BLOCK_HOP_SYMBOLS * self._sps)
-        delays = found.timing_samples + sfo_ppm * 1e-6 * middles
+        delays = (found.timing_samples + sfo_ppm * 1e-6 * middles).astype(np.float64, copy=False)
         return equaliser.symbols(spectra, delays=delays, num_symbols=num_symbols)
 
     def measure(

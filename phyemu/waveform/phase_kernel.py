@@ -207,7 +207,7 @@ def scored_blocks(
                 square_sum += strange[symbol] * score * score
             steps[frame, block] = score_sum
             information[frame, block] = factor * curvature_sum
-            squares += square_sum
+            squares += np.float64(square_sum)
         fisher = min(squares / unknown, scale)
         for block in range(num_blocks):
             size = min(block_symbols, num_symbols - block * block_symbols)

@@ -220,7 +220,7 @@ def mean_errors(
                 zx, zy = points[frame, symbol].real, points[frame, symbol].imag
                 cx, cy = means[frame, symbol].real, means[frame, symbol].imag
                 part += zx * (zx - _TWO * cx) + zy * (zy - _TWO * cy) + energy[frame, symbol]
-            total += part
+            total += np.float64(part)
         result[frame] = total / num_symbols
     return result
 
@@ -255,6 +255,6 @@ def with_known(
             part = _ZERO
             for symbol in range(begin, min(begin + _LANES, num_symbols)):
                 part += uncertainty[frame, symbol]
-            total += part
+            total += np.float64(part)
         result[frame] = total / num_symbols
     return result
