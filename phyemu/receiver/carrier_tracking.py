@@ -60,8 +60,9 @@ def track_carrier(
     """
     shape = symbols.shape
     rows = np.ascontiguousarray(symbols.reshape(-1, shape[-1]))
-    silent = np.zeros(0, np.int64) if ignored is None else np.flatnonzero(ignored)
-    if len(silent):
+    silent = np.zeros(0, np.int64)
+    if ignored is not None and ignored.any():
+        silent = np.flatnonzero(ignored)
         rows = np.where(ignored, np.complex64(0), rows)
     coordinates = constellation.points.detach().numpy()
     known = np.zeros(shape[-1], bool)
