@@ -32,6 +32,7 @@ STUDIES: tuple[str, ...] = (
     "fitting",
     "live",
     "recording_soak",
+    "receiver_soak",
     "soak",
     "sync",
     "wifi_rates",

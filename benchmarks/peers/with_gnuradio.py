@@ -1,7 +1,7 @@
 """GNU Radio's blocks on the work; run by the interpreter that has GNU Radio.
 
-A flowgraph is source (a vector, repeated) -> channel -> head -> null sink, or the file sink without
-a channel. Building it is not timed; its run is, all threads on one core.
+A flowgraph is source (a vector, repeated) -> head -> channel or receiver -> null sink, or the file
+sink without either. Building it is not timed; its run is, all threads on one core.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -12,7 +12,7 @@ from answer import Work, answer
 def load() -> tuple[str, Mapping[str, Callable[..., Work]]]:
     """Return GNU Radio's version and its works."""
     import numpy as np
-    from gnuradio import analog, blocks, channels, gr
+    from gnuradio import analog, blocks, channels, digital, filter, gr
 
     sinusoids = 8  # "a good value", says the documentation
 
@@ -121,7 +121,36 @@ def load() -> tuple[str, Mapping[str, Callable[..., Work]]]:
 
         return work
 
+    def psk_receiver(num_samples: int, path: str, samples_per_symbol: int, rolloff: float) -> Work:
+        received = np.fromfile(path, np.complex64).tolist()
+        phases = 32
+        pulse = filter.firdes.root_raised_cosine(
+            phases, phases * samples_per_symbol, 1.0, rolloff, 16 * phases * samples_per_symbol + 1
+        )
+        points = digital.constellation_8psk_natural().base()
+
+        def work() -> None:
+            top = gr.top_block()
+            decided = gr.sizeof_char
+            # Matched filter and symbol clock, one sample a symbol; then equaliser, carrier, points.
+            adapt = digital.adaptive_algorithm_cma(points, 1e-3, 1).base()
+            top.connect(
+                blocks.vector_source_c(received, True),
+                blocks.head(gr.sizeof_gr_complex, num_samples),
+                digital.pfb_clock_sync_ccf(
+                    samples_per_symbol, 0.02, pulse, phases, phases / 2, 1.5, 1
+                ),
+                digital.linear_equalizer(11, 1, adapt, True, [], ""),
+                digital.costas_loop_cc(0.02, 8),
+                digital.constellation_decoder_cb(points),
+                blocks.null_sink(decided),
+            )
+            top.run()
+
+        return work
+
     return gr.version(), {
+        "psk_receiver": psk_receiver,
         "channel_model": channel_model,
         "selective_fading": selective_fading,
         "dynamic_channel": dynamic_channel,

@@ -201,10 +201,9 @@ class _Frames:
         delays = np.repeat(timing, spectra.shape[-2], axis=1)
         whole = layout.num_symbols // BLOCK_HOP_SYMBOLS
         if whole >= MIN_BLOCKS:
-            with torch.no_grad():
-                equalised = (spectra[:, :whole] * weights).cpu()
             sfo_ppm = clock_offset_ppm(
-                equalised,
+                spectra.detach()[:, :whole].cpu().to(torch.complex64).contiguous().numpy(),
+                self._equaliser.weights.to(torch.complex64).contiguous().numpy(),
                 delay_samples=found.timing_samples,
                 frame_format=frame_format,
                 max_offset_ppm=config.max_sfo_ppm,

@@ -1,20 +1,15 @@
 """Carrier phase, gain and noise of the equalised symbols of a frame."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from phyemu.waveform import Constellation
-from phyemu.waveform.phase_tracking import (
-    PHASE_BLOCK,
-    TrackedPhase,
-    posterior_moments,
-    refine_phase,
-    track_known_phase,
-)
-from phyemu.waveform.posterior_kernel import mean_errors
+from phyemu.waveform.compiled import kernel
+from phyemu.waveform.phase_kernel import known_gain, turned_back
+from phyemu.waveform.phase_tracking import PHASE_BLOCK, refine_phase, track_known_phase
+from phyemu.waveform.posterior_kernel import mean_errors, moments, with_known
 
 __all__ = ["CarrierTrack", "track_carrier"]
 
@@ -29,11 +24,13 @@ class CarrierTrack:
 
     Attributes:
         correction: What each symbol is multiplied with, (..., num_symbols), complex64.
+        points: The symbols times that, (..., num_symbols), complex64.
         drift: Phase that the frequency left over adds per symbol [rad], (...).
         noise_variance: Total complex variance of the error of corrected symbols, (...).
     """
 
     correction: NDArray[np.complex64]
+    points: NDArray[np.complex64]
     drift: NDArray[np.float64]
     noise_variance: NDArray[np.float64]
 
@@ -46,6 +43,7 @@ def track_carrier(
     *,
     noise_variance: NDArray[np.float64] | float,
     frequency_variance: NDArray[np.float64] | float,
+    ignored: NDArray[np.bool_] | None = None,
 ) -> CarrierTrack:
     """Return the correction of the symbols of frames alike.
 
@@ -57,83 +55,108 @@ def track_carrier(
         noise_variance: As the equaliser predicts it, (...) or a number.
         frequency_variance: Of the carrier offset that is left [(rad per symbol)^2], (...) or a
             number.
+        ignored: Symbols that say nothing, (num_symbols,), none of them known: erased, or lost in
+            interference. The phase goes on below them.
     """
     shape = symbols.shape
-    symbols = symbols.reshape(-1, shape[-1])
-    predicted = np.broadcast_to(np.asarray(noise_variance, np.float64), shape[:-1]).reshape(-1)
-    frequency = np.broadcast_to(np.asarray(frequency_variance, np.float64), shape[:-1]).reshape(-1)
-    noise = np.maximum(predicted, _LEAST_NOISE)
-    tracked = track_known_phase(
-        symbols, positions, values, noise_variance=noise, frequency_variance=frequency
-    )
+    rows = np.ascontiguousarray(symbols.reshape(-1, shape[-1]))
+    silent = np.zeros(0, np.int64)
+    if ignored is not None and ignored.any():
+        silent = np.flatnonzero(ignored)
+        rows = np.where(ignored, np.complex64(0), rows)
+    coordinates = constellation.points.detach().numpy()
     known = np.zeros(shape[-1], bool)
     known[positions] = True
-    gain = _known_gain(symbols, positions, values, tracked)
-    # Between the pilots, phase noise leaves an uncertainty that decisions must allow for at first.
-    gap = float(np.diff(positions).max(initial=1))
-    wander = tracked.walk.step_variance / PHASE_BLOCK * gap / 6.0
-    assumed = noise + wander
-    correction = _correction(tracked, gain)
-    drift = tracked.walk.drift.copy()
-    running = np.arange(len(symbols))
-    points: NDArray[np.complex64] = symbols * correction
-    for _ in range(_MOST_PASSES):
-        before = tracked.phase
-        means, uncertainty, energy = posterior_moments(
-            points, constellation, noise_variance=assumed
-        )
-        means[:, positions] = values
-        uncertainty[:, positions] = 0.0
-        energy[:, positions] = np.square(np.abs(values))
-        part = noise[running]
-        tracked = refine_phase(points, means, uncertainty, known, tracked, noise_variance=part)
-        turns = _correction(tracked, gain[running])
-        correction[running] = turns
-        drift[running] = tracked.walk.drift
-        points = symbols[running] * turns
-        # Uncertain decisions understate their own errors: they count as far as they are certain.
-        certain = 1.0 - np.minimum(_row_means(uncertainty) * 2.0 / part, 1.0)
-        measured = (
-            certain * mean_errors(points, means, energy) + (1.0 - certain) * predicted[running]
-        )
-        assumed = np.maximum(measured, _LEAST_NOISE)
-        noise[running] = assumed
-        # Frames whose phase has come to rest are done.
-        moved = _row_means(np.square(tracked.phase - before)) >= _CONVERGED * assumed
-        if not moved.any():
-            break
-        if not moved.all():
-            running, points, assumed = running[moved], points[moved], assumed[moved]
-            tracked = tracked.select(moved)
+    known[silent] = True  # they are not counted among the unknown ones, and score nothing
+    correction, points = np.empty_like(rows), np.empty_like(rows)
+    drift, noise = np.empty(len(rows)), np.empty(len(rows))
+    _follow(
+        rows,
+        positions,
+        values,
+        known,
+        silent,
+        np.ascontiguousarray(coordinates.real),
+        np.ascontiguousarray(coordinates.imag),
+        _each_frame(noise_variance, len(rows)),
+        _each_frame(frequency_variance, len(rows)),
+        correction,
+        points,
+        drift,
+        noise,
+    )
+    if len(silent):
+        points = symbols.reshape(-1, shape[-1]) * correction
     return CarrierTrack(
         correction=correction.reshape(shape),
-        drift=(drift / PHASE_BLOCK).reshape(shape[:-1]),
+        points=points.reshape(shape),
+        drift=drift.reshape(shape[:-1]),
         noise_variance=noise.reshape(shape[:-1]),
     )
 
 
-def _row_means(values: NDArray[Any]) -> NDArray[np.float64]:
-    means: NDArray[np.float64] = values.mean(-1).astype(np.float64)
-    return means
+def _each_frame(value: NDArray[np.float64] | float, frames: int) -> NDArray[np.float64]:
+    """Return a number as one of each frame, (frames,); what is of each already stays."""
+    array = np.asarray(value, np.float64)
+    return np.full(frames, array) if array.ndim == 0 else array.reshape(-1)
 
 
-def _known_gain(
+@kernel
+def _follow(
     symbols: NDArray[np.complex64],
     positions: NDArray[np.int64],
     values: NDArray[np.complex64],
-    tracked: TrackedPhase,
-) -> NDArray[np.float64]:
-    """Return the gain of the known symbols along the tracked phase, (frames,); near 1."""
-    turned = symbols[:, positions] * np.exp(-1j * tracked.phase[:, positions])
-    gain = (turned * values.conj()).real.sum(-1) / np.square(np.abs(values)).sum()
-    clipped: NDArray[np.float64] = np.clip(gain, 0.5, 2.0)
-    return clipped
-
-
-def _correction(tracked: TrackedPhase, gain: NDArray[np.float64]) -> NDArray[np.complex64]:
-    angles = tracked.phase.astype(np.float32)
-    result = np.empty(angles.shape, np.complex64)
-    np.cos(angles, out=result.real)
-    np.sin(-angles, out=result.imag)
-    result /= gain.astype(np.float32)[:, None]
-    return result
+    known: NDArray[np.bool_],
+    silent: NDArray[np.int64],
+    x: NDArray[np.float32],
+    y: NDArray[np.float32],
+    predicted: NDArray[np.float64],
+    frequency_variance: NDArray[np.float64],
+    correction: NDArray[np.complex64],
+    points: NDArray[np.complex64],
+    drift: NDArray[np.float64],
+    noise: NDArray[np.float64],
+) -> None:
+    """Write what `CarrierTrack` holds to the last four arguments, (frames, ...)."""
+    # Between the pilots, phase noise leaves an uncertainty that decisions must allow for at first.
+    gap = 1.0
+    for index in range(1, len(positions)):
+        gap = max(gap, float(positions[index] - positions[index - 1]))
+    one = symbols[:1].shape
+    nothing = np.zeros(len(silent), np.complex64)
+    share = one[1] / (one[1] - len(silent))
+    means, uncertainty = np.empty(one, np.complex64), np.empty(one, np.float32)
+    energy = np.empty(one, np.float32)
+    for frame in range(len(symbols)):
+        part = slice(frame, frame + 1)
+        mine, turned, turns = symbols[part], points[part], correction[part]
+        level = np.full(1, max(predicted[frame], _LEAST_NOISE))
+        phase, slope, step_variance = track_known_phase(
+            mine, positions, values, level, frequency_variance[part]
+        )
+        gain = known_gain(mine, positions, values, phase, slope, PHASE_BLOCK)
+        assumed = level[0] + step_variance[0] / PHASE_BLOCK * gap / 6.0
+        turned_back(mine, phase, slope, gain, PHASE_BLOCK, turns, turned)
+        for _ in range(_MOST_PASSES):
+            before = phase
+            moments(turned, np.full(1, np.float32(assumed)), x, y, means, uncertainty, energy)
+            with_known(means, uncertainty, energy, silent, nothing)
+            uncertain = share * with_known(means, uncertainty, energy, positions, values)[0]
+            phase, slope, step_variance = refine_phase(
+                turned, means, uncertainty, known, phase, slope, step_variance, level
+            )
+            turned_back(mine, phase, slope, gain, PHASE_BLOCK, turns, turned)
+            # Uncertain decisions understate their own errors: they count as far as they are
+            # certain.
+            certain = 1.0 - min(uncertain * 2.0 / level[0], 1.0)
+            measured = certain * share * mean_errors(turned, means, energy)[0]
+            measured += (1.0 - certain) * predicted[frame]
+            assumed = max(measured, _LEAST_NOISE)
+            level[0] = assumed
+            # A phase that has come to rest is done.
+            moved = 0.0
+            for block in range(phase.shape[1]):
+                moved += (phase[0, block] - before[0, block]) ** 2
+            if moved < _CONVERGED * assumed * phase.shape[1]:
+                break
+        drift[frame], noise[frame] = slope[0] / PHASE_BLOCK, level[0]

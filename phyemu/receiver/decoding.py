@@ -7,11 +7,12 @@ from functools import lru_cache
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from phyemu.receiver.carrier_tracking import CarrierTrack, track_carrier
 from phyemu.receiver.config import ReceiverConfig
 from phyemu.receiver.received_frame import FrameStatus, ReceivedFrame
+from phyemu.receiver.stream_equaliser import StreamEqualiser, frame_spectra, stream_equaliser
+from phyemu.receiver.symbol_decisions import nearest_errors, probabilities
 from phyemu.waveform import (
     HEADER_SYMBOLS,
     Constellation,
@@ -23,18 +24,9 @@ from phyemu.waveform import (
     frame_layout,
     pilot_points,
     preamble_points,
-    symbol_posteriors,
 )
-from phyemu.waveform.equalisation import (
-    BLOCK_HOP_SYMBOLS,
-    BLOCK_SYMBOLS,
-    Equaliser,
-    block_spectra,
-    mmse_equaliser,
-    symbols_of_spectra,
-)
-from phyemu.waveform.modulation import squared_errors
-from phyemu.waveform.synchronisation import Synchronisation, carrier, synchronise
+from phyemu.waveform.equalisation import BLOCK_HOP_SYMBOLS, BLOCK_MARGIN_SYMBOLS
+from phyemu.waveform.synchronisation import Synchronisation, synchronise
 from phyemu.waveform.timing_tracking import clock_offset_ppm
 
 __all__ = ["FrameDecoder", "FrameMeasurement", "PendingFrame", "known_symbols"]
@@ -53,7 +45,7 @@ class PendingFrame:
     """
 
     synchronisation: Synchronisation
-    equaliser: Equaliser
+    equaliser: StreamEqualiser
     header: Header | None
 
 
@@ -72,7 +64,7 @@ class FrameMeasurement:
     """
 
     synchronisation: Synchronisation
-    equaliser: Equaliser
+    equaliser: StreamEqualiser
     layout: FrameLayout
     received: int
     sfo_ppm: float
@@ -95,6 +87,7 @@ class FrameDecoder:
         """
         self._format = frame_format
         self._constellation = constellation
+        self._symbol_power = constellation.mean_power
         self._config = config
         self._sps = frame_format.samples_per_symbol
         self._num_first = frame_format.preamble_symbols + HEADER_SYMBOLS
@@ -113,7 +106,7 @@ class FrameDecoder:
     @property
     def lead_samples(self) -> int:
         """Samples before the start of a frame that decoding it uses."""
-        return (BLOCK_SYMBOLS - BLOCK_HOP_SYMBOLS) // 2 * self._sps
+        return BLOCK_MARGIN_SYMBOLS * self._sps
 
     def read_header(
         self, iq: NDArray[np.complex64], *, sample_start: int, cfo_hz: float
@@ -134,73 +127,33 @@ class FrameDecoder:
             late_symbols=self._config.late_symbols,
             frame_format=self._format,
         )
-        equaliser = self._equaliser(found, symbol_power=_HEADER_POWER)
-        spectra = self.spectra(
-            torch.from_numpy(iq),
+        equaliser = stream_equaliser(found, symbol_power=_HEADER_POWER, frame_format=self._format)
+        spectra = frame_spectra(
+            iq,
             found,
-            equaliser,
             sample_start=sample_start,
             num_symbols=self._num_first,
+            frame_format=self._format,
         )
-        symbols = self.symbols(spectra, found, sfo_ppm=0.0, num_symbols=self._num_first)
-        header = decode_header(symbols[-HEADER_SYMBOLS:].real.contiguous())
+        symbols = self._symbols(spectra, found, equaliser, sfo_ppm=0.0, num_symbols=self._num_first)
+        header = decode_header(torch.from_numpy(symbols[-HEADER_SYMBOLS:].real.copy()))
         if header is not None and header.payload_symbols > self._format.max_payload_symbols:
             header = None
         return PendingFrame(synchronisation=found, equaliser=equaliser, header=header)
 
-    def _equaliser(self, found: Synchronisation, *, symbol_power: float) -> Equaliser:
-        return mmse_equaliser(
-            found.channel.response,
-            first_delay=found.first_delay,
-            noise_variance=found.channel.noise_variance,
-            symbol_power=symbol_power,
-            frame_format=self._format,
-        )
-
-    def spectra(
+    def _symbols(
         self,
-        iq: Tensor,
+        spectra: NDArray[np.complex64],
         found: Synchronisation,
-        equaliser: Equaliser,
+        equaliser: StreamEqualiser,
         *,
-        sample_start: int,
+        sfo_ppm: float,
         num_symbols: int,
-    ) -> Tensor:
-        """Return the equalised block spectra of a frame's first symbols, DC and carrier undone.
-
-        Args:
-            iq: Samples around the frame, (num_samples,), complex; gradients flow to them.
-            found: The synchronisation.
-            equaliser: Of the channel.
-            sample_start: First sample of the frame in `iq`.
-            num_symbols: Symbols wanted.
-        """
-        begin = max(sample_start - self.lead_samples, 0)
-        part = iq[begin : sample_start + (num_symbols + BLOCK_SYMBOLS) * self._sps]
-        turns = carrier(
-            len(part),
-            -found.cfo_hz / self._format.sample_rate_hz,
-            origin=sample_start - begin,
-        )
-        spectra = block_spectra(
-            (part - found.dc_offset) * torch.from_numpy(turns).to(part),
-            first_peak=sample_start - begin + self._format.pulse_delay_samples,
-            num_symbols=num_symbols,
-            sps=self._sps,
-        )
-        return spectra * equaliser.weights.to(spectra)
-
-    def symbols(
-        self, spectra: Tensor, found: Synchronisation, *, sfo_ppm: float, num_symbols: int
-    ) -> Tensor:
-        """Return the symbols in equalised block spectra, timing and clock offset taken out."""
-        middles = (torch.arange(len(spectra)) + 0.5) * (BLOCK_HOP_SYMBOLS * self._sps)
-        return symbols_of_spectra(
-            spectra,
-            num_symbols=num_symbols,
-            sps=self._sps,
-            delays=found.timing_samples + sfo_ppm * 1e-6 * middles,
-        )
+    ) -> NDArray[np.complex64]:
+        """Return the symbols in block spectra, equalised, timing and clock offset taken out."""
+        middles = (np.arange(len(spectra)) + 0.5) * (BLOCK_HOP_SYMBOLS * self._sps)
+        delays = (found.timing_samples + sfo_ppm * 1e-6 * middles).astype(np.float64, copy=False)
+        return equaliser.symbols(spectra, delays=delays, num_symbols=num_symbols)
 
     def measure(
         self,
@@ -223,11 +176,11 @@ class FrameDecoder:
         layout = frame_layout(self._format, header.payload_symbols)
         total = layout.num_symbols
         found, equaliser = pending.synchronisation, pending.equaliser
-        power = self._constellation.mean_power
+        power = self._symbol_power
         if power != _HEADER_POWER:
-            equaliser = self._equaliser(found, symbol_power=power)
-        spectra = self.spectra(
-            torch.from_numpy(iq), found, equaliser, sample_start=sample_start, num_symbols=total
+            equaliser = stream_equaliser(found, symbol_power=power, frame_format=self._format)
+        spectra = frame_spectra(
+            iq, found, sample_start=sample_start, num_symbols=total, frame_format=self._format
         )
         received = total
         if truncated:
@@ -236,24 +189,28 @@ class FrameDecoder:
             received = min(max(whole // self._sps + 1, self._num_first), total)
         sfo_ppm = float(
             clock_offset_ppm(
-                spectra[: received // BLOCK_HOP_SYMBOLS],
-                delay_samples=found.timing_samples,
+                spectra[None, : received // BLOCK_HOP_SYMBOLS],
+                equaliser.weights[None],
+                delay_samples=np.array([found.timing_samples]),
                 frame_format=self._format,
                 max_offset_ppm=self._config.max_sfo_ppm,
-            )
+            )[0]
         )
-        symbols = self.symbols(spectra, found, sfo_ppm=sfo_ppm, num_symbols=total)
+        symbols = self._symbols(spectra, found, equaliser, sfo_ppm=sfo_ppm, num_symbols=total)
+        symbols = symbols[:received]
         positions, values = known_symbols(self._format, header)
-        inside = positions < received
+        if received < total:
+            inside = positions < received
+            positions, values = positions[inside], values[inside]
         # Cramer-Rao bound of a frequency seen over the preamble, and a factor of four.
         length = self._format.preamble_symbols
-        snr = max(float(equaliser.matched_snr), 0.1)
+        snr = max(equaliser.matched_snr, 0.1)
         track = track_carrier(
-            symbols.numpy()[:received],
-            positions[inside],
-            values[inside],
+            symbols,
+            positions,
+            values,
             self._constellation,
-            noise_variance=float(equaliser.error_variance),
+            noise_variance=equaliser.error_variance,
             frequency_variance=24.0 / (snr * length**3) + 1e-10,
         )
         return FrameMeasurement(
@@ -262,7 +219,7 @@ class FrameDecoder:
             layout=layout,
             received=received,
             sfo_ppm=sfo_ppm,
-            symbols=symbols.numpy()[:received],
+            symbols=symbols,
             track=track,
         )
 
@@ -288,18 +245,20 @@ class FrameDecoder:
         """
         found = pending.synchronisation
         measured = self.measure(iq, pending, header, sample_start=sample_start, truncated=truncated)
-        corrected = measured.symbols * measured.track.correction
         payload = measured.layout.payload_positions.numpy()
         there = int(np.searchsorted(payload, measured.received))
-        points = np.zeros(header.payload_symbols, np.complex64)
-        points[:there] = corrected[payload[:there]]
+        points = np.empty(header.payload_symbols, np.complex64)
+        points[there:] = 0.0
+        points[:there] = measured.track.points[payload[:there]]
         order = self._constellation.order
-        posteriors = np.full((header.payload_symbols, order), 1.0 / order, np.float32)
-        mine = torch.from_numpy(points[:there])
-        posteriors[:there] = symbol_posteriors(
-            mine, self._constellation, noise_variance=float(measured.track.noise_variance)
-        ).numpy()
-        error = float(squared_errors(mine, self._constellation).mean()) if there else math.nan
+        posteriors = np.empty((header.payload_symbols, order), np.float32)
+        posteriors[there:] = 1.0 / order
+        variance = float(measured.track.noise_variance)
+        probabilities(
+            points[:there], self._constellation, np.array([variance]), out=posteriors[:there]
+        )
+        errors = nearest_errors(points[:there], self._constellation)
+        error = float(errors.mean(dtype=np.float64)) if there else math.nan
         samples = self._format.frame_samples(header.payload_symbols)
         turns_per_symbol = float(measured.track.drift) / (2.0 * math.pi)
         return ReceivedFrame(
@@ -310,8 +269,8 @@ class FrameDecoder:
             received_symbols=there,
             points=points,
             posteriors=posteriors,
-            noise_variance=float(measured.track.noise_variance),
-            snr_db=_decibels(float(measured.equaliser.matched_snr)),
+            noise_variance=variance,
+            snr_db=_decibels(measured.equaliser.matched_snr),
             cfo_hz=found.cfo_hz + turns_per_symbol * self._format.symbol_rate_hz,
             sfo_ppm=measured.sfo_ppm,
             evm_db=_decibels(error),
@@ -339,8 +298,8 @@ class FrameDecoder:
             received_symbols=0,
             points=np.zeros(0, np.complex64),
             posteriors=np.zeros((0, self._constellation.order), np.float32),
-            noise_variance=float(pending.equaliser.error_variance),
-            snr_db=_decibels(float(pending.equaliser.matched_snr)),
+            noise_variance=pending.equaliser.error_variance,
+            snr_db=_decibels(pending.equaliser.matched_snr),
             cfo_hz=found.cfo_hz,
             sfo_ppm=0.0,
             evm_db=math.nan,
@@ -358,16 +317,28 @@ def _decibels(power: float) -> float:
 
 def _amplitude(pending: PendingFrame) -> float:
     noise = float(pending.synchronisation.channel.noise_variance)
-    return math.sqrt(float(pending.equaliser.matched_snr) * noise)
+    return math.sqrt(pending.equaliser.matched_snr * noise)
 
 
-@lru_cache(maxsize=8)
 def known_symbols(
     frame_format: FrameFormat, header: Header
 ) -> tuple[NDArray[np.int64], NDArray[np.complex64]]:
     """Return where the known symbols of a frame are, and what they are."""
-    layout = frame_layout(frame_format, header.payload_symbols)
-    first = torch.cat([preamble_points(frame_format), encode_header(header).to(torch.complex64)])
+    positions, values = _known_but_header(frame_format, header.payload_symbols)
+    values = values.copy()
+    first = frame_format.preamble_symbols
+    values[first : first + HEADER_SYMBOLS] = encode_header(header).numpy()
+    return positions, values
+
+
+@lru_cache(maxsize=64)
+def _known_but_header(
+    frame_format: FrameFormat, payload_symbols: int
+) -> tuple[NDArray[np.int64], NDArray[np.complex64]]:
+    """Return what `known_symbols` does, for a header of zeros; do not write to it."""
+    layout = frame_layout(frame_format, payload_symbols)
+    header = torch.zeros(HEADER_SYMBOLS, dtype=torch.complex64)
+    first = torch.cat([preamble_points(frame_format), header])
     pilots = pilot_points(len(layout.pilot_positions))
     positions = torch.cat([torch.arange(len(first)), layout.pilot_positions])
     return positions.numpy(), torch.cat([first, pilots]).numpy()

@@ -16,7 +16,7 @@ from phyemu.waveform.detection import Detection, PreambleDetector
 __all__ = ["FrameReceiver", "receive_frames"]
 
 _SEARCH_SAMPLES = 1 << 15
-_FIRST_SEARCH_SAMPLES = 1 << 12  # behind a frame, where the next one often follows at once
+_FIRST_SEARCH_SAMPLES = 1 << 9  # behind a frame, where the next one often follows at once
 
 
 class FrameReceiver:

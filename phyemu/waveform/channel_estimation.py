@@ -21,9 +21,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from phyemu.errors import ConfigError, SignalError
-from phyemu.waveform.matching_pursuit import pursue_taps
+from phyemu.waveform.matching_pursuit import Pursuit, pursue_taps
 
-__all__ = ["ChannelEstimate", "KnownWaveform", "estimate_channel", "known_waveform"]
+__all__ = [
+    "ChannelEstimate",
+    "KnownWaveform",
+    "estimate_channel",
+    "known_waveform",
+    "pursue_projections",
+]
 
 _MARGIN = 1.0  # eta is ln(taps) + this: e^-1 taps of noise are taken on average
 _MOST_TAPS = 32
@@ -121,18 +127,45 @@ def estimate_channel(
         flat = flat - tone * (tone.conj() * flat).sum(-1, keepdim=True)
         part = tone @ known.conjugate
         freedom -= 1
-    found = pursue_taps(
+    found = pursue_projections(
         _numbers(flat @ known.conjugate),
+        _numbers(part),
         (flat.real.square() + flat.imag.square()).sum(-1).cpu().double().numpy(),
         _numbers(known.gram),
-        _numbers(part),
-        degrees_of_freedom=num_rows,
-        threshold=math.log(num_taps) + _MARGIN,
-        most_taps=max(min(_MOST_TAPS, num_taps // 2), 1),
+        num_rows=num_rows,
     )
     response = torch.from_numpy(found.response).to(iq)
     noise = torch.from_numpy(found.energy / (freedom - found.counts)).to(iq.real)
     return ChannelEstimate(response.reshape(*iq.shape[:-1], num_taps), noise.reshape(iq.shape[:-1]))
+
+
+def pursue_projections(
+    projected: NDArray[np.complex128],
+    part: NDArray[np.complex128],
+    energy: NDArray[np.float64],
+    gram: NDArray[np.complex128],
+    *,
+    num_rows: int,
+) -> Pursuit:
+    """Return the taps that stand out of the noise, of projections; as `pursue_taps`.
+
+    Args:
+        projected: S^H r, (rows, num_taps).
+        part: S^H of what else is fitted with unit energy, (rows, num_taps); 0: nothing.
+        energy: |r|^2, (rows,).
+        gram: S^H S, (num_taps, num_taps).
+        num_rows: Length of r.
+    """
+    num_taps = projected.shape[-1]
+    return pursue_taps(
+        projected,
+        energy,
+        gram,
+        part,
+        degrees_of_freedom=num_rows,
+        threshold=math.log(num_taps) + _MARGIN,
+        most_taps=max(min(_MOST_TAPS, num_taps // 2), 1),
+    )
 
 
 def _numbers(values: Tensor) -> NDArray[np.complex128]:

@@ -23,21 +23,25 @@ from phyemu.waveform.frame_format import FrameFormat
 
 __all__ = [
     "BLOCK_HOP_SYMBOLS",
+    "BLOCK_MARGIN_SYMBOLS",
     "BLOCK_SYMBOLS",
     "Equaliser",
     "block_spectra",
     "delay_ramps",
     "equalise",
     "mmse_equaliser",
+    "pulse_spectrum",
     "symbols_of_spectra",
 ]
 
 BLOCK_SYMBOLS = 512
 """Symbols of a block of the equaliser."""
 
-_MARGIN = 64
+BLOCK_MARGIN_SYMBOLS = 64
+"""Symbols at either end of a block that its neighbours contribute."""
+
 _RAMP = 32
-BLOCK_HOP_SYMBOLS = BLOCK_SYMBOLS - 2 * _MARGIN
+BLOCK_HOP_SYMBOLS = BLOCK_SYMBOLS - 2 * BLOCK_MARGIN_SYMBOLS
 """Symbols that a block contributes: the rest, half on either side, overlaps its neighbours."""
 
 
@@ -91,7 +95,7 @@ def mmse_equaliser(
         )
     padded = torch.nn.functional.pad(response, (0, size - num_taps))
     channel = torch.fft.fft(torch.roll(padded, first_delay, dims=-1))
-    pulse = _pulse_spectrum(frame_format, size).to(channel)
+    pulse = pulse_spectrum(frame_format, size).to(channel)
     spectrum = channel * pulse
     folded = spectrum.abs().square().reshape(*spectrum.shape[:-1], sps, BLOCK_SYMBOLS).sum(-2) / sps
     noise = noise_variance[..., None] / symbol_power
@@ -104,8 +108,13 @@ def mmse_equaliser(
 
 
 @lru_cache(maxsize=8)
-def _pulse_spectrum(frame_format: FrameFormat, size: int) -> Tensor:
-    """Return the FFT of the pulse, its peak at sample 0, (size,), complex128; it is real."""
+def pulse_spectrum(frame_format: FrameFormat, size: int) -> Tensor:
+    """Return the FFT of the pulse, its peak at sample 0, (size,), complex128; it is real.
+
+    Args:
+        frame_format: Pulse and rate.
+        size: Of the FFT [samples].
+    """
     taps = frame_format.pulse_taps()
     padded = torch.nn.functional.pad(taps, (0, size - len(taps)))
     spectrum: Tensor = torch.fft.fft(torch.roll(padded, -(len(taps) // 2)))
@@ -133,11 +142,11 @@ def block_spectra(iq: Tensor, *, first_peak: int | Tensor, num_symbols: int, sps
     size, hop = BLOCK_SYMBOLS * sps, BLOCK_HOP_SYMBOLS * sps
     length = (num_blocks - 1) * hop + size
     if isinstance(first_peak, Tensor):
-        begins = first_peak - _MARGIN * sps
+        begins = first_peak - BLOCK_MARGIN_SYMBOLS * sps
         low, high = int(begins.min()), int(begins.max()) + length
         begin, end = min(low, 0), max(high, iq.shape[-1])
     else:
-        begin = first_peak - _MARGIN * sps
+        begin = first_peak - BLOCK_MARGIN_SYMBOLS * sps
         end = begin + length
     inside = iq[..., max(begin, 0) : max(min(end, iq.shape[-1]), 0)]
     before = min(max(-begin, 0), end - begin)
@@ -165,7 +174,7 @@ def symbols_of_spectra(
     if delays is not None:
         spectra = spectra * delay_ramps(delays, spectra.shape[-1]).to(spectra)
     folded = spectra.reshape(*spectra.shape[:-1], sps, BLOCK_SYMBOLS).sum(-2) / sps
-    blocks: Tensor = torch.fft.ifft(folded)[..., _MARGIN : _MARGIN + BLOCK_HOP_SYMBOLS]
+    blocks: Tensor = torch.fft.ifft(folded)[..., BLOCK_MARGIN_SYMBOLS:-BLOCK_MARGIN_SYMBOLS]
     return blocks.flatten(-2)[..., :num_symbols]
 
 

@@ -11,23 +11,17 @@ over blocks of 32 symbols, smoothed over the whole frame (`phyemu.waveform.rando
    sum (2/s2) Re(z x*) - (2/s2)^2 var Im(z c*) (Louis 1982), reaches the information.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
+from phyemu.waveform.compiled import kernel
 from phyemu.waveform.constellation import Constellation
 from phyemu.waveform.phase_filter import unwrapped_phases
-from phyemu.waveform.posterior_kernel import block_scores, moments
-from phyemu.waveform.random_walk import SmoothedWalk, smooth_walk
+from phyemu.waveform.phase_kernel import known_sums, scored_blocks
+from phyemu.waveform.posterior_kernel import moments
+from phyemu.waveform.random_walk import smooth_walk
 
-__all__ = [
-    "PHASE_BLOCK",
-    "TrackedPhase",
-    "posterior_moments",
-    "refine_phase",
-    "track_known_phase",
-]
+__all__ = ["PHASE_BLOCK", "posterior_moments", "refine_phase", "track_known_phase"]
 
 PHASE_BLOCK = 32
 """Symbols of a block of constant phase."""
@@ -37,144 +31,86 @@ _GROUP = 8
 _MOST_STEP = 0.4
 
 
-@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
-class TrackedPhase:
-    """The phase of a frame, or of several.
-
-    Attributes:
-        walk: Phase of each block [rad].
-        phase: Phase of each symbol, (..., num_symbols), float64 [rad].
-    """
-
-    walk: SmoothedWalk
-    phase: NDArray[np.float64]
-
-    def select(self, frames: NDArray[np.bool_]) -> "TrackedPhase":
-        """Return the phases of the frames at which a mask (...) is true."""
-        walk = SmoothedWalk(
-            values=self.walk.values[frames],
-            drift=self.walk.drift[frames],
-            step_variance=self.walk.step_variance[frames],
-        )
-        return TrackedPhase(walk=walk, phase=self.phase[frames])
-
-
-def _spread(walk: SmoothedWalk, num_symbols: int) -> TrackedPhase:
-    """Return the phase of each symbol, linear between the middles of blocks."""
-    values = walk.values
-    drift = walk.drift[..., None]
-    # Beyond the outer middles the drift goes on: a block more on either side.
-    knots = np.concatenate([values[..., :1] - drift, values, values[..., -1:] + drift], axis=-1)
-    places = (np.arange(PHASE_BLOCK) + 0.5) / PHASE_BLOCK
-    lines = knots[..., :-1, None] + np.diff(knots)[..., None] * places
-    first = PHASE_BLOCK // 2
-    flat = lines.reshape(*lines.shape[:-2], lines.shape[-2] * PHASE_BLOCK)
-    return TrackedPhase(walk=walk, phase=flat[..., first : first + num_symbols])
-
-
+@kernel
 def track_known_phase(
-    points: NDArray[np.complex64],
+    symbols: NDArray[np.complex64],
     positions: NDArray[np.int64],
     known: NDArray[np.complex64],
-    *,
-    noise_variance: NDArray[np.float64] | float,
-    frequency_variance: NDArray[np.float64] | float,
-) -> TrackedPhase:
-    """Return the phase as the known symbols show it.
+    noise_variance: NDArray[np.float64],
+    frequency_variance: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Return the phase as the known symbols show it: a path over blocks, as of `smooth_walk`.
 
     Args:
-        points: All equalised symbols of frames alike, (..., num_symbols).
+        symbols: All equalised symbols of frames alike, (frames, num_symbols).
         positions: Of the known symbols, (num_known,), ascending; the preamble comes first.
         known: Their values, (num_known,).
-        noise_variance: Total complex variance of the noise on `points`, (...) or a number.
-        frequency_variance: Of the carrier offset that is left [(rad per symbol)^2], (...) or a
-            number.
+        noise_variance: Total complex variance of the noise on the symbols, (frames,).
+        frequency_variance: Of the carrier offset that is left [(rad per symbol)^2], (frames,).
+
+    Returns:
+        Phase in the middle of each block, (frames, blocks) [rad]; drift per block and variance of
+        its steps, (frames,).
     """
-    num_symbols = points.shape[-1]
-    frames = points.reshape(-1, num_symbols)
-    products = frames[:, positions] * known.conj()
-    # Neighbours are added up: runs of at most 8 symbols without a gap.
-    breaks = np.flatnonzero(np.diff(positions) != 1) + 1
-    starts = np.union1d(breaks, np.arange(0, breaks[0] if len(breaks) else len(known), _GROUP))
-    sums = np.add.reduceat(products.astype(np.complex128), starts, axis=1)
-    counts = np.diff(np.append(starts, len(known)))
-    times = np.add.reduceat(positions.astype(np.float64), starts) / counts
-    noise = np.broadcast_to(np.asarray(noise_variance, np.float64), points.shape[:-1]).reshape(-1)
-    frequency = np.asarray(frequency_variance, np.float64)
-    variances = noise[:, None] / (2.0 * counts)
+    frames, num_symbols = symbols.shape
+    times, counts, sums = known_sums(symbols, positions, known, _GROUP)
+    variances = np.empty((frames, len(times)))
+    for frame in range(frames):
+        variances[frame] = noise_variance[frame] / (2.0 * counts)
     phases = unwrapped_phases(
-        times,
-        sums,
-        variances,
-        _STEP_VARIANCES[2:] / PHASE_BLOCK,
-        np.broadcast_to(frequency, points.shape[:-1]).reshape(-1).copy(),
+        times, sums, variances, _STEP_VARIANCES[2:] / PHASE_BLOCK, frequency_variance
     )
     num_blocks = -(-num_symbols // PHASE_BLOCK)
-    block = (times // PHASE_BLOCK).astype(np.int64)
-    information = np.zeros((num_blocks, len(frames)))
-    np.add.at(information, block, 1.0 / variances.T)
-    weighted = np.zeros((num_blocks, len(frames)))
-    np.add.at(weighted, block, (phases / variances).T)
-    values = np.divide(weighted, information, out=np.zeros_like(weighted), where=information > 0)
-    shape = (*points.shape[:-1], num_blocks)
-    walk = smooth_walk(values.T.reshape(shape), information.T.reshape(shape), _STEP_VARIANCES)
-    return _spread(walk, num_symbols)
+    information = np.zeros((frames, num_blocks))
+    values = np.zeros((frames, num_blocks))
+    for frame in range(frames):
+        for index in range(len(times)):
+            block = int(times[index] // PHASE_BLOCK)
+            information[frame, block] += 1.0 / variances[frame, index]
+            values[frame, block] += phases[frame, index] / variances[frame, index]
+        for block in range(num_blocks):
+            if information[frame, block] > 0.0:
+                values[frame, block] /= information[frame, block]
+    return smooth_walk(values, information, _STEP_VARIANCES)
 
 
+@kernel
 def refine_phase(
     points: NDArray[np.complex64],
     means: NDArray[np.complex64],
     uncertainty: NDArray[np.float32],
     known: NDArray[np.bool_],
-    previous: TrackedPhase,
-    *,
-    noise_variance: NDArray[np.float64] | float,
-) -> TrackedPhase:
-    """Return the phase after a scoring step on the likelihood of all symbols.
+    phase: NDArray[np.float64],
+    drift: NDArray[np.float64],
+    step_variance: NDArray[np.float64],
+    noise_variance: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Return the phase after a scoring step on the likelihood of all symbols, as it came.
 
     Args:
-        points: All symbols of frames alike, turned back by `previous`, (..., num_symbols).
+        points: All symbols of frames alike, turned back by the phase so far, (frames, num_symbols).
         means: Mean of each symbol's point under its posteriors (known symbols: the point).
         uncertainty: Variance of Im(z c*) under the posteriors (known symbols: 0).
         known: Which symbols are known, (num_symbols,).
-        previous: The phase so far.
-        noise_variance: Total complex variance of the noise on `points`, (...) or a number.
+        phase: So far, in the middle of each block, (frames, blocks) [rad].
+        drift: Per block, (frames,).
+        step_variance: Per block, (frames,).
+        noise_variance: Total complex variance of the noise on `points`, (frames,).
     """
-    shape = points.shape[:-1]
-    num_symbols = points.shape[-1]
-    noise = np.broadcast_to(np.asarray(noise_variance, np.float64), shape).reshape(-1)
-    gradient, bend, squares = block_scores(
-        np.ascontiguousarray(points.reshape(-1, num_symbols)),
-        means.reshape(-1, num_symbols),
-        uncertainty.reshape(-1, num_symbols),
-        known,
-        2.0 / noise,
-        PHASE_BLOCK,
+    steps, information = scored_blocks(
+        points, means, uncertainty, known, noise_variance, PHASE_BLOCK, _MOST_STEP
     )
-    scale = (2.0 / noise)[:, None]
-    # Fisher's information of a symbol is the mean square of its score; a known symbol has 2 / s2.
-    starts = np.arange(0, num_symbols, PHASE_BLOCK)
-    unknown_count = np.add.reduceat((~known).astype(np.float64), starts)
-    known_count = np.add.reduceat(known.astype(np.float64), starts)
-    fisher = np.minimum(squares[:, None] / max(unknown_count.sum(), 1.0), scale)
-    full = known_count * scale + unknown_count * fisher
-    # Where the phase is between two locks, the likelihood bends the wrong way: such a block says
-    # nothing yet and takes its phase from its neighbours.
-    blocks = previous.walk.values.shape
-    information = np.clip(bend, 0.0, full).reshape(blocks)
-    steps = np.clip(gradient / np.maximum(full, 1e-12), -_MOST_STEP, _MOST_STEP).reshape(blocks)
-    blind = information.max(axis=-1, keepdims=True) <= 0.0
-    walk = smooth_walk(
-        previous.walk.values + steps, np.where(blind, 1.0, information), _STEP_VARIANCES
-    )
-    if blind.any():  # a frame that says nothing anywhere keeps its phase
-        before, none = previous.walk, blind[..., 0]
-        walk = SmoothedWalk(
-            values=np.where(blind, before.values, walk.values),
-            drift=np.where(none, before.drift, walk.drift),
-            step_variance=np.where(none, before.step_variance, walk.step_variance),
-        )
-    return _spread(walk, points.shape[-1])
+    blind = np.zeros(len(points), np.bool_)
+    for frame in range(len(points)):
+        blind[frame] = information[frame].max() <= 0.0
+        if blind[frame]:
+            information[frame, :] = 1.0
+    refined, drifts, variances = smooth_walk(phase + steps, information, _STEP_VARIANCES)
+    for frame in range(len(points)):
+        if blind[frame]:  # a frame that says nothing anywhere keeps its phase
+            refined[frame] = phase[frame]
+            drifts[frame], variances[frame] = drift[frame], step_variance[frame]
+    return refined, drifts, variances
 
 
 def posterior_moments(
@@ -192,13 +128,12 @@ def posterior_moments(
     """
     num_symbols = points.shape[-1]
     rows = np.ascontiguousarray(points.reshape(-1, num_symbols))
-    variance = np.broadcast_to(np.asarray(noise_variance), points.shape[:-1]).reshape(-1)
     values = constellation.points.numpy()
     means = np.empty(rows.shape, np.complex64)
     uncertainty, energy = np.empty(rows.shape, np.float32), np.empty(rows.shape, np.float32)
     moments(
         rows,
-        variance.astype(np.float32),
+        np.broadcast_to(noise_variance, points.shape[:-1]).reshape(-1).astype(np.float32),
         np.ascontiguousarray(values.real),
         np.ascontiguousarray(values.imag),
         means,

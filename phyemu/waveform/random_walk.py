@@ -8,73 +8,39 @@ The step variance q is that of the largest evidence on a grid.
 """
 
 import math
-from dataclasses import dataclass
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["SmoothedWalk", "smooth_walk"]
+__all__ = ["smooth_walk"]
 
 
-@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
-class SmoothedWalk:
-    """A smoothed path, or several.
-
-    Attributes:
-        values: theta, (..., num_blocks), float64.
-        drift: Change per block, (...).
-        step_variance: q, per block, (...).
-    """
-
-    values: NDArray[np.float64]
-    drift: NDArray[np.float64]
-    step_variance: NDArray[np.float64]
-
-
+@numba.njit(cache=True, nogil=True)
 def smooth_walk(
     values: NDArray[np.float64],
     information: NDArray[np.float64],
     step_variances: NDArray[np.float64],
-) -> SmoothedWalk:
-    """Return the most probable path of each row.
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Return the most probable path of each row, its drift per block and its step variance q.
 
     Args:
-        values: Observations y_b, (..., num_blocks); not looked at where the information is 0.
+        values: Observations y_b, (rows, num_blocks); not looked at where the information is 0.
         information: J_b >= 0, like `values`, positive somewhere in each row.
         step_variances: Candidates for q, each > 0.
+
+    Returns:
+        theta, (rows, num_blocks); drift, (rows,); q, per block, (rows,).
     """
-    count = values.shape[-1]
-    if count < 3:
-        mean = (information * values).sum(-1) / information.sum(-1)
-        return SmoothedWalk(
-            values=np.repeat(mean[..., None], count, axis=-1),
-            drift=np.zeros_like(mean),
-            step_variance=np.full_like(mean, step_variances[0]),
-        )
-    shape = values.shape
-    values, information = values.reshape(-1, count), information.reshape(-1, count)
-    paths, drifts, chosen = _smooth(
-        np.ascontiguousarray(values), np.ascontiguousarray(information), step_variances
-    )
-    return SmoothedWalk(
-        values=paths.reshape(shape),
-        drift=drifts.reshape(shape[:-1]),
-        step_variance=step_variances[chosen].reshape(shape[:-1]),
-    )
-
-
-@numba.njit(cache=True, nogil=True)
-def _smooth(
-    values: NDArray[np.float64],
-    information: NDArray[np.float64],
-    step_variances: NDArray[np.float64],
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
-    """Return the path, the drift and the candidate of the largest evidence, of each row."""
     rows, count = values.shape
     paths = np.empty((rows, count))
-    drifts = np.empty(rows)
-    chosen = np.zeros(rows, np.int64)
+    drifts = np.zeros(rows)
+    chosen = np.full(rows, step_variances[0])
+    if count < 3:
+        for row in range(rows):
+            total = information[row].sum()
+            paths[row, :] = (information[row] * values[row]).sum() / total
+        return paths, drifts, chosen
     # A x = b of a tridiagonal A = L D L^T, for two right sides: the observations, and L = D^T D / q
     # applied to the ramp 0 1 2 ..., which leaves -1 at its start and +1 at its end.
     pivots, factors = np.empty(count), np.empty(count)
@@ -132,5 +98,5 @@ def _smooth(
                 largest = evidence
                 paths[row] = offsets
                 drifts[row] = drift
-                chosen[row] = candidate
+                chosen[row] = step_variances[candidate]
     return paths, drifts, chosen

@@ -12,17 +12,24 @@ from functools import lru_cache
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.fft import fft, ifft, next_fast_len
 from torch import Tensor
 
 from phyemu.errors import SignalError
 from phyemu.waveform.channel_estimation import (
     ChannelEstimate,
-    KnownWaveform,
-    estimate_channel,
     known_waveform,
+    pursue_projections,
 )
 from phyemu.waveform.frame_format import FrameFormat, preamble_points
 from phyemu.waveform.pulse import shape_pulses
+from phyemu.waveform.synchronisation_kernel import (
+    advance_to_peak,
+    follow_channel,
+    follow_strongest,
+    gathered,
+    remaining_level,
+)
 
 __all__ = [
     "FrameSynchronisations",
@@ -34,8 +41,8 @@ __all__ = [
 
 _GUARD_SYMBOLS = 3  # the last known symbols touch the pulses of unknown ones
 _EDGE_SYMBOLS = 4  # of the first pulse, what lies further out is not used
-_PIECES = 8
 _PAD = 24
+_DELAYS = np.arange(-24, 25) / 16.0  # of the strongest path that are tried [samples]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
@@ -99,37 +106,56 @@ def carrier(
     return result
 
 
-def _turning(frequency: NDArray[np.float64], instants: NDArray[np.int64]) -> NDArray[np.complex128]:
-    """Return exp(-2 pi j frequency n) at consecutive instants, (frames, instants)."""
-    short = 16
-    count = len(instants)
-    rows = -(-count // short)
-    angles = -2j * np.pi * frequency[:, None]
-    slow = np.exp(angles * (instants[0] + short * np.arange(rows)))
-    fast = np.exp(angles * np.arange(short))
-    ramp: NDArray[np.complex128] = slow[:, :, None] * fast[:, None, :]
-    return ramp.reshape(len(frequency), rows * short)[:, :count]
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class _KnownPart:
+    """What the first symbols of a frame send, in the rows that are used.
+
+    Attributes:
+        first: First sample of a frame that is used.
+        rows: Samples used.
+        first_delay: Delay of the first tap of a channel [samples].
+        sequence: w of S[i, j] = w[i - j + num_taps - 1], row i against delay j,
+            (rows + num_taps - 1,).
+        gram: S^H S, (num_taps, num_taps).
+        spectrum: FFT of the waveform without delay, `_PAD` samples on either side, (size,).
+    """
+
+    first: int
+    rows: int
+    first_delay: int
+    sequence: NDArray[np.complex128]
+    gram: NDArray[np.complex128]
+    spectrum: NDArray[np.complex128]
 
 
-@lru_cache(maxsize=1)
-def _preamble(frame_format: FrameFormat, first_delay: int, num_delays: int) -> KnownWaveform:
+@lru_cache(maxsize=4)
+def _preamble(frame_format: FrameFormat, first_delay: int, num_delays: int) -> _KnownPart:
     """Return what the preamble sends; the same for every frame."""
     return _known(preamble_points(frame_format), frame_format, first_delay, num_delays)
 
 
 def _known(
     points: Tensor, frame_format: FrameFormat, first_delay: int, num_delays: int
-) -> KnownWaveform:
+) -> _KnownPart:
     """Return what the first symbols of a frame send, in the rows that are used."""
     sps = frame_format.samples_per_symbol
     first, rows = _rows(frame_format, len(points))
     waveform = shape_pulses(points, frame_format.pulse_taps(), samples_per_symbol=sps)
-    return known_waveform(
+    known = known_waveform(
         waveform.to(torch.complex128),
         first_row=first,
         num_rows=rows,
         first_delay=first_delay,
         num_delays=num_delays,
+    )
+    matrix = known.matrix.numpy()
+    return _KnownPart(
+        first=first,
+        rows=rows,
+        first_delay=first_delay,
+        sequence=np.concatenate([matrix[0, :0:-1], matrix[:, 0]]),
+        gram=known.gram.resolve_conj().numpy(),
+        spectrum=fft(np.pad(matrix[:, -first_delay], _PAD), next_fast_len(rows + 2 * _PAD)),
     )
 
 
@@ -216,68 +242,49 @@ def synchronise_frames(
         )
     first_delay = -early_symbols * sps
     num_delays = (early_symbols + late_symbols) * sps + 1
-    first, rows = _rows(frame_format, num_known)
     if num_known == frame_format.preamble_symbols:
         shape = _preamble(frame_format, first_delay, num_delays)
     else:
         shape = _known(known, frame_format, first_delay, num_delays)
-    strongest = shape.matrix[:, -first_delay].numpy()
-    received = np.zeros((len(iq), rows + 2 * _PAD), np.complex128)
-    for row, start in enumerate(sample_starts.tolist()):
-        begin = start + first - _PAD
-        low, high = max(begin, 0), min(begin + received.shape[1], iq.shape[1])
-        received[row, low - begin : high - begin] = iq[row, low:high]
-    instants = np.arange(rows + 2 * _PAD) + (first - _PAD)
+    size = len(shape.spectrum)
+    begin = shape.first - _PAD
     frequency = cfo_hz / frame_format.sample_rate_hz
-    received *= _turning(frequency, instants)
-    timing_samples = _search_timing(received, strongest)
-    received = _advance(received, timing_samples)[:, _PAD:-_PAD]
-    inner = instants[_PAD:-_PAD]
+    samples = np.ascontiguousarray(iq)
+    received = gathered(samples, sample_starts + begin, size, frequency, begin)
+    spectra = fft(received, overwrite_x=True)
+    cosines, sines = _timing_steering(size)
+    timing_samples = advance_to_peak(spectra, shape.spectrum, cosines, sines, _DELAYS)
+    moved = ifft(spectra, overwrite_x=True)
+    received = np.ascontiguousarray(moved[:, _PAD : _PAD + shape.rows])
     # The carrier by the strongest path, then by all paths: each sharpens the other.
-    for whole in (False, True):
-        tone = _tone(frequency, inner)
-        if whole:
-            response = _estimate(received, shape, tone).response
-            model = (response @ shape.matrix.mT).numpy()
-        else:
-            free = strongest - tone * _inner(tone, strongest)
-            model = strongest * (_inner(free, received) / _inner(free, free))
-        level = _inner(tone, received - model)
-        step = _residual_frequency(received - level * tone, model, inner)
-        frequency = frequency + step
-        received = received * _turning(step, inner)
-    tone = _tone(frequency, inner)
-    channel = _estimate(received, shape, tone)
-    model = (channel.response @ shape.matrix.mT).numpy()
-    level = _inner(tone, received - model)[:, 0]
-    level = level * _shrinkage(level, channel.noise_variance.numpy())
+    projections = follow_strongest(
+        received, shape.sequence, num_delays, -first_delay, frequency, shape.first
+    )
+    response, _ = _pursue(shape, *projections)
+    projections = follow_channel(received, shape.sequence, response, frequency, shape.first)
+    response, noise_variance = _pursue(shape, *projections)
+    level = remaining_level(received, shape.sequence, response, frequency, shape.first)
+    level = level * _shrinkage(level, noise_variance)
     # The tone was moved to earlier together with the samples.
     turn = np.exp(2j * np.pi * frequency * timing_samples)
     return FrameSynchronisations(
         cfo_hz=frequency * frame_format.sample_rate_hz,
         timing_samples=timing_samples,
-        channel=channel,
+        channel=ChannelEstimate(torch.from_numpy(response), torch.from_numpy(noise_variance)),
         first_delay=first_delay,
-        dc_offset=level * turn / math.sqrt(rows),
+        dc_offset=level * turn / math.sqrt(shape.rows),
     )
 
 
-def _inner(left: NDArray[np.complex128], right: NDArray[np.complex128]) -> NDArray[np.complex128]:
-    """Return left^H right of each row, (frames, 1)."""
-    product: NDArray[np.complex128] = (left.conj() * right).sum(-1, keepdims=True)
-    return product
-
-
-def _tone(frequency: NDArray[np.float64], instants: NDArray[np.int64]) -> NDArray[np.complex128]:
-    """Return what DC becomes when the carrier offset is undone, with unit energy."""
-    return _turning(frequency, instants) / math.sqrt(len(instants))
-
-
-def _estimate(
-    iq: NDArray[np.complex128], shape: KnownWaveform, tone: NDArray[np.complex128]
-) -> ChannelEstimate:
-    """Return the channels, each estimated jointly with the amplitude of a tone."""
-    return estimate_channel(torch.from_numpy(iq), shape, nuisance=torch.from_numpy(tone))
+def _pursue(
+    shape: _KnownPart,
+    projected: NDArray[np.complex128],
+    part: NDArray[np.complex128],
+    energy: NDArray[np.float64],
+) -> tuple[NDArray[np.complex128], NDArray[np.float64]]:
+    """Return what `estimate_channel` does, from projections: responses and noise variances."""
+    found = pursue_projections(projected, part, energy, shape.gram, num_rows=shape.rows)
+    return found.response, found.energy / (shape.rows - 1 - found.counts)
 
 
 def _shrinkage(
@@ -295,56 +302,8 @@ def _shrinkage(
     return gain
 
 
-def _advance(iq: NDArray[np.complex128], samples: NDArray[np.float64]) -> NDArray[np.complex128]:
-    """Return each row moved to earlier by a fraction of a sample, cyclically."""
-    # Of the FFT's frequencies in order: an outer product of two short ramps.
-    count = iq.shape[1]
-    bins = np.arange(count) - count // 2
-    ramp = np.fft.ifftshift(_turning(-samples / count, bins), axes=-1)
-    return np.fft.ifft(np.fft.fft(iq) * ramp)
-
-
-@lru_cache(maxsize=2)
-def _timing_steering(count: int) -> Tensor:
-    """Return exp(2 pi j f d) of the FFT's frequencies f and delays d of sixteenths of a sample."""
-    delays = np.arange(-24, 25) / 16.0
-    return torch.from_numpy(np.exp(2j * np.pi * np.outer(np.fft.fftfreq(count), delays)))
-
-
-def _search_timing(
-    received: NDArray[np.complex128], waveform: NDArray[np.complex128]
-) -> NDArray[np.float64]:
-    """Return the delay of each row, within +-1.5 samples, at which the waveform correlates best."""
-    padded = np.pad(waveform, (_PAD, _PAD))
-    spectrum = np.fft.fft(received) * np.fft.fft(padded).conj()
-    powers = (torch.from_numpy(spectrum) @ _timing_steering(spectrum.shape[1])).abs().numpy()
-    best = powers[:, 1:-1].argmax(-1) + 1
-    rows = np.arange(len(powers))
-    left, middle, right = powers[rows, best - 1], powers[rows, best], powers[rows, best + 1]
-    curvature = left - 2.0 * middle + right
-    bent = curvature < 0
-    fraction = np.where(bent, 0.5 * (left - right) / np.where(bent, curvature, -1.0), 0.0)
-    delays: NDArray[np.float64] = (best - 24 + np.clip(fraction, -0.5, 0.5)) / 16.0
-    return delays
-
-
-def _residual_frequency(
-    received: NDArray[np.complex128], model: NDArray[np.complex128], instants: NDArray[np.int64]
-) -> NDArray[np.float64]:
-    """Return the frequency each row has left against the model [cycles per sample], (frames,)."""
-    products = received * model.conj()
-    edges = np.linspace(0, products.shape[1], _PIECES + 1).astype(int)
-    sums = np.add.reduceat(products, edges[:-1], axis=1)
-    centres = (edges[:-1] + edges[1:]) / 2.0 + float(instants[0])
-    # Phase against the mean phase: no unwrapping, as half a turn over the known part is the bound.
-    slope = np.zeros(len(products))
-    for _ in range(3):
-        turned = sums * np.exp(-1j * slope[:, None] * centres)
-        angles = np.angle(turned * turned.sum(-1, keepdims=True).conj())
-        weights = np.abs(turned)
-        total = np.maximum(weights.sum(-1, keepdims=True), np.finfo(np.float64).tiny)
-        offset = centres - (weights * centres).sum(-1, keepdims=True) / total
-        spread = (weights * np.square(offset)).sum(-1)
-        # Where all weights are zero, nothing can be said.
-        slope += (weights * offset * angles).sum(-1) / np.where(spread > 0, spread, 1.0)
-    return slope / (2.0 * math.pi)
+@lru_cache(maxsize=4)
+def _timing_steering(count: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return cos and sin of 2 pi f d, frequencies f of the FFT and delays d, (count, delays)."""
+    angles = 2.0 * np.pi * np.outer(np.fft.fftfreq(count), _DELAYS)
+    return np.cos(angles), np.sin(angles)

@@ -10,11 +10,12 @@ preamble the delay is known to be zero, which anchors it.
 import math
 from functools import lru_cache
 
+import numba
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 from phyemu.waveform.equalisation import BLOCK_HOP_SYMBOLS, BLOCK_SYMBOLS
+from phyemu.waveform.equalisation_kernel import edge_correlations
 from phyemu.waveform.frame_format import FrameFormat
 
 __all__ = ["MIN_BLOCKS", "clock_offset_ppm"]
@@ -27,46 +28,79 @@ _GRID = 121
 
 
 def clock_offset_ppm(
-    spectra: Tensor,
+    spectra: NDArray[np.complex64],
+    weights: NDArray[np.complex64],
     *,
-    delay_samples: NDArray[np.float64] | float,
+    delay_samples: NDArray[np.float64],
     frame_format: FrameFormat,
     max_offset_ppm: float,
 ) -> NDArray[np.float64]:
-    """Return how much longer frames are than they should be, (...) [ppm]; 0 for short frames.
+    """Return how much longer frames are than they should be, (frames,) [ppm]; 0 for short frames.
 
     Args:
-        spectra: `block_spectra` of whole frames times the weights of the equaliser,
-            (..., num_blocks, BLOCK_SYMBOLS x samples_per_symbol), on the CPU.
-        delay_samples: Delay of a frame's first symbols in these spectra, (...) or a number
-            [samples].
+        spectra: `block_spectra` of whole blocks of frames,
+            (frames, num_blocks, BLOCK_SYMBOLS x samples_per_symbol).
+        weights: Of the equaliser, (frames, BLOCK_SYMBOLS x samples_per_symbol).
+        delay_samples: Delay of a frame's first symbols in these spectra, (frames,) [samples].
         frame_format: Pulse and rate.
         max_offset_ppm: Largest offset searched, either way.
     """
-    shape = spectra.shape[:-2]
-    if spectra.shape[-2] < MIN_BLOCKS or max_offset_ppm <= 0:
-        return np.zeros(shape)
-    delays = np.asarray(delay_samples, np.float64)[..., None]
-    start = np.exp(2j * np.pi * delays / frame_format.samples_per_symbol)
-    values = (_correlations(spectra, frame_format) * start).reshape(-1, spectra.shape[-2])
-    offsets, turns = _candidates(max_offset_ppm, values.shape[-1])
-    # Not by BLAS, which starts threads for a product as small as this.
-    sums = np.einsum("ob,rb->ro", turns, values).real / values.shape[-1]
-    spread = np.square(np.abs(values)).mean(-1, keepdims=True)
-    # Scores as log likelihoods of phases seen in noise of the spread that the sums leave.
-    most = sums.max(-1, keepdims=True)
-    noise = np.maximum(spread - np.square(most), 1e-6 * spread)
-    scores = 2.0 * values.shape[-1] * np.maximum(most, 0.0) / noise * sums
-    scores -= 0.5 * np.square(offsets / _PRIOR_PPM)
-    best = scores.argmax(-1)
-    inner = best.clip(1, _GRID - 2)
-    rows = np.arange(len(scores))
-    left, middle, right = scores[rows, inner - 1], scores[rows, inner], scores[rows, inner + 1]
-    curvature = left - 2.0 * middle + right
-    bent = (curvature < 0) & (best == inner)
-    fraction = np.where(bent, 0.5 * (left - right) / np.where(bent, curvature, -1.0), 0.0)
-    found: NDArray[np.float64] = offsets[best] + fraction * (offsets[1] - offsets[0])
-    return found.reshape(shape)
+    frames, num_blocks, size = spectra.shape
+    if num_blocks < MIN_BLOCKS or max_offset_ppm <= 0:
+        return np.zeros(frames)
+    half = BLOCK_SYMBOLS // 2
+    reach = math.floor(half * frame_format.rolloff) - 1
+    # Frequency k is k bins above 0: the upper edge lies around 256, the lower one 512 bins below.
+    # Both edges are one piece: neither wraps around.
+    upper, lower = half - reach, half - reach - BLOCK_SYMBOLS + size
+    values = np.empty((frames, num_blocks), np.complex128)
+    for row in range(frames):
+        values[row] = edge_correlations(spectra[row], weights[row], upper, lower, 2 * reach + 1)
+    values *= np.exp(2j * np.pi / frame_format.samples_per_symbol * delay_samples)[:, None]
+    offsets, turns = _candidates(max_offset_ppm, num_blocks)
+    found: NDArray[np.float64] = _most_likely(values, offsets, turns)
+    return found
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True)
+def _most_likely(
+    values: NDArray[np.complex128],
+    offsets: NDArray[np.float64],
+    turns: NDArray[np.complex128],
+) -> NDArray[np.float64]:
+    """Return the offset at which each frame's correlations add up best, (frames,) [ppm]."""
+    frames, num_blocks = values.shape
+    count = len(offsets)
+    found = np.empty(frames)
+    sums, scores = np.empty(count), np.empty(count)
+    for frame in range(frames):
+        spread, most = 0.0, -np.inf
+        for block in range(num_blocks):
+            value = values[frame, block]
+            spread += (value.real**2 + value.imag**2) / num_blocks
+        for index in range(count):
+            total = 0.0
+            for block in range(num_blocks):
+                turn, value = turns[index, block], values[frame, block]
+                total += turn.real * value.real - turn.imag * value.imag
+            sums[index] = total / num_blocks
+            most = max(most, sums[index])
+        # Scores as log likelihoods of phases seen in noise of the spread that the sums leave.
+        noise = max(spread - most * most, 1e-6 * spread)
+        factor = 2.0 * num_blocks * max(most, 0.0) / noise if noise > 0.0 else 0.0
+        best = 0
+        for index in range(count):
+            scores[index] = factor * sums[index] - 0.5 * (offsets[index] / _PRIOR_PPM) ** 2
+            if scores[index] > scores[best]:
+                best = index
+        found[frame] = offsets[best]
+        if 0 < best < count - 1:
+            left, middle, right = scores[best - 1], scores[best], scores[best + 1]
+            curvature = left - 2.0 * middle + right
+            if curvature < 0.0:
+                step = offsets[1] - offsets[0]
+                found[frame] += 0.5 * (left - right) / curvature * step
+    return found
 
 
 @lru_cache(maxsize=8)
@@ -78,17 +112,3 @@ def _candidates(
     # The middle of block b is this many symbols behind the first symbol.
     centres = np.arange(num_blocks) * BLOCK_HOP_SYMBOLS + BLOCK_HOP_SYMBOLS / 2.0
     return offsets, np.exp(2j * np.pi * np.multiply.outer(offsets * 1e-6, centres))
-
-
-def _correlations(spectra: Tensor, frame_format: FrameFormat) -> NDArray[np.complex128]:
-    """Return each block's correlation of its upper with its lower band edge, (..., num_blocks)."""
-    half = BLOCK_SYMBOLS // 2
-    reach = math.floor(half * frame_format.rolloff) - 1
-    # Frequency k is k bins above 0: the upper edge lies around 256, the lower one 512 bins below.
-    values = spectra.numpy()
-    upper = values[..., half - reach : half + reach + 1]
-    # Both edges are one piece: neither wraps around.
-    first = half - reach - BLOCK_SYMBOLS + values.shape[-1]
-    lower = values[..., first : first + 2 * reach + 1]
-    result: NDArray[np.complex128] = np.einsum("...bk,...bk->...b", upper, lower.conj())
-    return result.astype(np.complex128)

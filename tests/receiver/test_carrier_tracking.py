@@ -58,3 +58,33 @@ def test_several_frames_equal_single_ones() -> None:
         alone = track(symbols[row], variances[row])
         np.testing.assert_allclose(together.correction[row], alone.correction, atol=1e-5)
         assert together.noise_variance[row] == pytest.approx(float(alone.noise_variance), rel=1e-5)
+
+
+def test_symbols_that_are_ignored_do_not_lead_the_phase_astray() -> None:
+    rng = np.random.default_rng(3)
+    layout = frame_layout(FrameFormat(), 4000)
+    count = layout.num_symbols
+    positions = np.concatenate([np.arange(200), layout.pilot_positions.numpy()])
+    sent = psk(8).points[torch.from_numpy(rng.integers(8, size=count))].numpy()
+    sent[positions] = 1.0
+    noise = rng.standard_normal(count) + 1j * rng.standard_normal(count)
+    symbols = sent * np.exp(0.3j + 2e-4j * np.arange(count)) + np.sqrt(0.01) * noise
+    lost = slice(1500, 2500)
+    symbols[lost] = 4.0 * noise[lost]
+    ignored = np.zeros(count, bool)
+    ignored[lost] = True
+    inside = ~ignored[positions]
+    track = track_carrier(
+        symbols.astype(np.complex64),
+        positions[inside],
+        np.ones(inside.sum(), np.complex64),
+        psk(8),
+        noise_variance=0.02,
+        frequency_variance=1e-7,
+        ignored=ignored,
+    )
+    # 3200 symbols show the variance to 2 %; the phase to far less than a symbol's own error.
+    assert track.noise_variance == pytest.approx(0.02, rel=0.1)
+    expected = np.exp(-0.3j - 2e-4j * np.arange(count))
+    assert np.abs(track.correction * 1.0 - expected)[~ignored].max() < 0.03
+    np.testing.assert_allclose(track.points, symbols * track.correction, atol=1e-5)

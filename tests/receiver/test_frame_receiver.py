@@ -1,11 +1,15 @@
 """The receiver on simulated streams: all frames, no other frames, near the theory."""
 
+import dataclasses
+import functools
 import math
 from collections.abc import Iterator
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy.interpolate import CubicSpline
 
 from phyemu.errors import ConfigError, SignalError
@@ -20,6 +24,7 @@ from phyemu.waveform import (
     Constellation,
     FrameFormat,
     FramePlacement,
+    build_frame,
     decide,
     modulate,
     psk,
@@ -145,6 +150,49 @@ def test_blocks_of_any_size_give_the_same_frames() -> None:
         assert first.sample_start == second.sample_start
         assert np.array_equal(first.points, second.points)
         assert np.array_equal(first.posteriors, second.posteriors)
+
+
+@functools.cache
+def _overlapping() -> tuple[np.ndarray, list[ReceivedFrame]]:
+    """Return a stream of frames that overlap by their pulses' tails, and what it holds."""
+    sizes = [1, 300, 40, 1200, 7, 500]
+    iq = np.zeros(20_000, np.complex64)
+    position = 700
+    generator = torch.Generator().manual_seed(12)
+    for index, size in enumerate(sizes):
+        points = modulate(torch.randint(4, (size,), generator=generator), psk(4))
+        frame = build_frame(points, frame_index=index, frame_format=FrameFormat()).numpy()
+        iq[position : position + len(frame)] += frame
+        # One symbol behind the last one of this frame.
+        position += len(frame) - 2 * FrameFormat().pulse_delay_samples + 1
+    iq = _noisy(iq, 14.0, seed=13, cfo_hz=-3e4)
+    return iq, _receive(iq, psk(4))
+
+
+@settings(max_examples=15, deadline=None)
+@given(cuts=st.lists(st.integers(0, 20_000), max_size=12))
+def test_frames_that_overlap_by_their_tails_come_out_alike_of_any_blocks(cuts: list[int]) -> None:
+    iq, whole = _overlapping()
+    assert [len(frame.points) for frame in whole] == [1, 300, 40, 1200, 7, 500]
+    assert all(frame.status is FrameStatus.OK for frame in whole)
+    blocks = np.split(iq, sorted(cuts))
+    parts = receive_frames(blocks, frame_format=FrameFormat(), constellation=psk(4))
+    for first, second in zip(whole, parts, strict=True):
+        for field in dataclasses.fields(ReceivedFrame):
+            np.testing.assert_array_equal(getattr(first, field.name), getattr(second, field.name))
+
+
+def test_a_frame_comes_out_with_the_sample_that_completes_it() -> None:
+    iq, _, placements = _sent(psk(4), 600, 2, seed=3, gap=0)
+    iq = np.pad(_noisy(iq, 12.0, seed=4), (0, 4000))
+    receiver = FrameReceiver(FrameFormat(), psk(4))
+    out = []
+    for begin in range(0, len(iq), 10):
+        out += [begin + 10] * len(receiver.process(iq[begin : begin + 10]))
+    # The channel's delays and the equaliser's margin behind the last pulse: 26 symbols.
+    for placement, sample in zip(placements, out, strict=True):
+        end = placement.sample_start + placement.sample_count
+        assert end <= sample <= end + 26 * 2 + 10
 
 
 def test_memory_stays_bounded_on_an_idle_stream() -> None:

@@ -13,14 +13,14 @@ def test_the_path_is_the_mean_of_the_gaussian_posterior() -> None:
     information = rng.uniform(0.0, 20.0, count)
     information[5:9] = 0.0
     values = rng.standard_normal(count)
-    walk = smooth_walk(values, information, np.array([q]))
+    path = smooth_walk(values[None], information[None], np.array([q]))[0][0]
     # Dense: flat priors on start and drift as very wide ones.
     index = np.arange(count)
     prior = q * np.minimum.outer(index, index) + 1e6 + 1e6 * np.outer(index, index)
     seen = information > 0
     noise = np.diag(1.0 / information[seen])
     gain = prior[:, seen] @ np.linalg.inv(prior[np.ix_(seen, seen)] + noise)
-    np.testing.assert_allclose(walk.values, gain @ values[seen], atol=1e-4)
+    np.testing.assert_allclose(path, gain @ values[seen], atol=1e-4)
 
 
 @pytest.mark.parametrize("q", [1e-4, 1e-2, 1.0])
@@ -30,9 +30,9 @@ def test_the_step_variance_of_the_largest_evidence_is_near_the_true_one(q: float
     path = np.cumsum(np.sqrt(q) * rng.standard_normal(count)) + 0.01 * np.arange(count)
     values = path + 0.1 * rng.standard_normal(count)
     candidates = np.array([1e-6, 1e-4, 1e-2, 1.0])
-    walk = smooth_walk(values, np.full(count, 100.0), candidates)
-    assert walk.step_variance == q
-    assert np.mean((walk.values - path) ** 2) < 0.1**2
+    found, _, variance = smooth_walk(values[None], np.full((1, count), 100.0), candidates)
+    assert variance[0] == q
+    assert np.mean((found[0] - path) ** 2) < 0.1**2
 
 
 def test_the_evidence_orders_candidates_as_the_density_does() -> None:
@@ -47,24 +47,25 @@ def test_the_evidence_orders_candidates_as_the_density_does() -> None:
 
     candidates = np.array([1e-3, 1e-2, 0.1, 1.0, 10.0])
     best = candidates[int(np.argmax([density(q) for q in candidates]))]
-    walk = smooth_walk(values, np.full(count, 4.0), candidates)
-    assert walk.step_variance == best
+    _, _, variance = smooth_walk(values[None], np.full((1, count), 4.0), candidates)
+    assert variance[0] == best
 
 
 def test_one_or_two_blocks_get_their_mean() -> None:
-    walk = smooth_walk(np.array([1.0, 3.0]), np.array([1.0, 3.0]), np.array([0.1]))
-    np.testing.assert_allclose(walk.values, 2.5)
+    both = np.array([[1.0, 3.0]])
+    path, drift, variance = smooth_walk(both, both, np.array([0.1]))
+    np.testing.assert_allclose(path, 2.5)
+    assert drift[0] == 0.0
+    assert variance[0] == 0.1
 
 
 def test_rows_are_smoothed_each_on_their_own() -> None:
     rng = np.random.default_rng(4)
-    values = rng.standard_normal((2, 3, 20)).cumsum(-1)
+    values = rng.standard_normal((5, 20)).cumsum(-1)
     information = rng.uniform(0.5, 9.0, values.shape)
     candidates = np.array([1e-3, 0.1, 10.0])
     whole = smooth_walk(values, information, candidates)
-    assert whole.values.shape == values.shape
-    for index in np.ndindex(2, 3):
-        alone = smooth_walk(values[index], information[index], candidates)
-        np.testing.assert_array_equal(whole.values[index], alone.values)
-        assert whole.drift[index] == alone.drift
-        assert whole.step_variance[index] == alone.step_variance
+    for row in range(5):
+        alone = smooth_walk(values[row : row + 1], information[row : row + 1], candidates)
+        for together, single in zip(whole, alone, strict=True):
+            np.testing.assert_array_equal(together[row], single[0])

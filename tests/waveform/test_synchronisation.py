@@ -8,6 +8,8 @@ import torch
 
 from phyemu.errors import SignalError
 from phyemu.waveform import FrameFormat, build_frame, preamble_points, psk
+from phyemu.waveform.channel_estimation import estimate_channel, known_waveform
+from phyemu.waveform.pulse import shape_pulses
 from phyemu.waveform.synchronisation import (
     Synchronisation,
     carrier,
@@ -152,3 +154,30 @@ def test_several_frames_equal_single_ones() -> None:
         assert found.timing_samples[row] == pytest.approx(alone.timing_samples, abs=1e-9)
         assert found.dc_offset[row] == pytest.approx(alone.dc_offset, abs=1e-9)
         torch.testing.assert_close(found.channel.response[row], alone.channel.response)
+
+
+def test_the_channel_is_that_of_the_estimator() -> None:
+    rng = np.random.default_rng(9)
+    iq = _received(rng, cfo_hz=4e4, delay=0.3, snr_db=25.0)
+    iq = (iq + 0.4j * np.roll(iq, 7) + 0.02).astype(np.complex64)
+    found = _synchronise(iq, 4e4)
+    # The rows that it looks at: from 4 symbols before the first peak to the preamble's last but 3.
+    first, rows = FORMAT.pulse_delay_samples - 8, (128 - 1 - 3 + 4) * 2 + 1
+    moved = np.fft.fft(iq) * np.exp(2j * np.pi * np.fft.fftfreq(len(iq)) * found.timing_samples)
+    instants = np.arange(len(iq)) - START
+    turns = np.exp(-2j * np.pi * found.cfo_hz / 20e6 * instants)
+    received = (np.fft.ifft(moved) * turns)[START + first :][:rows]
+    sent = shape_pulses(preamble_points(FORMAT), FORMAT.pulse_taps(), samples_per_symbol=2)
+    known = known_waveform(
+        sent.to(torch.complex128), first_row=first, num_rows=rows, first_delay=-20, num_delays=57
+    )
+    tone = turns[START + first :][:rows] / math.sqrt(rows)
+    expected = estimate_channel(
+        torch.from_numpy(received), known, nuisance=torch.from_numpy(tone.copy())
+    )
+    # A fraction of a sample is taken off windows of different length: their ends differ.
+    torch.testing.assert_close(found.channel.response, expected.response, atol=0.01, rtol=0)
+    assert int((found.channel.response != 0).sum()) == int((expected.response != 0).sum())
+    torch.testing.assert_close(
+        found.channel.noise_variance, expected.noise_variance, atol=0, rtol=0.05
+    )

@@ -47,18 +47,23 @@ def test_the_offset_of_a_long_frame_is_found(
     )
     spectra = block_spectra(torch.from_numpy(iq), first_peak=16, num_symbols=8192, sps=2)
     found = clock_offset_ppm(
-        spectra * equaliser.weights,
-        delay_samples=0.4,
+        spectra.to(torch.complex64).numpy()[None],
+        equaliser.weights.to(torch.complex64).numpy()[None],
+        delay_samples=np.array([0.4]),
         frame_format=FORMAT,
         max_offset_ppm=60.0,
     )
     # 5 ppm over 8192 symbols are 0.04 symbols at the end: -33 dB of interference on average.
-    assert found == pytest.approx(offset_ppm, abs=tolerance)
+    assert found[0] == pytest.approx(offset_ppm, abs=tolerance)
 
 
 def test_short_frames_are_left_alone() -> None:
-    spectra = torch.ones(3, 1024, dtype=torch.complex64)
-    assert (
-        clock_offset_ppm(spectra, delay_samples=0.0, frame_format=FORMAT, max_offset_ppm=60.0)
-        == 0.0
+    spectra = np.ones((1, 3, 1024), np.complex64)
+    found = clock_offset_ppm(
+        spectra,
+        spectra[:, 0],
+        delay_samples=np.zeros(1),
+        frame_format=FORMAT,
+        max_offset_ppm=60.0,
     )
+    assert found == 0.0
