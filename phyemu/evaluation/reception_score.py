@@ -46,6 +46,7 @@ class RecordingScore:
         """Return result and losses as JSON values."""
         losses = {
             "lost_frames": list(self.reception.lost_frames),
+            "partial_samples": list(self.reception.partial_samples),
             "truncated_samples": list(self.reception.truncated_samples),
             "header_error_samples": list(self.reception.header_error_samples),
             "unexpected_samples": list(self.reception.unexpected_samples),

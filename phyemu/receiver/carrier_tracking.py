@@ -16,11 +16,12 @@ from phyemu.waveform.phase_tracking import (
 )
 from phyemu.waveform.posterior_kernel import mean_errors
 
-__all__ = ["CarrierTrack", "track_carrier"]
+__all__ = ["CarrierTrack", "carrier_drift", "track_carrier"]
 
 _MOST_PASSES = 6
 _CONVERGED = 0.002  # squared change of phase, over the noise that a symbol turns by anyway
 _LEAST_NOISE = 1e-9
+_DRIFT_STEP = 16  # symbols between phases that are looked at
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
@@ -46,6 +47,7 @@ def track_carrier(
     *,
     noise_variance: NDArray[np.float64] | float,
     frequency_variance: NDArray[np.float64] | float,
+    ignored: NDArray[np.bool_] | None = None,
 ) -> CarrierTrack:
     """Return the correction of the symbols of frames alike.
 
@@ -57,8 +59,15 @@ def track_carrier(
         noise_variance: As the equaliser predicts it, (...) or a number.
         frequency_variance: Of the carrier offset that is left [(rad per symbol)^2], (...) or a
             number.
+        ignored: Symbols that say nothing, (num_symbols,), none of them known: erased, or lost in
+            interference. The phase goes on below them.
     """
     shape = symbols.shape
+    if ignored is not None and ignored.any():
+        symbols = np.where(ignored, np.complex64(0), symbols)
+    else:
+        ignored = None
+    share = 1.0 if ignored is None else shape[-1] / np.count_nonzero(~ignored)
     symbols = symbols.reshape(-1, shape[-1])
     predicted = np.broadcast_to(np.asarray(noise_variance, np.float64), shape[:-1]).reshape(-1)
     frequency = np.broadcast_to(np.asarray(frequency_variance, np.float64), shape[:-1]).reshape(-1)
@@ -68,6 +77,8 @@ def track_carrier(
     )
     known = np.zeros(shape[-1], bool)
     known[positions] = True
+    if ignored is not None:
+        known[ignored] = True  # they are not counted among the unknown ones, and score nothing
     gain = _known_gain(symbols, positions, values, tracked)
     # Between the pilots, phase noise leaves an uncertainty that decisions must allow for at first.
     gap = float(np.diff(positions).max(initial=1))
@@ -85,6 +96,8 @@ def track_carrier(
         means[:, positions] = values
         uncertainty[:, positions] = 0.0
         energy[:, positions] = np.square(np.abs(values))
+        if ignored is not None:
+            means[:, ignored], uncertainty[:, ignored], energy[:, ignored] = 0.0, 0.0, 0.0
         part = noise[running]
         tracked = refine_phase(points, means, uncertainty, known, tracked, noise_variance=part)
         turns = _correction(tracked, gain[running])
@@ -92,9 +105,10 @@ def track_carrier(
         drift[running] = tracked.walk.drift
         points = symbols[running] * turns
         # Uncertain decisions understate their own errors: they count as far as they are certain.
-        certain = 1.0 - np.minimum(_row_means(uncertainty) * 2.0 / part, 1.0)
+        certain = 1.0 - np.minimum(share * _row_means(uncertainty) * 2.0 / part, 1.0)
         measured = (
-            certain * mean_errors(points, means, energy) + (1.0 - certain) * predicted[running]
+            certain * share * mean_errors(points, means, energy)
+            + (1.0 - certain) * predicted[running]
         )
         assumed = np.maximum(measured, _LEAST_NOISE)
         noise[running] = assumed
@@ -110,6 +124,20 @@ def track_carrier(
         drift=(drift / PHASE_BLOCK).reshape(shape[:-1]),
         noise_variance=noise.reshape(shape[:-1]),
     )
+
+
+def carrier_drift(track: CarrierTrack) -> float:
+    """Return the frequency over a frame's last quarter less that over its first [turns per symbol].
+
+    Args:
+        track: Of one frame.
+    """
+    phase = -np.unwrap(np.angle(track.correction[::_DRIFT_STEP]).astype(np.float64))
+    quarter = len(phase) // 4
+    if quarter < 1:
+        return 0.0
+    change = (phase[-1] - phase[-1 - quarter]) - (phase[quarter] - phase[0])
+    return float(change / (2.0 * np.pi * quarter * _DRIFT_STEP))
 
 
 def _row_means(values: NDArray[Any]) -> NDArray[np.float64]:

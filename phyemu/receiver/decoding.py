@@ -9,8 +9,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from phyemu.receiver.carrier_tracking import CarrierTrack, track_carrier
+from phyemu.receiver.carrier_tracking import CarrierTrack, carrier_drift, track_carrier
 from phyemu.receiver.config import ReceiverConfig
+from phyemu.receiver.disturbance import Disturbance, disturbance_of
+from phyemu.receiver.erasures import erased_symbols
 from phyemu.receiver.received_frame import FrameStatus, ReceivedFrame
 from phyemu.waveform import (
     HEADER_SYMBOLS,
@@ -68,7 +70,10 @@ class FrameMeasurement:
         received: Symbols of the frame that the samples hold.
         sfo_ppm: Sampling clock offset [ppm].
         symbols: The equalised symbols, (received,), before the correction of the carrier.
+        heard: Positions of the payload symbols received: not behind the stream's end, and not in
+            samples that are missing.
         track: That correction.
+        disturbance: Where the noise of these stands out; None where it does nowhere.
     """
 
     synchronisation: Synchronisation
@@ -77,7 +82,9 @@ class FrameMeasurement:
     received: int
     sfo_ppm: float
     symbols: NDArray[np.complex64]
+    heard: NDArray[np.int64]
     track: CarrierTrack
+    disturbance: Disturbance | None
 
 
 class FrameDecoder:
@@ -210,6 +217,7 @@ class FrameDecoder:
         *,
         sample_start: int,
         truncated: bool,
+        missing: list[tuple[int, int]],
     ) -> FrameMeasurement:
         """Return the equalised symbols of a frame and their correction.
 
@@ -219,6 +227,7 @@ class FrameDecoder:
             header: Of the frame.
             sample_start: First sample of the frame in `iq`.
             truncated: The stream ends with `iq`, inside the frame.
+            missing: Stretches [begin, end) of `iq` that are zeros in place of lost samples.
         """
         layout = frame_layout(self._format, header.payload_symbols)
         total = layout.num_symbols
@@ -243,27 +252,69 @@ class FrameDecoder:
             )
         )
         symbols = self.symbols(spectra, found, sfo_ppm=sfo_ppm, num_symbols=total)
-        positions, values = known_symbols(self._format, header)
-        inside = positions < received
-        # Cramer-Rao bound of a frequency seen over the preamble, and a factor of four.
-        length = self._format.preamble_symbols
-        snr = max(float(equaliser.matched_snr), 0.1)
-        track = track_carrier(
-            symbols.numpy()[:received],
-            positions[inside],
-            values[inside],
-            self._constellation,
-            noise_variance=float(equaliser.error_variance),
-            frequency_variance=24.0 / (snr * length**3) + 1e-10,
+        erased = erased_symbols(
+            missing,
+            found,
+            sample_start=sample_start,
+            num_symbols=received,
+            frame_format=self._format,
         )
+        mine = symbols.numpy()[:received]
+        payload = layout.payload_positions.numpy()
+        payload = payload[: int(np.searchsorted(payload, received))]
+        heard = payload[~erased[payload]]
+        track = self._follow(mine, equaliser, header, ignored=erased)
+        disturbance = self._disturbance(mine, heard, track)
+        if disturbance is not None and disturbance.deafening.any():
+            # What is lost in interference would only lead the carrier astray.
+            deaf = erased.copy()
+            deaf[heard[disturbance.deafening]] = True
+            deaf[1:-1] |= deaf[:-2] & deaf[2:]  # the pilots among them
+            track = self._follow(mine, equaliser, header, ignored=deaf)
+            disturbance = self._disturbance(mine, heard, track)
         return FrameMeasurement(
             synchronisation=found,
             equaliser=equaliser,
             layout=layout,
             received=received,
             sfo_ppm=sfo_ppm,
-            symbols=symbols.numpy()[:received],
+            symbols=mine,
+            heard=heard,
             track=track,
+            disturbance=disturbance,
+        )
+
+    def _follow(
+        self,
+        symbols: NDArray[np.complex64],
+        equaliser: Equaliser,
+        header: Header,
+        *,
+        ignored: NDArray[np.bool_],
+    ) -> CarrierTrack:
+        positions, values = known_symbols(self._format, header)
+        inside = positions < len(symbols)
+        inside[inside] = ~ignored[positions[inside]]
+        # Cramer-Rao bound of a frequency seen over the preamble, and a factor of four.
+        length = self._format.preamble_symbols
+        snr = max(float(equaliser.matched_snr), 0.1)
+        return track_carrier(
+            symbols,
+            positions[inside],
+            values[inside],
+            self._constellation,
+            noise_variance=float(equaliser.error_variance),
+            frequency_variance=24.0 / (snr * length**3) + 1e-10,
+            ignored=ignored,
+        )
+
+    def _disturbance(
+        self, symbols: NDArray[np.complex64], heard: NDArray[np.int64], track: CarrierTrack
+    ) -> Disturbance | None:
+        return disturbance_of(
+            symbols[heard] * track.correction[heard],
+            self._constellation,
+            noise_variance=float(track.noise_variance),
         )
 
     def read_payload(
@@ -275,6 +326,7 @@ class FrameDecoder:
         sample_start: int,
         stream_start: int,
         truncated: bool,
+        missing: list[tuple[int, int]],
     ) -> ReceivedFrame:
         """Return the frame, its header having been read.
 
@@ -285,34 +337,49 @@ class FrameDecoder:
             sample_start: First sample of the frame in `iq`.
             stream_start: The same in the stream.
             truncated: The stream ends with `iq`, inside the frame.
+            missing: Stretches [begin, end) of `iq` that are zeros in place of lost samples.
         """
         found = pending.synchronisation
-        measured = self.measure(iq, pending, header, sample_start=sample_start, truncated=truncated)
+        measured = self.measure(
+            iq, pending, header, sample_start=sample_start, truncated=truncated, missing=missing
+        )
         corrected = measured.symbols * measured.track.correction
-        payload = measured.layout.payload_positions.numpy()
-        there = int(np.searchsorted(payload, measured.received))
+        heard, disturbance = measured.heard, measured.disturbance
+        erased = np.ones(header.payload_symbols, bool)
+        there = np.searchsorted(measured.layout.payload_positions.numpy(), heard)
+        erased[there] = False
         points = np.zeros(header.payload_symbols, np.complex64)
-        points[:there] = corrected[payload[:there]]
+        points[there] = corrected[heard]
         order = self._constellation.order
         posteriors = np.full((header.payload_symbols, order), 1.0 / order, np.float32)
-        mine = torch.from_numpy(points[:there])
-        posteriors[:there] = symbol_posteriors(
-            mine, self._constellation, noise_variance=float(measured.track.noise_variance)
+        mine = torch.from_numpy(points[there])
+        variance: Tensor | float = float(measured.track.noise_variance)
+        if disturbance is not None:
+            variance = torch.from_numpy(disturbance.variances)
+        posteriors[there] = symbol_posteriors(
+            mine, self._constellation, noise_variance=variance
         ).numpy()
-        error = float(squared_errors(mine, self._constellation).mean()) if there else math.nan
+        status = FrameStatus.OK
+        if truncated:
+            status = FrameStatus.TRUNCATED
+        elif erased.any():
+            status = FrameStatus.PARTIAL
+        error = float(squared_errors(mine, self._constellation).mean()) if len(there) else math.nan
         samples = self._format.frame_samples(header.payload_symbols)
         turns_per_symbol = float(measured.track.drift) / (2.0 * math.pi)
         return ReceivedFrame(
             sample_start=stream_start,
             sample_count=min(samples, len(iq) - sample_start),
-            status=FrameStatus.TRUNCATED if truncated else FrameStatus.OK,
+            status=status,
             frame_index=header.frame_index,
-            received_symbols=there,
+            erased=erased,
             points=points,
             posteriors=posteriors,
-            noise_variance=float(measured.track.noise_variance),
+            disturbed_symbols=0 if disturbance is None else int(disturbance.disturbed.sum()),
+            noise_variance=float(np.mean(np.asarray(variance))),
             snr_db=_decibels(float(measured.equaliser.matched_snr)),
             cfo_hz=found.cfo_hz + turns_per_symbol * self._format.symbol_rate_hz,
+            cfo_drift_hz=carrier_drift(measured.track) * self._format.symbol_rate_hz,
             sfo_ppm=measured.sfo_ppm,
             evm_db=_decibels(error),
             timing_samples=found.timing_samples,
@@ -336,12 +403,14 @@ class FrameDecoder:
             sample_count=sample_count,
             status=status,
             frame_index=None,
-            received_symbols=0,
+            erased=np.zeros(0, bool),
             points=np.zeros(0, np.complex64),
             posteriors=np.zeros((0, self._constellation.order), np.float32),
+            disturbed_symbols=0,
             noise_variance=float(pending.equaliser.error_variance),
             snr_db=_decibels(float(pending.equaliser.matched_snr)),
             cfo_hz=found.cfo_hz,
+            cfo_drift_hz=0.0,
             sfo_ppm=0.0,
             evm_db=math.nan,
             timing_samples=found.timing_samples,
