@@ -73,6 +73,7 @@ class FrameMeasurement:
         heard: Positions of the payload symbols received: not behind the stream's end, and not in
             samples that are missing.
         track: That correction.
+        errors: Squared distance of these from the nearest point of the constellation.
         disturbance: Where the noise of these stands out; None where it does nowhere.
     """
 
@@ -84,6 +85,7 @@ class FrameMeasurement:
     symbols: NDArray[np.complex64]
     heard: NDArray[np.int64]
     track: CarrierTrack
+    errors: NDArray[np.float64]
     disturbance: Disturbance | None
 
 
@@ -264,14 +266,14 @@ class FrameDecoder:
         payload = payload[: int(np.searchsorted(payload, received))]
         heard = payload[~erased[payload]]
         track = self._follow(mine, equaliser, header, ignored=erased)
-        disturbance = self._disturbance(mine, heard, track)
+        errors, disturbance = self._errors(mine[heard] * track.correction[heard], track)
         if disturbance is not None and disturbance.deafening.any():
             # What is lost in interference would only lead the carrier astray.
             deaf = erased.copy()
             deaf[heard[disturbance.deafening]] = True
             deaf[1:-1] |= deaf[:-2] & deaf[2:]  # the pilots among them
             track = self._follow(mine, equaliser, header, ignored=deaf)
-            disturbance = self._disturbance(mine, heard, track)
+            errors, disturbance = self._errors(mine[heard] * track.correction[heard], track)
         return FrameMeasurement(
             synchronisation=found,
             equaliser=equaliser,
@@ -281,6 +283,7 @@ class FrameDecoder:
             symbols=mine,
             heard=heard,
             track=track,
+            errors=errors,
             disturbance=disturbance,
         )
 
@@ -308,14 +311,13 @@ class FrameDecoder:
             ignored=ignored,
         )
 
-    def _disturbance(
-        self, symbols: NDArray[np.complex64], heard: NDArray[np.int64], track: CarrierTrack
-    ) -> Disturbance | None:
-        return disturbance_of(
-            symbols[heard] * track.correction[heard],
-            self._constellation,
-            noise_variance=float(track.noise_variance),
-        )
+    def _errors(
+        self, points: NDArray[np.complex64], track: CarrierTrack
+    ) -> tuple[NDArray[np.float64], Disturbance | None]:
+        """Return how far points are from the nearest ones of the constellation, and where most."""
+        errors = squared_errors(torch.from_numpy(points), self._constellation).numpy()
+        variance = float(track.noise_variance)
+        return errors, disturbance_of(points, errors, self._constellation, noise_variance=variance)
 
     def read_payload(
         self,
@@ -364,7 +366,7 @@ class FrameDecoder:
             status = FrameStatus.TRUNCATED
         elif erased.any():
             status = FrameStatus.PARTIAL
-        error = float(squared_errors(mine, self._constellation).mean()) if len(there) else math.nan
+        error = float(measured.errors.mean()) if len(there) else math.nan
         samples = self._format.frame_samples(header.payload_symbols)
         turns_per_symbol = float(measured.track.drift) / (2.0 * math.pi)
         return ReceivedFrame(

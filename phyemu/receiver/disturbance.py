@@ -9,11 +9,9 @@ Rubin, J. R. Stat. Soc. B 39(1), 1977). Where nothing stands out, nothing change
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from phyemu.waveform import Constellation
-from phyemu.waveform.modulation import squared_errors
 from phyemu.waveform.phase_tracking import posterior_moments
 from phyemu.waveform.posterior_kernel import mean_errors
 
@@ -50,12 +48,17 @@ class Disturbance:
 
 
 def disturbance_of(
-    points: NDArray[np.complex64], constellation: Constellation, *, noise_variance: float
+    points: NDArray[np.complex64],
+    errors: NDArray[np.float64],
+    constellation: Constellation,
+    *,
+    noise_variance: float,
 ) -> Disturbance | None:
     """Return where the noise of a payload stands out, and how much; None where it does nowhere.
 
     Args:
         points: Payload symbols as received, the carrier undone, (num_received,).
+        errors: Squared distance of each from the nearest point of the constellation.
         constellation: What was sent.
         noise_variance: Total complex variance of the error of `points`, taken as the same all over.
     """
@@ -65,7 +68,6 @@ def disturbance_of(
     # What is left at the end goes with the last whole block.
     starts = np.arange(num_blocks) * NOISE_BLOCK
     sizes = np.diff(np.append(starts, len(points)))
-    errors = squared_errors(torch.from_numpy(points), constellation).numpy()
     levels = np.add.reduceat(errors, starts) / sizes
     squares = np.add.reduceat(np.square(errors), starts) / sizes
     usual = float(np.median(levels))

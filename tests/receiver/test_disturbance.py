@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from phyemu.receiver import FrameStatus, ReceivedFrame, receive_frames
-from phyemu.receiver.disturbance import NOISE_BLOCK, disturbance_of
+from phyemu.receiver.disturbance import NOISE_BLOCK, Disturbance, disturbance_of
 from phyemu.waveform import FrameFormat, modulate, psk, transmit_waveform
+from phyemu.waveform.modulation import squared_errors
 
 SIZE = 8192
 
@@ -29,6 +30,11 @@ def _received(
     received = (iq.numpy() + noise).astype(np.complex64)
     (frame,) = receive_frames([received], frame_format=FrameFormat(), constellation=psk(order))
     return frame, symbols.numpy()
+
+
+def _disturbance(points: np.ndarray, order: int, noise_variance: float) -> Disturbance | None:
+    errors = squared_errors(torch.from_numpy(points), psk(order)).numpy()
+    return disturbance_of(points, errors, psk(order), noise_variance=noise_variance)
 
 
 def _log_likelihood(frame: ReceivedFrame, symbols: np.ndarray, posteriors: np.ndarray) -> float:
@@ -62,16 +68,16 @@ def test_a_burst_makes_its_own_posteriors_doubtful_and_no_others(burst_db: float
 @pytest.mark.parametrize(("order", "snr_db"), [(4, 2.0), (8, 12.0), (16, 20.0)])
 def test_white_noise_does_not_stand_out(order: int, snr_db: float) -> None:
     rng = np.random.default_rng(order)
-    table = psk(order)
+    points = psk(order).points.numpy()
     variance = 10 ** (-snr_db / 10)
     disturbed = 0
-    for _ in range(40):
-        sent = table.points.numpy()[rng.integers(order, size=SIZE)]
+    for _ in range(20):
+        sent = points[rng.integers(order, size=SIZE)]
         noise = rng.standard_normal((SIZE, 2)) @ [1, 1j] * math.sqrt(variance / 2)
-        found = disturbance_of((sent + noise).astype(np.complex64), table, noise_variance=variance)
+        found = _disturbance((sent + noise).astype(np.complex64), order, variance)
         disturbed += 0 if found is None else int(found.disturbed.sum())
     # A block's mean error is about a Gamma(32) variable: it exceeds its mean by five deviations
-    # with probability 5e-5, so of 10240 blocks one half; six of them would be one case in 10^5.
+    # with probability 5e-5, so of 5120 blocks a quarter; six of them would be one case in 10^6.
     assert disturbed < 6 * NOISE_BLOCK
 
 
@@ -81,9 +87,9 @@ def test_payloads_that_use_few_symbols_are_not_taken_for_disturbed() -> None:
     sent = np.concatenate([np.zeros(4096, int), rng.integers(2, size=4096) * 2])
     noise = rng.standard_normal((SIZE, 2)) @ [1, 1j] * math.sqrt(0.05)
     points = (psk(8).points.numpy()[sent] + noise).astype(np.complex64)
-    found = disturbance_of(points, psk(8), noise_variance=0.1)
+    found = _disturbance(points, 8, 0.1)
     assert found is None or found.disturbed.sum() <= 2 * NOISE_BLOCK
 
 
 def test_a_short_payload_shows_nothing() -> None:
-    assert disturbance_of(np.ones(100, np.complex64), psk(4), noise_variance=0.1) is None
+    assert _disturbance(np.ones(100, np.complex64), 4, 0.1) is None
