@@ -20,8 +20,8 @@ __all__ = ["NOISE_BLOCK", "Disturbance", "disturbance_of"]
 NOISE_BLOCK = 32
 """Symbols over which the noise is taken as constant."""
 
-_STANDS_OUT = 5.0  # standard deviations of a block's mean error
-_LEAST_RISE = 1.5  # of a block's variance over the frame's
+_STANDS_OUT = 7.0  # standard deviations of a block's mean error
+_LEAST_RISE = 2.0  # of a block's variance over the frame's
 _DEAF = 10.0  # the same, of a block that says nothing of the carrier
 _LEAST_BLOCKS = 8  # fewer show no level to stand out of
 _LEAST_NOISE = 1e-9
