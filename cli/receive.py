@@ -65,6 +65,11 @@ _TAIL_SAMPLES = 10_000
 )
 @click.option("--pace", is_flag=True, help="Play a recording in real time.")
 @click.option("--loop", is_flag=True, help="Play a recording again and again.")
+@click.option(
+    "--decision-directed",
+    is_flag=True,
+    help="Follow channels that change within a frame; takes several times as long.",
+)
 @click.option("--frames", type=click.IntRange(1), help="End after so many frames.")
 @click.option(
     "--duration", type=click.FloatRange(0, min_open=True), metavar="S", help="Seconds to listen."
@@ -92,6 +97,7 @@ def command(**parameters: Any) -> None:
     """
     _check(parameters)
     from phyemu.listening import FrameStore, frame_line, frame_values, listen
+    from phyemu.receiver import ReceiverConfig
 
     output: Path | None = parameters["output"]
     if output is not None:
@@ -129,6 +135,7 @@ def command(**parameters: Any) -> None:
             feed,
             sent,
             show,
+            config=ReceiverConfig(decision_directed=parameters["decision_directed"]),
             num_frames=parameters["frames"],
             duration_s=parameters["duration"],
             idle_s=parameters["idle"],

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from phyemu.receiver.carrier_tracking import CarrierTrack, carrier_drift, track_carrier
 from phyemu.receiver.config import ReceiverConfig
+from phyemu.receiver.decision_directed import refine_symbols
 from phyemu.receiver.disturbance import Disturbance, disturbance_of
 from phyemu.receiver.erasures import erased_symbols
 from phyemu.receiver.received_frame import FrameStatus, ReceivedFrame
@@ -69,10 +70,11 @@ class FrameMeasurement:
         layout: Where the symbols are.
         received: Symbols of the frame that the samples hold.
         sfo_ppm: Sampling clock offset [ppm].
-        symbols: The equalised symbols, (received,), before the correction of the carrier.
+        symbols: The equalised symbols, (received,), the carrier undone.
+        noise_variance: Total complex variance of their error, where nothing stands out.
         heard: Positions of the payload symbols received: not behind the stream's end, and not in
             samples that are missing.
-        track: That correction.
+        track: How the carrier was undone.
         errors: Squared distance of these from the nearest point of the constellation.
         disturbance: Where the noise of these stands out; None where it does nowhere.
     """
@@ -83,6 +85,7 @@ class FrameMeasurement:
     received: int
     sfo_ppm: float
     symbols: NDArray[np.complex64]
+    noise_variance: float
     heard: NDArray[np.int64]
     track: CarrierTrack
     errors: NDArray[np.float64]
@@ -266,21 +269,41 @@ class FrameDecoder:
         payload = payload[: int(np.searchsorted(payload, received))]
         heard = payload[~erased[payload]]
         track = self._follow(mine, equaliser, header, ignored=erased)
-        errors, disturbance = self._errors(mine[heard] * track.correction[heard], track)
+        errors, disturbance = self._errors(
+            mine[heard] * track.correction[heard], float(track.noise_variance)
+        )
         if disturbance is not None and disturbance.deafening.any():
             # What is lost in interference would only lead the carrier astray.
             deaf = erased.copy()
             deaf[heard[disturbance.deafening]] = True
             deaf[1:-1] |= deaf[:-2] & deaf[2:]  # the pilots among them
             track = self._follow(mine, equaliser, header, ignored=deaf)
-            errors, disturbance = self._errors(mine[heard] * track.correction[heard], track)
+            errors, disturbance = self._errors(
+                mine[heard] * track.correction[heard], float(track.noise_variance)
+            )
+        corrected, noise_variance = mine * track.correction, float(track.noise_variance)
+        if self._config.decision_directed:
+            positions, values = known_symbols(self._format, header)
+            inside = positions < received
+            refined = refine_symbols(
+                corrected,
+                positions[inside],
+                values[inside],
+                ~erased,
+                self._constellation,
+                noise_variance=noise_variance,
+            )
+            if refined is not None:
+                corrected, noise_variance = refined.symbols, refined.noise_variance
+                errors, disturbance = self._errors(corrected[heard], noise_variance)
         return FrameMeasurement(
             synchronisation=found,
             equaliser=equaliser,
             layout=layout,
             received=received,
             sfo_ppm=sfo_ppm,
-            symbols=mine,
+            symbols=corrected,
+            noise_variance=noise_variance,
             heard=heard,
             track=track,
             errors=errors,
@@ -312,12 +335,13 @@ class FrameDecoder:
         )
 
     def _errors(
-        self, points: NDArray[np.complex64], track: CarrierTrack
+        self, points: NDArray[np.complex64], noise_variance: float
     ) -> tuple[NDArray[np.float64], Disturbance | None]:
         """Return how far points are from the nearest ones of the constellation, and where most."""
         errors = squared_errors(torch.from_numpy(points), self._constellation).numpy()
-        variance = float(track.noise_variance)
-        return errors, disturbance_of(points, errors, self._constellation, noise_variance=variance)
+        return errors, disturbance_of(
+            points, errors, self._constellation, noise_variance=noise_variance
+        )
 
     def read_payload(
         self,
@@ -345,7 +369,7 @@ class FrameDecoder:
         measured = self.measure(
             iq, pending, header, sample_start=sample_start, truncated=truncated, missing=missing
         )
-        corrected = measured.symbols * measured.track.correction
+        corrected = measured.symbols
         heard, disturbance = measured.heard, measured.disturbance
         erased = np.ones(header.payload_symbols, bool)
         there = np.searchsorted(measured.layout.payload_positions.numpy(), heard)
@@ -355,7 +379,7 @@ class FrameDecoder:
         order = self._constellation.order
         posteriors = np.full((header.payload_symbols, order), 1.0 / order, np.float32)
         mine = torch.from_numpy(points[there])
-        variance: Tensor | float = float(measured.track.noise_variance)
+        variance: Tensor | float = measured.noise_variance
         if disturbance is not None:
             variance = torch.from_numpy(disturbance.variances)
         posteriors[there] = symbol_posteriors(
