@@ -85,7 +85,7 @@ class RadioFeed:
 class EndpointFeed:
     """The samples of another program, from a socket, a pipe or standard input.
 
-    What the transport lost or dropped becomes a gap behind the samples that came before.
+    What the transport lost or dropped becomes a gap before the samples that came with the news.
     """
 
     def __init__(self, source: SampleSource, *, name: str, sample_rate_hz: float) -> None:
@@ -119,11 +119,6 @@ class EndpointFeed:
         seen = self._losses()
         while not stop.is_set():
             iq = self._source.receive(_POLL_S)
-            if iq is not None and len(iq):
-                if not parts:
-                    since = time.monotonic()
-                parts.append(iq)
-                held += len(iq)
             missing, exact, now = self._lost_since(seen)
             broken = now != seen and (missing > 0 or not exact)
             late = iq is None or time.monotonic() - since >= _POLL_S
@@ -135,6 +130,15 @@ class EndpointFeed:
             if broken:
                 index += missing
                 lost = lost + missing if exact and lost is not None else None
+            if iq is not None and len(iq):
+                if not parts:
+                    since = time.monotonic()
+                parts.append(iq)
+                held += len(iq)
+                if broken and now[0] != seen[0]:
+                    # What was dropped may have lain among these samples.
+                    yield _block(parts, index, None)
+                    index, lost, parts, held = index + held, None, [], 0
             seen = now
             if iq is None:
                 none = np.zeros((1, 0), np.complex64)

@@ -131,7 +131,7 @@ def test_a_run_scores_each_frame(trained_run: Path, tmp_path: Path) -> None:
     assert 100 * summary["images_right"] / summary["images"] == pytest.approx(whole["accuracy"])
 
 
-def test_a_sounder_is_called_by_its_name(trained_run: Path, tmp_path: Path) -> None:
+def test_a_sounder_is_called_by_its_name(tmp_path: Path) -> None:
     sounder = tmp_path / "sounder.sigmf"
     CliRunner().invoke(main, ["waveform", "sounder", "--bursts", "2", "-o", str(sounder)])
     for arguments in (["receive", str(sounder)], ["receive", "office_nlos"]):
