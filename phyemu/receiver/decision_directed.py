@@ -203,7 +203,8 @@ class _Frame:
             _both_sides((energy * weights).sum(-1), decay, own=own), 1e-9
         )
         scaled = out / np.clip(gain, 0.25, 4.0).astype(np.float32)[:, None]
-        return scaled.reshape(-1)[: self._count].astype(np.complex64)
+        flat: NDArray[np.complex64] = scaled.reshape(-1)[: self._count].astype(np.complex64)
+        return flat
 
 
 def _both_sides(values: NDArray[Any], decay: float, *, own: bool) -> NDArray[Any]:
@@ -212,5 +213,5 @@ def _both_sides(values: NDArray[Any], decay: float, *, own: bool) -> NDArray[Any
     for block in range(1, len(values)):
         before[block] = decay * (before[block - 1] + values[block - 1])
         behind[-1 - block] = decay * (behind[-block] + values[-block])
-    total = before + behind
-    return total + values if own else total
+    total: NDArray[Any] = before + behind + (values if own else 0)
+    return total

@@ -104,7 +104,9 @@ def _write(process: "subprocess.Popen[bytes]", samples: bytes) -> None:
 def test_an_emulated_radio(received: Path) -> None:
     sent = received.with_name("tx.sigmf")
     arguments = ["receive", "--emulated", "awgn:12", "--transmit", str(sent), "--json"]
-    result = CliRunner().invoke(main, [*arguments, "--repeat", "2", "--seed", "3"])
+    result = CliRunner().invoke(
+        main, [*arguments, "--repeat", "2", "--seed", "3", "--decision-directed"]
+    )
     assert result.exit_code == 0, result.output
     frames, summary = _frames(result.stdout)
     assert [f["frame_index"] for f in frames] == [*range(5), *range(5)]

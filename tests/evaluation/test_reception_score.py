@@ -19,7 +19,7 @@ from phyemu.evaluation import (
 from phyemu.iq import open_recording, write_recording
 from phyemu.receiver import ReceivedFrame, receive_frames
 from phyemu.training import score_over_link
-from phyemu.waveform import zadoff_chu_sounder
+from phyemu.waveform.sounder import zadoff_chu_sounder
 from phyemu.waveform.transmission import write_sounder
 
 
