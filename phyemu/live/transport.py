@@ -46,8 +46,7 @@ class SampleSource(Protocol):
     def receive(self, timeout_s: float) -> NDArray[np.complex64] | None:
         """Return the samples that came, in order; none within the time: empty; at the end: None.
 
-        Every sample is finite, and the array is the caller's: it is not written to again. Messages
-        that `counts` says were lost or dropped during the call were behind these samples.
+        Every sample is finite, and the array is the caller's: it is not written to again.
 
         Raises:
             TransportError: The transport failed.
