@@ -117,7 +117,9 @@ def test_a_recording_at_another_rate_is_refused(run: Path, tmp_path: Path) -> No
 
 
 def test_a_recording_of_the_sounder_is_refused_by_name(run: Path, tmp_path: Path) -> None:
-    sounder = zadoff_chu_sounder(20e6, period=256)
+    sounder = zadoff_chu_sounder(
+        20e6, period=256, repetitions=4, gap_samples=None, bandwidth_hz=None
+    )
     path = write_sounder(tmp_path / "sounder.sigmf", sounder, num_bursts=1, amplitude=0.5)
     sent = SentImages(
         symbols=torch.zeros((1, 256), dtype=torch.int64),
