@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .live import terminated_like_interrupted
 from .options import (
     CAPTURES,
     FREQUENCY,
@@ -104,7 +103,6 @@ def command(**parameters: Any) -> None:
         refuse_existing(output, parameters["force"])
     as_json, quiet = parameters["as_json"], parameters["quiet"]
     with ExitStack() as stack:
-        stack.enter_context(terminated_like_interrupted())
         images = _images(parameters["receiver"])
         feed, sent = stack.enter_context(_feed(parameters, images))
         store = None
