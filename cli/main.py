@@ -33,6 +33,7 @@ _COMMANDS = {
     "fit": "fit",
     "inspect": "inspect",
     "loop": "loop",
+    "receive": "receive",
     "replay": "replay",
     "report": "report",
     "sound": "sound",

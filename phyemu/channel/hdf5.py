@@ -27,6 +27,7 @@ SCHEMA_VERSION = 2
 """2 added paths/family, paths/shape, drift and uncertainty; files of 1 are read as ever."""
 # Nothing we store is larger; a file that claims more is refused before memory is taken.
 _MAX_ELEMENTS = 1 << 28
+_CHUNK_ROWS = 4096  # of datasets that grow
 
 
 class StoreWriter:
@@ -77,6 +78,34 @@ class StoreWriter:
         except (OSError, TypeError, ValueError) as exc:
             raise StoreError(f"{self.path}: dataset {name} cannot be written: {exc}") from exc
         item.attrs["unit"] = unit
+
+    def append(self, name: str, values: Any, *, unit: str) -> None:
+        """Write an array behind those that `name` holds already; its first dimension grows.
+
+        Raises:
+            StoreError: It cannot be written: the disk is full, say.
+        """
+        array = np.asarray(values)
+        try:
+            if name not in self._file:
+                item = self._file.create_dataset(
+                    name,
+                    shape=(0, *array.shape[1:]),
+                    maxshape=(None, *array.shape[1:]),
+                    chunks=(_CHUNK_ROWS, *array.shape[1:]),
+                    dtype=array.dtype,
+                )
+                item.attrs["unit"] = unit
+            item = self._file[name]
+            begin = item.shape[0]
+            item.resize(begin + len(array), axis=0)
+            item[begin:] = array
+        except (OSError, TypeError, ValueError, RuntimeError) as exc:
+            raise StoreError(f"{self.path}: dataset {name} cannot be written: {exc}") from exc
+
+    def flush(self) -> None:
+        """Hand what was written to the system."""
+        self._file.flush()
 
     def texts(self, name: str, values: Sequence[str]) -> None:
         """Write a list of words (ASCII) at `name`."""

@@ -7,17 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from phyemu.errors import RecordingError, SyncError
+from phyemu.errors import SyncError
 from phyemu.iq import Recording
+from phyemu.listening import frame_line, frame_values, recorded_frames
 from phyemu.progress import ProgressCallback, no_progress
-from phyemu.receiver import FrameReceiver, FrameStatus, ReceivedFrame
+from phyemu.receiver import FrameStatus
 from phyemu.sounding import sound_recording
 from phyemu.sounding.summary import describe, summarise
-from phyemu.waveform import FrameFormat, constellation
+from phyemu.waveform.sent_frames import sent_frames
 
 __all__ = ["RecordingDescription", "describe_recording"]
-
-_BLOCK_SAMPLES = 1 << 20
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,44 +63,19 @@ def describe_recording(
 def _describe_frames(
     recording: Recording, channel: int, progress: ProgressCallback
 ) -> RecordingDescription:
-    fields = recording.global_fields
-    named: Any = fields.get("phyemu:constellation")
-    if not isinstance(named, Mapping) or not {"name", "order"} <= named.keys():
-        raise RecordingError(
-            f"{recording.path.name}: phyemu:frame_format is there, but phyemu:constellation is "
-            f"{named!r}; it must be an object with name and order"
-        )
-    receiver = FrameReceiver(
-        FrameFormat.from_dict(fields["phyemu:frame_format"]),
-        constellation(named["name"], named["order"]),
-    )
-    frames: list[ReceivedFrame] = []
-    for start in range(0, recording.num_samples, _BLOCK_SAMPLES):
-        count = min(_BLOCK_SAMPLES, recording.num_samples - start)
-        frames += receiver.process(recording.read(start, count, channel=channel))
-        progress("receive", start + count, recording.num_samples)
-    frames += receiver.finish()
+    sent = sent_frames(recording.global_fields, name=recording.path.name)
+    frames = recorded_frames(recording, sent, channel=channel, progress=progress)
     if not frames:
         return _nothing(recording, "no frame of the format that its metadata names was detected")
     status = Counter(frame.status for frame in frames)
     good = [frame for frame in frames if frame.status is FrameStatus.OK]
-    details = [
-        {
-            "sample_start": frame.sample_start,
-            "samples": frame.sample_count,
-            "status": str(frame.status),
-            "frame_index": frame.frame_index,
-            "payload_symbols": len(frame.points),
-            "snr_db": frame.snr_db,
-            "cfo_hz": frame.cfo_hz,
-            "evm_db": frame.evm_db,
-        }
-        for frame in frames
-    ]
+    rate_hz = recording.sample_rate_hz
+    details = [frame_values(frame, rate_hz) for frame in frames]
     summary = {
         "recording": recording.path.name,
         "frames": len(frames),
         "ok": status[FrameStatus.OK],
+        "partial": status[FrameStatus.PARTIAL],
         "truncated": status[FrameStatus.TRUNCATED],
         "header_errors": status[FrameStatus.HEADER_ERROR],
         "snr_db": _quantiles([frame.snr_db for frame in good]),
@@ -109,18 +83,13 @@ def _describe_frames(
         "evm_db": _quantiles([frame.evm_db for frame in good]),
         "details": details,
     }
+    table = sent.constellation
     lines = [
-        f"{recording.path.name}: {len(frames)} frames of {named['order']}-{named['name']}, "
+        f"{recording.path.name}: {len(frames)} frames of {table.order}-{table.name}, "
         f"{summary['ok']} whole, {summary['truncated']} truncated, "
         f"{summary['header_errors']} with a damaged header"
     ]
-    lines += [
-        f"  sample {frame.sample_start:>10}  "
-        f"{'frame ' + str(frame.frame_index) if frame.frame_index is not None else '-':<11} "
-        f"{frame.status:<12} {len(frame.points):>6} symbols  SNR {frame.snr_db:5.1f} dB  "
-        f"CFO {frame.cfo_hz / 1e3:7.2f} kHz  EVM {frame.evm_db:6.1f} dB"
-        for frame in frames
-    ]
+    lines += [f"  {frame_line(frame, rate_hz)}" for frame in frames]
     return RecordingDescription(kind="frames", summary=summary, lines=lines)
 
 

@@ -11,8 +11,10 @@ import torch
 from phyemu.dnn import Lookup, evaluating
 from phyemu.errors import CheckpointError, RecordingError
 from phyemu.iq import Recording
+from phyemu.listening import recorded_frames
 from phyemu.progress import ProgressCallback, no_progress
-from phyemu.receiver import FrameReceiver, ReceivedFrame, Reception, assemble
+from phyemu.receiver import ReceivedFrame, Reception, assemble
+from phyemu.waveform.sent_frames import SentFrames, sounder_refusal
 
 from .air_bytes import bytes_on_air
 from .exported import ExportedPhyDnn, check_exported, load_exported
@@ -22,7 +24,6 @@ from .transmission import SentImages, load_sent_images
 __all__ = ["RecordingScore", "score_frames", "score_recording"]
 
 _BATCH = 256
-_BLOCK_SAMPLES = 1 << 20
 SENT_FILE = "sent.npz"
 
 
@@ -46,6 +47,7 @@ class RecordingScore:
         """Return result and losses as JSON values."""
         losses = {
             "lost_frames": list(self.reception.lost_frames),
+            "partial_samples": list(self.reception.partial_samples),
             "truncated_samples": list(self.reception.truncated_samples),
             "header_error_samples": list(self.reception.header_error_samples),
             "unexpected_samples": list(self.reception.unexpected_samples),
@@ -142,7 +144,7 @@ def score_recording(
     Raises:
         CheckpointError: The run lacks a file, what was sent is of another PhyDNN, or the recording
             is of another sample rate, frame format or constellation.
-        RecordingError: The recording is damaged.
+        RecordingError: The recording is damaged, or one of the sounder.
     """
     if sent is None:
         if run.is_dir():
@@ -156,12 +158,8 @@ def score_recording(
             f"of {run} have {rate_hz / 1e6:g} MHz; record at that rate"
         )
     _check_waveform(recording, run, phydnn)
-    receiver = FrameReceiver(phydnn.frame_format, phydnn.constellation)
-    frames: list[ReceivedFrame] = []
-    for block in recording.blocks(_BLOCK_SAMPLES, channel=channel):
-        frames += receiver.process(block)
-        progress("receive", receiver.num_samples, recording.num_samples, f"{len(frames)} frames")
-    frames += receiver.finish()
+    waveform = SentFrames(frame_format=phydnn.frame_format, constellation=phydnn.constellation)
+    frames = recorded_frames(recording, waveform, channel=channel, progress=progress)
     return score_frames(
         frames,
         sent,
@@ -174,6 +172,9 @@ def score_recording(
 
 def _check_waveform(recording: Recording, run: Path, phydnn: ExportedPhyDnn) -> None:
     """Raise unless what the metadata say of the waveform, if anything, is what the run sends."""
+    refusal = sounder_refusal(recording.global_fields, name=recording.path.name)
+    if refusal:
+        raise RecordingError(refusal)
     constellation = phydnn.constellation
     expected: dict[str, dict[str, Any]] = {
         "phyemu:frame_format": phydnn.frame_format.to_dict(),

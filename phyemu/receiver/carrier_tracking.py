@@ -11,11 +11,12 @@ from phyemu.waveform.phase_kernel import known_gain, turned_back
 from phyemu.waveform.phase_tracking import PHASE_BLOCK, refine_phase, track_known_phase
 from phyemu.waveform.posterior_kernel import mean_errors, moments, with_known
 
-__all__ = ["CarrierTrack", "track_carrier"]
+__all__ = ["CarrierTrack", "carrier_drift", "track_carrier"]
 
 _MOST_PASSES = 6
 _CONVERGED = 0.002  # squared change of phase, over the noise that a symbol turns by anyway
 _LEAST_NOISE = 1e-9
+_DRIFT_STEP = 16  # symbols between phases that are looked at
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
@@ -93,6 +94,20 @@ def track_carrier(
         drift=drift.reshape(shape[:-1]),
         noise_variance=noise.reshape(shape[:-1]),
     )
+
+
+def carrier_drift(track: CarrierTrack) -> float:
+    """Return the frequency over a frame's last quarter less that over its first [turns per symbol].
+
+    Args:
+        track: Of one frame.
+    """
+    phase = -np.unwrap(np.angle(track.correction[::_DRIFT_STEP]).astype(np.float64))
+    quarter = len(phase) // 4
+    if quarter < 1:
+        return 0.0
+    change = (phase[-1] - phase[-1 - quarter]) - (phase[quarter] - phase[0])
+    return float(change / (2.0 * np.pi * quarter * _DRIFT_STEP))
 
 
 def _each_frame(value: NDArray[np.float64] | float, frames: int) -> NDArray[np.float64]:

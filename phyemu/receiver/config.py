@@ -19,6 +19,9 @@ class ReceiverConfig:
         false_alarm_rate: Probability that white noise passes for a preamble at one sample, > 0.
         early_symbols: Delays of the channel considered before the strongest path [symbols].
         late_symbols: And behind it [symbols].
+        decision_directed: Follow a channel that changes within a frame by the decisions
+            (`phyemu.receiver.decision_directed`), which takes several times as long. Training
+            (`receive_aligned`) does not.
 
     Raises:
         ConfigError: A setting is out of range.
@@ -29,6 +32,7 @@ class ReceiverConfig:
     false_alarm_rate: float = 1e-13
     early_symbols: int = 10
     late_symbols: int = 18
+    decision_directed: bool = False
 
     def __post_init__(self) -> None:
         """Check the settings."""

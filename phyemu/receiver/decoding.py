@@ -8,8 +8,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from phyemu.receiver.carrier_tracking import CarrierTrack, track_carrier
+from phyemu.receiver.carrier_tracking import CarrierTrack, carrier_drift, track_carrier
 from phyemu.receiver.config import ReceiverConfig
+from phyemu.receiver.decision_directed import refine_symbols
+from phyemu.receiver.disturbance import Disturbance, disturbance_of
+from phyemu.receiver.erasures import erased_symbols
 from phyemu.receiver.received_frame import FrameStatus, ReceivedFrame
 from phyemu.receiver.stream_equaliser import StreamEqualiser, frame_spectra, stream_equaliser
 from phyemu.receiver.symbol_decisions import nearest_errors, probabilities
@@ -57,19 +60,26 @@ class FrameMeasurement:
         synchronisation: By the preamble.
         equaliser: For the payload.
         layout: Where the symbols are.
-        received: Symbols of the frame that the samples hold.
         sfo_ppm: Sampling clock offset [ppm].
-        symbols: The equalised symbols, (received,), before the correction of the carrier.
-        track: That correction.
+        heard: Positions of the payload symbols received: not behind the stream's end, and not in
+            samples that are missing.
+        points: These symbols, equalised, the carrier undone, (len(heard),).
+        noise_variance: Total complex variance of their error, where nothing stands out.
+        track: How the carrier was undone.
+        errors: Squared distance of the points from the nearest one of the constellation.
+        disturbance: Where their noise stands out; None where it does nowhere.
     """
 
     synchronisation: Synchronisation
     equaliser: StreamEqualiser
     layout: FrameLayout
-    received: int
     sfo_ppm: float
-    symbols: NDArray[np.complex64]
+    heard: NDArray[np.int64]
+    points: NDArray[np.complex64]
+    noise_variance: float
     track: CarrierTrack
+    errors: NDArray[np.float32]
+    disturbance: Disturbance | None
 
 
 class FrameDecoder:
@@ -163,6 +173,7 @@ class FrameDecoder:
         *,
         sample_start: int,
         truncated: bool,
+        missing: list[tuple[int, int]],
     ) -> FrameMeasurement:
         """Return the equalised symbols of a frame and their correction.
 
@@ -172,6 +183,7 @@ class FrameDecoder:
             header: Of the frame.
             sample_start: First sample of the frame in `iq`.
             truncated: The stream ends with `iq`, inside the frame.
+            missing: Stretches [begin, end) of `iq` that are zeros in place of lost samples.
         """
         layout = frame_layout(self._format, header.payload_symbols)
         total = layout.num_symbols
@@ -198,29 +210,91 @@ class FrameDecoder:
         )
         symbols = self._symbols(spectra, found, equaliser, sfo_ppm=sfo_ppm, num_symbols=total)
         symbols = symbols[:received]
-        positions, values = known_symbols(self._format, header)
+        payload = layout.payload_positions.numpy()
         if received < total:
+            payload = payload[: int(np.searchsorted(payload, received))]
+        erased, heard = None, payload
+        if missing:
+            erased = erased_symbols(
+                missing,
+                found,
+                sample_start=sample_start,
+                num_symbols=received,
+                frame_format=self._format,
+            )
+            heard = payload[~erased[payload]]
+        track = self._follow(symbols, equaliser, header, ignored=erased)
+        points, noise_variance = track.points[heard], float(track.noise_variance)
+        errors, disturbance = self._errors(points, noise_variance)
+        if disturbance is not None and disturbance.deafening.any():
+            # What is lost in interference would only lead the carrier astray.
+            deaf = np.zeros(received, bool) if erased is None else erased.copy()
+            deaf[heard[disturbance.deafening]] = True
+            deaf[1:-1] |= deaf[:-2] & deaf[2:]  # the pilots among them
+            track = self._follow(symbols, equaliser, header, ignored=deaf)
+            points, noise_variance = track.points[heard], float(track.noise_variance)
+            errors, disturbance = self._errors(points, noise_variance)
+        if self._config.decision_directed:
+            positions, values = known_symbols(self._format, header)
             inside = positions < received
+            refined = refine_symbols(
+                track.points,
+                positions[inside],
+                values[inside],
+                np.ones(received, bool) if erased is None else ~erased,
+                self._constellation,
+                noise_variance=noise_variance,
+            )
+            if refined is not None:
+                points, noise_variance = refined.symbols[heard], refined.noise_variance
+                errors, disturbance = self._errors(points, noise_variance)
+        return FrameMeasurement(
+            synchronisation=found,
+            equaliser=equaliser,
+            layout=layout,
+            sfo_ppm=sfo_ppm,
+            heard=heard,
+            points=points,
+            noise_variance=noise_variance,
+            track=track,
+            errors=errors,
+            disturbance=disturbance,
+        )
+
+    def _follow(
+        self,
+        symbols: NDArray[np.complex64],
+        equaliser: StreamEqualiser,
+        header: Header,
+        *,
+        ignored: NDArray[np.bool_] | None,
+    ) -> CarrierTrack:
+        positions, values = known_symbols(self._format, header)
+        inside = positions < len(symbols)
+        if ignored is not None:
+            inside[inside] = ~ignored[positions[inside]]
+        if not inside.all():
             positions, values = positions[inside], values[inside]
         # Cramer-Rao bound of a frequency seen over the preamble, and a factor of four.
         length = self._format.preamble_symbols
         snr = max(equaliser.matched_snr, 0.1)
-        track = track_carrier(
+        return track_carrier(
             symbols,
             positions,
             values,
             self._constellation,
             noise_variance=equaliser.error_variance,
             frequency_variance=24.0 / (snr * length**3) + 1e-10,
+            ignored=ignored,
         )
-        return FrameMeasurement(
-            synchronisation=found,
-            equaliser=equaliser,
-            layout=layout,
-            received=received,
-            sfo_ppm=sfo_ppm,
-            symbols=symbols,
-            track=track,
+
+    def _errors(
+        self, points: NDArray[np.complex64], noise_variance: float
+    ) -> tuple[NDArray[np.float32], Disturbance | None]:
+        """Return how far points are from the nearest ones of the constellation, and where most."""
+        errors = nearest_errors(points, self._constellation)
+        return errors, disturbance_of(
+            points, errors, self._constellation, noise_variance=noise_variance
         )
 
     def read_payload(
@@ -232,6 +306,7 @@ class FrameDecoder:
         sample_start: int,
         stream_start: int,
         truncated: bool,
+        missing: list[tuple[int, int]],
     ) -> ReceivedFrame:
         """Return the frame, its header having been read.
 
@@ -242,36 +317,52 @@ class FrameDecoder:
             sample_start: First sample of the frame in `iq`.
             stream_start: The same in the stream.
             truncated: The stream ends with `iq`, inside the frame.
+            missing: Stretches [begin, end) of `iq` that are zeros in place of lost samples.
         """
         found = pending.synchronisation
-        measured = self.measure(iq, pending, header, sample_start=sample_start, truncated=truncated)
-        payload = measured.layout.payload_positions.numpy()
-        there = int(np.searchsorted(payload, measured.received))
-        points = np.empty(header.payload_symbols, np.complex64)
-        points[there:] = 0.0
-        points[:there] = measured.track.points[payload[:there]]
-        order = self._constellation.order
-        posteriors = np.empty((header.payload_symbols, order), np.float32)
-        posteriors[there:] = 1.0 / order
-        variance = float(measured.track.noise_variance)
-        probabilities(
-            points[:there], self._constellation, np.array([variance]), out=posteriors[:there]
+        measured = self.measure(
+            iq, pending, header, sample_start=sample_start, truncated=truncated, missing=missing
         )
-        errors = nearest_errors(points[:there], self._constellation)
-        error = float(errors.mean(dtype=np.float64)) if there else math.nan
+        disturbance = measured.disturbance
+        order = self._constellation.order
+        variances = np.array([measured.noise_variance], np.float32)
+        if disturbance is not None:
+            variances = disturbance.variances
+        said = np.empty((len(measured.heard), order), np.float32)
+        probabilities(measured.points, self._constellation, variances, out=said)
+        erased = np.zeros(header.payload_symbols, bool)
+        points, posteriors = measured.points, said
+        if len(measured.heard) < header.payload_symbols:
+            there = np.searchsorted(measured.layout.payload_positions.numpy(), measured.heard)
+            erased[:] = True
+            erased[there] = False
+            points = np.zeros(header.payload_symbols, np.complex64)
+            points[there] = measured.points
+            posteriors = np.full((header.payload_symbols, order), 1.0 / order, np.float32)
+            posteriors[there] = said
+        status = FrameStatus.OK
+        if truncated:
+            status = FrameStatus.TRUNCATED
+        elif erased.any():
+            status = FrameStatus.PARTIAL
+        error = math.nan
+        if len(measured.errors):
+            error = float(measured.errors.mean(dtype=np.float64))
         samples = self._format.frame_samples(header.payload_symbols)
         turns_per_symbol = float(measured.track.drift) / (2.0 * math.pi)
         return ReceivedFrame(
             sample_start=stream_start,
             sample_count=min(samples, len(iq) - sample_start),
-            status=FrameStatus.TRUNCATED if truncated else FrameStatus.OK,
+            status=status,
             frame_index=header.frame_index,
-            received_symbols=there,
+            erased=erased,
             points=points,
             posteriors=posteriors,
-            noise_variance=variance,
+            disturbed_symbols=0 if disturbance is None else int(disturbance.disturbed.sum()),
+            noise_variance=float(variances.mean(dtype=np.float64)),
             snr_db=_decibels(measured.equaliser.matched_snr),
             cfo_hz=found.cfo_hz + turns_per_symbol * self._format.symbol_rate_hz,
+            cfo_drift_hz=carrier_drift(measured.track) * self._format.symbol_rate_hz,
             sfo_ppm=measured.sfo_ppm,
             evm_db=_decibels(error),
             timing_samples=found.timing_samples,
@@ -295,12 +386,14 @@ class FrameDecoder:
             sample_count=sample_count,
             status=status,
             frame_index=None,
-            received_symbols=0,
+            erased=np.zeros(0, bool),
             points=np.zeros(0, np.complex64),
             posteriors=np.zeros((0, self._constellation.order), np.float32),
+            disturbed_symbols=0,
             noise_variance=pending.equaliser.error_variance,
             snr_db=_decibels(pending.equaliser.matched_snr),
             cfo_hz=found.cfo_hz,
+            cfo_drift_hz=0.0,
             sfo_ppm=0.0,
             evm_db=math.nan,
             timing_samples=found.timing_samples,

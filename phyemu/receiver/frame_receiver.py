@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from phyemu.errors import SignalError
 from phyemu.receiver.config import ReceiverConfig
 from phyemu.receiver.decoding import FrameDecoder, PendingFrame
+from phyemu.receiver.erasures import MissingSamples
 from phyemu.receiver.received_frame import FrameStatus, ReceivedFrame
 from phyemu.receiver.sample_buffer import SampleBuffer
 from phyemu.waveform import Constellation, FrameFormat
@@ -52,6 +53,8 @@ class FrameReceiver:
             frame_format, max_cfo_hz=max_cfo_hz, false_alarm_rate=config.false_alarm_rate
         )
         self._buffer = SampleBuffer()
+        self._missing = MissingSamples()
+        self._longest = frame_format.frame_samples(frame_format.max_payload_symbols)
         self._position = 0  # next start to search
         self._starts = _FIRST_SEARCH_SAMPLES
         self._detection: Detection | None = None  # its sample_start counts from the stream's start
@@ -59,7 +62,7 @@ class FrameReceiver:
 
     @property
     def num_samples(self) -> int:
-        """Number of samples received so far."""
+        """Number of samples of the stream so far, those that are missing included."""
         return self._buffer.stop
 
     def process(self, iq: NDArray[np.complex64]) -> list[ReceivedFrame]:
@@ -82,6 +85,40 @@ class FrameReceiver:
         self._buffer.append(iq.astype(np.complex64, copy=False))
         return self._advance(last=False)
 
+    def skip(self, num_samples: int, *, exact: bool = True) -> list[ReceivedFrame]:
+        """Return the frames that end because the next samples of the stream are missing.
+
+        What is missing in the middle of a frame costs the symbols there (`FrameStatus.PARTIAL`). A
+        gap that reaches behind the frame's end, is longer than any frame, or of unknown length ends
+        it (`FrameStatus.TRUNCATED`).
+
+        Args:
+            num_samples: How many are missing, >= 0: the sample after them is that much later.
+            exact: Whether that is known; otherwise at least so many are missing.
+
+        Raises:
+            SignalError: `num_samples` is negative.
+        """
+        if num_samples < 0:
+            raise SignalError(f"num_samples missing must be >= 0, got {num_samples}")
+        begin = self._buffer.stop
+        if exact and num_samples <= self._longest:
+            if num_samples:
+                self._missing.add(begin, begin + num_samples)
+                self._buffer.append(np.zeros(num_samples, np.complex64))
+            return self._advance(last=False)
+        frames = self._advance(last=True)
+        end = begin + num_samples
+        # A frame of which only the first pulse begins in the gap is found all the same.
+        resumed = max(begin, end - 2 * self._format.pulse_delay_samples)
+        self._buffer.restart(resumed)
+        self._missing.drop_before(resumed)
+        self._resume(resumed)
+        if end > resumed:
+            self._missing.add(resumed, end)
+            self._buffer.append(np.zeros(end - resumed, np.complex64))
+        return frames
+
     def finish(self) -> list[ReceivedFrame]:
         """Return the frames in what is left at the end of the stream."""
         return self._advance(last=True)
@@ -98,6 +135,7 @@ class FrameReceiver:
             if not moved:
                 return frames
             self._buffer.drop_before(self._keep_from())
+            self._missing.drop_before(self._buffer.start)
 
     def _keep_from(self) -> int:
         """Return the first sample that may still be needed."""
@@ -149,7 +187,7 @@ class FrameReceiver:
             return True
         # Up to the header's last pulse: a frame without payload, but for one symbol and its pilot.
         end = start + self._format.frame_samples(1) - 2 * self._format.samples_per_symbol
-        cut = end > self._buffer.stop
+        cut = end > self._buffer.stop or bool(self._missing.within(start, end))
         frames.append(
             self._decoder.failed(
                 pending,
@@ -173,6 +211,10 @@ class FrameReceiver:
         if self._buffer.stop < stop and not last:
             return False
         origin = max(start - self._decoder.lead_samples, self._buffer.start)
+        missing = self._missing.within(origin, stop)
+        if missing and missing[-1][0] < start + count <= missing[-1][1]:
+            # What is left of the frame is missing, too: for this frame the stream ends here.
+            stop = missing.pop()[0]
         samples = self._buffer.read(origin, stop)
         frames.append(
             self._decoder.read_payload(
@@ -181,7 +223,8 @@ class FrameReceiver:
                 pending.header,
                 sample_start=start - origin,
                 stream_start=start,
-                truncated=self._buffer.stop < start + count,
+                truncated=origin + len(samples) < start + count,
+                missing=[(begin - origin, end - origin) for begin, end in missing],
             )
         )
         # Pulses of frames back to back overlap by their tails.

@@ -23,6 +23,7 @@ class Reception:
         received: Which symbols were received, (num_symbols,), bool.
         frames_sent: Frames of the transmission.
         lost_frames: Numbers of the frames of which nothing was received, ascending.
+        partial_samples: Where frames began in which samples are missing [samples].
         truncated_samples: Where the frames began that the stream cut off [samples].
         header_error_samples: Where preambles were found whose headers failed [samples].
         unexpected_samples: Where frames began that do not fit the transmission: an index or a
@@ -35,6 +36,7 @@ class Reception:
     received: NDArray[np.bool_]
     frames_sent: int
     lost_frames: tuple[int, ...]
+    partial_samples: tuple[int, ...]
     truncated_samples: tuple[int, ...]
     header_error_samples: tuple[int, ...]
     unexpected_samples: tuple[int, ...]
@@ -104,10 +106,10 @@ def assemble(
     for number, length in enumerate(payload_plan):
         frame_there = chosen.get(number)
         if frame_there is not None:
-            end = begin + frame_there.received_symbols
-            points[begin:end] = frame_there.points[: end - begin]
-            posteriors[begin:end] = frame_there.posteriors[: end - begin]
-            received[begin:end] = True
+            end = begin + length
+            points[begin:end] = frame_there.points
+            posteriors[begin:end] = frame_there.posteriors
+            received[begin:end] = ~frame_there.erased
         begin += length
     return Reception(
         points=points,
@@ -115,6 +117,7 @@ def assemble(
         received=received,
         frames_sent=len(payload_plan),
         lost_frames=tuple(n for n in range(len(payload_plan)) if n not in chosen),
+        partial_samples=_starts(frames, FrameStatus.PARTIAL),
         truncated_samples=_starts(frames, FrameStatus.TRUNCATED),
         header_error_samples=_starts(frames, FrameStatus.HEADER_ERROR),
         unexpected_samples=tuple(unexpected),

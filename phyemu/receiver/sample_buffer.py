@@ -50,3 +50,8 @@ class SampleBuffer:
         step = min(max(index - self._start, 0), self._last - self._first)
         self._first += step
         self._start += step
+
+    def restart(self, index: int) -> None:
+        """Forget everything held; the next sample is that of the index in the stream."""
+        self._first = self._last = 0
+        self._start = index

@@ -202,10 +202,11 @@ def test_a_rate_that_the_device_rounds_is_refused_with_the_remedy(
     recording: Path, usrps: list[Any]
 ) -> None:
     usrps[0].rate = usrps[0].tx_rate = 1.024e6
+    usrps[0].rates = (0.512e6, 1.024e6)
     result = run(recording, "--usrp", "", "--quiet")
     assert result.exit_code == 1
-    assert "made for 1000000 Hz, but B210 F4KE runs at 1024000 Hz" in result.stderr
-    assert "master_clock_rate=HZ" in result.stderr
+    assert "cannot have 1 Msps" in result.stderr
+    assert "the nearest rates are 0.512 and 1.024 Msps" in result.stderr
     assert usrps[0].bursts == []
 
 

@@ -19,6 +19,8 @@ from phyemu.evaluation import (
 from phyemu.iq import open_recording, write_recording
 from phyemu.receiver import ReceivedFrame, receive_frames
 from phyemu.training import score_over_link
+from phyemu.waveform.sounder import zadoff_chu_sounder
+from phyemu.waveform.transmission import write_sounder
 
 
 @pytest.fixture
@@ -111,6 +113,21 @@ def test_a_recording_at_another_rate_is_refused(run: Path, tmp_path: Path) -> No
         order=4,
     )
     with open_recording(path) as recording, pytest.raises(CheckpointError, match="8 MHz"):
+        score_recording(recording, run, sent=sent)
+
+
+def test_a_recording_of_the_sounder_is_refused_by_name(run: Path, tmp_path: Path) -> None:
+    sounder = zadoff_chu_sounder(
+        20e6, period=256, repetitions=4, gap_samples=None, bandwidth_hz=None
+    )
+    path = write_sounder(tmp_path / "sounder.sigmf", sounder, num_bursts=1, amplitude=0.5)
+    sent = SentImages(
+        symbols=torch.zeros((1, 256), dtype=torch.int64),
+        labels=torch.zeros(1, dtype=torch.int64),
+        payload_plan=(256,),
+        order=4,
+    )
+    with open_recording(path) as recording, pytest.raises(RecordingError, match="sounding bursts"):
         score_recording(recording, run, sent=sent)
 
 

@@ -1,0 +1,22 @@
+"""Frames from anything that brings samples: a radio, a socket, a pipe, a recording."""
+
+from phyemu.listening.frame_report import frame_line, frame_values
+from phyemu.listening.frame_store import FrameStore
+from phyemu.listening.listener import FrameListener, listen
+from phyemu.listening.recorded_frames import recorded_frames
+from phyemu.listening.sample_feed import EndpointFeed, RadioFeed, SampleFeed
+from phyemu.listening.summary import ListeningEnd, ListeningSummary
+
+__all__ = [
+    "EndpointFeed",
+    "FrameListener",
+    "FrameStore",
+    "ListeningEnd",
+    "ListeningSummary",
+    "RadioFeed",
+    "SampleFeed",
+    "frame_line",
+    "frame_values",
+    "listen",
+    "recorded_frames",
+]
