@@ -115,9 +115,9 @@ class UsrpConfig:
             raise ConfigError(f"stall_s must be positive, got {self.stall_s}")
         if self.start_at_s is not None and not 0 <= self.start_at_s < math.inf:
             raise ConfigError(f"start_at_s must not be negative, got {self.start_at_s}")
-        for port in (self.rx, self.tx):
-            port.gains_db(len(self.channels))
-            port.antennas(len(self.channels))
+        for port, channels in ((self.rx, self.channels), (self.tx, self.transmit_channels)):
+            port.gains_db(len(channels))
+            port.antennas(len(channels))
 
     @property
     def transmit_channels(self) -> tuple[int, ...]:

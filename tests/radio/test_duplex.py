@@ -172,9 +172,11 @@ def test_two_devices_say_how_well_their_times_align(
     source: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(fake_uhd.MultiUSRP, "get_time_source", lambda self, board: source)
     cable = fake_uhd.Cable(RATE, 50, ahead=round(ahead_s * RATE))
     with usrp(fake_uhd, cable=cable) as receiver, usrp(fake_uhd, cable=cable) as transmitter:
+        for device in (receiver, transmitter):
+            device._uhd.clock_offset = 0
+        monkeypatch.setattr(fake_uhd.MultiUSRP, "get_time_source", lambda self, board: source)
         summary, report = capture_transmission(
             receiver, sent, tmp_path / "rx.sigmf", transmitter=transmitter
         )
@@ -257,10 +259,12 @@ def test_a_second_ctrl_c_does_not_take_the_recording_with_it(
 def test_what_cannot_be_sent_is_refused_before_anything_is_received(
     sent: Recording, tmp_path: Path, fake_uhd: ModuleType
 ) -> None:
-    with usrp(fake_uhd, rate=2e6, tx_rate=2e6) as radio:
+    driver = fake_uhd.FakeUhd(rate=2e6, tx_rate=2e6, rates=(2e6,))
+    settings = UsrpConfig(sample_rate_hz=2e6, center_frequency_hz=2.4e9)
+    with UsrpRadio(settings, uhd=driver) as radio:
         with pytest.raises(RadioError, match="made for 1000000 Hz"):
             capture_transmission(radio, sent, tmp_path / "rx.sigmf")
-        assert radio._uhd.commands == []
+        assert driver.commands == []
     with usrp(fake_uhd, tx_rate=2e6) as radio:
         with pytest.raises(RadioError, match="transmitter runs at 2000000 Hz"):
             capture_transmission(radio, sent, tmp_path / "rx.sigmf")
