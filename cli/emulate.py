@@ -13,6 +13,7 @@ from .options import (
     echo_json,
     force_option,
     json_option,
+    named_recordings,
     plot_option,
     quiet_option,
     refuse_existing,
@@ -148,14 +149,7 @@ def _through_network(
     from phyemu.colosseum import network_of_spec
     from phyemu.iq import open_recording
 
-    paths: dict[str, Path] = {}
-    for node in nodes:
-        name, equals, path = node.partition("=")
-        if not (name and equals and path):
-            raise click.BadParameter(f"{node!r}: write NAME=RECORDING", param_hint="--node")
-        if name in paths:
-            raise click.BadParameter(f"{name} is there twice", param_hint="--node")
-        paths[name] = CAPTURES.convert(path, None, click.get_current_context())
+    paths = named_recordings(nodes)
     described, load = network_of_spec(network)
     with ExitStack() as stack:
         recordings = {

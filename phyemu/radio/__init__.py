@@ -1,7 +1,8 @@
 """Radios: a small protocol, a real one, an emulated one, and recordings that play one."""
 
 from phyemu.radio.bursts import record_annotated_bursts, record_bursts
-from phyemu.radio.capture import CaptureEnd, CaptureSummary, capture_to_recording
+from phyemu.radio.capture import capture_to_recording
+from phyemu.radio.capture_summary import CaptureEnd, CaptureSummary
 from phyemu.radio.duplex import capture_transmission
 from phyemu.radio.emulated import HEADROOM_GAIN_DB, EmulatedRadio, load_world_or_channel
 from phyemu.radio.radio import Radio

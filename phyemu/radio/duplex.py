@@ -13,7 +13,8 @@ from typing import Any
 from phyemu.errors import PhyemuError
 from phyemu.iq import Annotation, CaptureSegment, Recording, RecordingWriter
 from phyemu.progress import ProgressCallback, no_progress
-from phyemu.radio.capture import CaptureSummary, capture_to_recording
+from phyemu.radio.capture import capture_to_recording
+from phyemu.radio.capture_summary import CaptureSummary
 from phyemu.radio.clock_alignment import ClockAlignment, align_clocks
 from phyemu.radio.radio import Radio
 from phyemu.radio.stream import Transmission, TransmitReport

@@ -1,8 +1,7 @@
 """A USRP, driven through UHD's Python API."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -11,19 +10,16 @@ from numpy.typing import NDArray
 from phyemu.errors import ConfigError, RadioError
 from phyemu.radio.radio import Radio, receive_buffer
 from phyemu.radio.stream import ReceivedBlock, TransmitSource, transmit_blocks
-from phyemu.radio.usrp_config import (
-    UsrpConfig,
-    UsrpPort,
-    default_lo_offset_hz,
-    with_device_defaults,
-)
+from phyemu.radio.usrp_config import UsrpConfig, UsrpPort, default_lo_offset_hz
 from phyemu.radio.usrp_driver import (
     DRIVER_ERRORS,
+    driver_errors,
     driver_message,
     driver_version,
     load_driver,
+    open_usrp,
 )
-from phyemu.radio.usrp_rates import check_rate, master_clock_hz
+from phyemu.radio.usrp_rates import check_rate
 from phyemu.radio.usrp_receive import UsrpReceiver
 from phyemu.radio.usrp_time import (
     await_start,
@@ -58,14 +54,14 @@ class UsrpRadio(Radio):
         """
         self._uhd = load_driver() if uhd is None else uhd
         self._config = config
-        self._device = self._open()
+        self._device = open_usrp(self._uhd, config)
         self._receiver: UsrpReceiver | None = None
         # Those that may be under way: the next one follows them.
         self._transmissions: list[UsrpTransmission] = []
         self._tx_streamer: Any = None
         self._tx_lo_offset_hz: list[float] = []
         self._closed = False
-        with self._driver_errors("be asked what it is"):
+        with driver_errors("be asked what it is"):
             self._info = dict(self._device.get_usrp_rx_info(0))
         use_references(self._device, config.clock_source, config.time_source)
         if config.subdev is not None:
@@ -76,46 +72,15 @@ class UsrpRadio(Radio):
                 config.subdev,
             )
         self._lo_offset_hz = self._configure("rx", config.rx)
-        with self._driver_errors("be asked for its rate and frequency"):
+        with driver_errors("be asked for its rate and frequency"):
             self._sample_rate_hz = self._agreed("rate", config.sample_rate_hz)
             self._center_frequency_hz = self._agreed("freq", config.center_frequency_hz)
-        with self._driver_errors("be synchronised"):
+        with driver_errors("be synchronised"):
             wait_for_locks(self._device, config.channels)
             # After the rates, because a change of the master clock disturbs the time.
             self._time_set_by = set_device_time(self._uhd, self._device)
             if config.start_at_s is not None:
                 await_start(self._device, config.start_at_s)
-
-    @staticmethod
-    @contextmanager
-    def _driver_errors(what: str) -> Iterator[None]:
-        try:
-            yield
-        except DRIVER_ERRORS as exc:
-            raise RadioError(f"the USRP cannot {what}: {driver_message(exc)}") from exc
-
-    def _open(self) -> Any:
-        args = self._config.args
-        try:
-            found = self._uhd.find(args)
-            kind = dict(found[0].to_dict()).get("type", "") if found else ""
-            clock_hz = master_clock_hz(
-                kind, self._config.sample_rate_hz, len(self._config.channels)
-            )
-            return self._uhd.usrp.MultiUSRP(with_device_defaults(args, kind, clock_hz))
-        except ConfigError:
-            raise
-        except (*DRIVER_ERRORS, TypeError) as exc:
-            what = f"USRP {args!r}" if args else "USRP"
-            message = driver_message(exc)
-            if "No devices found" in message:
-                raise RadioError(
-                    f"no {what} answers; check power and cable, `phyemu devices` lists those that "
-                    "answer, and `uhd_usrp_probe` shows the driver's own view"
-                ) from exc
-            if "claim" in message.lower():
-                raise RadioError(f"{what} is in use by another program; close it first") from exc
-            raise RadioError(f"{what} cannot be opened: {message}") from exc
 
     def _agreed(self, setting: str, wanted_hz: float) -> float:
         """Return the rate or frequency that all receive channels really have [Hz]."""
@@ -183,7 +148,7 @@ class UsrpRadio(Radio):
 
     def _front_end(self, direction: str, channel: int) -> str:
         """Return the name of the front end; each direction is asked for its own."""
-        with self._driver_errors(f"be asked for its {direction} front end"):
+        with driver_errors(f"be asked for its {direction} front end"):
             info = dict(getattr(self._device, f"get_usrp_{direction}_info")(channel))
         return str(info.get(f"{direction}_subdev_name", ""))
 
@@ -370,7 +335,7 @@ class UsrpRadio(Radio):
             return lambda now: now + delay
         if not 0 <= at_s < math.inf:
             raise ConfigError(f"at_s must be a time of the device's clock, got {at_s}")
-        with self._driver_errors("be asked for its time"):
+        with driver_errors("be asked for its time"):
             earliest = (self.time_now() + lead).get_real_secs()
         if at_s < earliest:
             raise ConfigError(
@@ -384,7 +349,7 @@ class UsrpRadio(Radio):
     @property
     def time_s(self) -> float:
         """Return the device's time now [s]."""
-        with self._driver_errors("be asked for its time"):
+        with driver_errors("be asked for its time"):
             return float(self.time_now().get_real_secs())
 
     def time_now(self) -> Any:
@@ -398,7 +363,7 @@ class UsrpRadio(Radio):
     def _open_transmitter(self) -> Any:
         self._tx_lo_offset_hz = self._configure("tx", self._config.tx)
         channels = list(self._config.transmit_channels)
-        with self._driver_errors("be asked for its transmit rate"):
+        with driver_errors("be asked for its transmit rate"):
             rate = float(self._device.get_tx_rate(channels[0]))
         if not math.isclose(rate, self._sample_rate_hz, rel_tol=1e-9):
             raise RadioError(
@@ -407,7 +372,7 @@ class UsrpRadio(Radio):
             )
         arguments = self._uhd.usrp.StreamArgs("sc16", "sc16")
         arguments.channels = channels
-        with self._driver_errors(f"transmit on channels {channels}"):
+        with driver_errors(f"transmit on channels {channels}"):
             return self._device.get_tx_stream(arguments)
 
     def _check_open(self) -> None:

@@ -22,16 +22,20 @@ from typing import Any
 
 import numpy as np
 
-from phyemu.errors import RadioError
+from phyemu.errors import ConfigError, RadioError
+from phyemu.radio.usrp_config import UsrpConfig, with_device_defaults
+from phyemu.radio.usrp_rates import master_clock_hz
 
 __all__ = [
     "DRIVER_ERRORS",
     "UsrpDevice",
+    "driver_errors",
     "driver_folders",
     "driver_message",
     "driver_version",
     "find_usrps",
     "load_driver",
+    "open_usrp",
 ]
 
 # What the Python binding makes of C++ exceptions: UHD's own all become RuntimeError; the standard
@@ -192,3 +196,40 @@ def _opening_args(fields: Mapping[str, str]) -> str:
     known = {**fields, "addr": fields.get("addr") or fields.get("mgmt_addr", "")}
     named = ((key, known.get(key, "")) for key in ("type", "addr", "serial"))
     return ",".join(f"{key}={value}" for key, value in named if value)
+
+
+@contextlib.contextmanager
+def driver_errors(what: str) -> Iterator[None]:
+    """Raise a RadioError that says what the USRP cannot do when the driver raises anything."""
+    try:
+        yield
+    except DRIVER_ERRORS as exc:
+        raise RadioError(f"the USRP cannot {what}: {driver_message(exc)}") from exc
+
+
+def open_usrp(uhd: Any, config: UsrpConfig) -> Any:
+    """Return the device that `config.args` name, with the clock that its rate needs.
+
+    Raises:
+        RadioError: No such device, or another program has it.
+        ConfigError: The device has no clock for that rate and so many channels.
+    """
+    args = config.args
+    try:
+        found = uhd.find(args)
+        kind = dict(found[0].to_dict()).get("type", "") if found else ""
+        clock_hz = master_clock_hz(kind, config.sample_rate_hz, len(config.channels))
+        return uhd.usrp.MultiUSRP(with_device_defaults(args, kind, clock_hz))
+    except ConfigError:
+        raise
+    except (*DRIVER_ERRORS, TypeError) as exc:
+        what = f"USRP {args!r}" if args else "USRP"
+        message = driver_message(exc)
+        if "No devices found" in message:
+            raise RadioError(
+                f"no {what} answers; check power and cable, `phyemu devices` lists those that "
+                "answer, and `uhd_usrp_probe` shows the driver's own view"
+            ) from exc
+        if "claim" in message.lower():
+            raise RadioError(f"{what} is in use by another program; close it first") from exc
+        raise RadioError(f"{what} cannot be opened: {message}") from exc

@@ -19,7 +19,7 @@ from torch import Tensor
 from phyemu.errors import SignalError
 from phyemu.receiver.carrier_tracking import CarrierTrack, track_carrier
 from phyemu.receiver.config import ReceiverConfig
-from phyemu.receiver.decoding import known_symbols
+from phyemu.receiver.known_symbols import known_symbols
 from phyemu.waveform import (
     Constellation,
     FrameFormat,

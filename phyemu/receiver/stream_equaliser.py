@@ -21,7 +21,7 @@ from phyemu.waveform.equalisation import (
 from phyemu.waveform.equalisation_kernel import equaliser_weights, folded_blocks, steady_blocks
 from phyemu.waveform.synchronisation import Synchronisation
 
-__all__ = ["StreamEqualiser", "frame_spectra", "stream_equaliser"]
+__all__ = ["StreamEqualiser", "equalised_symbols", "frame_spectra", "stream_equaliser"]
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -133,6 +133,31 @@ def frame_spectra(
     )
     spectra: NDArray[np.complex64] = torch.fft.fft(torch.from_numpy(blocks)).numpy()
     return spectra
+
+
+def equalised_symbols(
+    spectra: NDArray[np.complex64],
+    found: Synchronisation,
+    equaliser: StreamEqualiser,
+    *,
+    sfo_ppm: float,
+    num_symbols: int,
+    frame_format: FrameFormat,
+) -> NDArray[np.complex64]:
+    """Return the first symbols in block spectra, timing and clock offset taken out.
+
+    Args:
+        spectra: What `frame_spectra` returned.
+        found: The synchronisation.
+        equaliser: Of the channel.
+        sfo_ppm: Sampling clock offset [ppm].
+        num_symbols: Symbols wanted.
+        frame_format: Pulse and rate.
+    """
+    hop = BLOCK_HOP_SYMBOLS * frame_format.samples_per_symbol
+    middles = (np.arange(len(spectra)) + 0.5) * hop
+    delays = (found.timing_samples + sfo_ppm * 1e-6 * middles).astype(np.float64, copy=False)
+    return equaliser.symbols(spectra, delays=delays, num_symbols=num_symbols)
 
 
 def _aligned(num_rows: int, num_columns: int) -> NDArray[np.complex64]:

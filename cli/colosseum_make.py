@@ -1,0 +1,249 @@
+"""`phyemu colosseum scenario make`: scenarios from channels, recordings, rays and tracks."""
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from click.core import ParameterSource
+
+from .options import (
+    CAPTURES,
+    FREQUENCY,
+    echo_json,
+    force_option,
+    json_option,
+    output_option,
+    quiet_option,
+    refuse_existing,
+    refuse_given,
+    seed_option,
+)
+from .progress import progress_bars
+from .scenario_header import scenario_header
+
+if TYPE_CHECKING:
+    from phyemu.colosseum import LinkPaths
+    from phyemu.progress import ProgressCallback
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@click.command("make")
+@click.option("--channel", metavar="SPEC", help="From a channel model, as in `phyemu emulate`.")
+@click.option("--recording", metavar="REC", type=CAPTURES, help="From a recording: it is sounded.")
+@click.option("--urban", type=click.Choice(["los", "nlos"]), help="From 3GPP TR 38.901 UMi.")
+@click.option("--paths", metavar="NPZ", type=_FILE, help="From a ray tracer: arrays a and tau.")
+@click.option("--trajectory", metavar="CSV", type=_FILE, help="From positions over time.")
+@click.option("--mat", type=_FILE, help="From Colosseum's exchange file.")
+@click.option(
+    "--path-loss",
+    metavar="DB|LAW",
+    help="Mean path loss in dB; with --trajectory a law: free-space, umi-los, umi-nlos or "
+    "exponent:N.  [default: 0, free-space]",
+)
+@click.option("--nodes", type=click.IntRange(2, 52), default=2, show_default=True)
+@click.option(
+    "--duration",
+    type=click.FloatRange(0, 3600, min_open=True),
+    default=1.0,
+    show_default=True,
+    help="Seconds.",
+)
+@click.option("--freq", type=FREQUENCY, default="1G", show_default=True, help="Of the emulation.")
+@click.option("--model-freq", type=FREQUENCY, default="2.4G", show_default=True, help="Modelled.")
+@click.option(
+    "--bandwidth", type=FREQUENCY, default="20M", show_default=True, help="Band the taps fit."
+)
+@click.option("--constant-gain", type=float, help="In dB.  [default: strongest tap to 0 dB]")
+@click.option("--name", help="Short name.  [default: the file's]")
+@seed_option
+@output_option()
+@force_option
+@json_option
+@quiet_option
+def command(
+    path_loss: str | None,
+    nodes: int,
+    duration: float,
+    freq: float,
+    model_freq: float,
+    bandwidth: float,
+    constant_gain: float | None,
+    name: str | None,
+    seed: int,
+    output: Path,
+    force: bool,
+    as_json: bool,
+    quiet: bool,
+    **sources: Any,
+) -> None:
+    """Make a scenario that the emulator can play, and say how close it is.
+
+    Give one source. Its paths become at most four taps on the 10 ns grid at any instant, with the
+    least error of the frequency response over --bandwidth, and one constant gain moves all links
+    into the emulator's range. What falls below that range is reported.
+    """
+    from phyemu.colosseum import make_scenario, save_scenario
+
+    given = {key: value for key, value in sources.items() if value is not None}
+    if len(given) != 1:
+        options = ", ".join(f"--{key}" for key in sources)
+        raise click.UsageError(f"give one source: {options}")
+    ((kind, source),) = given.items()
+    if output.suffix != ".json":
+        raise click.UsageError(f"-o: a scenario is a .json file, got {output.name}")
+    _refuse_unused(kind)
+    refuse_existing(output, force)
+    name = name or output.stem
+    if kind == "mat":
+        from phyemu.colosseum import import_mat
+
+        item = import_mat(source, name=name, center_frequency_hz=freq, bandwidth_hz=bandwidth)
+        save_scenario(item, output)
+        result, lines = {**scenario_header(item), "path": str(output)}, [f"{output}: written"]
+    else:
+        with progress_bars(quiet) as progress:
+            links, settings = _links(
+                kind, source, path_loss, nodes, duration, model_freq, seed, progress
+            )
+            made = make_scenario(
+                links,
+                name=name,
+                center_frequency_hz=freq,
+                bandwidth_hz=bandwidth,
+                constant_gain_db=constant_gain,
+                progress=progress,
+                **settings,
+            )
+        save_scenario(made.scenario, output)
+        result = {**made.to_dict(), "path": str(output)}
+        gain = f"{made.scenario.constant_gain_db:+g} dB"
+        lines = [*(link.line() for link in made.links), f"{output}: written, constant gain {gain}"]
+    if as_json:
+        echo_json(result)
+        return
+    for line in lines:
+        click.echo(line)
+
+
+_SEEDED = ("channel", "urban")
+
+
+def _refuse_unused(kind: str) -> None:
+    """Refuse options that would do nothing with this source."""
+    unused = {
+        "nodes": kind in _SEEDED,
+        "duration": kind in (*_SEEDED, "trajectory"),
+        "seed": kind in _SEEDED,
+        "model_freq": kind in ("urban", "trajectory"),
+        "path_loss": kind not in ("paths", "mat"),
+        "constant_gain": kind != "mat",
+    }
+    refuse_given(
+        tuple(option for option, used in unused.items() if not used), f"does nothing with --{kind}"
+    )
+
+
+def _links(
+    kind: str,
+    source: Any,
+    path_loss: str | None,
+    nodes: int,
+    duration_s: float,
+    model_freq_hz: float,
+    seed: int,
+    progress: "ProgressCallback",
+) -> tuple["dict[tuple[int, int], LinkPaths]", dict[str, Any]]:
+    """Return the paths of every link, and what the scenario is to say about them."""
+    from phyemu import colosseum
+
+    interval_s = colosseum.UPDATE_S
+    num_steps = max(1, round(duration_s / interval_s))
+    if kind == "paths":
+        links, num_nodes = colosseum.read_ray_tracing(source)
+        return links, {
+            "num_nodes": num_nodes,
+            "reciprocal": False,
+            "description": f"Ray-traced paths of {source.name}",
+            "derivation": f"Paths of {source.name}.",
+        }
+    if kind == "trajectory":
+        law = colosseum.PathLoss.of_text(path_loss or "free-space")
+        duration_given = click.get_current_context().get_parameter_source("duration")
+        whole = duration_given in (ParameterSource.DEFAULT, ParameterSource.DEFAULT_MAP)
+        track = colosseum.read_trajectory(
+            source, interval_s=interval_s, duration_s=None if whole else duration_s
+        )
+        return track.links(law, frequency_hz=model_freq_hz), {
+            "num_nodes": track.num_nodes,
+            "coordinates": track.coordinates,
+            "repeats": False,
+            "description": f"Nodes that move as {source.name} says",
+            "derivation": f"Direct paths at {model_freq_hz / 1e9:g} GHz with the path loss "
+            f"{path_loss or 'free-space'}.",
+            "provenance": {"trajectory": source.name, "model_frequency_hz": model_freq_hz},
+        }
+    loss_db = _decibels(path_loss)
+    settings: dict[str, Any] = {"num_nodes": nodes}
+    provenance: dict[str, Any] = {"path_loss_db": loss_db}
+    if kind == "recording":
+        from phyemu.iq import open_recording
+        from phyemu.sounding import sound_recording
+
+        with open_recording(source) as recording:
+            sounding = sound_recording(recording, progress=progress)[0]
+        links = {(1, 2): colosseum.paths_of_sounding(sounding, path_loss_db=loss_db)}
+        settings |= {
+            "num_nodes": 2,
+            "description": f"As measured in {source.name}",
+            "derivation": f"Strongest link of {source.name}, {len(sounding.time_s)} soundings; its "
+            f"path loss is set to {loss_db:g} dB.",
+        }
+        return links, {**settings, "provenance": provenance | {"recording": source.name}}
+    provenance["seed"] = seed
+    if kind == "urban":
+        street = colosseum.UrbanStreet(line_of_sight=source == "los", frequency_hz=model_freq_hz)
+        sight = "with" if source == "los" else "without"
+        settings |= {
+            "description": f"Urban street canyon {sight} line of sight, {loss_db:g} dB path loss",
+            "derivation": f"3GPP TR 38.901 UMi street canyon {sight} line of sight at "
+            f"{model_freq_hz / 1e9:g} GHz, terminals at 3 km/h; clusters drawn by Sec. 7.5 steps 4 "
+            f"and 5 with the parameters of Table 7.5-6, each fading with Jakes' spectrum; mean "
+            f"path loss {loss_db:g} dB.",
+        }
+        provenance |= {"urban": source, "model_frequency_hz": model_freq_hz}
+        draw: Any = street.draw
+    else:
+        from functools import partial
+
+        from phyemu.channel import load_channel
+
+        settings |= {
+            "description": f"The channel {source}, {loss_db:g} dB path loss",
+            "derivation": f"A realisation of the channel {source} for each link; mean path loss "
+            f"{loss_db:g} dB.",
+        }
+        provenance["channel"] = source
+        draw = partial(colosseum.paths_of_model, load_channel(source))
+    links = colosseum.every_link(
+        nodes,
+        lambda generator: draw(
+            path_loss_db=loss_db, num_steps=num_steps, interval_s=interval_s, generator=generator
+        ),
+        seed=seed,
+    )
+    return links, {**settings, "provenance": provenance}
+
+
+def _decibels(text: str | None) -> float:
+    try:
+        value = float(text or 0.0)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value <= 300:
+        raise click.BadParameter(
+            f"{text!r}: a number of dB from 0 to 300; laws go with --trajectory",
+            param_hint="--path-loss",
+        )
+    return value
