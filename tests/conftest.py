@@ -1,6 +1,7 @@
 """Fixtures that every test may use."""
 
 import importlib.util
+import signal
 import sys
 from collections import Counter
 from pathlib import Path
@@ -13,6 +14,10 @@ import torch
 # A busy machine is no fault of the code, and a gate answers the same twice.
 hypothesis.settings.register_profile("gate", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("gate")
+
+# In the background of a shell Ctrl-C is ignored, and would be in every process that tests start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 
