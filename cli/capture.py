@@ -209,29 +209,31 @@ def command(
                 click.echo(f"{output}: {bursts} bursts, one every {burst_interval:g} s")
             return
         length: dict[str, Any] = {"num_samples": samples, "duration_s": duration}
-        progress = stack.enter_context(progress_bars(quiet))
-        if sent is None:
-            report = None
-            summary = capture_to_recording(
-                radio, output, datatype=datatype, force=force, progress=progress, **length
-            )
+        report = None
+        with progress_bars(quiet) as progress:
+            if sent is None:
+                summary = capture_to_recording(
+                    radio, output, datatype=datatype, force=force, progress=progress, **length
+                )
+            else:
+                summary, report = capture_transmission(
+                    radio,
+                    sent,
+                    output,
+                    TransmitSettings(repeats=repeat),
+                    datatype=datatype,
+                    force=force,
+                    progress=progress,
+                    **length,
+                )
+        # Before the radio is closed: UHD waits long for a device that is gone.
+        if as_json:
+            sent_how = None if report is None else report.to_dict()
+            echo_json(summary.to_dict() | {"transmitted": sent_how})
         else:
-            summary, report = capture_transmission(
-                radio,
-                sent,
-                output,
-                TransmitSettings(repeats=repeat),
-                datatype=datatype,
-                force=force,
-                progress=progress,
-                **length,
-            )
-    if as_json:
-        echo_json(summary.to_dict() | {"transmitted": None if report is None else report.to_dict()})
-    else:
-        click.echo(summary.line())
-    if not as_json and report is not None and report.went_wrong:
-        click.echo(report.line(), err=True)
+            click.echo(summary.line())
+        if not as_json and report is not None and report.went_wrong:
+            click.echo(report.line(), err=True)
     if summary.ended_by.is_failure or (report is not None and report.ended_by.is_failure):
         # The recording is valid, but it is not what was asked for.
         raise click.exceptions.Exit(1)
