@@ -75,7 +75,7 @@ def started(*arguments: object) -> Iterator[subprocess.Popen[str]]:
 def wait_for_samples(folder: Path, process: subprocess.Popen[str]) -> None:
     """Wait until a capture has written samples into its folder."""
     deadline = time.monotonic() + TIMEOUT_S
-    while sum(path.stat().st_size for path in folder.iterdir()) < 200_000:
+    while sum(path.stat().st_size for path in folder.glob("*.partial")) < 200_000:
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline
         time.sleep(0.02)
