@@ -23,7 +23,7 @@ from .progress import progress_bars
 from .scenario_header import scenario_header
 
 if TYPE_CHECKING:
-    from phyemu.colosseum import LinkPaths
+    from phyemu.colosseum import ScenarioSource
     from phyemu.progress import ProgressCallback
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -104,17 +104,13 @@ def command(
         result, lines = {**scenario_header(item), "path": str(output)}, [f"{output}: written"]
     else:
         with progress_bars(quiet) as progress:
-            links, settings = _links(
-                kind, source, path_loss, nodes, duration, model_freq, seed, progress
-            )
             made = make_scenario(
-                links,
+                _source(kind, source, path_loss, nodes, duration, model_freq, seed, progress),
                 name=name,
                 center_frequency_hz=freq,
                 bandwidth_hz=bandwidth,
                 constant_gain_db=constant_gain,
                 progress=progress,
-                **settings,
             )
         save_scenario(made.scenario, output)
         result = {**made.to_dict(), "path": str(output)}
@@ -145,7 +141,7 @@ def _refuse_unused(kind: str) -> None:
     )
 
 
-def _links(
+def _source(
     kind: str,
     source: Any,
     path_loss: str | None,
@@ -154,86 +150,34 @@ def _links(
     model_freq_hz: float,
     seed: int,
     progress: "ProgressCallback",
-) -> tuple["dict[tuple[int, int], LinkPaths]", dict[str, Any]]:
-    """Return the paths of every link, and what the scenario is to say about them."""
+) -> "ScenarioSource":
     from phyemu import colosseum
 
-    interval_s = colosseum.UPDATE_S
-    num_steps = max(1, round(duration_s / interval_s))
     if kind == "paths":
-        links, num_nodes = colosseum.read_ray_tracing(source)
-        return links, {
-            "num_nodes": num_nodes,
-            "reciprocal": False,
-            "description": f"Ray-traced paths of {source.name}",
-            "derivation": f"Paths of {source.name}.",
-        }
+        return colosseum.source_of_rays(source)
     if kind == "trajectory":
-        law = colosseum.PathLoss.of_text(path_loss or "free-space")
-        duration_given = click.get_current_context().get_parameter_source("duration")
-        whole = duration_given in (ParameterSource.DEFAULT, ParameterSource.DEFAULT_MAP)
-        track = colosseum.read_trajectory(
-            source, interval_s=interval_s, duration_s=None if whole else duration_s
+        given = click.get_current_context().get_parameter_source("duration")
+        whole = given in (ParameterSource.DEFAULT, ParameterSource.DEFAULT_MAP)
+        return colosseum.source_of_trajectory(
+            source,
+            path_loss=path_loss or "free-space",
+            frequency_hz=model_freq_hz,
+            duration_s=None if whole else duration_s,
         )
-        return track.links(law, frequency_hz=model_freq_hz), {
-            "num_nodes": track.num_nodes,
-            "coordinates": track.coordinates,
-            "repeats": False,
-            "description": f"Nodes that move as {source.name} says",
-            "derivation": f"Direct paths at {model_freq_hz / 1e9:g} GHz with the path loss "
-            f"{path_loss or 'free-space'}.",
-            "provenance": {"trajectory": source.name, "model_frequency_hz": model_freq_hz},
-        }
     loss_db = _decibels(path_loss)
-    settings: dict[str, Any] = {"num_nodes": nodes}
-    provenance: dict[str, Any] = {"path_loss_db": loss_db}
     if kind == "recording":
-        from phyemu.iq import open_recording
-        from phyemu.sounding import sound_recording
-
-        with open_recording(source) as recording:
-            sounding = sound_recording(recording, progress=progress)[0]
-        links = {(1, 2): colosseum.paths_of_sounding(sounding, path_loss_db=loss_db)}
-        settings |= {
-            "num_nodes": 2,
-            "description": f"As measured in {source.name}",
-            "derivation": f"Strongest link of {source.name}, {len(sounding.time_s)} soundings; its "
-            f"path loss is set to {loss_db:g} dB.",
-        }
-        return links, {**settings, "provenance": provenance | {"recording": source.name}}
-    provenance["seed"] = seed
+        return colosseum.source_of_recording(source, path_loss_db=loss_db, progress=progress)
+    drawn: dict[str, Any] = {
+        "path_loss_db": loss_db,
+        "num_nodes": nodes,
+        "duration_s": duration_s,
+        "seed": seed,
+    }
     if kind == "urban":
-        street = colosseum.UrbanStreet(line_of_sight=source == "los", frequency_hz=model_freq_hz)
-        sight = "with" if source == "los" else "without"
-        settings |= {
-            "description": f"Urban street canyon {sight} line of sight, {loss_db:g} dB path loss",
-            "derivation": f"3GPP TR 38.901 UMi street canyon {sight} line of sight at "
-            f"{model_freq_hz / 1e9:g} GHz, terminals at 3 km/h; clusters drawn by Sec. 7.5 steps 4 "
-            f"and 5 with the parameters of Table 7.5-6, each fading with Jakes' spectrum; mean "
-            f"path loss {loss_db:g} dB.",
-        }
-        provenance |= {"urban": source, "model_frequency_hz": model_freq_hz}
-        draw: Any = street.draw
-    else:
-        from functools import partial
-
-        from phyemu.channel import load_channel
-
-        settings |= {
-            "description": f"The channel {source}, {loss_db:g} dB path loss",
-            "derivation": f"A realisation of the channel {source} for each link; mean path loss "
-            f"{loss_db:g} dB.",
-        }
-        provenance["channel"] = source
-        draw = partial(colosseum.paths_of_model, load_channel(source))
-    links = colosseum.every_link(
-        nodes,
-        lambda generator: draw(
-            path_loss_db=loss_db, num_steps=num_steps, interval_s=interval_s, generator=generator
-        ),
-        seed=seed,
-    )
-    return links, {**settings, "provenance": provenance}
+        return colosseum.source_of_street(
+            line_of_sight=source == "los", frequency_hz=model_freq_hz, **drawn
+        )
+    return colosseum.source_of_channel(source, **drawn)
 
 
 def _decibels(text: str | None) -> float:

@@ -1,6 +1,5 @@
 """`phyemu colosseum scenario`: scenarios of the Colosseum emulator."""
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -113,14 +112,14 @@ def channel_command(
     without the scenario's constant gain.
     """
     from phyemu.channel import Distribution, NoiseLevel, save_model
-    from phyemu.colosseum import MchemChannel, load_scenario, received_cn0_dbhz
+    from phyemu.colosseum import MchemChannel, load_scenario, parse_link, received_cn0_dbhz
 
     if (snr is None) == (tx_power is None):
         raise click.UsageError("give --snr or --tx-power")
     if snr is not None:
         refuse_given(("noise_figure",), "goes with --tx-power")
     item = load_scenario(source)
-    channel = MchemChannel.of_link(item, _link(link))
+    channel = MchemChannel.of_link(item, parse_link(link))
     if tx_power is None:
         noise, said = NoiseLevel.of_snr_db(snr or 0.0), f"SNR {snr:g} dB"
     else:
@@ -132,13 +131,6 @@ def channel_command(
     click.echo(f"{output}: {channel.name}, {channel.taps.num_steps} steps, {said}")
 
 
-def _link(text: str) -> tuple[int, int]:
-    match = re.fullmatch(r"(\d+)\s*[>-]\s*(\d+)", text)
-    if match is None:
-        raise click.BadParameter(f"{text!r}: write 1-2 or '1>2'", param_hint="--link")
-    return int(match[1]), int(match[2])
-
-
 @scenario.command("plot")
 @click.argument("source", metavar="SCENARIO", type=SCENARIO)
 @click.option("--link", metavar="TX-RX", help="Whose taps to draw.  [default: most taps]")
@@ -146,10 +138,10 @@ def _link(text: str) -> tuple[int, int]:
 @force_option
 def plot_command(source: Path, link: str | None, output: Path, force: bool) -> None:
     """Draw the taps of SCENARIO over time, its delay profile, path gains and nodes."""
-    from phyemu.colosseum import load_scenario
+    from phyemu.colosseum import load_scenario, parse_link
     from phyemu.colosseum.figure import plot_scenario
 
-    pair = None if link is None else _link(link)
+    pair = None if link is None else parse_link(link)
     refuse_existing(output, force)
     click.echo(f"{plot_scenario(load_scenario(source), output, link=pair)}: written")
 

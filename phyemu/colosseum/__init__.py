@@ -16,13 +16,21 @@ from phyemu.colosseum.radio_map import (
 from phyemu.colosseum.ray_tracing import read_ray_tracing
 from phyemu.colosseum.reduction import Reduction, reduce_paths
 from phyemu.colosseum.scenario import Scenario
+from phyemu.colosseum.scenario_source import (
+    ScenarioSource,
+    source_of_channel,
+    source_of_rays,
+    source_of_recording,
+    source_of_street,
+    source_of_trajectory,
+)
 from phyemu.colosseum.sources import (
     every_link,
     paths_of_model,
     paths_of_response,
     paths_of_sounding,
 )
-from phyemu.colosseum.spec import load_channel_or_link, network_of_spec
+from phyemu.colosseum.spec import load_channel_or_link, network_of_spec, parse_link
 from phyemu.colosseum.trajectory import Trajectory, read_trajectory
 from phyemu.colosseum.twin import MchemEmulator, TwinRadios, load_radios
 from phyemu.colosseum.urban import UrbanStreet
@@ -39,6 +47,7 @@ __all__ = [
     "PathLossLaw",
     "Reduction",
     "Scenario",
+    "ScenarioSource",
     "Trajectory",
     "TwinRadios",
     "UrbanStreet",
@@ -54,6 +63,7 @@ __all__ = [
     "make_radio_map",
     "make_scenario",
     "network_of_spec",
+    "parse_link",
     "paths_of_model",
     "paths_of_response",
     "paths_of_sounding",
@@ -62,5 +72,10 @@ __all__ = [
     "received_cn0_dbhz",
     "reduce_paths",
     "save_scenario",
+    "source_of_channel",
+    "source_of_rays",
+    "source_of_recording",
+    "source_of_street",
+    "source_of_trajectory",
     "write_radio_map",
 ]

@@ -6,17 +6,14 @@ just below 0 dB; what is then still below -43 dB cannot be emulated and is left 
 """
 
 import math
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import torch
-
 from phyemu.channel import ImpulseResponse
 from phyemu.colosseum.limits import MIN_GAIN_DB
-from phyemu.colosseum.link_paths import LinkPaths
 from phyemu.colosseum.reduction import Reduction, reduce_paths
 from phyemu.colosseum.scenario import Scenario
+from phyemu.colosseum.scenario_source import ScenarioSource
 from phyemu.errors import ScenarioError
 from phyemu.progress import ProgressCallback, no_progress
 from phyemu.units import amplitude_to_db, db_to_amplitude, power_to_db
@@ -83,43 +80,31 @@ class MadeScenario:
 
 
 def make_scenario(
-    links: Mapping[tuple[int, int], LinkPaths],
+    source: ScenarioSource,
     *,
     name: str,
-    description: str,
     center_frequency_hz: float,
     bandwidth_hz: float,
-    num_nodes: int,
     constant_gain_db: float | None = None,
-    repeats: bool = True,
-    reciprocal: bool = True,
-    coordinates: torch.Tensor | None = None,
-    derivation: str = "",
-    provenance: Mapping[str, Any] | None = None,
     progress: ProgressCallback = no_progress,
 ) -> MadeScenario:
     """Return a scenario of the emulator's taps, made from physical paths.
 
     Args:
-        links: Paths of each (transmitter, receiver), nodes from 1; all with the same interval.
+        source: The paths, all with the same interval, and what the scenario is to say; what is done
+            to them here is added to its derivation.
         name: Short name.
-        description: A sentence on what it stands for.
         center_frequency_hz: Radio frequency of the emulation [Hz].
         bandwidth_hz: Band over which the taps are to meet the paths [Hz].
-        num_nodes: Number of nodes.
         constant_gain_db: Gain added to every link [dB]; None: the largest whole number of decibels
             with which no tap exceeds 0 dB.
-        repeats: Whether it starts over at its end.
-        reciprocal: Whether a link given in one direction holds in both.
-        coordinates: Positions, as in `Scenario`.
-        derivation: Where the paths come from; what was done to them here is added.
-        provenance: Seeds, sources, settings.
         progress: Called with the stage "reduce" and the links done.
 
     Raises:
         ScenarioError: No link has power, the intervals differ, or with `constant_gain_db` a tap
             exceeds 0 dB.
     """
+    links = source.links
     intervals = {paths.interval_s for paths in links.values()}
     if len(intervals) != 1:
         raise ScenarioError(
@@ -127,13 +112,13 @@ def make_scenario(
         )
     links = {pair: paths.without_repetition() for pair, paths in links.items()}
     pairs = sorted(links)
-    free: dict[tuple[int, int], Reduction] = {}
-    for count, pair in enumerate(pairs):
-        free[pair] = reduce_paths(links[pair], bandwidth_hz=bandwidth_hz)
-        progress("reduce", count + 1, 2 * len(pairs))
     gain_db = constant_gain_db
     if gain_db is None:
-        gain_db = _constant_gain_db(name, free.values())
+        free = []
+        for count, pair in enumerate(pairs):
+            free.append(reduce_paths(links[pair], bandwidth_hz=bandwidth_hz))
+            progress("reduce", count + 1, 2 * len(pairs))
+        gain_db = _constant_gain_db(name, free)
     fitted: dict[tuple[int, int], Reduction] = {}
     while True:
         # Where taps below the range are left out, the others are fitted anew and may grow.
@@ -159,21 +144,21 @@ def make_scenario(
                 response.gains * db_to_amplitude(gain_db), response.delays_s, response.interval_s
             )
             made[pair] = scaled
-            if reciprocal:
-                made.setdefault(pair[::-1], scaled)
+            if source.reciprocal and pair[::-1] not in links:
+                made[pair[::-1]] = scaled
     scenario = Scenario(
         name=name,
-        description=description,
+        description=source.description,
         center_frequency_hz=center_frequency_hz,
         bandwidth_hz=bandwidth_hz,
-        num_nodes=num_nodes,
+        num_nodes=source.num_nodes,
         links=made,
         interval_s=intervals.pop(),
-        repeats=repeats,
+        repeats=source.repeats,
         constant_gain_db=gain_db,
-        coordinates=coordinates,
-        derivation=" ".join([derivation, _explanation(bandwidth_hz, gain_db)]).strip(),
-        provenance=provenance or {},
+        coordinates=source.coordinates,
+        derivation=" ".join([source.derivation, _explanation(bandwidth_hz, gain_db)]).strip(),
+        provenance=source.provenance,
     )
     return MadeScenario(scenario, tuple(_report(pair, fitted[pair]) for pair in pairs))
 
@@ -182,7 +167,7 @@ def _strongest(reduction: Reduction) -> float:
     return float(reduction.response.gains.abs().max()) * (1 + _ROUNDING)
 
 
-def _constant_gain_db(name: str, reductions: Any) -> float:
+def _constant_gain_db(name: str, reductions: list[Reduction]) -> float:
     strongest = max(_strongest(reduction) for reduction in reductions)
     if strongest == 0:
         raise ScenarioError(f"scenario {name}: no link has any power")

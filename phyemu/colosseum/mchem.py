@@ -22,10 +22,34 @@ from phyemu.colosseum.scenario import Scenario, response_on_grid
 from phyemu.errors import ConfigError, ScenarioError
 from phyemu.units import power_to_db
 
-__all__ = ["MchemChannel"]
+__all__ = ["MchemChannel", "held_taps"]
 
 # Steps whose times are computed may fall short of a switch by rounding.
 _TIME_SLACK = 1e-6
+
+
+def held_taps(response: ImpulseResponse, *, tap_bits: int) -> ImpulseResponse | None:
+    """Return a link's taps as the emulator's filter holds them; None where it holds none.
+
+    Args:
+        response: Gains (time, path); delays off the 10 ns grid are moved to it.
+        tap_bits: Resolution of I and Q over [-1, 1), 4 to 24.
+
+    Raises:
+        ConfigError: `tap_bits` is out of range.
+    """
+    if not 4 <= tap_bits <= 24:
+        raise ConfigError(f"tap_bits must be in 4..24, got {tap_bits}")
+    on_grid = response_on_grid(response)
+    scale = float(1 << (tap_bits - 1))
+    parts = torch.view_as_real(on_grid.gains.to(torch.complex128))
+    held = torch.view_as_complex(torch.round(parts.clamp(-1.0, 1.0) * scale) / scale)
+    weak = on_grid.gains.abs() < 10 ** (MIN_GAIN_DB / 20) * (1 - 1e-6)
+    held = torch.where(weak, torch.zeros_like(held), held).to(torch.complex64)
+    used = (held != 0).any(dim=0)
+    if not bool(used.any()):
+        return None
+    return ImpulseResponse(held[:, used].contiguous(), on_grid.delays_s[used], response.interval_s)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, slots=True)
@@ -86,26 +110,16 @@ class MchemChannel:
             ScenarioError: The scenario lacks the link, or the emulator cannot hold it.
             ConfigError: `tap_bits` is out of range.
         """
-        if not 4 <= tap_bits <= 24:
-            raise ConfigError(f"tap_bits must be in 4..24, got {tap_bits}")
         response = scenario.links.get(link)
         if response is None:
             raise ScenarioError(f"scenario {scenario.name}: has no link {link[0]}>{link[1]}")
         name = f"{scenario.name} {link[0]}>{link[1]}"
-        on_grid = response_on_grid(response)
-        scale = float(1 << (tap_bits - 1))
-        parts = torch.view_as_real(on_grid.gains.to(torch.complex128))
-        held = torch.view_as_complex(torch.round(parts.clamp(-1.0, 1.0) * scale) / scale)
-        weak = on_grid.gains.abs() < 10 ** (MIN_GAIN_DB / 20) * (1 - 1e-6)
-        held = torch.where(weak, torch.zeros_like(held), held).to(torch.complex64)
-        used = (held != 0).any(dim=0)
-        if not bool(used.any()):
+        taps = held_taps(response, tap_bits=tap_bits)
+        if taps is None:
             raise ScenarioError(f"{name}: every tap is below the emulator's range")
         return cls(
             name=name,
-            taps=ImpulseResponse(
-                held[:, used].contiguous(), on_grid.delays_s[used], scenario.interval_s
-            ),
+            taps=taps,
             repeats=scenario.repeats,
             noise=NoiseLevel.of_snr_db(snr_db),
         )

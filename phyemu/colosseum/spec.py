@@ -1,6 +1,7 @@
 """Scenarios as a user types them: one link as a channel, the whole as a network."""
 
 import math
+import re
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
@@ -14,7 +15,7 @@ from phyemu.colosseum.twin import MchemEmulator
 from phyemu.errors import ConfigError
 from phyemu.library import find_in_library
 
-__all__ = ["load_channel_or_link", "network_of_spec"]
+__all__ = ["load_channel_or_link", "network_of_spec", "parse_link"]
 
 _PREFIX = "scenario:"
 _LINK_FORM = "scenario:NAME:TX-RX or scenario:NAME:TX-RX:SNR_DB, as in scenario:90002:1-2:20"
@@ -35,13 +36,25 @@ def load_channel_or_link(spec: str) -> ChannelModel:
     if not spec.strip().startswith(_PREFIX):
         return load_channel(spec)
     name, *words = spec.strip().removeprefix(_PREFIX).split(":")
-    tx, dash, rx = words[0].partition("-") if len(words) in (1, 2) else ("", "", "")
-    if not (dash and tx.isdecimal() and rx.isdecimal()):
+    if len(words) not in (1, 2):
         raise ConfigError(f"{spec}: write {_LINK_FORM}")
+    link = parse_link(words[0])
     snr_db = _number(words[1]) if len(words) == 2 else math.inf
     if snr_db is None or snr_db == -math.inf:
         raise ConfigError(f"{spec}: the SNR is a number of dB; write {_LINK_FORM}")
-    return MchemChannel.of_link(_scenario(name), (int(tx), int(rx)), snr_db=snr_db)
+    return MchemChannel.of_link(_scenario(name), link, snr_db=snr_db)
+
+
+def parse_link(text: str) -> tuple[int, int]:
+    """Return (transmitter, receiver) of a link written as "1-2" or "1>2".
+
+    Raises:
+        ConfigError: It is written otherwise.
+    """
+    match = re.fullmatch(r"(\d+)\s*[>-]\s*(\d+)", text)
+    if match is None:
+        raise ConfigError(f"{text!r} is no link of a scenario; write TX-RX, as in 1-2")
+    return int(match[1]), int(match[2])
 
 
 def network_of_spec(spec: str) -> tuple[NetworkSettings, Callable[[str], ChannelModel]]:

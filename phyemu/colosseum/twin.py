@@ -11,7 +11,7 @@ from pathlib import Path
 
 from phyemu.channel import ChannelModel
 from phyemu.channel.network_settings import LinkSettings, NetworkSettings, NodeSettings
-from phyemu.colosseum.mchem import MchemChannel
+from phyemu.colosseum.mchem import MchemChannel, held_taps
 from phyemu.colosseum.scenario import Scenario
 from phyemu.errors import ConfigError, ScenarioError
 from phyemu.toml_config import from_table, read_toml
@@ -110,13 +110,10 @@ class MchemEmulator:
         links, left_out = [], []
         for pair in sorted(scenario.links):
             key = f"{pair[0]}>{pair[1]}"
-            try:
-                channel = MchemChannel.of_link(scenario, pair, tap_bits=tap_bits)
-            except ScenarioError as error:
-                if "below the emulator's range" not in str(error):
-                    raise
+            if held_taps(scenario.links[pair], tap_bits=tap_bits) is None:
                 left_out.append(pair)
                 continue
+            channel = MchemChannel.of_link(scenario, pair, tap_bits=tap_bits)
             channels[key] = channel
             links.append(
                 LinkSettings(

@@ -12,6 +12,7 @@ from phyemu.colosseum import (
     LinkPaths,
     MadeScenario,
     PathLoss,
+    ScenarioSource,
     UrbanStreet,
     check_scenario,
     every_link,
@@ -25,14 +26,30 @@ from phyemu.colosseum import (
 from phyemu.errors import ConfigError, ScenarioError
 from phyemu.library import find_in_library
 
-make = partial(
-    make_scenario,
-    name="made",
-    description="",
-    center_frequency_hz=1e9,
-    bandwidth_hz=20e6,
-    num_nodes=2,
-)
+
+def make(
+    links: dict[tuple[int, int], LinkPaths],
+    *,
+    num_nodes: int = 2,
+    constant_gain_db: float | None = None,
+    reciprocal: bool = True,
+    coordinates: torch.Tensor | None = None,
+) -> MadeScenario:
+    source = ScenarioSource(
+        links=links,
+        num_nodes=num_nodes,
+        description="",
+        derivation="",
+        reciprocal=reciprocal,
+        coordinates=coordinates,
+    )
+    return make_scenario(
+        source,
+        name="made",
+        center_frequency_hz=1e9,
+        bandwidth_hz=20e6,
+        constant_gain_db=constant_gain_db,
+    )
 
 
 def one_tap(gain_db: float, steps: int = 1) -> LinkPaths:
@@ -60,6 +77,11 @@ def test_links_below_the_range_are_left_out_and_reported() -> None:
     assert set(made.scenario.links) == {(1, 2), (2, 1)}
     assert [link.silent_share for link in made.links] == [0.0, 1.0]
     assert "left out" in made.links[1].line()
+
+
+def test_a_reverse_link_below_the_range_does_not_get_the_forward_taps() -> None:
+    made = make({(1, 2): one_tap(-40.0), (2, 1): one_tap(-84.0)})
+    assert set(made.scenario.links) == {(1, 2)}
 
 
 def test_a_fade_below_the_range_is_reported_in_per_cent() -> None:
