@@ -138,6 +138,7 @@ def command(
         raise click.UsageError("give --duration or --samples, not both")
     if burst_interval is not None and (emulated is None or duration or samples):
         raise click.UsageError("--burst-interval needs --emulated, and no --duration or --samples")
+    refuse_existing(output, force)  # before torch loads, and before a radio is opened
     from contextlib import ExitStack
 
     from phyemu.iq import open_recording
@@ -155,7 +156,6 @@ def command(
         record_annotated_bursts,
     )
 
-    refuse_existing(output, force)
     with ExitStack() as stack:
         sent = None if transmit is None else stack.enter_context(open_recording(transmit))
         radio: Radio

@@ -1,5 +1,6 @@
 """`phyemu emulate`: recordings through a channel or a network, or a live stream."""
 
+import re
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -108,14 +109,16 @@ def command(
         raise click.UsageError(
             "give RECORDING and --channel, --network and --node, or --live SOURCE"
         )
+    if re.match(r"[^:,]*=", channel):
+        raise click.UsageError(f"--channel {channel}: a list with times goes with --live SOURCE")
+    refuse_existing(output, force)
+    if plot is not None:
+        refuse_existing(plot, force)
     from phyemu.channel import with_snr
     from phyemu.channel.emulate import emulate_recording
     from phyemu.colosseum import load_channel_or_link
     from phyemu.iq import open_recording
 
-    refuse_existing(output, force)
-    if plot is not None:
-        refuse_existing(plot, force)
     model = load_channel_or_link(channel)
     if snr_db is not None:
         model = with_snr(model, snr_db)

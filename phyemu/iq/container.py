@@ -143,9 +143,12 @@ def _open_archive(path: Path, on_failure: ExitStack) -> Container:
         EOFError,
         NotImplementedError,  # a zip method that Python lacks
     ) as error:
+        mend = "copy it again"
+        if path.suffix == ".sigmf":
+            mend += f", or save what is there with: phyemu inspect --repair {path}"
         raise RecordingError(
             f"{path}: is damaged, truncated, or not the kind of archive that its name says "
-            f"({error}); copy it again"
+            f"({error}); {mend}"
         ) from error
 
 
@@ -171,7 +174,8 @@ def _open_tar(path: Path, file: IO[bytes]) -> Container:
         if member.offset_data + member.size > size:
             raise RecordingError(
                 f"{path}: truncated, {member.name} should have {member.size} bytes but "
-                f"{max(0, size - member.offset_data)} are there; copy it again"
+                f"{max(0, size - member.offset_data)} are there; copy it again, or save what is "
+                f"there with: phyemu inspect --repair {path}"
             )
     files = {member.name: member for member in members if member.isfile()}
     meta = files[_only(path, files, SIGMF_METADATA_EXT)]

@@ -25,6 +25,8 @@ _LEAST_RISE = 2.0  # of a block's variance over the frame's
 _DEAF = 10.0  # the same, of a block that says nothing of the carrier
 _LEAST_BLOCKS = 8  # fewer show no level to stand out of
 _LEAST_NOISE = 1e-9
+# Of the symbols' power: what is left of a signal without noise varies, and costs no decision.
+_LEAST_LEVEL = 1e-4
 _STEPS = 12
 
 
@@ -72,7 +74,8 @@ def disturbance_of(
     squares = np.add.reduceat(np.square(errors), starts) / sizes
     usual = float(np.median(levels))
     spread = float(np.sqrt(np.median(np.maximum(squares - levels**2, 0.0)) / NOISE_BLOCK))
-    candidates = np.flatnonzero(levels > usual + _STANDS_OUT * spread)
+    least = max(usual + _STANDS_OUT * spread, _LEAST_LEVEL * constellation.mean_power)
+    candidates = np.flatnonzero(levels > least)
     if not len(candidates):
         return None
     quiet = np.ones(len(points), bool)

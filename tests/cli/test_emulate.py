@@ -167,3 +167,10 @@ def test_terminated_it_leaves_nothing_half_written(
     assert result.exit_code == 128 + number
     assert result.stderr == "phyemu: interrupted\n"
     assert {path.name for path in tmp_path.iterdir()} == {"tx.sigmf-meta", "tx.sigmf-data"}
+
+
+def test_a_list_of_channels_with_times_needs_a_live_stream(source: Path, tmp_path: Path) -> None:
+    schedule = ["--channel", "0s=awgn:20,5ms=tgn-b:15", "-o", str(tmp_path / "rx.sigmf")]
+    result = CliRunner().invoke(main, ["emulate", str(source), *schedule])
+    assert result.exit_code == 2
+    assert "a list with times goes with --live" in result.stderr

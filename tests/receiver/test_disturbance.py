@@ -94,3 +94,11 @@ def test_payloads_that_use_few_symbols_are_not_taken_for_disturbed() -> None:
 
 def test_a_short_payload_shows_nothing() -> None:
     assert _disturbance(np.ones(100, np.complex64), 4, 0.1) is None
+
+
+def test_a_signal_without_noise_has_no_disturbance() -> None:
+    frame, symbols = _received(8, 62.0, seed=5)
+    assert frame.disturbed_symbols == 0
+    assert (frame.posteriors.argmax(-1) == symbols).all()
+    for seed in range(3):
+        assert _received(4, 90.0, seed=seed)[0].disturbed_symbols == 0
