@@ -91,9 +91,12 @@ class PartialRecording:
             text: The same as the text of .sigmf-meta.
 
         Raises:
-            OSError: The disk is full or fails; `leave` it then.
+            OSError: The disk is full or fails, or did so when it was flushed; `leave` it then.
         """
         self._flusher.stop()
+        if self._flusher.error is not None:
+            # The system reports a failed write once for an open file: no later flush would tell.
+            raise self._flusher.error
         self._journal.append("end", self._flusher.num_samples)
         if self._flusher.has_started:
             # What follows the samples must not be on the disk before it is known where they end.

@@ -8,6 +8,7 @@ import resource
 import shutil
 import subprocess
 import tarfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -24,6 +25,7 @@ from phyemu.iq import (
     Annotation,
     CaptureSegment,
     RecordingWriter,
+    flusher,
     open_recording,
     partial,
     repair_recording,
@@ -419,6 +421,32 @@ def test_a_disk_that_cannot_be_flushed_is_reported(
         writer.close()
     monkeypatch.undo()
     assert repair_recording(tmp_path / "rec").num_samples == writer.num_samples
+
+
+@pytest.mark.parametrize("name", ["rec", "rec.sigmf"])
+def test_a_flush_that_fails_once_after_the_last_sample_is_reported_when_it_is_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, noise: np.ndarray, name: str
+) -> None:
+    fdatasync = os.fdatasync
+    armed, failed = threading.Event(), threading.Event()
+
+    def fail_once(descriptor: int) -> None:
+        if armed.is_set() and not failed.is_set():
+            failed.set()
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        fdatasync(descriptor)
+
+    monkeypatch.setattr(partial, "_SHORT_S", 0.0)
+    monkeypatch.setattr(flusher, "_INTERVAL_S", 0.001)
+    monkeypatch.setattr(os, "fdatasync", fail_once)
+    writer = RecordingWriter(tmp_path / name, sample_rate_hz=1e6)
+    writer.write(noise)
+    armed.set()
+    assert failed.wait(60)
+    with pytest.raises(RecordingError, match=r"cannot be finished \(Input/output error.*--repair"):
+        writer.close()
+    assert len(list(tmp_path.glob("*.partial")) + list(tmp_path.glob("*.journal"))) == 2
+    assert repair_recording(tmp_path / name).num_samples == noise.size
 
 
 def test_what_is_on_the_disk_is_noted_while_it_is_written(
