@@ -1,5 +1,6 @@
 """A thread that brings a recording to the disk twice a second, so that a power cut takes little."""
 
+import errno
 import os
 import threading
 from io import FileIO
@@ -11,6 +12,16 @@ __all__ = ["Flusher"]
 
 # A second is what may be lost: this, and the time that the disk takes.
 _INTERVAL_S = 0.5
+# What network and FUSE file systems answer where a folder cannot be flushed, or not be read.
+_NO_FOLDER_SYNC = {
+    errno.EINVAL,
+    errno.ENOTSUP,
+    errno.EOPNOTSUPP,
+    errno.ENOSYS,
+    errno.EBADF,
+    errno.EACCES,
+    errno.EPERM,
+}
 
 
 class Flusher:
@@ -69,9 +80,13 @@ class Flusher:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Wait until the names in a folder are on the disk."""
-    descriptor = os.open(folder, os.O_RDONLY)
+    """Wait until the names in a folder are on the disk, where the file system can tell."""
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        if error.errno not in _NO_FOLDER_SYNC:
+            raise

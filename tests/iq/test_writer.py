@@ -6,6 +6,7 @@ import io
 import os
 import resource
 import shutil
+import stat
 import subprocess
 import tarfile
 import threading
@@ -447,6 +448,34 @@ def test_a_flush_that_fails_once_after_the_last_sample_is_reported_when_it_is_cl
         writer.close()
     assert len(list(tmp_path.glob("*.partial")) + list(tmp_path.glob("*.journal"))) == 2
     assert repair_recording(tmp_path / name).num_samples == noise.size
+
+
+@pytest.mark.parametrize("call", ["open", "fsync"])
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOTSUP, errno.EACCES, errno.EIO])
+def test_a_folder_that_cannot_be_flushed_ends_no_recording_but_a_failing_disk_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, noise: np.ndarray, call: str, number: int
+) -> None:
+    actual = getattr(os, call)
+    refused = threading.Event()
+
+    def refuse(target: Any, *arguments: Any) -> Any:
+        if Path(target).is_dir() if call == "open" else stat.S_ISDIR(os.fstat(target).st_mode):
+            refused.set()
+            raise OSError(number, os.strerror(number))
+        return actual(target, *arguments)
+
+    monkeypatch.setattr(partial, "_SHORT_S", 0.0)
+    monkeypatch.setattr(os, call, refuse)
+    writer = RecordingWriter(tmp_path / "rec", sample_rate_hz=1e6)
+    writer.write(noise)
+    assert refused.wait(60)
+    if number == errno.EIO:
+        with pytest.raises(RecordingError, match="Input/output error"):
+            writer.close()
+        return
+    writer.write(noise)
+    with open_recording(writer.close(), verify=True) as recording:
+        assert recording.num_samples == 2 * noise.size
 
 
 def test_what_is_on_the_disk_is_noted_while_it_is_written(
