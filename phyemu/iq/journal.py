@@ -18,12 +18,12 @@ import os
 import threading
 import time
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from io import FileIO
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 __all__ = [
     "Journal",
@@ -41,7 +41,9 @@ _RESERVE_BYTES = 1 << 18
 # Entries that may wait do so this long [s], and no more of them than this.
 _WAIT_S = 0.25
 _WAIT_ENTRIES = 500
-_MAX_BYTES = 256 << 20
+# It is read in blocks of so much; no line of ours is longer than the other.
+_BLOCK_BYTES = 1 << 20
+_MAX_LINE_BYTES = 256 << 20
 _KINDS = {"recording": dict, "capture": dict, "annotation": dict, "durable": int, "end": int}
 
 
@@ -168,14 +170,12 @@ def read_journal(path: Path) -> JournalContent:
     """
     content = JournalContent()
     with path.open("rb") as file:
-        lines = file.read(_MAX_BYTES).rstrip(b"\0").split(b"\n")
-    # The last one is empty, or what was being written when the writer was killed.
-    for line in lines[:-1]:
-        entry = _entry(line)
-        if entry is None:
-            content.damaged += 1
-        else:
-            content.take(*entry)
+        for line in _lines(file):
+            entry = _entry(line)
+            if entry is None:
+                content.damaged += 1
+            else:
+                content.take(*entry)
     return content
 
 
@@ -191,9 +191,8 @@ def note_end(path: Path, recording: Mapping[str, Any], num_samples: int) -> None
         OSError: The disk is full or fails.
     """
     with FileIO(path, "r+b" if path.exists() else "wb+") as file:
-        kept = file.read(_MAX_BYTES).rstrip(b"\0")
         # An unfinished last line goes, and so does the room kept for the end, which is now.
-        used = kept.rfind(b"\n") + 1
+        used = _end_of_lines(file)
         file.truncate(used)
         os.pwrite(file.fileno(), _line("recording", recording) + _line("end", num_samples), used)
         os.fsync(file.fileno())
@@ -210,6 +209,33 @@ def boot_id() -> str | None:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:
         return None
+
+
+def _lines(file: BinaryIO) -> Iterator[bytes]:
+    """Yield the whole lines, however many; not the end: room, or what was being written."""
+    pending = bytearray()
+    while block := file.read(_BLOCK_BYTES):
+        first, *rest = block.split(b"\n")
+        pending += first
+        for part in rest:
+            yield bytes(pending)
+            pending = bytearray(part)
+        # What is too long or holds zeros, as room does, is no entry; it need not be kept whole.
+        if pending.endswith(b"\0"):
+            pending = pending.rstrip(b"\0") + b"\0"
+        del pending[_MAX_LINE_BYTES:]
+
+
+def _end_of_lines(file: FileIO) -> int:
+    """Return where the last whole line of a file ends."""
+    end = os.fstat(file.fileno()).st_size
+    while end > 0:
+        start = max(0, end - _BLOCK_BYTES)
+        found = os.pread(file.fileno(), end - start, start).rfind(b"\n")
+        if found >= 0:
+            return start + found + 1
+        end = start
+    return 0
 
 
 def _line(kind: str, value: object) -> bytes:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from phyemu.iq import journal as journal_module
 from phyemu.iq.journal import Journal, boot_id, note_end, read_journal
 
 ENTRIES = [
@@ -147,6 +148,52 @@ def test_lines_with_a_valid_checksum_that_are_not_ours_are_passed_over(
     path.write_bytes(b"%08x %s\n" % (zlib.crc32(line), line))
     content = read_journal(path)
     assert (content.damaged, content.end, content.captures) == (1, None, [])
+
+
+def test_a_journal_is_read_to_its_end_however_long_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "j"
+    before = write_entries(path)
+    hole = 257 << 20  # sparse: a damaged place larger than any line, or as many annotations
+    with path.open("r+b") as file:
+        file.seek(hole)
+        file.write(b"\n" + before)
+        file.truncate(hole + 3 * len(before))  # room for the end
+    note_end(path, ENTRIES[0][1], 7)
+    assert path.stat().st_size > hole + len(before)
+    content = read_journal(path)
+    assert (content.damaged, len(content.captures)) == (1, 4)
+    assert (content.durable, content.end) == (120, 7)
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, 64])
+def test_lines_that_blocks_cut_are_read_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    path = tmp_path / "j"
+    text = write_entries(path) + b"torn\0\0and zeroed\nunfinished" + bytes(500)
+    path.write_bytes(text)
+    whole = read_journal(path)
+    monkeypatch.setattr(journal_module, "_BLOCK_BYTES", size)
+    assert read_journal(path) == whole
+    assert whole.damaged == 1
+    note_end(path, ENTRIES[0][1], 7)
+    kept = path.read_bytes()
+    end = text.rindex(b"\n") + 1
+    assert kept[:end] == text[:end]
+    assert b"unfinished" not in kept
+    assert read_journal(path).end == 7
+
+
+def test_a_line_longer_than_any_of_ours_is_one_damaged_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal_module, "_BLOCK_BYTES", 64)
+    monkeypatch.setattr(journal_module, "_MAX_LINE_BYTES", 500)
+    path = tmp_path / "j"
+    before = write_entries(path)
+    path.write_bytes(b"x" * 2000 + b"\n" + before)
+    content = read_journal(path)
+    assert (content.damaged, len(content.captures), content.durable) == (1, 2, 120)
 
 
 def test_this_machine_has_a_boot_that_stays() -> None:
