@@ -104,7 +104,7 @@ def capture_to_recording(
     Raises:
         ConfigError: A length or size is out of range.
         RadioError: Not one sample came; nothing is written then.
-        RecordingError: The recording cannot be written.
+        RecordingError: Not one sample can be written, or the recording cannot be closed.
     """
     target = _target(radio, num_samples, duration_s)
     if block_samples < 1 or ring_samples < block_samples or not stall_s > 0:
@@ -128,8 +128,11 @@ def capture_to_recording(
     try:
         block_samples = block_samples if target is None else min(block_samples, target)
         failure = _run(radio, writer, state, block_samples, ring_samples, stall_s, progress)
-        if state.num_samples == 0:
-            reason = failure or state.detail or f"{state.ended_by}"
+        # A full disk may have taken a part of the first block.
+        if writer.num_samples == 0:
+            if isinstance(failure, RecordingError):
+                raise failure
+            reason = state.detail or f"{state.ended_by}"
             raise RadioError(f"{radio.name}: not one sample came ({reason}); nothing is written")
         if on_end is not None:
             on_end(writer)
@@ -174,8 +177,8 @@ def _run(
     ring_samples: int,
     stall_s: float,
     progress: ProgressCallback,
-) -> str:
-    """Run both threads to their end; return why they failed, empty if they did not."""
+) -> BaseException | None:
+    """Run both threads to their end; return why they failed, None if they did not."""
     # Last in, first out: while the disk keeps up, only a few slots are ever touched.
     free: queue.LifoQueue[_Slot] = queue.LifoQueue()
     full: queue.SimpleQueue[_Item] = queue.SimpleQueue()
@@ -209,7 +212,7 @@ def _close(writer: RecordingWriter) -> Path:
                 return closing.result()
 
 
-def _failure(threads: list[Future[None]], state: _State) -> str:
+def _failure(threads: list[Future[None]], state: _State) -> BaseException | None:
     for thread in threads:
         error = thread.exception()
         if error is None:
@@ -217,8 +220,8 @@ def _failure(threads: list[Future[None]], state: _State) -> str:
         if not isinstance(error, RadioError | RecordingError | OSError):
             raise error
         state.ended_by, state.detail = CaptureEnd.FAILED, " ".join(str(error).split())
-        return state.detail
-    return ""
+        return error
+    return None
 
 
 def _read(

@@ -1,5 +1,6 @@
 """From a radio into a recording."""
 
+import errno
 import io
 import os
 import signal
@@ -196,6 +197,35 @@ def test_a_disk_that_fails_leaves_what_was_written(
     )
     assert (summary.ended_by, summary.detail) == (CaptureEnd.FAILED, "disk full")
     assert opened(summary.path).num_samples == 3000
+
+
+@pytest.mark.parametrize("room", [0, 150_000])
+def test_a_disk_that_is_full_within_the_first_block_keeps_what_it_took(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, opened: Open, room: int
+) -> None:
+    class FullDisk(io.FileIO):
+        """A file on a disk with little room behind the front of an archive."""
+
+        def write(self, data: Any) -> int:
+            if self.tell() + len(data) > room + 8192:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            return super().write(data)
+
+    monkeypatch.setattr(unfinished, "FileIO", FullDisk)
+    radio = Numbers()
+    path = tmp_path / "full.sigmf"
+    if room == 0:
+        with pytest.raises(RecordingError, match=r"full\.sigmf: cannot be written \(No space"):
+            capture_to_recording(radio, path)
+        assert list(tmp_path.iterdir()) == []
+        return
+    summary = capture_to_recording(radio, path, block_samples=100_000)
+    assert summary.ended_by is CaptureEnd.FAILED
+    assert "No space left" in summary.detail
+    assert (summary.num_samples, summary.num_segments) == (1 << 15, 1)
+    recording = opened(path)
+    assert recording.verify()
+    np.testing.assert_array_equal(ticks_of(recording), np.arange(1 << 15))
 
 
 def test_an_error_that_nobody_foresaw_is_raised_and_nothing_is_left(
