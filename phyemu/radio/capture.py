@@ -2,6 +2,7 @@
 
 The receiving thread never waits for the disk until the ring is full; then a real device reports an
 overflow, which is recorded as the gap that it is, and an emulated or recorded radio just waits.
+What lies in the ring is lost when the process is killed, so it holds no more than a second.
 """
 
 import math
@@ -33,6 +34,14 @@ __all__ = ["capture_to_recording"]
 _POLL_S = 0.1
 # More slots than this hold nobody's disk up.
 _MAX_SLOTS = 1024
+# A block lasts so long [s], or as long as a whole packet of UHD's needs (some 2000 samples), and
+# all that are received and not written so long together.
+_BLOCK_S = 0.05
+_MIN_BLOCK_SAMPLES = 1 << 11
+_RING_S = 1.0
+# At high rates memory is the bound: 1 MiB a block, 256 MiB in all, for each channel.
+_MAX_BLOCK_SAMPLES = 1 << 17
+_MAX_RING_SAMPLES = 1 << 25
 
 
 @dataclass(slots=True)
@@ -65,8 +74,8 @@ def capture_to_recording(
     description: str | None = None,
     global_fields: Mapping[str, Any] | None = None,
     force: bool = False,
-    block_samples: int = 1 << 17,
-    ring_samples: int = 1 << 25,
+    block_samples: int | None = None,
+    ring_samples: int | None = None,
     stall_s: float = 5.0,
     stop: threading.Event | None = None,
     on_first: Callable[[], None] | None = None,
@@ -91,9 +100,12 @@ def capture_to_recording(
         global_fields: SigMF global fields on top of the radio's own, such as `phyemu:*` of what
             was transmitted.
         force: Overwrite an existing recording.
-        block_samples: Samples asked of the radio at once.
-        ring_samples: Samples per channel that may wait for the disk (8 bytes each): 256 MiB a
-            channel, or 1.7 s at 20 Msps, of which only what is used is ever taken.
+        block_samples: Samples asked of the radio at once; None: 50 ms of them, but no fewer than
+            2048 (as far as these last no quarter of a second) and no more than 2^17.
+        ring_samples: Samples per channel that may be received and not yet written (8 bytes each),
+            whole blocks and at least two; they are lost when the process is killed. None: as many
+            whole blocks as last less than a second, but no more than 256 MiB a channel, of which
+            only what is used is ever taken.
         stall_s: Time without a sample after which the stream counts as dead [s].
         stop: Ends the capture when set, as Ctrl-C does.
         on_first: Called from the receiving thread once the first sample has come, such as to
@@ -107,11 +119,9 @@ def capture_to_recording(
         RecordingError: Not one sample can be written, or the recording cannot be closed.
     """
     target = _target(radio, num_samples, duration_s)
-    if block_samples < 1 or ring_samples < block_samples or not stall_s > 0:
-        raise ConfigError(
-            "need 1 <= block_samples <= ring_samples and stall_s > 0; got "
-            f"{block_samples=}, {ring_samples=}, {stall_s=}"
-        )
+    block_samples, ring_samples = _sizes(radio.sample_rate_hz, block_samples, ring_samples)
+    if not stall_s > 0:
+        raise ConfigError(f"stall_s must be positive, got {stall_s}")
     state = _State(
         stop=threading.Event() if stop is None else stop, target=target, on_first=on_first
     )
@@ -167,6 +177,28 @@ def _target(radio: Radio, num_samples: int | None, duration_s: float | None) -> 
     if num_samples is not None and num_samples < 1:
         raise ConfigError(f"num_samples must be at least 1, got {num_samples}")
     return num_samples
+
+
+def _sizes(
+    sample_rate_hz: float, block_samples: int | None, ring_samples: int | None
+) -> tuple[int, int]:
+    """Return the samples per channel of a block and of the ring; None: what suits the rate."""
+    given_block, given_ring = block_samples, ring_samples
+    if block_samples is None:
+        wanted = max(_BLOCK_S * sample_rate_hz, min(_MIN_BLOCK_SAMPLES, sample_rate_hz / 4))
+        block_samples = max(1, int(min(wanted, _MAX_BLOCK_SAMPLES)))
+        if ring_samples is not None:
+            block_samples = min(block_samples, max(1, ring_samples // 2))
+    if ring_samples is None:
+        # Less a block: that the driver gathers while the ring is full.
+        wanted = min(_RING_S * sample_rate_hz, _MAX_RING_SAMPLES) - block_samples
+        ring_samples = max(block_samples, int(wanted))
+    if not 1 <= block_samples <= ring_samples:
+        raise ConfigError(
+            "need 1 <= block_samples <= ring_samples; got "
+            f"block_samples={given_block}, ring_samples={given_ring}"
+        )
+    return block_samples, ring_samples
 
 
 def _run(

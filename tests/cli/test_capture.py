@@ -1,11 +1,13 @@
 """`phyemu capture`."""
 
 import json
+import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +18,7 @@ from phyemu import radio
 from phyemu.channel import Awgn
 from phyemu.errors import RecordingError
 from phyemu.iq import RecordingWriter, open_recording, write_recording
-from phyemu.radio import EmulatedRadio, UsrpConfig
+from phyemu.radio import EmulatedRadio, ReceivedBlock, UsrpConfig
 
 
 def run(*arguments: object) -> Result:
@@ -175,7 +177,7 @@ def test_a_recording_that_the_disk_ended_is_kept_and_the_exit_code_says_so(
     assert result.exit_code == 1
     assert "failed disk full" in result.stdout
     with open_recording(out) as recording:
-        assert recording.num_samples == 131_072
+        assert recording.num_samples == 50_000
 
 
 @pytest.mark.parametrize(
@@ -226,7 +228,23 @@ def test_a_missing_usrp_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert len(result.stderr.strip().splitlines()) == 1
 
 
-RUN = [sys.executable, "-c", "from phyemu_cli.main import main; main()"]
+# `phyemu capture`, which keeps count in a file of what its radio has received.
+COUNTED = """
+import os, sys
+from phyemu.radio import EmulatedRadio
+from phyemu_cli.main import main
+counts, receive, received = open(sys.argv.pop(1), "wb", buffering=0), EmulatedRadio.receive, 0
+
+def counted(self, *arguments):
+    global received
+    block = receive(self, *arguments)
+    received += block.num_samples
+    os.pwrite(counts.fileno(), b"%d" % received, 0)
+    return block
+
+EmulatedRadio.receive = counted
+main()
+"""
 
 
 def until_written(path: Path, num_bytes: int) -> None:
@@ -238,42 +256,52 @@ def until_written(path: Path, num_bytes: int) -> None:
 
 
 def test_a_killed_capture_is_repaired_and_a_terminated_one_is_whole(
-    sent: Path, tmp_path: Path
+    sent: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     listen = ["--emulated", "awgn:30", "--transmit", sent, "--seed", "7", "--quiet"]
-    outs = {number: tmp_path / f"{number}.sigmf" for number in (9, 15)}
-    started = {
-        number: subprocess.Popen(
-            [*RUN, "capture", *map(str, listen), "--samples", str(10**9), "-o", str(out)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for number, out in outs.items()
-    }
-    for number, process in started.items():
-        until_written(outs[number].with_name(f"{number}.sigmf.partial"), 1_000_000)
-        process.send_signal(number)
-        output, errors = process.communicate(timeout=60)
-        assert errors == ""
-        if number == 9:
-            assert process.returncode == -9
-            with pytest.raises(RecordingError, match="phyemu inspect --repair"):
-                open_recording(outs[number])
-            done = CliRunner().invoke(main, ["inspect", "--repair", str(outs[number])])
-            assert "repaired (interrupted)" in done.output
-        else:
-            assert process.returncode == 0
-            assert "interrupted" in output
+    listen += ["--samples", 10**9, "-o"]
+    killed, terminated, count = (tmp_path / name for name in ("9.sigmf", "15.sigmf", "count"))
+    process = subprocess.Popen(
+        [sys.executable, "-c", COUNTED, count, "capture", *map(str, listen), killed],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    receive, received = EmulatedRadio.receive, 0
+
+    def receive_until_terminated(self: EmulatedRadio, *arguments: Any) -> ReceivedBlock:
+        nonlocal received
+        block = receive(self, *arguments)
+        received += block.num_samples
+        if received == 250_000:
+            signal.raise_signal(signal.SIGTERM)
+        return block
+
+    monkeypatch.setattr(EmulatedRadio, "receive", receive_until_terminated)
+    result = run(*listen, terminated)
+    monkeypatch.undo()
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert "interrupted" in result.stdout
+    until_written(killed.with_name("9.sigmf.partial"), 500_000)
+    process.kill()
+    assert process.communicate(timeout=60) == ("", "")
+    assert process.returncode == -signal.SIGKILL
+    with pytest.raises(RecordingError, match="phyemu inspect --repair"):
+        open_recording(killed)
+    done = CliRunner().invoke(main, ["inspect", "--repair", str(killed)])
+    assert "repaired (interrupted)" in done.output
     assert {path.name for path in tmp_path.iterdir()} == {
-        "tx.sigmf",
-        *(out.name for out in outs.values()),
+        *("tx.sigmf", "count", "9.sigmf", "15.sigmf")
     }
     # The radio is seeded, so each holds the beginning of the same stream.
     heard = []
-    for out in outs.values():
+    for out in (killed, terminated):
         with open_recording(out, verify=True) as recording:
-            assert recording.num_samples > 200_000
+            assert recording.num_samples > 100_000
             assert recording.global_fields["phyemu:transmit_recording"] == "tx.sigmf"
-            heard.append(recording.read(0, 200_000))
-    np.testing.assert_array_equal(heard[0], heard[1])
+            heard.append(recording.read())
+    common = min(map(len, heard))
+    np.testing.assert_array_equal(heard[0][:common], heard[1][:common])
+    assert len(heard[1]) == received
+    # A kill costs a second of what was received, at most.
+    assert 0 <= int(count.read_text()) - len(heard[0]) <= 1_000_000

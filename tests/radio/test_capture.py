@@ -4,6 +4,8 @@ import errno
 import io
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -255,7 +257,13 @@ def test_a_slow_disk_holds_an_emulated_radio_back_without_loss(
 
 
 class Numbers(Radio):
-    """Receives its own sample numbers, as fast as they are fetched."""
+    """Receives its own sample numbers, as fast as they are fetched.
+
+    Attributes:
+        received: Samples so far.
+        written: How many of them a test has seen written.
+        most_held: The most that were received, or being received, and not written.
+    """
 
     sample_rate_hz = 20e6
     center_frequency_hz = 2.4e9
@@ -263,8 +271,10 @@ class Numbers(Radio):
     live = False
     name = "numbers"
 
-    def __init__(self) -> None:
-        self.received = 0
+    def __init__(self, sample_rate_hz: float = 20e6) -> None:
+        self.sample_rate_hz = sample_rate_hz
+        self.received = self.written = self.most_held = 0
+        self._told = threading.Condition()
 
     def metadata(self) -> dict[str, Any]:
         return {}
@@ -272,16 +282,29 @@ class Numbers(Radio):
     def receive(self, num_samples: int, out: np.ndarray | None = None) -> ReceivedBlock:
         assert out is not None
         begin, iq = self.received, out[:, :num_samples]
-        from_sc16(np.arange(begin, begin + num_samples, dtype=np.uint32)[None], iq)
-        self.received += num_samples
+        self.fill(iq)
+        with self._told:
+            self.received += num_samples
+            self.most_held = max(self.most_held, self.received - self.written)
+            self._told.notify_all()
         return ReceivedBlock(iq=iq, sample_index=begin)
 
+    def fill(self, iq: np.ndarray) -> None:
+        begin = self.received
+        from_sc16(np.arange(begin, begin + iq.shape[1], dtype=np.uint32)[None], iq)
 
-def test_a_disk_that_stalls_for_a_second_and_a_half_loses_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, opened: Open
+    def wait_for(self, num_samples: int) -> None:
+        """Wait until so many were received."""
+        with self._told:
+            assert self._told.wait_for(lambda: self.received >= num_samples, 60)
+
+
+@pytest.mark.parametrize("sample_rate_hz", [62_500.0, 2e6])
+def test_a_disk_that_stalls_for_nine_tenths_of_a_second_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, opened: Open, sample_rate_hz: float
 ) -> None:
-    radio = Numbers()
-    stall = round(1.5 * radio.sample_rate_hz)
+    radio = Numbers(sample_rate_hz)
+    stall = round(0.9 * sample_rate_hz)
     waited = []
 
     class StallingDisk(io.FileIO):
@@ -289,44 +312,107 @@ def test_a_disk_that_stalls_for_a_second_and_a_half_loses_nothing(
 
         def write(self, data: Any) -> int:
             if radio.received and not waited:
-                deadline = time.monotonic() + 60
-                while radio.received < stall and time.monotonic() < deadline:
-                    time.sleep(0.001)
+                radio.wait_for(stall)
                 waited.append(radio.received)
             return super().write(data)
 
     monkeypatch.setattr(unfinished, "FileIO", StallingDisk)
     # The ring that a capture has unless told otherwise.
-    summary = capture_to_recording(radio, tmp_path / "r.sigmf", num_samples=stall + 2_000_000)
+    summary = capture_to_recording(radio, tmp_path / "r.sigmf", num_samples=2 * stall)
     # The radio was never kept waiting: a device would not have overflown.
     assert waited[0] >= stall
-    assert (summary.num_samples, summary.num_segments) == (stall + 2_000_000, 1)
-    recording = opened(summary.path)
-    for begin in range(0, summary.num_samples, 1 << 20):
-        iq = recording.read(begin, min(1 << 20, summary.num_samples - begin))
-        words = (iq.view(np.float32) * 32768).astype(np.int16).view(np.uint32)
-        assert np.array_equal(words, np.arange(begin, begin + len(words), dtype=np.uint32))
+    assert (summary.num_samples, summary.num_segments) == (2 * stall, 1)
+    np.testing.assert_array_equal(ticks_of(opened(summary.path)), np.arange(2 * stall))
 
 
-def test_the_ring_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    radio = Numbers()
-    seen: list[int] = []
-    write = RecordingWriter.write
+@pytest.mark.parametrize(
+    ("sample_rate_hz", "sizes", "block", "ring"),
+    [
+        (20e6, {"block_samples": 1000, "ring_samples": 8000}, 1000, 8000),
+        (20e6, {"ring_samples": 8000}, 4000, 8000),  # one is filled while one is written
+        # 50 ms and the whole blocks of a second less one, within the bounds of both.
+        (1e3, {}, 250, 750),
+        (20e3, {}, 2048, 8 * 2048),
+        (62.5e3, {}, 3125, 59_375),
+        (1e6, {}, 50_000, 950_000),
+        (20e6, {}, 1 << 17, 151 << 17),
+        (1e9, {}, 1 << 17, (1 << 25) - (1 << 17)),
+    ],
+)
+def test_the_ring_is_bounded_in_time_and_memory(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    sample_rate_hz: float,
+    sizes: dict[str, int],
+    block: int,
+    ring: int,
+) -> None:
+    radio = Numbers(sample_rate_hz)
+    written: list[int] = []
 
     def slow(self: RecordingWriter, iq: np.ndarray) -> None:
-        if not seen:  # until the ring is full, and a little longer
-            deadline = time.monotonic() + 20
-            while radio.received < 8000 and time.monotonic() < deadline:
-                time.sleep(0.001)
-            time.sleep(0.05)
-            seen.append(radio.received)
-        write(self, iq)
+        radio.wait_for(ring)
+        written.append(iq.size)
+        radio.written += iq.size
+        if radio.written > 2 * ring:
+            raise RecordingError("enough")
 
     monkeypatch.setattr(RecordingWriter, "write", slow)
-    capture_to_recording(
-        radio, tmp_path / "r", num_samples=100_000, block_samples=1000, ring_samples=8000
-    )
-    assert seen == [8000]
+    monkeypatch.setattr(radio, "fill", lambda iq: None)  # a ring that nobody fills takes no memory
+    with pytest.raises(RecordingError, match="enough"):
+        capture_to_recording(radio, tmp_path / "r", **sizes)
+    assert set(written) == {block}
+    assert radio.most_held == ring
+
+
+KILLED = """
+import io, os, signal, sys, time
+import numpy as np
+from phyemu.iq import unfinished
+from phyemu.radio import Radio, ReceivedBlock, capture_to_recording
+from phyemu.radio.sc16 import from_sc16
+
+class Numbers(Radio):
+    sample_rate_hz, center_frequency_hz, num_channels, live, name = 62_500.0, 1e9, 1, False, "n"
+    received = 0
+
+    def metadata(self):
+        return {}
+
+    def receive(self, num_samples, out):
+        begin, iq = self.received, out[:, :num_samples]
+        from_sc16(np.arange(begin, begin + num_samples, dtype=np.uint32)[None], iq)
+        self.received += num_samples
+        return ReceivedBlock(iq=iq, sample_index=begin)
+
+class StallingDisk(io.FileIO):
+    def write(self, data):
+        if self.tell() < 400_000:
+            return super().write(data)
+        before = -1
+        while before != radio.received:  # until the ring is full: the worst moment to be killed
+            before = radio.received
+            time.sleep(0.3)
+        os.write(1, b"%d" % radio.received)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+unfinished.FileIO = StallingDisk
+radio = Numbers()
+capture_to_recording(radio, sys.argv[1])
+"""
+
+
+def test_a_capture_that_is_killed_while_the_disk_stalls_loses_no_more_than_a_second(
+    tmp_path: Path, opened: Open
+) -> None:
+    path = tmp_path / "r.sigmf"
+    done = subprocess.run([sys.executable, "-c", KILLED, str(path)], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (-signal.SIGKILL, "")
+    received, kept = int(done.stdout), repair_recording(path).num_samples
+    # The disk took all until then, and the rest is the ring.
+    assert kept >= 98_000
+    assert 0.5 * 62_500 < received - kept <= 62_500
+    np.testing.assert_array_equal(ticks_of(opened(path)), np.arange(kept))
 
 
 def test_whoever_presses_ctrl_c_again_does_not_lose_the_recording(
@@ -397,7 +483,8 @@ def test_two_channels_are_recorded_side_by_side(
         {"duration_s": float("inf")},
         {"num_samples": 1, "duration_s": 1.0},
         {"block_samples": 0},
-        {"ring_samples": 1},
+        {"ring_samples": 0},
+        {"block_samples": 2, "ring_samples": 1},
         {"stall_s": 0.0},
     ],
 )
