@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from phyemu.iq import journal as journal_module
@@ -86,6 +86,7 @@ def test_a_write_that_fails_leaves_the_journal_as_it_was(
     assert read_journal(tmp_path / "j").end == 1_000_000_000_000
 
 
+@settings(max_examples=50)
 @given(cut=st.integers(0, 500))
 def test_of_a_cut_journal_the_whole_lines_are_read(
     tmp_path_factory: pytest.TempPathFactory, cut: int
@@ -106,6 +107,7 @@ def test_of_a_cut_journal_the_whole_lines_are_read(
     assert (again.end, again.damaged, again.captures) == (7, 0, content.captures)
 
 
+@settings(max_examples=50)
 @given(flips=st.lists(st.tuples(st.integers(0, 10_000), st.integers(1, 255)), max_size=4))
 def test_damaged_lines_are_passed_over_and_counted(
     tmp_path_factory: pytest.TempPathFactory, flips: list[tuple[int, int]]

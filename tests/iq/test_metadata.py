@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import sigmf
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from phyemu.errors import RecordingError
@@ -70,6 +70,7 @@ segments = st.builds(
 )
 
 
+@settings(max_examples=30)
 @given(
     rate_hz=st.floats(1e-3, 1e12),
     num_channels=st.integers(1, 2**63 - 1),

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from phyemu.errors import RecordingError
@@ -38,6 +38,7 @@ def test_every_stored_value_survives_decoding_and_encoding(datatype: str) -> Non
 
 
 @pytest.mark.parametrize("datatype", INTEGERS)
+@settings(max_examples=40)
 @given(values=st.lists(st.complex_numbers(max_magnitude=3.0, allow_nan=False), max_size=20))
 def test_encoding_saturates_counts_and_is_off_by_half_a_step(
     datatype: str, values: list[complex]
@@ -91,6 +92,7 @@ def test_other_datatypes_are_refused_with_what_is_known(datatype: object, messag
         sample_format(datatype, where="here")
 
 
+@settings(max_examples=50)
 @given(
     rows=st.integers(1, 3),
     columns=st.integers(0, 40),

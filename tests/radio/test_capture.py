@@ -59,7 +59,7 @@ def emulated() -> EmulatedRadio:
 
 @settings(
     deadline=None,
-    max_examples=40,
+    max_examples=25,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(data=st.data())
@@ -392,7 +392,7 @@ class StallingDisk(io.FileIO):
         before = -1
         while before != radio.received:  # until the ring is full: the worst moment to be killed
             before = radio.received
-            time.sleep(0.3)
+            time.sleep(0.1)
         os.write(1, b"%d" % radio.received)
         os.kill(os.getpid(), signal.SIGKILL)
 
