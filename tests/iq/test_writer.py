@@ -306,7 +306,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("name", ["rec", "rec.sigmf"])
-@pytest.mark.parametrize("num_notes", [0, 4000])
+@pytest.mark.parametrize("num_notes", [0, 6000])
 def test_a_disk_that_is_really_full_has_room_for_the_end(
     small_disk: Path, name: str, num_notes: int
 ) -> None:
@@ -334,7 +334,7 @@ def test_a_disk_that_is_really_full_has_room_for_the_end(
         np.testing.assert_array_equal(recording.read(kept - iq.size), iq)
 
 
-@pytest.mark.parametrize("num_notes", [0, 4000])
+@pytest.mark.parametrize("num_notes", [0, 6000])
 @pytest.mark.parametrize("name", ["rec", "rec.sigmf"])
 def test_what_was_killed_on_a_full_disk_is_repaired_there(
     small_disk: Path, name: str, num_notes: int
