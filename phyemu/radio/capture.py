@@ -49,6 +49,9 @@ class _State:
     events: Counter[str] = field(default_factory=Counter)
     ended_by: CaptureEnd = CaptureEnd.COMPLETE
     detail: str = ""
+    # The radio was asked to start at a time, and it came too late for it.
+    timed: bool = False
+    start_missed: bool = False
 
 
 _Slot = NDArray[np.complex64]
@@ -113,7 +116,10 @@ def capture_to_recording(
             f"{block_samples=}, {ring_samples=}, {stall_s=}"
         )
     state = _State(
-        stop=threading.Event() if stop is None else stop, target=target, on_first=on_first
+        stop=threading.Event() if stop is None else stop,
+        target=target,
+        on_first=on_first,
+        timed=radio.start_at_s is not None,
     )
     writer = RecordingWriter(
         path,
@@ -126,6 +132,8 @@ def capture_to_recording(
         force=force,
     )
     try:
+        # Here, where Ctrl-C ends the waiting.
+        radio.await_start()
         block_samples = block_samples if target is None else min(block_samples, target)
         failure = _run(radio, writer, state, block_samples, ring_samples, stall_s, progress)
         if state.num_samples == 0:
@@ -151,6 +159,7 @@ def capture_to_recording(
         num_clipped=writer.num_clipped,
         ended_by=state.ended_by,
         detail=state.detail,
+        start_missed=state.start_missed,
     )
 
 
@@ -288,6 +297,8 @@ def _write(
         slot, block = item
         if block.event is not None:
             state.events[str(block.event)] += 1
+            if block.event is StreamEvent.LATE_COMMAND and state.timed and not state.num_segments:
+                state.start_missed = True
             if block.event.breaks_stream:
                 cause = block.event
         if slot is None:

@@ -150,12 +150,14 @@ def test_a_usrp_is_set_as_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     result = run(
         *("--usrp", "", "--rate", "1M", "--freq", "1G", "--channels", "0,1", "--samples", 10),
         *("--gain", "30,35.5", "--antenna", "RX2,TX/RX", "--subdev", "A:A A:B"),
+        *("--tx-subdev", "A:B A:A"),
         *("--start-at", "2026-11-26T10:30:00", "-o", tmp_path / "two.sigmf"),
     )
     assert result.exit_code == 0, result.output
     config = asked[1]
     assert (config.rx.gain_db, config.rx.antenna) == ((30.0, 35.5), ("RX2", "TX/RX"))
-    assert (config.subdev, config.start_at_s) == ("A:A A:B", 1_795_689_000.0)
+    assert (config.rx.subdev, config.tx.subdev) == ("A:A A:B", "A:B A:A")
+    assert config.start_at_s == 1_795_689_000.0
 
 
 def test_a_transmitter_that_does_not_end_is_one_line_and_the_exit_code(

@@ -149,6 +149,7 @@ def test_what_the_transmitter_is_really_set_to_is_told(fake_uhd: ModuleType) -> 
         "antenna": ["TX/RX"],
         "bandwidth_hz": [2e6],
         "lo_offset_hz": [1e6],
+        "subdev": "A:A",
         "clock_source": "internal",
     }
 
