@@ -354,7 +354,9 @@ class LockStep:
         return answer
 
 
-@settings(max_examples=150, stateful_step_count=40, deadline=None)
+@settings(
+    max_examples=settings.default.max_examples * 3 // 4, stateful_step_count=40, deadline=None
+)
 class Transmitting(RuleBasedStateMachine):
     """A source, a device and a caller, each of which may do anything at any moment.
 
