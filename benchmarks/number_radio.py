@@ -36,8 +36,8 @@ class NumberRadio(Radio):
             num_channels: Channels; each holds the same numbers.
             real_time: Hand samples over no sooner than a device would, and lose what is not
                 fetched in time.
-            buffer_s: What device and driver hold [s]: by default as long as the 512 USB frames of
-                a B210 last at 20 Msps.
+            buffer_s: What device and driver hold [s]; the 512 USB frames of a B210 last 0.052 s at
+                20 Msps.
         """
         self._rate_hz = sample_rate_hz
         self._num_channels = num_channels

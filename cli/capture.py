@@ -32,6 +32,7 @@ _USRP_ONLY = (
     "time_source",
     "channels",
     "subdev",
+    "tx_subdev",
     "start_at",
 )
 
@@ -70,6 +71,7 @@ _USRP_ONLY = (
     "--channels", type=CHANNELS, default="0", show_default=True, help="Channels, such as 0,1."
 )
 @click.option("--subdev", help="Front ends of the channels, such as 'A:A A:B'.  [default: all]")
+@click.option("--tx-subdev", help="Front ends of the transmitter's channels.  [default: all]")
 @click.option(
     "--start-at", type=START_TIME, help="Start at this time of the device, which is set to UTC."
 )
@@ -106,6 +108,7 @@ def command(
     time_source: str | None,
     channels: tuple[int, ...],
     subdev: str | None,
+    tx_subdev: str | None,
     start_at: float | None,
     duration: float | None,
     samples: int | None,
@@ -180,11 +183,11 @@ def command(
                         antenna=antenna,
                         bandwidth_hz=bandwidth,
                         lo_offset_hz=lo_offset,
+                        subdev=subdev,
                     ),
-                    tx=UsrpPort(gain_db=tx_gain, antenna=tx_antenna),
+                    tx=UsrpPort(gain_db=tx_gain, antenna=tx_antenna, subdev=tx_subdev),
                     clock_source=clock_source,
                     time_source=time_source,
-                    subdev=subdev,
                     start_at_s=start_at,
                 )
             )
@@ -234,6 +237,6 @@ def command(
             click.echo(summary.line())
         if not as_json and report is not None and report.went_wrong:
             click.echo(report.line(), err=True)
-    if summary.ended_by.is_failure or (report is not None and report.ended_by.is_failure):
+    if summary.is_failure or (report is not None and report.ended_by.is_failure):
         # The recording is valid, but it is not what was asked for.
         raise click.exceptions.Exit(1)

@@ -286,6 +286,7 @@ def _emulated(parameters: dict[str, Any], recording: "Recording") -> "Iterator[S
         TransmitSettings,
         load_world_or_channel,
         transmit_recording,
+        transmitted_samples,
     )
 
     gain_db, repeat = parameters["gain"], parameters["repeat"]
@@ -295,8 +296,9 @@ def _emulated(parameters: dict[str, Any], recording: "Recording") -> "Iterator[S
         seed=parameters["seed"],
         gain_db=HEADROOM_GAIN_DB if gain_db is None else gain_db,
     ) as radio:
-        transmit_recording(radio, recording, TransmitSettings(repeats=repeat or None))
+        settings = TransmitSettings(repeats=repeat or None)
+        transmit_recording(radio, recording, settings)
         if repeat and parameters["duration"] is None:
-            num_samples = repeat * recording.num_samples + _TAIL_SAMPLES
+            num_samples = repeat * transmitted_samples(recording, settings) + _TAIL_SAMPLES
             parameters["duration"] = num_samples / recording.sample_rate_hz
         yield RadioFeed(radio)

@@ -27,6 +27,7 @@ _DUPLEX_ONLY = (
     "rx_antenna",
     "rx_bandwidth",
     "rx_lo_offset",
+    "rx_subdev",
     "rx_channels",
     "duration",
     "datatype",
@@ -37,6 +38,7 @@ _USRP_ONLY = (
     "antenna",
     "bandwidth",
     "lo_offset",
+    "subdev",
     "channels",
     "clock_source",
     "time_source",
@@ -44,6 +46,7 @@ _USRP_ONLY = (
     "rx_antenna",
     "rx_bandwidth",
     "rx_lo_offset",
+    "rx_subdev",
     "rx_channels",
 )
 

@@ -31,6 +31,7 @@ class AirOptions:
     antenna: str | None
     bandwidth: float | None
     lo_offset: float | None
+    subdev: str | None
     channels: tuple[int, ...] | None
     clock_source: str | None
     time_source: str | None
@@ -47,6 +48,7 @@ class AirOptions:
     rx_antenna: str | None
     rx_bandwidth: float | None
     rx_lo_offset: float | None
+    rx_subdev: str | None
     rx_channels: tuple[int, ...] | None
     duration: float | None
     datatype: str
@@ -82,6 +84,10 @@ def air_options(function: F) -> F:
             type=float,
             metavar="HZ",
             help="LO offset of the transmitter.  [default: the device's]",
+        ),
+        click.option(
+            "--subdev",
+            help="Front ends of the transmitter's channels, such as 'A:A A:B'.  [default: all]",
         ),
         click.option(
             "--channels",
@@ -159,6 +165,7 @@ def air_options(function: F) -> F:
             metavar="HZ",
             help="LO offset of the receiver.  [default: the device's]",
         ),
+        click.option("--rx-subdev", help="Front ends of the receiver's channels.  [default: all]"),
         click.option("--rx-channels", type=CHANNELS, help="Channels to record.  [default: 0]"),
         click.option(
             "--duration",
@@ -211,7 +218,7 @@ def transmit(
             progress=progress,
         )
     lines = [summary.line()]
-    failed = summary.ended_by.is_failure
+    failed = summary.is_failure
     if heard is not None:
         result |= heard.to_dict()
         lines.insert(0, f"{sender.name}: {heard.line()}")
@@ -321,12 +328,14 @@ def _radios(
         antenna=air.antenna,
         bandwidth_hz=air.bandwidth,
         lo_offset_hz=air.lo_offset,
+        subdev=air.subdev,
     )
     rx = UsrpPort(
         gain_db=air.rx_gain or 0.0,
         antenna=air.rx_antenna,
         bandwidth_hz=air.rx_bandwidth,
         lo_offset_hz=air.rx_lo_offset,
+        subdev=air.rx_subdev,
     )
 
     def config(args: str, channels: tuple[int, ...]) -> UsrpConfig:

@@ -1,6 +1,7 @@
 """Fixtures that every test may use."""
 
 import importlib.util
+import os
 import signal
 import sys
 from collections import Counter
@@ -11,9 +12,11 @@ import hypothesis
 import pytest
 import torch
 
-# A busy machine is no fault of the code, and a gate answers the same twice.
+# A busy machine is no fault of the code, and a gate answers the same twice. Who looks for faults
+# wants other examples each time, and more of them.
 hypothesis.settings.register_profile("gate", deadline=None, derandomize=True)
-hypothesis.settings.load_profile("gate")
+hypothesis.settings.register_profile("explore", deadline=None, max_examples=1500)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "gate"))
 
 # In the background of a shell Ctrl-C is ignored, and would be in every process that tests start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

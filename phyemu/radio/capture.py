@@ -58,6 +58,9 @@ class _State:
     events: Counter[str] = field(default_factory=Counter)
     ended_by: CaptureEnd = CaptureEnd.COMPLETE
     detail: str = ""
+    # The radio was asked to start at a time, and it came too late for it.
+    timed: bool = False
+    start_missed: bool = False
 
 
 _Slot = NDArray[np.complex64]
@@ -123,7 +126,10 @@ def capture_to_recording(
     if not stall_s > 0:
         raise ConfigError(f"stall_s must be positive, got {stall_s}")
     state = _State(
-        stop=threading.Event() if stop is None else stop, target=target, on_first=on_first
+        stop=threading.Event() if stop is None else stop,
+        target=target,
+        on_first=on_first,
+        timed=radio.start_at_s is not None,
     )
     writer = RecordingWriter(
         path,
@@ -136,6 +142,8 @@ def capture_to_recording(
         force=force,
     )
     try:
+        # Here, where Ctrl-C ends the waiting.
+        radio.await_start()
         block_samples = block_samples if target is None else min(block_samples, target)
         failure = _run(radio, writer, state, block_samples, ring_samples, stall_s, progress)
         # A full disk may have taken a part of the first block.
@@ -164,6 +172,7 @@ def capture_to_recording(
         num_clipped=writer.num_clipped,
         ended_by=state.ended_by,
         detail=state.detail,
+        start_missed=state.start_missed,
     )
 
 
@@ -323,6 +332,8 @@ def _write(
         slot, block = item
         if block.event is not None:
             state.events[str(block.event)] += 1
+            if block.event is StreamEvent.LATE_COMMAND and state.timed and not state.num_segments:
+                state.start_missed = True
             if block.event.breaks_stream:
                 cause = block.event
         if slot is None:

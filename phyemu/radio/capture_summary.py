@@ -47,6 +47,7 @@ class CaptureSummary:
         num_clipped: Samples at or beyond full scale.
         ended_by: Why it ended.
         detail: The driver's or the system's own words, where it ended early.
+        start_missed: It was to start at a time, and began later.
     """
 
     path: Path
@@ -60,6 +61,12 @@ class CaptureSummary:
     num_clipped: int
     ended_by: CaptureEnd
     detail: str
+    start_missed: bool = False
+
+    @property
+    def is_failure(self) -> bool:
+        """Return whether it is not what was asked for, although nobody ended it."""
+        return self.ended_by.is_failure or self.start_missed
 
     @property
     def duration_s(self) -> float:
@@ -78,6 +85,8 @@ class CaptureSummary:
             lost = "an unknown number of" if self.lost_samples is None else self.lost_samples
             parts.append(f"{self.num_segments - 1} gaps, {lost} samples lost")
         parts += [f"{event} x{count}" for event, count in self.events.items()]
+        if self.start_missed:
+            parts.append("the time to start at was missed, it began later")
         if self.num_clipped:
             parts.append(f"{self.num_clipped} clipped")
         if self.ended_by is not CaptureEnd.COMPLETE:

@@ -38,7 +38,7 @@ def align_clocks(
     """Return the time of `second` minus that of `first`.
 
     Both are asked in turn, some times over; the quickest answers count. Without a common reference
-    clock the offset then drifts by the difference of their oscillators, some ppm.
+    clock the offset then drifts by the difference of their oscillators.
 
     Args:
         first: The device that transmits.

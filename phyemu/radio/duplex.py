@@ -17,7 +17,7 @@ from phyemu.radio.capture import capture_to_recording
 from phyemu.radio.capture_summary import CaptureSummary
 from phyemu.radio.clock_alignment import ClockAlignment, align_clocks
 from phyemu.radio.radio import Radio
-from phyemu.radio.stream import Transmission, TransmitReport
+from phyemu.radio.stream import Transmission, TransmitEnd, TransmitReport
 from phyemu.radio.transmission import (
     TransmitSettings,
     check_transmission,
@@ -60,7 +60,9 @@ def capture_transmission(
     The new recording says what was sent and where: `phyemu:transmit_start_index` is the position
     of the transmission's first sample on the receiver's timeline (that of `core:global_index`),
     exact on one radio but for the delays of its filters, and an annotation "transmission" covers
-    the samples while it lasted. The transmission ends with the recording at the latest.
+    the samples while it lasted. The transmission ends with the recording at the latest; one that
+    does not within 10 s of being told to is reported as stalled. The report is None only where
+    a second Ctrl-C gave up waiting for it, or the capture ended before it began.
 
     Args:
         radio: Receives, and transmits where there is no `transmitter`; it stays the caller's to
@@ -171,7 +173,12 @@ class _Duplex:
             # A second Ctrl-C. What was recorded is worth more than what the transmitter still says.
             return
         if report is None:
-            return
+            # Its thread hangs in the driver, which has not said what became of the samples.
+            report = TransmitReport(
+                num_samples=self._transmission.num_samples,
+                ended_by=TransmitEnd.STALLED,
+                detail=f"it has not ended {_END_S:g} s after it was told to",
+            )
         self.report = report
         start = self._start_index(report)
         fields = {

@@ -73,6 +73,15 @@ class Radio(Protocol):
         return
 
     @property
+    def start_at_s(self) -> float | None:
+        """Return the radio's time at which it was asked to start receiving [s]; None: at once."""
+        return None
+
+    def await_start(self) -> None:
+        """Wait until shortly before `start_at_s`; everything else should be ready by then."""
+        return
+
+    @property
     def time_s(self) -> float | None:
         """Return the radio's time now [s], to which `at_s` refers; None: it has no clock."""
         return None

@@ -81,6 +81,8 @@ class SampleTimeline:
         self._broken = False
         # An unknown number was lost since the last time stamp.
         self._unsure = False
+        # The origin follows from a stamp that may be of the start of a packet before it.
+        self._rough = False
 
     @property
     def next_index(self) -> int:
@@ -118,6 +120,7 @@ class SampleTimeline:
         elif self._origin is None:
             # Samples that came before the first time stamp were counted without a gap.
             self._origin = ticks - self._next
+            self._rough = self._next > 0 and self._may_be_within_packet
             lost = None if self._broken else 0
         elif ticks - self._origin == self._next or self._is_of_same_packet(ticks - self._origin):
             pass
@@ -125,14 +128,28 @@ class SampleTimeline:
             index = ticks - self._origin
             # What this stamp tells may have been lost before samples that came since.
             lost = None if self._unsure else index - self._next
+            if self._rough:
+                index = max(self._next, index - self._packet_samples + 1)
+                lost = None
+                self._origin = ticks - index
+                self._rough = self._may_be_within_packet
         else:
             self._origin = ticks - self._next
+            self._rough = self._may_be_within_packet
             lost, jumped = None, True
-        self._unsure = ticks is None and (self._unsure or lost is None)
+        if ticks is None:
+            self._unsure = self._unsure or lost is None
+        else:
+            # The stamp of a packet's start hides what was lost before the packet.
+            self._unsure = self._unsure and self._may_be_within_packet
         self._broken = False
         self._next = index + num_samples
         return Placement(index, lost, jumped)
 
-    def _is_of_same_packet(self, index: int) -> bool:
+    @property
+    def _may_be_within_packet(self) -> bool:
         # After a report the next run starts with a packet of its own.
-        return not self._broken and self._next - self._packet_samples < index < self._next
+        return not self._broken and self._packet_samples > 1
+
+    def _is_of_same_packet(self, index: int) -> bool:
+        return self._may_be_within_packet and self._next - self._packet_samples < index < self._next

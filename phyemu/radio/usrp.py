@@ -10,22 +10,25 @@ from numpy.typing import NDArray
 from phyemu.errors import ConfigError, RadioError
 from phyemu.radio.radio import Radio, receive_buffer
 from phyemu.radio.stream import ReceivedBlock, TransmitSource, transmit_blocks
+from phyemu.radio.usrp_answers import front_ends_chosen, port_answers
 from phyemu.radio.usrp_config import UsrpConfig, UsrpPort, default_lo_offset_hz
 from phyemu.radio.usrp_driver import (
-    DRIVER_ERRORS,
+    ask,
     driver_errors,
-    driver_message,
     driver_version,
     load_driver,
     open_usrp,
+    set_or_refuse,
 )
 from phyemu.radio.usrp_rates import check_rate
 from phyemu.radio.usrp_receive import UsrpReceiver
 from phyemu.radio.usrp_time import (
     await_start,
+    check_start,
     set_device_time,
     use_references,
-    wait_for_locks,
+    wait_for_clocks,
+    wait_for_los,
 )
 from phyemu.radio.usrp_transmit import UsrpTransmission
 
@@ -64,23 +67,17 @@ class UsrpRadio(Radio):
         with driver_errors("be asked what it is"):
             self._info = dict(self._device.get_usrp_rx_info(0))
         use_references(self._device, config.clock_source, config.time_source)
-        if config.subdev is not None:
-            spec = self._uhd.usrp.SubdevSpec
-            self._set(
-                "rx subdev",
-                lambda subdev: self._device.set_rx_subdev_spec(spec(subdev)),
-                config.subdev,
-            )
         self._lo_offset_hz = self._configure("rx", config.rx)
         with driver_errors("be asked for its rate and frequency"):
             self._sample_rate_hz = self._agreed("rate", config.sample_rate_hz)
             self._center_frequency_hz = self._agreed("freq", config.center_frequency_hz)
         with driver_errors("be synchronised"):
-            wait_for_locks(self._device, config.channels)
+            wait_for_clocks(self._device)
+            wait_for_los(self._device, "rx", config.channels)
             # After the rates, because a change of the master clock disturbs the time.
             self._time_set_by = set_device_time(self._uhd, self._device)
             if config.start_at_s is not None:
-                await_start(self._device, config.start_at_s)
+                check_start(self._device, config.start_at_s)
 
     def _agreed(self, setting: str, wanted_hz: float) -> float:
         """Return the rate or frequency that all receive channels really have [Hz]."""
@@ -94,10 +91,10 @@ class UsrpRadio(Radio):
                 "recording has one; record them one at a time"
             )
         if setting == "rate":
-            rates = self._ask(self._device.get_rx_rates, channels[0])
+            rates = ask(self._device.get_rx_rates, channels[0])
             check_rate(self.name, values[0], wanted_hz, rates)
         elif abs(values[0] - wanted_hz) > _TUNED_WITHIN * self._config.sample_rate_hz:
-            reach = self._ask(self._device.get_rx_freq_range, channels[0])
+            reach = ask(self._device.get_rx_freq_range, channels[0])
             span = "" if reach is None else f" ({reach.start():.6g} to {reach.stop():.6g} Hz)"
             raise RadioError(
                 f"{self.name} cannot receive at {wanted_hz:.6g} Hz and took {values[0]:.6g} Hz; "
@@ -108,6 +105,12 @@ class UsrpRadio(Radio):
     def _configure(self, direction: str, port: UsrpPort) -> list[float]:
         """Set up one direction on its channels; return the LO offset that each took [Hz]."""
         config, device = self._config, self._device
+        if port.subdev is not None:
+            spec, set_spec = (
+                self._uhd.usrp.SubdevSpec,
+                getattr(device, f"set_{direction}_subdev_spec"),
+            )
+            set_or_refuse(f"{direction} subdev", lambda subdev: set_spec(spec(subdev)), port.subdev)
         channels = config.transmit_channels if direction == "tx" else config.channels
         offset = port.lo_offset_hz
         if offset is None:
@@ -124,7 +127,9 @@ class UsrpRadio(Radio):
 
         def apply(setting: str, value: Any, channel: int) -> Any:
             setter = getattr(device, f"set_{direction}_{setting}")
-            return self._set(f"{direction} {setting} of channel {channel}", setter, value, channel)
+            return set_or_refuse(
+                f"{direction} {setting} of channel {channel}", setter, value, channel
+            )
 
         offsets = []
         num_channels = len(channels)
@@ -151,13 +156,6 @@ class UsrpRadio(Radio):
         with driver_errors(f"be asked for its {direction} front end"):
             info = dict(getattr(self._device, f"get_usrp_{direction}_info")(channel))
         return str(info.get(f"{direction}_subdev_name", ""))
-
-    def _set(self, what: str, setter: Callable[..., Any], *values: Any) -> Any:
-        try:
-            return setter(*values)
-        except DRIVER_ERRORS as exc:
-            shown = values[0] if isinstance(values[0], str | float) else "the frequency"
-            raise RadioError(f"the USRP refuses {shown} as {what}: {driver_message(exc)}") from exc
 
     @property
     def name(self) -> str:
@@ -197,43 +195,35 @@ class UsrpRadio(Radio):
             "lo_offset_hz": self._lo_offset_hz,
             "channels": list(self._config.channels),
         }
-        radio |= self._port_answers("rx", self._config.channels)
+        radio |= port_answers(self._device, "rx", self._config.channels)
         for setting in ("clock_source", "time_source", "master_clock_rate"):
             name = "master_clock_rate_hz" if setting == "master_clock_rate" else setting
-            radio[name] = self._ask(getattr(self._device, f"get_{setting}"), 0)
+            radio[name] = ask(getattr(self._device, f"get_{setting}"), 0)
         radio["time_set_by"] = self._time_set_by
-        radio["subdev"] = self._ask(
-            lambda board: self._device.get_rx_subdev_spec(board).to_string(), 0
-        )
+        radio["subdev"] = front_ends_chosen(self._device, "rx")
         radio["start_at_s"] = self._config.start_at_s
         known = {key: value for key, value in radio.items() if value is not None}
-        board, front_end = (str(self._info.get(key, "")) for key in ("mboard_id", "rx_subdev_name"))
+        board = self._info.get("mboard_id", "")
+        front_ends = [self._front_end("rx", channel) for channel in self._config.channels]
+        front_end = "/".join(dict.fromkeys(front_ends))
         antenna = "/".join(str(value) for value in known.get("antenna", []))
         hardware = f"USRP {board} {front_end}, receive antenna {antenna}"
         return {"core:hw": " ".join(hardware.split()), "phyemu:radio": known}
 
-    def _port_answers(self, direction: str, channels: tuple[int, ...]) -> dict[str, list[Any]]:
-        """Return what the device says of one direction's front end, channel by channel."""
-        keys = {
-            "freq": "center_frequency_hz",
-            "gain": "gain_db",
-            "antenna": "antenna",
-            "bandwidth": "bandwidth_hz",
-        }
-        return {
-            key: [
-                self._ask(getattr(self._device, f"get_{direction}_{setting}"), channel)
-                for channel in channels
-            ]
-            for setting, key in keys.items()
-        }
+    @property
+    def start_at_s(self) -> float | None:
+        """Return the device time at which it was asked to start receiving [s]."""
+        return self._config.start_at_s
 
-    def _ask(self, getter: Callable[[int], Any], channel: int) -> Any:
-        """Return an answer of the device, or None: not every device can tell everything."""
-        try:
-            return getter(channel)
-        except DRIVER_ERRORS:
-            return None
+    def await_start(self) -> None:
+        """Return half a second before `start_at_s`, or at once; `receive` would wait too.
+
+        Raises:
+            RadioError: The device's clock stands still.
+        """
+        if self._receiver is None and self.start_at_s is not None:
+            with driver_errors("be asked for its time"):
+                await_start(self._device, self.start_at_s)
 
     def receive(self, num_samples: int, out: NDArray[np.complex64] | None = None) -> ReceivedBlock:
         """Return the next samples, with what the driver reported, as `Radio.receive` says.
@@ -247,6 +237,7 @@ class UsrpRadio(Radio):
         self._check_open()
         buffer = receive_buffer(num_samples, self.num_channels, out)
         if self._receiver is None:
+            self.await_start()
             self._receiver = UsrpReceiver(
                 self._uhd,
                 self._device,
@@ -283,12 +274,13 @@ class UsrpRadio(Radio):
             "serial": str(self._info.get("mboard_serial", "")),
             "args": self._config.args,
             "channels": list(channels),
-            "sample_rate_hz": self._ask(self._device.get_tx_rate, channels[0]),
+            "sample_rate_hz": ask(self._device.get_tx_rate, channels[0]),
             "lo_offset_hz": self._tx_lo_offset_hz,
-            **self._port_answers("tx", channels),
+            "subdev": front_ends_chosen(self._device, "tx"),
+            **port_answers(self._device, "tx", channels),
         }
         for source in ("clock_source", "time_source"):
-            settings[source] = self._ask(getattr(self._device, f"get_{source}"), 0)
+            settings[source] = ask(getattr(self._device, f"get_{source}"), 0)
         return {key: value for key, value in settings.items() if value is not None}
 
     def transmit(
@@ -372,6 +364,8 @@ class UsrpRadio(Radio):
             )
         arguments = self._uhd.usrp.StreamArgs("sc16", "sc16")
         arguments.channels = channels
+        with driver_errors("be asked whether its transmitter is ready"):
+            wait_for_los(self._device, "tx", self._config.transmit_channels)
         with driver_errors(f"transmit on channels {channels}"):
             return self._device.get_tx_stream(arguments)
 

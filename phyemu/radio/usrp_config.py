@@ -24,12 +24,15 @@ class UsrpPort:
         bandwidth_hz: Analog filter [Hz]; None: the device's default.
         lo_offset_hz: Distance of the LO from the center frequency [Hz]; None: what suits the
             device (`default_lo_offset_hz`).
+        subdev: Front ends behind the channels, as UHD writes them ("A:A A:B"); None: the
+            device's default.
     """
 
     gain_db: float | tuple[float, ...] = 0.0
     antenna: str | tuple[str, ...] | None = None
     bandwidth_hz: float | None = None
     lo_offset_hz: float | None = None
+    subdev: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse values that no device could mean."""
@@ -79,8 +82,6 @@ class UsrpConfig:
         tx: The transmitting front end; it is set up with the first transmission.
         clock_source: "internal", "external", "gpsdo"; None: leave it.
         time_source: As the clock source.
-        subdev: Front ends behind the channels, as UHD writes them ("A:A A:B"); None: the
-            device's default.
         start_at_s: Device time of the first sample [s], which is UTC since 1970; None: at once.
         stall_s: Time after which a device that takes no sample counts as gone [s].
     """
@@ -94,7 +95,6 @@ class UsrpConfig:
     tx: UsrpPort = field(default_factory=UsrpPort)
     clock_source: str | None = None
     time_source: str | None = None
-    subdev: str | None = None
     start_at_s: float | None = None
     stall_s: float = 3.0
 
@@ -128,10 +128,10 @@ class UsrpConfig:
 def with_device_defaults(args: str, device_type: str, clock_hz: float | None = None) -> str:
     """Return device arguments with what the device type needs to stream without losses.
 
-    A B200 family device gets more USB frames than UHD's 16, because at 20 Msps these cover less
-    than a millisecond. An X310 keeps what UHD 4 chooses by itself: frames of 8000 bytes where the
-    network card takes them, and the largest socket buffers that the system allows. What the user
-    gave stays as it is.
+    A B200 family device gets more USB frames than UHD's 16, because at 20 Msps these, of 8 KB
+    each, cover 1.6 ms; 512 cover 52 ms. An X310 keeps what UHD 4 chooses by itself: frames of
+    8000 bytes where the network card takes them, and the largest socket buffers that the system
+    allows. What the user gave stays as it is.
 
     >>> with_device_defaults("serial=31C9237", "b200")
     'serial=31C9237,num_recv_frames=512,num_send_frames=512'

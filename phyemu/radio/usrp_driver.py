@@ -14,7 +14,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -29,6 +29,7 @@ from phyemu.radio.usrp_rates import master_clock_hz
 __all__ = [
     "DRIVER_ERRORS",
     "UsrpDevice",
+    "ask",
     "driver_errors",
     "driver_folders",
     "driver_message",
@@ -36,6 +37,7 @@ __all__ = [
     "find_usrps",
     "load_driver",
     "open_usrp",
+    "set_or_refuse",
 ]
 
 # What the Python binding makes of C++ exceptions: UHD's own all become RuntimeError; the standard
@@ -196,6 +198,23 @@ def _opening_args(fields: Mapping[str, str]) -> str:
     known = {**fields, "addr": fields.get("addr") or fields.get("mgmt_addr", "")}
     named = ((key, known.get(key, "")) for key in ("type", "addr", "serial"))
     return ",".join(f"{key}={value}" for key, value in named if value)
+
+
+def ask(getter: Callable[[int], Any], which: int) -> Any:
+    """Return an answer of the device, or None: not every device can tell everything."""
+    try:
+        return getter(which)
+    except DRIVER_ERRORS:
+        return None
+
+
+def set_or_refuse(what: str, setter: Callable[..., Any], *values: Any) -> Any:
+    """Return what the driver answers to a setting; `what` says in an error what refused it."""
+    try:
+        return setter(*values)
+    except DRIVER_ERRORS as exc:
+        shown = values[0] if isinstance(values[0], str | float) else "the frequency"
+        raise RadioError(f"the USRP refuses {shown} as {what}: {driver_message(exc)}") from exc
 
 
 @contextlib.contextmanager

@@ -12,9 +12,16 @@ from functools import partial
 from typing import Any
 
 from phyemu.errors import RadioError
-from phyemu.radio.usrp_driver import DRIVER_ERRORS, driver_message
+from phyemu.radio.usrp_driver import DRIVER_ERRORS, ask, driver_message
 
-__all__ = ["await_start", "set_device_time", "use_references", "wait_for_locks"]
+__all__ = [
+    "await_start",
+    "check_start",
+    "set_device_time",
+    "use_references",
+    "wait_for_clocks",
+    "wait_for_los",
+]
 
 _EXTERNAL = ("external", "gpsdo")
 # An oven in a GPSDO needs longer than any PLL [s].
@@ -40,15 +47,15 @@ def use_references(device: Any, clock_source: str | None, time_source: str | Non
         try:
             getattr(device, f"set_{kind}_source")(source)
         except DRIVER_ERRORS as exc:
-            known = _ask(getattr(device, f"get_{kind}_sources"), 0)
+            known = ask(getattr(device, f"get_{kind}_sources"), 0)
             offered = f"; it has {', '.join(known)}" if known else ""
             raise RadioError(
                 f"the USRP refuses {source} as {kind}_source: {driver_message(exc)}{offered}"
             ) from exc
 
 
-def wait_for_locks(device: Any, channels: tuple[int, ...]) -> None:
-    """Wait until an external clock and every local oscillator has locked.
+def wait_for_clocks(device: Any) -> None:
+    """Wait until every motherboard has locked to its external clock.
 
     A device without such a sensor is believed.
 
@@ -56,8 +63,8 @@ def wait_for_locks(device: Any, channels: tuple[int, ...]) -> None:
         RadioError: One does not lock.
     """
     for board in range(device.get_num_mboards()):
-        source = _ask(device.get_clock_source, board)
-        names = _ask(device.get_mboard_sensor_names, board) or []
+        source = ask(device.get_clock_source, board)
+        names = ask(device.get_mboard_sensor_names, board) or []
         if source in _EXTERNAL and "ref_locked" in names:
             _await_lock(
                 partial(device.get_mboard_sensor, "ref_locked", board),
@@ -66,13 +73,24 @@ def wait_for_locks(device: Any, channels: tuple[int, ...]) -> None:
                 f"{_REFERENCE_LOCK_S:g} s; check the 10 MHz reference and its cable, or use "
                 "clock source internal",
             )
+
+
+def wait_for_los(device: Any, direction: str, channels: tuple[int, ...]) -> None:
+    """Wait until every local oscillator of a direction ("rx" or "tx") has locked.
+
+    A device without such a sensor is believed.
+
+    Raises:
+        RadioError: One does not lock.
+    """
     for channel in channels:
-        names = _ask(device.get_rx_sensor_names, channel) or []
+        names = ask(getattr(device, f"get_{direction}_sensor_names"), channel) or []
         if "lo_locked" in names:
+            name = {"rx": "receive", "tx": "transmit"}[direction]
             _await_lock(
-                partial(device.get_rx_sensor, "lo_locked", channel),
+                partial(getattr(device, f"get_{direction}_sensor"), "lo_locked", channel),
                 _LO_LOCK_S,
-                f"the receive LO of channel {channel} does not lock within {_LO_LOCK_S:g} s; "
+                f"the {name} LO of channel {channel} does not lock within {_LO_LOCK_S:g} s; "
                 "choose another frequency or LO offset",
             )
 
@@ -92,7 +110,7 @@ def set_device_time(uhd: Any, device: Any) -> str:
         RadioError: There is no pulse, motherboards disagree, or several of them share no time.
     """
     num_boards = device.get_num_mboards()
-    source = _ask(device.get_time_source, 0)
+    source = ask(device.get_time_source, 0)
     if source not in _EXTERNAL:
         if num_boards > 1:
             raise RadioError(
@@ -133,7 +151,7 @@ def _await_pulse(device: Any, last: float) -> float:
 
 def _gps_seconds(device: Any) -> int | None:
     """Return UTC by GPS [s]; None where there is no fix."""
-    names = _ask(device.get_mboard_sensor_names, 0) or []
+    names = ask(device.get_mboard_sensor_names, 0) or []
     if not {"gps_time", "gps_locked"} <= set(names):
         return None
     try:
@@ -145,22 +163,31 @@ def _gps_seconds(device: Any) -> int | None:
         return None
 
 
-def await_start(device: Any, start_at_s: float) -> None:
-    """Return shortly before a device time, when the stream has to be asked for.
+def check_start(device: Any, start_at_s: float) -> None:
+    """Refuse a start that is not far enough ahead to be prepared for.
 
     Args:
         device: The device, its time set.
         start_at_s: Device time, which is UTC in seconds since 1970.
 
     Raises:
-        RadioError: The time has passed, or the device's clock stands still.
+        RadioError: The time has passed, or is too near.
+    """
+    left = start_at_s - device.get_time_now().get_real_secs()
+    if left < _START_LEAD_S:
+        raise RadioError(
+            f"the start lies {left:.1f} s from now by the device's clock; it has to be "
+            f"{_START_LEAD_S:g} s ahead at least"
+        )
+
+
+def await_start(device: Any, start_at_s: float) -> None:
+    """Return shortly before a device time, when the stream has to be asked for; or after it.
+
+    Raises:
+        RadioError: The device's clock stands still.
     """
     began, host = device.get_time_now().get_real_secs(), time.monotonic()
-    if start_at_s - began < _START_LEAD_S:
-        raise RadioError(
-            f"the start lies {start_at_s - began:.1f} s from now by the device's clock; it has to "
-            f"be {_START_LEAD_S:g} s ahead at least"
-        )
     while (left := start_at_s - _START_LEAD_S - device.get_time_now().get_real_secs()) > 0:
         waited = time.monotonic() - host
         if waited > 1.0 and device.get_time_now().get_real_secs() - began < waited / 2:
@@ -171,10 +198,3 @@ def await_start(device: Any, start_at_s: float) -> None:
 def _spec(uhd: Any, seconds: float) -> Any:
     whole = math.floor(seconds)
     return uhd.types.TimeSpec(whole, seconds - whole)
-
-
-def _ask(getter: Callable[[int], Any], which: int) -> Any:
-    try:
-        return getter(which)
-    except DRIVER_ERRORS:
-        return None

@@ -152,12 +152,33 @@ def test_a_usrp_is_set_as_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     result = run(
         *("--usrp", "", "--rate", "1M", "--freq", "1G", "--channels", "0,1", "--samples", 10),
         *("--gain", "30,35.5", "--antenna", "RX2,TX/RX", "--subdev", "A:A A:B"),
+        *("--tx-subdev", "A:B A:A"),
         *("--start-at", "2026-11-26T10:30:00", "-o", tmp_path / "two.sigmf"),
     )
     assert result.exit_code == 0, result.output
     config = asked[1]
     assert (config.rx.gain_db, config.rx.antenna) == ((30.0, 35.5), ("RX2", "TX/RX"))
-    assert (config.subdev, config.start_at_s) == ("A:A A:B", 1_795_689_000.0)
+    assert (config.rx.subdev, config.tx.subdev) == ("A:A A:B", "A:B A:A")
+    assert config.start_at_s == 1_795_689_000.0
+
+
+def test_a_transmitter_that_does_not_end_is_one_line_and_the_exit_code(
+    sent: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with EmulatedRadio(
+        Awgn(10.0), sample_rate_hz=1e6, symbol_rate_hz=1e6, reference_power=0.01, seed=0
+    ) as emulated:
+        transmission = type(emulated.transmit(np.zeros(1, np.complex64)))
+    monkeypatch.setattr(transmission, "wait", lambda self, timeout_s=None: None)
+    out = tmp_path / "rx.sigmf"
+    captured = run("--emulated", "awgn:30", "--transmit", sent, "-o", out, "--quiet")
+    assert captured.exit_code == 1
+    assert captured.stderr.count("\n") == 1
+    assert "it has not ended 10 s after it was told to" in captured.stderr
+    arguments = ("--emulated", "awgn:30", "--duplex", tmp_path / "other.sigmf", "--quiet")
+    replayed = CliRunner().invoke(main, ["replay", str(sent), *map(str, arguments)])
+    assert replayed.exit_code == 1
+    assert "it has not ended 10 s after it was told to" in replayed.stdout
 
 
 def test_a_recording_that_the_disk_ended_is_kept_and_the_exit_code_says_so(

@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 from phyemu_cli.main import main
 
-from phyemu.iq import open_recording, write_recording
+from phyemu.iq import RecordingWriter, open_recording, write_recording
 
 RUN = "from phyemu_cli.main import main; main()"
 
@@ -112,6 +112,28 @@ def test_an_emulated_radio(received: Path) -> None:
     assert [f["frame_index"] for f in frames] == [*range(5), *range(5)]
     assert summary["snr_db"] == pytest.approx(12, abs=1)
     assert summary["missing_frames"] == 0
+
+
+def test_an_emulated_radio_is_heard_to_the_end_of_what_is_sent_gaps_included(
+    received: Path, tmp_path: Path
+) -> None:
+    with open_recording(received.with_name("tx.sigmf")) as whole:
+        iq, fields, rate = whole.read(), whole.global_fields, whole.sample_rate_hz
+        sent = {key: value for key, value in fields.items() if key.startswith("phyemu:")}
+    half = iq.size // 2
+    with RecordingWriter(
+        tmp_path / "gap.sigmf", sample_rate_hz=rate, num_channels=1, global_fields=sent
+    ) as writer:
+        for global_index, part in ((0, iq[:half]), (half + 200_000, iq[half:])):
+            writer.start_segment(global_index=global_index)
+            writer.write(part)
+    arguments = ["receive", "--emulated", "awgn:20", "--transmit", str(tmp_path / "gap.sigmf")]
+    result = CliRunner().invoke(main, [*arguments, "--json"])
+    assert result.exit_code == 0, result.output
+    frames, _ = _frames(result.stdout)
+    # The gap tears the third of five frames; the last one ends with the recording.
+    assert [frame["frame_index"] for frame in frames][-2:] == [3, 4]
+    assert frames[-1]["sample_start"] > half + 200_000
 
 
 def test_a_run_scores_each_frame(trained_run: Path, tmp_path: Path) -> None:

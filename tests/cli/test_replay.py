@@ -231,6 +231,19 @@ def test_duplex_records_what_is_heard_and_says_where(
     assert "exists already" in run(*arguments).stderr
 
 
+def test_front_ends_are_chosen_for_each_direction(
+    recording: Path, usrps: list[Any], tmp_path: Path
+) -> None:
+    out = tmp_path / "rx.sigmf"
+    arguments = ("--usrp", "", "--subdev", "A:B", "--duplex", out, "--rx-subdev", "A:A A:B")
+    result = run(recording, *arguments, "--json", "--quiet")
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["settings"]["subdev"] == "A:B"
+    with open_recording(out) as received:
+        assert received.global_fields["phyemu:radio"]["subdev"] == "A:A A:B"
+        assert received.global_fields["phyemu:transmit_radio"]["subdev"] == "A:B"
+
+
 def test_another_usrp_may_receive(recording: Path, usrps: list[Any], tmp_path: Path) -> None:
     out = tmp_path / "rx"
     receiver, transmitter = usrps

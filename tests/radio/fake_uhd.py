@@ -513,7 +513,7 @@ class MultiUSRP:
         return {
             "mboard_id": self.uhd.board,
             "mboard_serial": "F4KE",
-            "rx_subdev_name": f"{self.uhd.front_end} RX",
+            "rx_subdev_name": f"{self.uhd.front_ends.get(channel, self.uhd.front_end)} RX",
         }
 
     def get_usrp_tx_info(self, channel: int = 0) -> dict[str, str]:
@@ -571,6 +571,16 @@ class MultiUSRP:
             raise RuntimeError(f"RuntimeError: The front end specification {spec} does not exist")
         self.uhd.subdev = spec
 
+    def get_tx_subdev_spec(self, mboard: int = 0) -> Any:
+        return SimpleNamespace(to_string=lambda: self.uhd.tx_subdev)
+
+    def set_tx_subdev_spec(self, spec: str) -> None:
+        if spec not in ("A:A", "A:B", "A:A A:B"):
+            raise RuntimeError(f"RuntimeError: The front end specification {spec} does not exist")
+        # UHD numbers the channels anew, so what was set before would be another front end's.
+        assert not any(direction == "tx" for direction, *_ in self.uhd.settings)
+        self.uhd.tx_subdev = spec
+
     def get_master_clock_rate(self, mboard: int = 0) -> float:
         return self.uhd.master_clock_hz
 
@@ -601,7 +611,13 @@ class MultiUSRP:
         return self.uhd.time_source
 
     def get_mboard_sensor_names(self, mboard: int = 0) -> list[str]:
-        return [name for name in self.uhd.sensors if name != "lo_locked"]
+        return [name for name in self.uhd.sensors if "lo_locked" not in name]
+
+    def get_tx_sensor_names(self, channel: int = 0) -> list[str]:
+        return ["lo_locked"] if "tx_lo_locked" in self.uhd.sensors else []
+
+    def get_tx_sensor(self, name: str, channel: int = 0) -> "Sensor":
+        return Sensor(self.uhd.sensors[f"tx_{name}"])
 
     def get_rx_sensor_names(self, channel: int = 0) -> list[str]:
         return [name for name in self.uhd.sensors if name == "lo_locked"]
@@ -716,6 +732,8 @@ class FakeUhd:
     times_set: list[tuple[str, float]] = field(default_factory=list)
     board: str = "B210"
     front_end: str = "FE"
+    front_ends: dict[int, str] = field(default_factory=dict)
+    tx_subdev: str = "A:A"
     kind: str = "b200"
     num_channels: int = 2
     tune_error_hz: float = 0.25

@@ -59,7 +59,7 @@ def emulated() -> EmulatedRadio:
 
 @settings(
     deadline=None,
-    max_examples=25,
+    max_examples=settings.default.max_examples // 5,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(data=st.data())

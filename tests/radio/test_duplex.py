@@ -256,6 +256,26 @@ def test_a_second_ctrl_c_does_not_take_the_recording_with_it(
     assert opened(summary.path).num_samples == 1000
 
 
+def test_a_transmitter_that_does_not_end_is_a_failure_that_the_recording_tells(
+    sent: Recording, tmp_path: Path, opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    radio = emulated()
+    asked: list[float | None] = []
+
+    def hang(self: Any, timeout_s: float | None = None) -> None:
+        asked.append(timeout_s)
+
+    monkeypatch.setattr(type(radio.transmit(np.zeros(1, np.complex64))), "wait", hang)
+    summary, report = capture_transmission(radio, sent, tmp_path / "rx.sigmf", num_samples=1000)
+    assert asked == [10.0]
+    assert report is not None
+    assert report.ended_by is TransmitEnd.STALLED
+    assert "stalled: it has not ended 10 s after it was told to" in report.line()
+    told = opened(summary.path).global_fields
+    assert told["phyemu:transmit_report"]["ended_by"] == "stalled"
+    assert "phyemu:transmit_start_index" not in told
+
+
 def test_what_cannot_be_sent_is_refused_before_anything_is_received(
     sent: Recording, tmp_path: Path, fake_uhd: ModuleType
 ) -> None:

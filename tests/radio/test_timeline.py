@@ -71,3 +71,33 @@ def test_the_time_of_a_packet_that_began_before_is_no_clock_that_ran_backwards()
     timeline.mark_broken()
     # After a report a packet of its own begins.
     assert timeline.place(24, 8).jumped
+
+
+def test_a_first_time_of_the_middle_of_a_packet_does_not_become_a_loss() -> None:
+    # Packets of four samples; the first stamp comes with sample 6 and is that of sample 4.
+    timeline = SampleTimeline(packet_samples=4)
+    timeline.place(None, 6)
+    assert timeline.place(1004, 2).sample_index == 6
+    # Two samples further on by the clock, none by the packets: nobody can tell.
+    placed = timeline.place(1008, 4)
+    assert (placed.sample_index, placed.lost_samples) == (8, None)
+    # By the stamp 12 are missing; up to three of them are the doubt about the first one.
+    timeline.mark_broken()
+    placed = timeline.place(1024, 4)
+    assert placed.lost_samples is None
+    assert 12 < placed.sample_index <= 24
+    # A packet of its own follows a report, so from here on the times are believed.
+    placed = timeline.place(1034, 4)
+    assert placed.lost_samples == 6
+
+
+def test_a_loss_that_the_time_of_a_packet_start_hides_stays_unknown() -> None:
+    timeline = SampleTimeline(packet_samples=4)
+    timeline.place(1000, 4)
+    timeline.mark_broken()
+    # One sample was lost, and nothing tells: these are samples 5 to 10.
+    assert timeline.place(None, 6).lost_samples is None
+    # The call begins in the middle of a packet, and has the time of its start.
+    assert timeline.place(1009, 2).sample_index == 10
+    # Three more are lost without a word; by the times it would be four.
+    assert timeline.place(1016, 4).lost_samples is None

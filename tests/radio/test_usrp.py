@@ -263,12 +263,20 @@ def test_each_channel_has_its_gain_and_antenna(fake_uhd: ModuleType) -> None:
     assert settings["antenna"] == ["RX2", "TX/RX"]
 
 
+def test_the_front_ends_of_its_own_channels_are_in_the_metadata(fake_uhd: ModuleType) -> None:
+    front_ends = {0: "TwinRX", 1: "UBX", 2: "UBX"}
+    for channels, shown in (((1,), "UBX RX"), ((1, 2), "UBX RX"), ((1, 0), "UBX RX/TwinRX RX")):
+        uhd = fake_uhd.FakeUhd(board="X310", kind="x300", num_channels=3, front_ends=front_ends)
+        hardware = open_radio(uhd, channels=channels).metadata()["core:hw"]
+        assert hardware.startswith(f"USRP X310 {shown}, receive antenna")
+
+
 def test_where_the_lo_is_and_what_clocks_the_device_are_in_the_metadata(
     fake_uhd: ModuleType,
 ) -> None:
     uhd = fake_uhd.FakeUhd(lo_error_hz=3.25)
-    port = UsrpPort(lo_offset_hz=5e6)
-    settings = open_radio(uhd, rx=port, subdev="A:A A:B").metadata()["phyemu:radio"]
+    port = UsrpPort(lo_offset_hz=5e6, subdev="A:A A:B")
+    settings = open_radio(uhd, rx=port).metadata()["phyemu:radio"]
     # The device tuned its LO by 3 Hz beside what was asked; the DSP made up for it.
     assert settings["lo_offset_hz"] == [pytest.approx(5e6 + 3.0, abs=1e-6)]
     assert settings["master_clock_rate_hz"] == 32e6
@@ -320,7 +328,7 @@ def test_a_b210_gets_more_usb_frames(fake_uhd: ModuleType) -> None:
         ({}, {"rx": UsrpPort(antenna="RX9")}, "refuses RX9 as rx antenna of channel 0"),
         ({}, {"channels": (5,)}, "channel 5"),
         ({}, {"clock_source": "sundial"}, "refuses sundial as clock_source"),
-        ({}, {"subdev": "Z:9"}, "refuses Z:9 as rx subdev"),
+        ({}, {"rx": UsrpPort(subdev="Z:9")}, "refuses Z:9 as rx subdev"),
         ({"rate": 2e6}, {"sample_rate_hz": 1.5e6}, r"1.5 Msps .*; the nearest rates are 1 and 2"),
         (
             {"rate_step_hz": 1e3, "kind": "x300"},

@@ -105,10 +105,7 @@ def test_capture_records_for_a_time_with_each_gap_as_a_segment(
 ) -> None:
     simulated_usrp.wire(COUNTING | {"lose_every": "60", "lost_packets": "2"}, {"class": "LoopSink"})
     out = tmp_path / "rx"
-    with started(*RECEIVE, "--antenna", "RX2", "--duration", 0.3, "-o", out, "--json") as process:
-        stdout, stderr = process.communicate(timeout=TIMEOUT_S)
-    assert process.returncode == 0, stderr
-    answer = json.loads(stdout)
+    answer = run(*RECEIVE, "--antenna", "RX2", "--duration", 0.3, "-o", out)
     assert answer["ended_by"] == "complete"
     assert answer["num_samples"] == 600_000
     numbers = numbers_of(out)
@@ -228,7 +225,7 @@ def test_frames_that_were_sent_are_decoded_from_what_was_captured(
     simulated_usrp: Any, tmp_path: Path
 ) -> None:
     sent, out = tmp_path / "tx.sigmf", tmp_path / "rx.sigmf"
-    arguments = ["--sample-rate", "1M", "--order", 8, "--symbols", 40_000, "--seed", 5]
+    arguments = ["--sample-rate", "1M", "--order", 8, "--symbols", 20_000, "--seed", 5]
     run("waveform", "frames", *arguments, "-o", sent)
     with open_recording(sent) as recording:
         num_samples, num_frames = recording.num_samples, len(recording.annotations)
@@ -239,8 +236,8 @@ def test_frames_that_were_sent_are_decoded_from_what_was_captured(
         *("--transmit", sent, "--tx-gain", 10, "--duration", ON_AIR_S, "-o", out),
     )
     found = run("replay", out)
-    assert found["frames"] == found["ok"] == num_frames == 3
-    assert [frame["frame_index"] for frame in found["details"]] == [0, 1, 2]
+    assert found["frames"] == found["ok"] == num_frames == 2
+    assert [frame["frame_index"] for frame in found["details"]] == [0, 1]
     with open_recording(out) as received:
         frames = receive_frames(
             received.blocks(1 << 18),
@@ -248,7 +245,7 @@ def test_frames_that_were_sent_are_decoded_from_what_was_captured(
             constellation=constellation("psk", 8),
         )
     decided = np.concatenate([frame.posteriors.argmax(axis=1) for frame in frames])
-    np.testing.assert_array_equal(decided, random_symbols(40_000, order=8, seed=5).numpy())
+    np.testing.assert_array_equal(decided, random_symbols(20_000, order=8, seed=5).numpy())
 
 
 def test_an_antenna_that_the_device_lacks_is_named_with_those_it_has(simulated_usrp: Any) -> None:

@@ -149,6 +149,7 @@ def test_what_the_transmitter_is_really_set_to_is_told(fake_uhd: ModuleType) -> 
         "antenna": ["TX/RX"],
         "bandwidth_hz": [2e6],
         "lo_offset_hz": [1e6],
+        "subdev": "A:A",
         "clock_source": "internal",
     }
 
@@ -353,7 +354,9 @@ class LockStep:
         return answer
 
 
-@settings(max_examples=150, stateful_step_count=40, deadline=None)
+@settings(
+    max_examples=settings.default.max_examples * 3 // 4, stateful_step_count=40, deadline=None
+)
 class Transmitting(RuleBasedStateMachine):
     """A source, a device and a caller, each of which may do anything at any moment.
 
