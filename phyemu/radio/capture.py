@@ -226,10 +226,14 @@ def _run(
     for _ in range(min(_MAX_SLOTS, max(2, ring_samples // block_samples))):
         free.put(np.empty((radio.num_channels, block_samples), np.complex64))
     with ThreadPoolExecutor(2, thread_name_prefix="phyemu-capture") as pool:
-        threads: list[Future[None]] = [
-            pool.submit(_read, radio, free, full, state, block_samples, stall_s),
-            pool.submit(_write, radio, writer, free, full, state),
-        ]
+        try:
+            threads: list[Future[None]] = [
+                pool.submit(_read, radio, free, full, state, block_samples, stall_s),
+                pool.submit(_write, radio, writer, free, full, state),
+            ]
+        except BaseException:  # Ctrl-C while they start: the one that runs must not go on
+            state.stop.set()
+            raise
         while True:
             try:
                 _, pending = wait(threads, timeout=_POLL_S, return_when=FIRST_EXCEPTION)

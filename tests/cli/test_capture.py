@@ -295,6 +295,8 @@ def test_a_killed_capture_is_repaired_and_a_terminated_one_is_whole(
         block = receive(self, *arguments)
         received += block.num_samples
         if received == 250_000:
+            until_written(terminated.with_name("15.sigmf.partial"), 500_000)  # well under way
+            time.sleep(0.2)
             signal.raise_signal(signal.SIGTERM)
         return block
 
