@@ -5,6 +5,7 @@ takes longer, a pipe or a socket holds its sender up, and a radio overflows, whi
 gap.
 """
 
+import math
 import queue
 import threading
 import time
@@ -149,8 +150,8 @@ def listen(
         ("duration_s", duration_s),
         ("idle_s", idle_s),
     ):
-        if value is not None and not value > 0:
-            raise ConfigError(f"{name} must be positive, got {value}")
+        if value is not None and not 0 < value < math.inf:
+            raise ConfigError(f"{name} must be positive and finite, got {value}")
     rate_hz = sent.frame_format.sample_rate_hz
     if abs(feed.sample_rate_hz - rate_hz) > 1e-3 * rate_hz:
         raise ConfigError(

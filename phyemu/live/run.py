@@ -152,8 +152,8 @@ def run_live_network(
         TransportError: A source or sink failed.
     """
     for name, value in (("duration_s", duration_s), ("idle_s", idle_s)):
-        if value is not None and not value > 0:
-            raise ConfigError(f"{name} must be positive, got {value}")
+        if value is not None and not 0 < value < math.inf:
+            raise ConfigError(f"{name} must be positive and finite, got {value}")
     state = StreamState()
     nodes = tuple(dict.fromkeys((*sources, *sinks)))
     powers = (

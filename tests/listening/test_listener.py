@@ -328,3 +328,10 @@ def test_a_store_survives_what_ends_the_stream(tmp_path: Path) -> None:
         pass
     with h5py.File(tmp_path / "none.h5") as file:
         assert file["symbols/posteriors"].shape == (0, 4)
+
+
+@pytest.mark.parametrize("value", [0.0, math.inf, math.nan])
+@pytest.mark.parametrize("name", ["duration_s", "idle_s"])
+def test_times_to_listen_are_positive_and_finite(name: str, value: float) -> None:
+    with pytest.raises(ConfigError, match=f"{name} must be positive and finite, got {value}"):
+        listen(_Feed([]), SENT, lambda frame: None, **{name: value})

@@ -258,7 +258,8 @@ def test_the_sink_is_told_between_which_samples_messages_are_missing(
     assert np.array_equal(sink.iq[lead:], expected(iq))
 
 
+@pytest.mark.parametrize("value", [0.0, float("inf"), float("nan")])
 @pytest.mark.parametrize("name", ["duration_s", "idle_s"])
-def test_times_are_positive(name: str) -> None:
-    with pytest.raises(ConfigError, match=f"{name} must be positive"):
-        run(FakeSource([]), FakeSink(), **{name: 0.0})
+def test_times_are_positive_and_finite(name: str, value: float) -> None:
+    with pytest.raises(ConfigError, match=f"{name} must be positive and finite, got {value}"):
+        run(FakeSource([]), FakeSink(), **{name: value})
