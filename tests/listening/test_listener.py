@@ -59,7 +59,7 @@ def _undisturbed() -> list[ReceivedFrame]:
 class _Feed:
     """Blocks as scripted."""
 
-    name, sample_rate_hz = "script", RATE
+    name, sample_rate_hz, bad_samples = "script", RATE, 0
 
     def __init__(self, blocks: list[ReceivedBlock], *, error: Exception | None = None) -> None:
         self._blocks, self._error = blocks, error
@@ -193,6 +193,43 @@ def test_stop_ends_it_with_what_had_come() -> None:
     assert [frame.status for frame in told] == [FrameStatus.OK] * 4 + [FrameStatus.TRUNCATED]
     idle = listen(Endless([]), SENT, told.append, idle_s=0.2)
     assert idle.ended_by is ListeningEnd.IDLE
+
+
+def test_what_the_feed_held_when_it_was_stopped_is_heard() -> None:
+    stop = threading.Event()
+    start = _undisturbed()[4].sample_start
+
+    class Holding(_Feed):
+        def blocks(self, stop: threading.Event) -> Iterator[ReceivedBlock]:
+            yield _block(0, start + 900)
+            while not stop.is_set():
+                time.sleep(0.01)
+                yield ReceivedBlock(iq=np.zeros((1, 0), np.complex64), sample_index=start + 900)
+            yield _block(start + 900, len(_stream()))  # small messages that were being gathered
+
+    told: list[ReceivedFrame] = []
+
+    def note(frame: ReceivedFrame) -> None:
+        told.append(frame)
+        stop.set()
+
+    summary = listen(Holding([]), SENT, note, stop=stop)
+    assert summary.ended_by is ListeningEnd.INTERRUPTED
+    assert [frame.status for frame in told] == [FrameStatus.OK] * COUNT
+
+
+def test_a_radio_that_never_sends_is_given_up() -> None:
+    class Silent:
+        name, num_channels, sample_rate_hz, live = "silent", 1, RATE, True
+
+        def receive(self, num_samples: int) -> ReceivedBlock:
+            time.sleep(0.01)
+            return ReceivedBlock(iq=np.zeros((1, 0), np.complex64), sample_index=0)
+
+    feed = RadioFeed(Silent(), stall_s=0.05)
+    blocks = list(feed.blocks(threading.Event()))
+    assert blocks[-1].event is StreamEvent.DISCONNECTED
+    assert blocks[-1].detail == "no sample for 0.05 s"
 
 
 def test_a_device_that_vanishes_and_one_that_fails() -> None:
