@@ -100,7 +100,8 @@ _OPTIONS = (
         "--idle",
         type=click.FloatRange(0, min_open=True),
         metavar="S",
-        help="Live: end when nothing came for so many seconds.  [default: never]",
+        help="Live: end when nothing came for so many seconds after the first sample.  [default: "
+        "never]",
     ),
 )
 _LIVE_ONLY = (

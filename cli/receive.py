@@ -77,7 +77,7 @@ _TAIL_SAMPLES = 10_000
     "--idle",
     type=click.FloatRange(0, min_open=True),
     metavar="S",
-    help="End when nothing came for so many seconds.  [default: never]",
+    help="End when nothing came for so many seconds after the first sample.  [default: never]",
 )
 @output_option(required=False)
 @force_option
@@ -213,8 +213,12 @@ def _stated(parameters: dict[str, Any], images: "FrameImages | None") -> "SentFr
         raise click.BadParameter(
             f"{parameters['constellation']!r}: write psk:4 or qam:16", param_hint="--constellation"
         )
+    rate_hz, source = parameters["rate"], parameters["source"]
+    if source is not None and not _is_endpoint(source):
+        with open_recording(source) as recording:
+            rate_hz = recording.sample_rate_hz
     return SentFrames(
-        frame_format=FrameFormat(sample_rate_hz=parameters["rate"] or 20e6),
+        frame_format=FrameFormat(sample_rate_hz=rate_hz or 20e6),
         constellation=constellation(name, int(order)),
     )
 

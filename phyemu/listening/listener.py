@@ -5,6 +5,7 @@ takes longer, a pipe or a socket holds its sender up, and a radio overflows, whi
 gap.
 """
 
+import math
 import queue
 import threading
 import time
@@ -149,8 +150,8 @@ def listen(
         ("duration_s", duration_s),
         ("idle_s", idle_s),
     ):
-        if value is not None and not value > 0:
-            raise ConfigError(f"{name} must be positive, got {value}")
+        if value is not None and not 0 < value < math.inf:
+            raise ConfigError(f"{name} must be positive and finite, got {value}")
     rate_hz = sent.frame_format.sample_rate_hz
     if abs(feed.sample_rate_hz - rate_hz) > 1e-3 * rate_hz:
         raise ConfigError(
@@ -191,7 +192,8 @@ class _Listening:
         self._listener = listener
         self._on_frame = on_frame
         self._stop = stop
-        self._leave = threading.Event()  # tells the feed alone
+        self._leave = threading.Event()  # tells the feed to end, with what it holds
+        self._closed = threading.Event()  # nothing is taken any more
         self._blocks: queue.Queue[ReceivedBlock | None] = queue.Queue(_QUEUE_BLOCKS)
         self._counts = FrameCounts()
         self._told = 0
@@ -231,7 +233,7 @@ class _Listening:
             self._put(None)
 
     def _put(self, block: ReceivedBlock | None) -> bool:
-        while not self._leave.is_set():
+        while not self._closed.is_set():
             with suppress(queue.Full):
                 self._blocks.put(block, timeout=_POLL_S)
                 return True
@@ -241,14 +243,16 @@ class _Listening:
         try:
             self._hear_until_the_end()
             if self._end is ListeningEnd.INTERRUPTED:
+                # What the feed had received until then comes, and then its end.
                 self._leave.set()
-                with suppress(queue.Empty):
-                    while (block := self._blocks.get_nowait()) is not None:
-                        self._hear(block)
+                while (block := self._blocks.get()) is not None and not self._hear(block):
+                    pass
+                self._end = ListeningEnd.INTERRUPTED
             if not self._is_complete():
                 self._tell(self._listener.finish())
         finally:
             self._leave.set()
+            self._closed.set()
 
     def _hear_until_the_end(self) -> None:
         last_s = time.monotonic()
@@ -317,7 +321,7 @@ class _Listening:
             disturbed_symbols=counts.disturbed,
             gaps=listener.gaps,
             lost_samples=listener.lost_samples,
-            bad_samples=listener.bad_samples,
+            bad_samples=listener.bad_samples + self._feed.bad_samples,
             events=dict(sorted(listener.events.items())),
             snr_db=snr_db,
             evm_db=evm_db,

@@ -36,6 +36,10 @@ class SampleFeed(Protocol):
     def sample_rate_hz(self) -> float:
         """Return the sample rate [Hz]."""
 
+    @property
+    def bad_samples(self) -> int:
+        """Return how many samples became zeros because they were no numbers, or beyond reason."""
+
     def blocks(self, stop: threading.Event) -> Iterator[ReceivedBlock]:
         """Yield (1, num_samples) blocks until the stream ends or `stop` is set; some are empty.
 
@@ -46,12 +50,13 @@ class SampleFeed(Protocol):
 class RadioFeed:
     """The samples of one channel of a radio."""
 
-    def __init__(self, radio: Radio, *, channel: int = 0) -> None:
+    def __init__(self, radio: Radio, *, channel: int = 0, stall_s: float = 5.0) -> None:
         """Take note of the radio; it stays the caller's to close.
 
         Args:
             radio: Any; nobody else may receive from it.
             channel: Which of its channels.
+            stall_s: Time without a sample after which a real radio counts as gone [s].
 
         Raises:
             ConfigError: It has no such channel.
@@ -62,6 +67,7 @@ class RadioFeed:
             )
         self._radio = radio
         self._channel = channel
+        self._stall_s = stall_s
 
     @property
     def name(self) -> str:
@@ -73,10 +79,23 @@ class RadioFeed:
         """Return the rate that the radio really runs at [Hz]."""
         return self._radio.sample_rate_hz
 
+    @property
+    def bad_samples(self) -> int:
+        """Return 0: a radio's samples come as they are."""
+        return 0
+
     def blocks(self, stop: threading.Event) -> Iterator[ReceivedBlock]:
-        """Yield what the radio receives."""
+        """Yield what the radio receives; a real one that brings nothing for long counts as gone."""
+        heard_s = time.monotonic()
         while not stop.is_set():
             block = self._radio.receive(_BLOCK_SAMPLES)
+            now = time.monotonic()
+            if block.num_samples:
+                heard_s = now
+            elif self._radio.live and block.event is not StreamEvent.DISCONNECTED:
+                if now - heard_s > self._stall_s:
+                    detail = f"no sample for {self._stall_s:g} s"
+                    block = replace(block, event=StreamEvent.DISCONNECTED, detail=detail)
             yield replace(block, iq=block.iq[self._channel : self._channel + 1])
             if block.event is not None and block.event.ends_stream:
                 return
@@ -109,6 +128,11 @@ class EndpointFeed:
     def sample_rate_hz(self) -> float:
         """Return the rate that was stated [Hz]."""
         return self._rate_hz
+
+    @property
+    def bad_samples(self) -> int:
+        """Return how many samples of byte streams became zeros."""
+        return self._source.counts.silenced_samples
 
     def blocks(self, stop: threading.Event) -> Iterator[ReceivedBlock]:
         """Yield what comes, small messages put together."""

@@ -12,7 +12,7 @@ from phyemu.live.pacer import Pacer
 from phyemu.live.statistics import LiveEnd, LiveMeter
 from phyemu.live.transport import SampleSink, SampleSource
 
-__all__ = ["BLOCK_SAMPLES", "POLL_S", "InputEnd", "OutputEnd", "StreamState", "joined"]
+__all__ = ["BLOCK_SAMPLES", "POLL_S", "Gaps", "InputEnd", "OutputEnd", "StreamState", "joined"]
 
 # Threads look this often whether they should end [s].
 POLL_S = 0.05
@@ -29,11 +29,9 @@ class StreamState:
         stop: No more samples are received; those under way are passed on.
         abort: Those under way are left behind.
         ended_by: Why it ended.
-        gaps: Where messages are missing in an input, by its samples, and how many.
     """
 
     def __init__(self) -> None:
-        self.gaps: list[tuple[int, int]] = []
         self.stop = threading.Event()
         self.abort = threading.Event()
         self.ended_by = LiveEnd.STREAM_END
@@ -46,8 +44,16 @@ class StreamState:
         return True
 
 
+Gaps = list[tuple[int, int]]
+"""Where messages are missing in an input, by its samples, ascending, and how many."""
+
+
 class InputEnd:
-    """Takes samples from a source."""
+    """Takes samples from a source.
+
+    Attributes:
+        gaps: Where messages were missing.
+    """
 
     def __init__(
         self,
@@ -69,6 +75,7 @@ class InputEnd:
         """
         self.source = source
         self.queue = BlockQueue(_QUEUE_SAMPLES)
+        self.gaps: Gaps = []
         self._meter = meter
         self._state = state
         self._target = target
@@ -97,7 +104,7 @@ class InputEnd:
                 continue
             if (now_lost := self.source.counts.lost_messages or 0) > num_lost:
                 if meter.num_received:
-                    state.gaps.append((meter.num_received, now_lost - num_lost))
+                    self.gaps.append((meter.num_received, now_lost - num_lost))
                 num_lost = now_lost
             if self._target is not None:
                 iq = iq[: self._target - meter.num_received]
@@ -115,7 +122,11 @@ class InputEnd:
 
 
 class OutputEnd:
-    """Passes samples on to a sink."""
+    """Passes samples on to a sink.
+
+    Attributes:
+        gaps: Those of the inputs that it hears.
+    """
 
     def __init__(
         self,
@@ -144,7 +155,8 @@ class OutputEnd:
         self._pacer = pacer
         self._piece = piece_samples
         self._lead = lead_samples
-        self._num_gaps = 0
+        self.gaps: Sequence[Gaps] = ()
+        self._num_marked: list[int] = []  # of each of them
 
     def run(self) -> None:
         """Send until the queue is closed and empty, or the sink is gone."""
@@ -172,7 +184,6 @@ class OutputEnd:
                 meter.num_stalls = self._pacer.num_stalls
             while len(piece):
                 if abort.is_set():
-                    meter.unsent_samples = len(piece) + max(0, len(iq) - begin - self._piece)
                     return False
                 sent = self.sink.send(piece[: self._until_gap()], POLL_S)
                 meter.num_sent += sent
@@ -181,14 +192,23 @@ class OutputEnd:
 
     def _until_gap(self) -> int | None:
         """Return how many samples are left before the next gap, and mark the one that is here."""
-        while self._num_gaps < len(self._state.gaps):
-            position, lost_messages = self._state.gaps[self._num_gaps]
+        self._num_marked += [0] * (len(self.gaps) - len(self._num_marked))
+        while True:
+            ahead = [
+                (gaps[marked][0], index)
+                for index, (gaps, marked) in enumerate(
+                    zip(self.gaps, self._num_marked, strict=True)
+                )
+                if marked < len(gaps)
+            ]
+            if not ahead:
+                return None
+            position, index = min(ahead)
             left = position + self._lead - self._meter.num_sent
             if left > 0:
                 return left
-            self.sink.mark_gap(lost_messages)
-            self._num_gaps += 1
-        return None
+            self.sink.mark_gap(self.gaps[index][self._num_marked[index]][1])
+            self._num_marked[index] += 1
 
 
 def joined(blocks: Sequence[LiveBlock]) -> NDArray[np.complex64]:

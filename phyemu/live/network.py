@@ -1,7 +1,7 @@
 """A network of nodes as the channel of a live stream: several programs that hear one another."""
 
 import difflib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
 
 import numpy as np
@@ -97,6 +97,7 @@ class LiveNetwork:
         )
         draw().process({self.transmitters[0]: np.zeros(1, np.complex64)})
         self._network = draw()
+        self._pairs = tuple(links)
         self.latency_samples = self._to_drop = self._network.latency_samples
 
     def process(self, sent: Mapping[str, Samples]) -> Mapping[str, Samples]:
@@ -106,6 +107,10 @@ class LiveNetwork:
     def flush(self) -> Mapping[str, Samples]:
         """Return the samples that are still due."""
         return self._trim(self._network.flush())
+
+    def heard_by(self, sink: str) -> Collection[str]:
+        """Return the transmitters that a receiver hears."""
+        return [sender for sender, receiver in self._pairs if receiver == sink]
 
     def _trim(self, heard: Mapping[str, Samples]) -> Mapping[str, Samples]:
         dropped = min(self._to_drop, len(next(iter(heard.values()))))

@@ -6,7 +6,7 @@ whoever sends is held up by its transport (or, where that cannot, loses samples 
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Protocol
@@ -49,6 +49,9 @@ class LiveChannel(Protocol):
 
     def flush(self) -> Mapping[str, Samples]:
         """Return the output samples that are still due, and end the stream."""
+
+    def heard_by(self, sink: str) -> Collection[str]:
+        """Return the sources whose samples reach a sink."""
 
 
 def run_live(
@@ -152,8 +155,8 @@ def run_live_network(
         TransportError: A source or sink failed.
     """
     for name, value in (("duration_s", duration_s), ("idle_s", idle_s)):
-        if value is not None and not value > 0:
-            raise ConfigError(f"{name} must be positive, got {value}")
+        if value is not None and not 0 < value < math.inf:
+            raise ConfigError(f"{name} must be positive and finite, got {value}")
     state = StreamState()
     nodes = tuple(dict.fromkeys((*sources, *sinks)))
     powers = (
@@ -192,6 +195,9 @@ def run_live_network(
         state=state,
         lead_samples=lead,
     )
+    for name, output in stream.outputs.items():
+        heard = channel.heard_by(name)
+        output.gaps = tuple(end.gaps for node, end in stream.inputs.items() if node in heard)
     return _supervise(stream, grace_s, report, report_interval_s)
 
 
@@ -227,6 +233,8 @@ def _supervise(
                     state.stop.set()
     for thread in threads:
         thread.result()
+    if state.abort.is_set():
+        stream.count_unsent()
     return stream.snapshot(state.ended_by)
 
 
@@ -256,6 +264,13 @@ class _LiveStream:
     def has_begun(self) -> bool:
         """Whether a sample has come."""
         return any(meter.num_received > 0 for meter in self.meters.values())
+
+    def count_unsent(self) -> None:
+        """Count what was received, or held back at the start, and no longer left."""
+        received = max(self.meters[name].num_received for name in self.inputs)
+        for name in self.outputs:
+            meter = self.meters[name]
+            meter.unsent_samples = max(0, received + self.lead_samples - meter.num_sent)
 
     def snapshot(self, ended_by: LiveEnd) -> dict[str, LiveStatistics]:
         """Return how it goes, by node."""
@@ -357,3 +372,7 @@ class OneLink:
     def flush(self) -> Mapping[str, Samples]:
         """Return what is still due."""
         return {"": self._channel.flush()}
+
+    def heard_by(self, sink: str) -> Collection[str]:
+        """Return the only source."""
+        return ("",)

@@ -185,3 +185,29 @@ def test_options_that_do_not_fit_are_usage_errors(arguments: list[str], message:
     result = CliRunner().invoke(main, ["receive", *arguments])
     assert result.exit_code == 2, result.output
     assert message in result.stderr
+
+
+def test_samples_that_are_no_numbers_are_counted(received: Path) -> None:
+    with open_recording(received) as recording:
+        samples = recording.read()
+    samples[5000:5010] = np.nan
+    done = subprocess.run(
+        [sys.executable, "-c", RUN, "receive", "-", "--like", str(received), "--json"],
+        input=samples.tobytes(),
+        capture_output=True,
+        check=True,
+        timeout=120,
+    )
+    frames, summary = _frames(done.stdout.decode())
+    assert summary["bad_samples"] == 10
+    assert len(frames) == 5
+
+
+def test_a_stated_constellation_takes_the_recordings_rate(received: Path, tmp_path: Path) -> None:
+    slow = tmp_path / "slow.sigmf"
+    with open_recording(received) as recording:
+        write_recording(slow, recording.read(), sample_rate_hz=10e6)
+    arguments = ["receive", str(slow), "--constellation", "psk:8", "--json"]
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 0, result.output
+    assert [frame["frame_index"] for frame in _frames(result.stdout)[0]] == list(range(5))

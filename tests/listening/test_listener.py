@@ -59,7 +59,7 @@ def _undisturbed() -> list[ReceivedFrame]:
 class _Feed:
     """Blocks as scripted."""
 
-    name, sample_rate_hz = "script", RATE
+    name, sample_rate_hz, bad_samples = "script", RATE, 0
 
     def __init__(self, blocks: list[ReceivedBlock], *, error: Exception | None = None) -> None:
         self._blocks, self._error = blocks, error
@@ -195,6 +195,43 @@ def test_stop_ends_it_with_what_had_come() -> None:
     assert idle.ended_by is ListeningEnd.IDLE
 
 
+def test_what_the_feed_held_when_it_was_stopped_is_heard() -> None:
+    stop = threading.Event()
+    start = _undisturbed()[4].sample_start
+
+    class Holding(_Feed):
+        def blocks(self, stop: threading.Event) -> Iterator[ReceivedBlock]:
+            yield _block(0, start + 900)
+            while not stop.is_set():
+                time.sleep(0.01)
+                yield ReceivedBlock(iq=np.zeros((1, 0), np.complex64), sample_index=start + 900)
+            yield _block(start + 900, len(_stream()))  # small messages that were being gathered
+
+    told: list[ReceivedFrame] = []
+
+    def note(frame: ReceivedFrame) -> None:
+        told.append(frame)
+        stop.set()
+
+    summary = listen(Holding([]), SENT, note, stop=stop)
+    assert summary.ended_by is ListeningEnd.INTERRUPTED
+    assert [frame.status for frame in told] == [FrameStatus.OK] * COUNT
+
+
+def test_a_radio_that_never_sends_is_given_up() -> None:
+    class Silent:
+        name, num_channels, sample_rate_hz, live = "silent", 1, RATE, True
+
+        def receive(self, num_samples: int) -> ReceivedBlock:
+            time.sleep(0.01)
+            return ReceivedBlock(iq=np.zeros((1, 0), np.complex64), sample_index=0)
+
+    feed = RadioFeed(Silent(), stall_s=0.05)
+    blocks = list(feed.blocks(threading.Event()))
+    assert blocks[-1].event is StreamEvent.DISCONNECTED
+    assert blocks[-1].detail == "no sample for 0.05 s"
+
+
 def test_a_device_that_vanishes_and_one_that_fails() -> None:
     gone = ReceivedBlock(
         iq=np.zeros((1, 0), np.complex64),
@@ -328,3 +365,10 @@ def test_a_store_survives_what_ends_the_stream(tmp_path: Path) -> None:
         pass
     with h5py.File(tmp_path / "none.h5") as file:
         assert file["symbols/posteriors"].shape == (0, 4)
+
+
+@pytest.mark.parametrize("value", [0.0, math.inf, math.nan])
+@pytest.mark.parametrize("name", ["duration_s", "idle_s"])
+def test_times_to_listen_are_positive_and_finite(name: str, value: float) -> None:
+    with pytest.raises(ConfigError, match=f"{name} must be positive and finite, got {value}"):
+        listen(_Feed([]), SENT, lambda frame: None, **{name: value})

@@ -11,15 +11,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from phyemu.channel.network_settings import LinkSettings, NetworkSettings
 from phyemu.errors import ConfigError, TransportError
 from phyemu.live import (
     InputCounts,
     LiveEnd,
+    LiveNetwork,
     LiveStatistics,
     ScheduledChannel,
     parse_schedule,
     run_live,
 )
+from phyemu.live.block_queue import LiveBlock
+from phyemu.live.ends import OutputEnd, StreamState
+from phyemu.live.statistics import LiveMeter
 
 Samples = NDArray[np.complex64]
 RATE_HZ = 20e6
@@ -141,8 +146,37 @@ def test_a_sink_that_is_stuck_holds_the_source_up_and_memory_stays_bounded() -> 
     result = run(source, sink, "awgn:9", grace_s=60.0, report=interrupt, report_interval_s=0.2)
     assert 1 << 18 < held[-1] <= 2 * (1 << 18) + 3 * (1 << 17)
     assert result.ended_by is LiveEnd.INTERRUPTED
-    assert result.num_sent == 0
-    assert result.unsent_samples > 0
+    # All that the source has given, whichever queue it waits in.
+    assert (result.num_sent, result.unsent_samples) == (0, result.num_received)
+    assert result.num_received > 1 << 18
+
+
+def test_gaps_of_several_inputs_are_marked_where_they_are_for_those_who_hear_them() -> None:
+    state, sink = StreamState(), FakeSink()
+    output = OutputEnd(sink, LiveMeter(RATE_HZ, 1.0), state, pacer=None, piece_samples=1 << 17)
+    output.gaps = ([(5000, 1)], [(1000, 2), (5000, 3)])
+    output.queue.put(LiveBlock(np.zeros(8000, np.complex64), 0.0), 1.0)
+    output.queue.close()
+    output.run()
+    assert sink.gaps == [(1000, 2), (5000, 1), (5000, 3)]
+    settings = NetworkSettings(
+        links=(
+            LinkSettings(transmitter="a", receiver="x", channel="awgn:20"),
+            LinkSettings(transmitter="b", receiver="x", channel="awgn:20"),
+            LinkSettings(transmitter="b", receiver="y", channel="awgn:20"),
+        )
+    )
+    network = LiveNetwork(
+        settings,
+        transmitters=["a", "b"],
+        receivers=["x", "y"],
+        sample_rate_hz=RATE_HZ,
+        symbol_rate_hz=RATE_HZ,
+        reference_power=1.0,
+        seed=1,
+    )
+    assert set(network.heard_by("x")) == {"a", "b"}
+    assert set(network.heard_by("y")) == {"b"}
 
 
 def test_ctrl_c_passes_on_what_came_in_and_the_channels_tail(iq: Samples) -> None:
@@ -258,7 +292,8 @@ def test_the_sink_is_told_between_which_samples_messages_are_missing(
     assert np.array_equal(sink.iq[lead:], expected(iq))
 
 
+@pytest.mark.parametrize("value", [0.0, float("inf"), float("nan")])
 @pytest.mark.parametrize("name", ["duration_s", "idle_s"])
-def test_times_are_positive(name: str) -> None:
-    with pytest.raises(ConfigError, match=f"{name} must be positive"):
-        run(FakeSource([]), FakeSink(), **{name: 0.0})
+def test_times_are_positive_and_finite(name: str, value: float) -> None:
+    with pytest.raises(ConfigError, match=f"{name} must be positive and finite, got {value}"):
+        run(FakeSource([]), FakeSink(), **{name: value})
