@@ -299,7 +299,7 @@ def test_no_fault_loses_duplicates_or_mislabels_a_sample(fake_uhd: ModuleType) -
         machine,
         settings=settings(
             # 20 in the gate, 300 with the profile "explore" (CONTRIBUTING.md).
-            max_examples=settings.default.max_examples // 5,
+            max_examples=max(60, settings.default.max_examples // 5),
             stateful_step_count=25,
             deadline=None,
             suppress_health_check=list(HealthCheck),
