@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from .options import FREQUENCY, echo_json, refuse_given
+from .options import FREQUENCY, echo_json, refuse_given, warn_public
 
 if TYPE_CHECKING:
     from phyemu.live import Endpoint, LiveChannel, LiveStatistics, Role
@@ -185,11 +185,7 @@ def run_live_stream(live: LiveOptions) -> None:
         symbol_rates_hz |= {name: fact.symbol_rate_hz for name, fact in facts.items()}
     channel = _channel(live, rate_hz, symbol_rates_hz, powers, list(sinks))
     for end in (*sources.values(), *sinks.values()):
-        if end.is_public:
-            click.echo(
-                f"{end.text}: open to other machines; whoever reaches it is not asked who it is",
-                err=True,
-            )
+        warn_public(end)
     with ExitStack() as stack:
         results = run_live_network(
             {name: stack.enter_context(open_source(end)) for name, end in sources.items()},

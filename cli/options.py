@@ -4,10 +4,13 @@ import json
 import re
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from click.core import ParameterSource
+
+if TYPE_CHECKING:
+    from phyemu.live import Endpoint
 
 __all__ = [
     "CAPTURES",
@@ -27,6 +30,7 @@ __all__ = [
     "refuse_given",
     "scheduler_option",
     "seed_option",
+    "warn_public",
     "widen_option",
     "widened_spec",
 ]
@@ -273,6 +277,15 @@ def named_recordings(nodes: Collection[str]) -> dict[str, Path]:
             raise click.BadParameter(f"{name} is there twice", param_hint="--node")
         paths[name] = CAPTURES.convert(path, None, click.get_current_context())
     return paths
+
+
+def warn_public(end: "Endpoint") -> None:
+    """Say on stderr that an endpoint is open to other machines, if it is."""
+    if end.is_public:
+        click.echo(
+            f"{end.text}: open to other machines; whoever reaches it is not asked who it is",
+            err=True,
+        )
 
 
 def echo_json(result: Mapping[str, Any]) -> None:

@@ -19,6 +19,7 @@ from .options import (
     refuse_existing,
     refuse_given,
     seed_option,
+    warn_public,
 )
 
 if TYPE_CHECKING:
@@ -240,12 +241,7 @@ def _feed(
             from phyemu.live import Role, open_source, parse_endpoint
 
             end = parse_endpoint(source, Role.SOURCE)
-            if end.is_public:
-                click.echo(
-                    f"{end.text}: open to other machines; whoever reaches it is not asked who it "
-                    "is",
-                    err=True,
-                )
+            warn_public(end)
             rate_hz = parameters["rate"] or stated.frame_format.sample_rate_hz
             opened = stack.enter_context(open_source(end))
             yield EndpointFeed(opened, name=end.text, sample_rate_hz=rate_hz), stated
