@@ -9,6 +9,7 @@ PhyemuError
 ├── StoreError                     an HDF5 file is not what it should be
 ├── DatasetError                   images or labels are missing or malformed
 ├── CheckpointError                a checkpoint or an exported model does not fit or is damaged
+├── ImageError                     a container image cannot be built from what was given
 ├── ScenarioError                  a Colosseum scenario violates a limit of the emulator
 ├── RadioError                     a radio is missing, refused a setting, or vanished
 └── TransportError                 an end of a live stream cannot be opened, or failed
@@ -21,6 +22,7 @@ __all__ = [
     "ConfigError",
     "DatasetError",
     "FitError",
+    "ImageError",
     "PhyemuError",
     "RadioError",
     "RecordingError",
@@ -66,6 +68,10 @@ class DatasetError(PhyemuError):
 
 class CheckpointError(PhyemuError):
     """A checkpoint or an exported model does not fit or is damaged."""
+
+
+class ImageError(PhyemuError):
+    """A container image cannot be built from what was given, above all from its base."""
 
 
 class ScenarioError(PhyemuError):

@@ -1,0 +1,18 @@
+"""Container images for Colosseum, written as streams: no container engine, nothing unpacked."""
+
+from phyemu.container.addition import AddedFile, Addition, Content, FileContent, TextContent
+from phyemu.container.gzip_stream import GzipStream
+from phyemu.container.image_name import MAX_NAME_LENGTH, image_name
+from phyemu.container.tar_writer import TarWriter
+
+__all__ = [
+    "MAX_NAME_LENGTH",
+    "AddedFile",
+    "Addition",
+    "Content",
+    "FileContent",
+    "GzipStream",
+    "TarWriter",
+    "TextContent",
+    "image_name",
+]
