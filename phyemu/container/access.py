@@ -1,7 +1,7 @@
 """Who may log in to an image over ssh: the keys and the password that a user gives, nothing else.
 
-Every image needs at least one of the two; none has a default. What `SshAccess` contributes are new
-entries (`/root/.ssh`), and files of the base rewritten: the accounts (`accounts.py`), and
+Every image needs at least one of the two; none has a default. What `SshAccess` contributes are
+additions (`/root/.ssh`), and files of the base rewritten: the accounts (`accounts.py`), and
 `/etc/ssh/sshd_config`, which begins with our settings. There sshd keeps the first value it reads,
 so that they hold whatever the base or its drop-ins say, and also where sshd is older than drop-ins
 (8.2; base-1804 has 7.6).
@@ -11,27 +11,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from phyemu.container.accounts import Rewritten, rewrite_passwd, rewrite_shadow
+from phyemu.container.addition import Addition, TextContent
 from phyemu.container.password import hash_password, read_password
 from phyemu.container.public_key import PublicKey, read_public_keys
 from phyemu.errors import ConfigError, ImageError
 
-__all__ = ["AccessEntry", "SshAccess", "read_access"]
+__all__ = ["SshAccess", "read_access"]
 
 SHADOW = ("etc/shadow", "etc/shadow-")
 PASSWD = ("etc/passwd", "etc/passwd-")
 SSHD_CONFIG = "etc/ssh/sshd_config"
 MADE = ("etc/shadow", SSHD_CONFIG)  # where the base has none
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class AccessEntry:
-    """A folder or file that an image gets, owned by root."""
-
-    path: str
-    """Relative to the root file system, without a leading slash."""
-    mode: int
-    content: bytes | None = None
-    """None: a folder."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,15 +43,20 @@ class SshAccess:
                 "--authorized-key ~/.ssh/id_ed25519.pub, or --root-password-file FILE"
             )
 
-    def new_entries(self) -> tuple[AccessEntry, ...]:
+    def additions(self) -> tuple[Addition, ...]:
         """Return what the image gets instead of the base's entries of the same paths.
 
         Without keys `authorized_keys` is there, too, but empty: the base's must not stay.
         """
         lines = "".join(f"{key.line}\n" for key in self.authorized_keys)
         return (
-            AccessEntry(path="root/.ssh", mode=0o700),
-            AccessEntry(path="root/.ssh/authorized_keys", mode=0o600, content=lines.encode()),
+            Addition(path="root/.ssh", mode=0o700, part="access"),
+            Addition(
+                path="root/.ssh/authorized_keys",
+                content=TextContent(lines.encode()),
+                mode=0o600,
+                part="access",
+            ),
         )
 
     def rewrite(self, path: str, content: bytes | None) -> Rewritten | None:

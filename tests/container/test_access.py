@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from phyemu.container import SshAccess, read_access
+from phyemu.container import SshAccess, TextContent, read_access
 from phyemu.errors import ConfigError, ImageError
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINdamAGCsQq31Uv+08lkBzoO4XLz2qYjJa8CGmj3B1Ea ana@lab"
@@ -38,16 +38,16 @@ def test_keys_of_all_files_are_in_once_and_the_folder_is_roots(key: Path, tmp_pa
     again = tmp_path / "again.pub"
     again.write_text(KEY.replace("ana", "bob"))
     access = read_access(authorized_keys=(key, again), root_password_file=None, image_name="rx")
-    folder, file = access.new_entries()
+    folder, file = access.additions()
     assert (folder.path, folder.mode, folder.content) == ("root/.ssh", 0o700, None)
     assert (file.path, file.mode) == ("root/.ssh/authorized_keys", 0o600)
     assert file.content is not None
-    assert len(file.content.splitlines()) == 1
+    assert file.content.open().read().decode() == KEY + "\n"
 
 
 def test_with_a_password_alone_no_key_of_the_base_stays(password: Path) -> None:
     access = read_access(authorized_keys=(), root_password_file=password, image_name="rx")
-    assert access.new_entries()[1].content == b""
+    assert access.additions()[1].content == TextContent(b"")
     shadow = access.rewrite("etc/shadow", b"root:known:1::::::\n")
     assert shadow is not None
     assert shadow.content == f"root:{access.root_hash}::0:99999:7:::\n".encode()
