@@ -112,7 +112,10 @@ def read_access(
     Raises:
         ConfigError: None of both is given, or a file does not hold what it should.
     """
-    keys = {key.body: key for path in authorized_keys for key in read_public_keys(path)}
+    keys: dict[str, PublicKey] = {}
+    for path in authorized_keys:
+        for key in read_public_keys(path):
+            keys.setdefault(key.body, key)
     root_hash = None
     if root_password_file is not None:
         salt_from = "\0".join([image_name, *sorted(keys)])
