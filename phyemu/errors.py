@@ -9,8 +9,8 @@ PhyemuError
 ├── StoreError                     an HDF5 file is not what it should be
 ├── DatasetError                   images or labels are missing or malformed
 ├── CheckpointError                a checkpoint or an exported model does not fit or is damaged
-├── ImageError                     a container image cannot be built from what was given
 ├── ScenarioError                  a Colosseum scenario violates a limit of the emulator
+├── ImageError                     a container image cannot be read, trusted or built
 ├── RadioError                     a radio is missing, refused a setting, or vanished
 └── TransportError                 an end of a live stream cannot be opened, or failed
 
@@ -70,12 +70,12 @@ class CheckpointError(PhyemuError):
     """A checkpoint or an exported model does not fit or is damaged."""
 
 
-class ImageError(PhyemuError):
-    """A container image cannot be built from what was given, above all from its base."""
-
-
 class ScenarioError(PhyemuError):
     """A Colosseum scenario violates a limit of the emulator."""
+
+
+class ImageError(PhyemuError):
+    """A container image, or the base of one, cannot be read, trusted or built."""
 
 
 class RadioError(PhyemuError):

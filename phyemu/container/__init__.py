@@ -1,8 +1,11 @@
 """Container images for Colosseum, written as streams: no container engine, nothing unpacked."""
 
+from phyemu.container.access import SshAccess, read_access
+from phyemu.container.accounts import Rewritten
 from phyemu.container.addition import AddedFile, Addition, Content, FileContent, TextContent
 from phyemu.container.gzip_stream import GzipStream
 from phyemu.container.image_name import MAX_NAME_LENGTH, image_name
+from phyemu.container.public_key import PublicKey, read_public_keys
 from phyemu.container.tar_writer import TarWriter
 
 __all__ = [
@@ -12,7 +15,12 @@ __all__ = [
     "Content",
     "FileContent",
     "GzipStream",
+    "PublicKey",
+    "Rewritten",
+    "SshAccess",
     "TarWriter",
     "TextContent",
     "image_name",
+    "read_access",
+    "read_public_keys",
 ]
