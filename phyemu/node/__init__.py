@@ -1,6 +1,17 @@
-"""What runs on a radio node of Colosseum: its state machine, its daemon, its roles.
+"""What runs on a node of a Colosseum job: its settings, its state machine, its daemon, its worker.
 
-Nothing is imported here: the daemon answers within a second where torch takes several to load.
+The daemon's modules load neither NumPy nor torch: a node answers before they are there.
 """
 
-__all__: list[str] = []
+from phyemu.node.environment import Environment
+from phyemu.node.layout import NodeLayout
+from phyemu.node.radio_conf import RadioConf, Role, load_radio_conf, write_radio_conf
+
+__all__ = [
+    "Environment",
+    "NodeLayout",
+    "RadioConf",
+    "Role",
+    "load_radio_conf",
+    "write_radio_conf",
+]
