@@ -45,6 +45,18 @@ class BaseTree:
             if entry.is_hard_link:
                 self.hard_links[path] = link
 
+    def forget(self, folder: str) -> None:
+        """Forget a folder (or what else is there) with all below it: the image has it anew."""
+        below = f"{folder}/"
+        for paths in (self._files, self._folders):
+            paths -= {path for path in paths if path == folder or path.startswith(below)}
+        for path in [path for path in self._links if path == folder or path.startswith(below)]:
+            del self._links[path]
+
+    def add_folder(self, path: str) -> None:
+        """Take note of a folder that the image has got."""
+        self._folders.add(path)
+
     def __contains__(self, path: str) -> bool:
         """Return whether there is something at `path`, as written (no link is followed)."""
         return path in self._folders or path in self._files or path in self._links

@@ -17,6 +17,7 @@ __all__ = ["Extension", "TarEntry", "normalised"]
 BLOCK = tarfile.BLOCKSIZE
 
 _NAME, _SIZE, _CHECKSUM, _TYPE = slice(0, 100), slice(124, 136), slice(148, 156), slice(156, 157)
+_UID, _GID, _OWNER_NAMES = slice(108, 116), slice(116, 124), slice(265, 329)
 _LINK, _MAGIC, _PREFIX = slice(157, 257), slice(257, 265), slice(345, 500)
 _POSIX_MAGIC = b"ustar\x00"
 
@@ -135,6 +136,14 @@ class TarEntry:
         header[_SIZE] = b"%011o\0" % size
         changed = replace(self, header=_checked(header), size=size)
         return changed._with_records({"size": None})
+
+    def owned_by_root(self) -> "TarEntry":
+        """Return the entry with root as its owner."""
+        header = bytearray(self.header)
+        header[_UID] = header[_GID] = b"%07o\0" % 0
+        header[_OWNER_NAMES] = 2 * b"root".ljust(32, b"\0")
+        changed = replace(self, header=_checked(header), uid=0, gid=0)
+        return changed._with_records(dict.fromkeys(("uid", "gid", "uname", "gname")))
 
     def _records(self) -> dict[str, bytes]:
         merged: dict[str, bytes] = {}
