@@ -61,6 +61,7 @@ class BaseImage:
         os_release: Of os-release(5): `ID`, `VERSION_CODENAME`, ...
         pythons: Path of each Python 3 by its minor version: `{11: "usr/bin/python3.11"}`.
         tree: What is at which path.
+        has_root_entry: Whether the root itself is an entry.
         left_out: Top-level names of the archive that belong to no image, and are left out.
     """
 
@@ -76,6 +77,7 @@ class BaseImage:
     os_release: Mapping[str, str]
     pythons: Mapping[int, str]
     tree: BaseTree
+    has_root_entry: bool
     left_out: tuple[str, ...]
 
     @property
@@ -118,6 +120,7 @@ class _Survey:
         self._path = path
         self._metadata: bytes | None = None
         self._top: set[str] = set()
+        self._entries_at_top: set[str] = set()
         self._num_entries = 0
         self._newest = 0
         self._glibc: tuple[int, int] | None = None
@@ -132,6 +135,8 @@ class _Survey:
         self._num_entries += 1
         self._newest = max(self._newest, entry.mtime_s)
         self._top.add(entry.path.split("/", 1)[0])
+        if "/" not in entry.path:
+            self._entries_at_top.add(entry.path)
         if entry.path == METADATA and entry.is_file:
             self._metadata = reader.read_data(limit=_MAX_METADATA)
             return
@@ -172,6 +177,7 @@ class _Survey:
             os_release=self._os_release,
             pythons=dict(_pythons(tree)),
             tree=tree,
+            has_root_entry=(ROOTFS if unified else "") in self._entries_at_top,
             left_out=tuple(sorted(self._top - known)) if unified else (),
         )
 
