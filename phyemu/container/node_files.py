@@ -60,6 +60,9 @@ def node_additions(radio_conf: Path | None) -> Iterator[Addition]:
         radio_conf: Settings for a node that gets none from a batch job; None: none.
     """
     folder = deployed_folder()
+    # The scripts run it by its path, so that they need not wait for phyemu to be found.
+    client = Path(str(files("phyemu"))) / "node" / "control_client.py"
+    yield Addition(path=f"{_BIN}/{client.name}", content=FileContent(client))
     for script in sorted((folder / "radio_api").glob("*.sh")):
         yield Addition(path=f"{RADIO_API}/{script.name}", content=FileContent(script), mode=0o755)
     units = "etc/systemd/system"
