@@ -1,9 +1,6 @@
 """A base image: read once to its end before anything is written, and refused unless it is one."""
 
-import posixpath
-import re
-import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -15,6 +12,7 @@ from phyemu.progress import ProgressCallback, no_progress
 from .archive_file import ArchiveFile
 from .base_tree import BaseTree
 from .lxd_metadata import parse_metadata
+from .root_facts import RootFacts, find_pythons
 from .tar_entry import TarEntry
 from .tar_reader import TarReader
 
@@ -25,15 +23,6 @@ TEMPLATES = "templates"
 ROOTFS = "rootfs"
 
 _MAX_METADATA = 1 << 20
-_MAX_LIBC = 32 << 20
-_LIBC = re.compile(r"(usr/)?lib(64)?/(x86_64-linux-gnu/)?(libc\.so\.6|libc-2\.[0-9]+\.so)")
-_GLIBC = re.compile(rb"GNU C Library [^\n]* release version ([0-9]+)\.([0-9]+)")
-_PYTHON = re.compile(r"(?:usr/local/|usr/)?bin/python3\.([0-9]+)")
-_ELF_CANDIDATES = {
-    f"{folder}/{name}" for folder in ("bin", "usr/bin") for name in ("bash", "dash", "busybox")
-}
-_ELF_X86_64 = 62
-_OS_RELEASE = ("usr/lib/os-release", "etc/os-release")
 _SSHD = ("usr/sbin/sshd", "sbin/sshd", "usr/local/sbin/sshd")
 
 
@@ -123,9 +112,7 @@ class _Survey:
         self._entries_at_top: set[str] = set()
         self._num_entries = 0
         self._newest = 0
-        self._glibc: tuple[int, int] | None = None
-        self._machines: set[int] = set()
-        self._os_release: dict[str, str] = {}
+        self._facts = RootFacts()
         # Below rootfs/, and below the archive's root.
         self._trees = {True: BaseTree(str(path)), False: BaseTree(str(path))}
 
@@ -146,17 +133,7 @@ class _Survey:
             path = path.removeprefix(ROOTFS).removeprefix("/")
             link = link.removeprefix(f"{ROOTFS}/") if entry.is_hard_link else link
         self._trees[below].note(entry, path, link)
-        if entry.is_file and path in _OS_RELEASE:
-            self._os_release = _settings(reader.read_data(limit=_MAX_METADATA))
-        elif entry.is_file and (_LIBC.fullmatch(path) or path in _ELF_CANDIDATES):
-            self._inspect(path, reader.read_data(limit=_MAX_LIBC))
-
-    def _inspect(self, path: str, data: bytes) -> None:
-        if data[:4] == b"\x7fELF" and len(data) > 20:
-            order = "<" if data[5] == 1 else ">"
-            self._machines.add(struct.unpack_from(f"{order}H", data, 18)[0])
-        if _LIBC.fullmatch(path) and (found := _GLIBC.search(data)):
-            self._glibc = (int(found[1]), int(found[2]))
+        self._facts.note(entry, path, reader)
 
     def finish(self, archive: ArchiveFile, content_size: int) -> BaseImage:
         unified = ROOTFS in self._top
@@ -173,9 +150,9 @@ class _Survey:
             layout=BaseLayout.UNIFIED if unified else BaseLayout.ROOT,
             metadata=metadata,
             newest_mtime_s=self._newest,
-            glibc=self._glibc,
-            os_release=self._os_release,
-            pythons=dict(_pythons(tree)),
+            glibc=self._facts.glibc,
+            os_release=self._facts.os_release,
+            pythons=find_pythons(tree),
             tree=tree,
             has_root_entry=(ROOTFS if unified else "") in self._entries_at_top,
             left_out=tuple(sorted(self._top - known)) if unified else (),
@@ -206,33 +183,9 @@ class _Survey:
                 f"{name}: has no root file system (/etc, and /bin or /usr/bin) at its top or in "
                 f"rootfs/; it has {', '.join(sorted(self._top)[:5]) or 'nothing'}"
             )
-        others = self._machines - {_ELF_X86_64}
-        if others or not self._machines:
-            found = f"ELF machine {min(others)}" if others else "no program that tells"
-            raise ImageError(
-                f"{name}: is not for x86-64, which Colosseum's nodes are ({found}); take a base "
-                "for amd64"
-            )
+        self._facts.refuse_other_machines(name)
         if not any(tree.is_file(place) for place in _SSHD):
             raise ImageError(
                 f"{name}: has no sshd (/usr/sbin/sshd), and Colosseum's nodes must run one; "
                 "install openssh-server in the base"
             )
-
-
-def _settings(content: bytes) -> dict[str, str]:
-    """Return the variables of os-release(5)."""
-    lines = (line.partition("=") for line in content.decode("utf-8", "replace").splitlines())
-    return {key: value.strip("\"'") for key, equals, value in lines if equals}
-
-
-def _pythons(tree: BaseTree) -> Iterator[tuple[int, str]]:
-    # /usr/local/bin first in $PATH; a later one of the same version does not replace it.
-    found: dict[int, str] = {}
-    for folder in ("usr/local/bin", "usr/bin", "bin"):
-        landing = tree.followed(folder)
-        for path in sorted(tree.paths_below(landing)):
-            match = _PYTHON.fullmatch(f"{folder}/{posixpath.basename(path)}")
-            if match and posixpath.dirname(path) == landing and tree.is_file(path):
-                found.setdefault(int(match[1]), f"{folder}/{posixpath.basename(path)}")
-    yield from found.items()

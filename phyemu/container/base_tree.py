@@ -2,14 +2,26 @@
 
 import posixpath
 from collections.abc import Iterator
+from typing import Protocol
 
 from phyemu.errors import ImageError
-
-from .tar_entry import TarEntry
 
 __all__ = ["BaseTree"]
 
 _MOST_LINKS = 40  # as Linux has it
+
+
+class _Noted(Protocol):
+    """What of an entry the tree asks for; a `TarEntry` has it."""
+
+    @property
+    def is_folder(self) -> bool: ...
+
+    @property
+    def is_symbolic_link(self) -> bool: ...
+
+    @property
+    def is_hard_link(self) -> bool: ...
 
 
 class BaseTree:
@@ -23,7 +35,7 @@ class BaseTree:
         self._links: dict[str, str] = {}
         self.hard_links: dict[str, str] = {}
 
-    def note(self, entry: TarEntry, path: str, link: str) -> None:
+    def note(self, entry: _Noted, path: str, link: str) -> None:
         """Take note of an entry; one that comes later replaces what was there.
 
         Args:

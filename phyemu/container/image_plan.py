@@ -2,16 +2,28 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
 
 from phyemu.errors import ImageError
 
 from .addition import Addition
-from .base_image import BaseImage
+from .base_tree import BaseTree
 
 __all__ = ["OWNED", "ImagePlan", "plan_image"]
 
 OWNED = "opt/phyemu"
 """Nothing that a base has below it stays: it is of another phyemu."""
+
+
+class _Base(Protocol):
+    @property
+    def path(self) -> Path:
+        """Of its archive, for messages."""
+
+    @property
+    def tree(self) -> BaseTree:
+        """What is at which path."""
 
 
 @dataclass(frozen=True, eq=False, slots=True, kw_only=True)
@@ -63,7 +75,7 @@ class ImagePlan:
 
 
 def plan_image(
-    base: BaseImage, additions: Iterable[Addition], *, rewritten: Iterable[str]
+    base: _Base, additions: Iterable[Addition], *, rewritten: Iterable[str]
 ) -> ImagePlan:
     """Return the plan for an image.
 
@@ -102,7 +114,7 @@ def plan_image(
     return plan
 
 
-def _landing(base: BaseImage, addition: Addition) -> str:
+def _landing(base: _Base, addition: Addition) -> str:
     tree = base.tree
     if addition.is_folder:
         landing = tree.followed(addition.path)
