@@ -76,6 +76,7 @@ def build_base(
         program,
         "--variant=minbase",
         "--arch=amd64",
+        "--force-check-gpg",  # without the suite's keyring it would only warn
         f"--include={','.join([*packages, *_EXTRA.get(suite, ())])}",
         *(("--components=main,universe",) if suite in _UBUNTU else ()),
         suite,
