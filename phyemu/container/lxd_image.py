@@ -9,6 +9,7 @@ from typing import Any, BinaryIO, Protocol, cast
 from phyemu.errors import ImageError
 from phyemu.progress import ProgressCallback, no_progress
 
+from .added_time import added_time_s
 from .addition import AddedFile, Addition, TextContent
 from .archive_file import ArchiveFile
 from .base_image import METADATA, ROOTFS, TEMPLATES, BaseImage, BaseLayout
@@ -73,12 +74,9 @@ def image_time_s(base: BaseImage, variables: Mapping[str, str] = os.environ) -> 
     Raises:
         ImageError: `$SOURCE_DATE_EPOCH` is no number of seconds.
     """
-    given = variables.get("SOURCE_DATE_EPOCH", "")
-    if given:
-        if not given.isdecimal():
-            raise ImageError(f"SOURCE_DATE_EPOCH={given}: must be seconds since 1970")
-        return int(given)
-    return int(base.metadata.get("creation_date", base.newest_mtime_s))
+    return added_time_s(
+        int(base.metadata.get("creation_date", base.newest_mtime_s)), variables=variables
+    )
 
 
 def write_lxd_image(
