@@ -2,8 +2,8 @@
 
 import click
 
-from .colosseum_package import command as package_command
 from .colosseum_node import command as node_command
+from .colosseum_package import command as package_command
 from .colosseum_radio_map import command as radio_map_command
 from .colosseum_run import command as run_command
 from .colosseum_scenario import scenario

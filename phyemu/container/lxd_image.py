@@ -23,7 +23,7 @@ from .tar_writer import TarWriter
 
 __all__ = ["Rewriter", "WrittenImage", "image_time_s", "write_lxd_image"]
 
-_LEVEL = 6
+_LEVEL = 4  # of zlib: twice as fast as 6, for 3 % more bytes (measured on such an image)
 _MAX_REWRITTEN = 4 << 20
 _MEGABYTE = 1_000_000
 

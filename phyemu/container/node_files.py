@@ -1,10 +1,10 @@
 """What makes a root file system a node: launchers, the Radio API's scripts, the start-up unit."""
 
 from collections.abc import Iterator
-from importlib.resources import files
 from pathlib import Path
 
 from phyemu.errors import ImageError
+from phyemu.node.deployment import UNIT_LINKS, deployed_files
 
 from .addition import Addition, FileContent, TextContent, files_below
 from .vendored import LIB
@@ -14,21 +14,7 @@ __all__ = ["CONTENT", "RADIO_API", "content_additions", "launchers", "node_addit
 CONTENT = "root/phyemu"
 RADIO_API = "root/radio_api"
 
-_UNIT = "phyemu-node.service"
 _BIN = "opt/phyemu/bin"
-
-
-def deployed_folder() -> Path:
-    """Return the folder of what is deployed on Colosseum, shipped in the wheel or in the checkout.
-
-    Raises:
-        ImageError: It is missing.
-    """
-    package = Path(str(files("phyemu")))
-    for folder in (package / "_library" / "colosseum", package.parent / "colosseum"):
-        if (folder / "radio_api").is_dir():
-            return folder
-    raise ImageError("phyemu's colosseum/radio_api is missing; install phyemu whole")
 
 
 def launchers(program: str) -> Iterator[Addition]:
@@ -59,16 +45,10 @@ def node_additions(radio_conf: Path | None) -> Iterator[Addition]:
     Args:
         radio_conf: Settings for a node that gets none from a batch job; None: none.
     """
-    folder = deployed_folder()
-    # The scripts run it by its path, so that they need not wait for phyemu to be found.
-    client = Path(str(files("phyemu"))) / "node" / "control_client.py"
-    yield Addition(path=f"{_BIN}/{client.name}", content=FileContent(client))
-    for script in sorted((folder / "radio_api").glob("*.sh")):
-        yield Addition(path=f"{RADIO_API}/{script.name}", content=FileContent(script), mode=0o755)
-    units = "etc/systemd/system"
-    yield Addition(path=f"{units}/{_UNIT}", content=FileContent(folder / _UNIT))
-    wanted = f"{units}/multi-user.target.wants/{_UNIT}"
-    yield Addition(path=wanted, target=f"../{_UNIT}", mode=0o777)
+    for path, (content, mode) in deployed_files().items():
+        yield Addition(path=path, content=TextContent(content), mode=mode)
+    for path, target in UNIT_LINKS.items():
+        yield Addition(path=path, target=target, mode=0o777)
     if radio_conf is not None:
         yield Addition(
             path=f"{RADIO_API}/radio.conf", content=FileContent(radio_conf), part="content"

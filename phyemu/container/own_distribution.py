@@ -9,6 +9,7 @@ from pathlib import Path
 from packaging.tags import parse_tag
 
 from phyemu.errors import ImageError
+from phyemu.library import Shelf, shipped_shelf
 
 from .addition import Addition, TextContent, files_below
 from .vendored import LIB, VendoredDistribution, belongs_in_lib
@@ -17,7 +18,7 @@ __all__ = ["own_distribution"]
 
 _NAME = "phyemu"
 _COMMANDS = "phyemu_cli"
-_SHELVES = ("captures", "channels", "colosseum")
+_SHELVES: tuple[Shelf, ...] = ("captures", "channels", "colosseum")
 _METADATA = ("METADATA", "WHEEL", "entry_points.txt")
 
 
@@ -55,14 +56,12 @@ def _package_folder(name: str) -> Path:
 
 def _library(package: Path, part: str) -> Iterator[Addition]:
     # A wheel has it in the package; in a checkout it lies beside it, and lands where a wheel's is.
-    if (package / "_library").is_dir():
-        return
     for shelf in _SHELVES:
-        for file in files_below(
-            package.parent / shelf, f"{LIB}/{_NAME}/_library/{shelf}", part=part
-        ):
-            if "/." not in file.path and not file.path.endswith("/__init__.py"):
-                yield file
+        folder = shipped_shelf(shelf)
+        if not folder.is_relative_to(package):
+            for file in files_below(folder, f"{LIB}/{_NAME}/_library/{shelf}", part=part):
+                if "/." not in file.path:
+                    yield file
 
 
 def _metadata(dist: Distribution, part: str) -> Iterator[Addition]:

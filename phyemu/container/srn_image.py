@@ -8,6 +8,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from phyemu.errors import ConfigError, ImageError
+from phyemu.node import load_radio_conf
 from phyemu.progress import ProgressCallback, no_progress
 
 from .access import SshAccess
@@ -61,14 +62,15 @@ class NodeContent:
         Raises:
             PhyemuError: A run holds no such export, or a file is none.
         """
-        from phyemu.node.content import write_head_content, write_tail_content
-        from phyemu.node.radio_conf import load_radio_conf
-
         if self.radio_conf is not None:
             load_radio_conf(self.radio_conf)
         if self.head is not None:
+            from phyemu.node.content import write_head_content  # torch, for these two alone
+
             write_head_content(self.head, scratch, order=self.order, max_images=self.max_images)
         if self.tail is not None:
+            from phyemu.node.content import write_tail_content
+
             write_tail_content(self.tail, scratch, order=self.order, max_images=self.max_images)
         made = list(content_additions(scratch, landing=_PHYDNN))
         return [*made, *(item for path in self.paths for item in content_additions(path))]
