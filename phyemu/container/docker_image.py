@@ -5,10 +5,11 @@ older ones read it. The layer that is added is made twice, once to know its leng
 """
 
 import hashlib
+import posixpath
 import tarfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import BinaryIO, Protocol, cast
+from typing import BinaryIO, cast
 
 from phyemu.errors import ImageError
 from phyemu.progress import ProgressCallback, no_progress
@@ -18,8 +19,9 @@ from .archive_file import ArchiveFile
 from .docker_archive import DockerBase
 from .docker_config import Blob, image_config, index_documents
 from .gzip_stream import GzipStream
-from .image_plan import plan_image
-from .layer_stack import WHITEOUT
+from .hashed_output import HashedOutput, Output
+from .image_plan import OWNED, plan_image
+from .layer_stack import OPAQUE, WHITEOUT
 from .lxd_image import Rewriter
 from .tar_reader import TarReader
 from .tar_writer import TarWriter
@@ -27,7 +29,6 @@ from .tar_writer import TarWriter
 __all__ = ["WrittenDockerImage", "write_docker_image"]
 
 _LEVEL = 6
-_OPAQUE = ".wh..wh..opq"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +43,6 @@ class WrittenDockerImage:
         added: What the layer adds to the root file system, in order.
         rewritten: Files of the base that it changes.
         removed: Files of the base that it hides.
-        locked: Accounts of the base that had a password.
     """
 
     size: int
@@ -52,26 +52,6 @@ class WrittenDockerImage:
     added: tuple[AddedFile, ...]
     rewritten: tuple[str, ...]
     removed: tuple[str, ...]
-
-
-class _Sink(Protocol):
-    def write(self, data: bytes, /) -> int:
-        """Take the bytes."""
-
-
-class _Hashed:
-    """Hashes and counts what goes into a file, or nowhere."""
-
-    def __init__(self, file: _Sink | None = None) -> None:
-        self._file = file
-        self.digest = hashlib.sha256()
-        self.size = 0
-
-    def write(self, data: bytes, /) -> int:
-        """Hash the bytes, and pass them on."""
-        self.digest.update(data)
-        self.size += len(data)
-        return len(data) if self._file is None else self._file.write(data)
 
 
 def write_docker_image(
@@ -104,7 +84,7 @@ def write_docker_image(
             file cannot be read.
     """
     layer = _AddedLayer(base, additions, access=access, removed=removed, time_s=time_s)
-    measured = _Hashed()
+    measured = HashedOutput()
     added = layer.write(measured)
     digest = measured.digest.hexdigest()
     ours = Blob.of_layer(digest, measured.size, is_compressed=False)
@@ -116,18 +96,18 @@ def write_docker_image(
         ours,
     ]
     config = image_config(base.config, diff_id=digest, created_by=created_by, time_s=time_s)
-    hashed = _Hashed(output)
+    hashed = HashedOutput(output)
     with GzipStream(cast("BinaryIO", hashed), level=_LEVEL) as compressed:
         tar = TarWriter(compressed, mtime_s=time_s)
         documents = index_documents(config, blobs, repository=repository)
         for name, text in sorted(documents.items()):
             tar.add(Addition(path=name, content=TextContent(text)), path=name)
         _copy_layers(tar, base, time_s, progress)
-        again = _Hashed()
+        again = HashedOutput()
 
-        def fill(sink: _Sink) -> None:
+        def fill(sink: Output) -> None:
             nonlocal again
-            again = _Hashed(sink)
+            again = HashedOutput(sink)
             layer.write(again)
 
         tar.fill(_header(ours, time_s), fill)
@@ -186,21 +166,25 @@ class _AddedLayer:
         self.rewritten: set[str] = set()
         self.removed = sorted(path for path in removed if path in base.tree)
         made = list(self._rewrite(base, access))
-        had_owned = base.tree.landing("opt/phyemu") in base.tree
+        had_owned = base.tree.landing(OWNED) in base.tree
         plan = plan_image(base, [*additions, *made], rewritten=())
         for path, addition in plan.additions.items():
             self._writers[path] = _adds(addition, path)
         for path in self.removed:
-            folder, _, name = path.rpartition("/")
-            if path not in plan.additions:
-                self._writers[f"{folder}/{WHITEOUT}{name}"] = _marks(f"{folder}/{WHITEOUT}{name}")
+            folder, name = posixpath.split(path)
+            self._mark(posixpath.join(folder, f"{WHITEOUT}{name}"))
         if had_owned:
-            self._writers[f"{plan.owned}/{_OPAQUE}"] = _marks(f"{plan.owned}/{_OPAQUE}")
+            self._mark(posixpath.join(plan.owned, OPAQUE))
         # A folder that the layer does not name would get other permissions than the base's.
         for path in list(self._writers):
             for folder in _above(path):
                 if folder not in self._writers and folder in base.stack.folders:
-                    self._writers[folder] = _copies(base.stack.folders[folder].blocks)
+                    entry = base.stack.folders[folder].named(folder)
+                    self._writers[folder] = _copies(entry.blocks)
+
+    def _mark(self, path: str) -> None:
+        """Hide what the name of an empty file says."""
+        self._writers[path] = _adds(Addition(path=path, content=TextContent(b""), mode=0o600), path)
 
     def _rewrite(self, base: DockerBase, access: Rewriter) -> Iterator[Addition]:
         for path in access.REWRITTEN:
@@ -217,7 +201,7 @@ class _AddedLayer:
             self._writers[landing] = _copies(entry.blocks, found.content)
             self.rewritten.add(landing)
 
-    def write(self, sink: _Sink) -> list[AddedFile]:
+    def write(self, sink: Output) -> list[AddedFile]:
         """Write the layer's archive; return what it adds."""
         tar = TarWriter(sink, mtime_s=self._time_s)
         # Sorted by parts, so that a folder comes before what is in it.
@@ -235,13 +219,6 @@ def _above(path: str) -> Iterator[str]:
 
 def _adds(addition: Addition, path: str) -> Callable[[TarWriter], AddedFile | None]:
     return lambda tar: tar.add(addition, path=path)
-
-
-def _marks(path: str) -> Callable[[TarWriter], AddedFile | None]:
-    def write(tar: TarWriter) -> None:
-        tar.add(Addition(path=path, content=TextContent(b""), mode=0o600), path=path)
-
-    return write
 
 
 def _copies(header: bytes, content: bytes = b"") -> Callable[[TarWriter], AddedFile | None]:

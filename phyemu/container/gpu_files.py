@@ -11,10 +11,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from phyemu.errors import ImageError
+from phyemu.library import shipped_shelf
 
 from .addition import Addition, FileContent, TextContent
 from .docker_archive import DockerBase
-from .node_files import CONTENT, deployed_folder
+from .node_files import CONTENT
 
 __all__ = ["environment_of", "gpu_additions", "host_keys", "search_path"]
 
@@ -60,7 +61,7 @@ def gpu_additions(base: DockerBase) -> Iterator[Addition]:
             "Colosseum starts; build on a base that has (docker build with colosseum/gpu/"
             "Dockerfile, or RUN apt-get install openssh-server)"
         )
-    own = FileContent(deployed_folder() / "gpu" / "sshd")
+    own = FileContent(shipped_shelf("colosseum") / "gpu" / "sshd")
     moved = base.stack.file(MOVED_SSHD)
     real = sshd.content if moved is None else moved.content  # a base that is an image of ours
     yield Addition(path=SSHD, content=own, mode=0o755)

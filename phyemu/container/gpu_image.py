@@ -20,12 +20,13 @@ from .docker_image import WrittenDockerImage, write_docker_image
 from .gpu_files import gpu_additions, host_keys, search_path
 from .image_name import image_name
 from .image_output import refuse_existing, write_image
-from .installed_environment import installed_environment, wheels_remedy
+from .installed_environment import installed_environment
 from .manifest import manifest_path, render_manifest, sizes_by_part
+from .node_content import NodeContent
 from .node_files import launchers
+from .packaged_image import PackagedImage
 from .python_target import MIN_MINOR, PythonTarget
 from .root_facts import find_pythons
-from .srn_image import NodeContent, PackagedImage
 from .vendored import VendoredDistribution, files_once
 from .wheelhouse import wheelhouse_environment
 
@@ -191,9 +192,7 @@ def _write(
     )
 
 
-def _notes(
-    base: DockerBase, access: SshAccess, versions: dict[str, str], torch: Any
-) -> list[str]:
+def _notes(base: DockerBase, access: SshAccess, versions: dict[str, str], torch: Any) -> list[str]:
     notes = []
     if torch is not None:
         notes.append(f"PyTorch {torch} is the base's own")
