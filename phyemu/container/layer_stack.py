@@ -16,7 +16,7 @@ from .root_facts import RootFacts
 from .tar_entry import TarEntry
 from .tar_reader import TarReader
 
-__all__ = ["WHITEOUT", "Layer", "LayerStack", "read_layer", "stack_layers"]
+__all__ = ["OPAQUE", "WHITEOUT", "Layer", "LayerStack", "read_layer", "stack_layers"]
 
 WHITEOUT = ".wh."
 OPAQUE = ".wh..wh..opq"
@@ -60,8 +60,6 @@ class Layer:
         removed: Paths that are hidden with all below.
         emptied: Folders below which all is hidden.
         facts: About the machine that it is for.
-        newest_mtime_s: The latest time of any entry [s since 1970].
-        content_size: Of its entries with their headers [bytes].
     """
 
     nodes: dict[str, Node] = field(default_factory=dict)
