@@ -178,9 +178,14 @@ class _AddedLayer:
         # A folder that the layer does not name would get other permissions than the base's.
         for path in list(self._writers):
             for folder in _above(path):
-                if folder not in self._writers and folder in base.stack.folders:
-                    entry = base.stack.folders[folder].named(folder)
-                    self._writers[folder] = _copies(entry.blocks)
+                if folder in self._writers:
+                    continue
+                known = base.stack.folders.get(folder)
+                self._writers[folder] = (
+                    _adds(Addition(path=folder, mode=0o755), folder)
+                    if known is None
+                    else _copies(known.named(folder).blocks)
+                )
 
     def _mark(self, path: str) -> None:
         """Hide what the name of an empty file says."""

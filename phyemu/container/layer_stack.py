@@ -159,6 +159,11 @@ def stack_layers(layers: Iterable[Layer], *, name: str) -> LayerStack:
     tree = BaseTree(name)
     for path, node in nodes.items():
         tree.note(node, path, node.link)
+        # Folders that no layer names are there all the same.
+        above = posixpath.dirname(path)
+        while above and above not in nodes and above not in tree:
+            tree.add_folder(above)
+            above = posixpath.dirname(above)
     return LayerStack(tree=tree, folders=folders, kept=kept, facts=facts)
 
 
