@@ -120,6 +120,11 @@ class ZmqSource:
             self._attend(all_taken=False)
         return parts[0] if len(parts) == 1 else np.concatenate([_NONE, *parts])
 
+    @property
+    def port(self) -> int:
+        """Return the port that the socket is bound or connected to."""
+        return _port(self._socket)
+
     def num_peers(self) -> int:
         """Return how many are connected; what those sent that have gone can still be received."""
         self._note_lost()
@@ -236,6 +241,11 @@ class ZmqSink:
         self.num_clipped += num_clipped
         return len(part)
 
+    @property
+    def port(self) -> int:
+        """Return the port that the socket is bound or connected to."""
+        return _port(self._socket)
+
     def num_peers(self) -> int:
         """Return how many are connected."""
         self._guard.lost_connections()
@@ -327,6 +337,10 @@ def _attach(zmq: Any, context: Any, socket: Any, endpoint: Endpoint) -> None:
         context.destroy(linger=0)
         verb = "bound" if endpoint.binds else "connected to"
         raise TransportError(f"{endpoint.text}: {address} cannot be {verb}: {exc}") from exc
+
+
+def _port(socket: Any) -> int:
+    return int(socket.last_endpoint.rpartition(b":")[2])
 
 
 def _ms(time_s: float) -> int:
