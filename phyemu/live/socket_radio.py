@@ -18,7 +18,7 @@ from phyemu.errors import ConfigError, RadioError
 from phyemu.live.endpoint import Endpoint, EndpointKind, Role, parse_endpoint
 from phyemu.live.socket_transmitter import SocketTransmission, SocketTransmitter
 from phyemu.live.zeromq import ZmqSource
-from phyemu.radio.radio import Radio, receive_buffer
+from phyemu.radio.radio import Radio, check_frequency, receive_buffer
 from phyemu.radio.stream import ReceivedBlock, StreamEvent, TransmitSource
 
 __all__ = ["SocketRadio"]
@@ -225,6 +225,14 @@ class SocketRadio(Radio):
                 f"{self.name}: second {at_s:.6f} is too soon, its time is {self.time_s:.6f}"
             )
         return self._transmitter.add(iq, delay_s=delay_s, at_s=at_s)
+
+    def retune(self, center_frequency_hz: float) -> None:
+        """Note another frequency for recordings, as `Radio.retune` says; the samples go on."""
+        self.prepare_transmission()
+        if self._transmitter.is_busy:
+            raise RadioError(f"{self.name}: still transmits; stop that before it is tuned")
+        check_frequency(center_frequency_hz)
+        self._center_frequency_hz = center_frequency_hz
 
     def close(self) -> None:
         """End the burst and close the sockets; it waits for nobody longer than 2 s."""

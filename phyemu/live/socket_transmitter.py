@@ -138,14 +138,19 @@ class SocketTransmitter:
             silence=round(delay_s * self._sample_rate_hz),
             at_index=None if at_s is None else round(at_s * self._sample_rate_hz),
         )
-        under_way = [
-            earlier
-            for earlier in self._transmissions
-            if earlier.future is None or not earlier.future.done()
-        ]
-        self._transmissions = [*under_way, transmission]
+        self._transmissions = [*self._under_way(), transmission]
         transmission.future = self._pool.submit(self._run, transmission)
         return transmission
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a transmission is under way."""
+        return bool(self._under_way())
+
+    def _under_way(self) -> list[SocketTransmission]:
+        return [
+            item for item in self._transmissions if item.future is None or not item.future.done()
+        ]
 
     def close(self) -> None:
         """Stop everything, and wait for the thread, unless a source of samples keeps it."""

@@ -222,6 +222,19 @@ def test_endless_transmission_is_stopped(air: Air, iq: Samples) -> None:
         assert heard == report.num_samples
 
 
+def test_it_is_tuned_only_when_nothing_is_on_its_way_out(air: Air, iq: Samples) -> None:
+    with air.radio() as radio:
+        transmission = radio.transmit(repeat(iq))
+        air.hear(1)
+        with pytest.raises(RadioError, match="still transmits"):
+            radio.retune(2e9)
+        transmission.stop()
+        air.rest()
+        transmission.wait(5.0)
+        radio.retune(2e9)
+        assert radio.center_frequency_hz == 2e9
+
+
 def test_an_air_that_vanishes_is_a_usrp_that_vanishes(air: Air, iq: Samples) -> None:
     with air.radio() as radio:
         transmission = radio.transmit(repeat(iq))
