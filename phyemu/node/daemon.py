@@ -23,6 +23,7 @@ from typing import Any
 from phyemu.errors import ConfigError, PhyemuError
 from phyemu.node import events as on
 from phyemu.node.control import ControlServer, bind_unix_socket
+from phyemu.node.deadlines import Deadlines
 from phyemu.node.environment import Environment, EnvironmentFiles
 from phyemu.node.events import Answer, Asked, Command, Event, State
 from phyemu.node.input_file import read_input
@@ -43,16 +44,23 @@ _HEARTBEAT_S = 5.0
 class NodeDaemon:
     """A node at work."""
 
-    def __init__(self, layout: NodeLayout, *, worker_command: Sequence[str]) -> None:
+    def __init__(
+        self,
+        layout: NodeLayout,
+        *,
+        worker_command: Sequence[str],
+        deadlines: Deadlines | None = None,
+    ) -> None:
         """Do nothing yet.
 
         Args:
             layout: Where everything lies.
             worker_command: Program and arguments of a worker; `--root` and `--folder` follow.
+            deadlines: How long a worker may take; None: the usual ones.
         """
         self._layout = layout
         self._worker_command = list(worker_command)
-        self._node = Node()
+        self._node = Node(deadlines=deadlines or Deadlines())
         self._events: asyncio.Queue[
             tuple[Event | Command, asyncio.Future[dict[str, Any]] | None]
         ] = asyncio.Queue()
@@ -80,7 +88,7 @@ class NodeDaemon:
             loop.add_signal_handler(number, self._leave, signal.Signals(number).name)
         server = ControlServer(listener, self._answer)
         if before:
-            self._node, line = resumed_node(self._layout.state)
+            self._node, line = resumed_node(self._layout.state, self._node.deadlines)
             self._log.event("daemon-died", info=line)
         self._publish()
         await server.start()
