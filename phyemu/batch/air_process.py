@@ -1,26 +1,22 @@
 """The air as a process of its own, so that a rehearsal is in time with its scripts.
 
-`python -m phyemu.batch.air_process` reads settings and commands as lines of JSON on standard input,
-and writes events to standard output. A scenario begins with `{"command": "start"}` and ends with
-`{"command": "end"}`; the end of standard input ends the process. `AirProcess` is the other side.
+`AirProcess` is the rehearsal's side, `phyemu.batch.air_server` the other.
 """
 
-import dataclasses
 import json
 import queue
-import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Mapping
-from contextlib import closing, suppress
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
-from phyemu.batch.air import Air, AirSettings, AirStatistics
-from phyemu.errors import PhyemuError, TransportError
-from phyemu.toml_config import from_table, to_table
+from phyemu.batch.air import AirSettings, AirStatistics
+from phyemu.errors import TransportError
+from phyemu.toml_config import to_table
 
 __all__ = ["AirProcess"]
 
@@ -48,7 +44,7 @@ class AirProcess:
         self._statistics: AirStatistics | None = None
         # A session of its own: Ctrl-C is for the rehearsal, which then ends the air.
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "phyemu.batch.air_process"],
+            [sys.executable, "-m", "phyemu.batch.air_server"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -158,49 +154,3 @@ class AirProcess:
                 ) from None
             if event["event"] == name:
                 return event
-
-
-def _emit(event: str, **fields: Any) -> None:
-    sys.stdout.write(json.dumps({"event": event, **fields}) + "\n")
-    sys.stdout.flush()
-
-
-def _listen(air: Air, started: "queue.Queue[bool]") -> None:
-    """Pass commands on, from a thread of its own."""
-    for line in sys.stdin:
-        match json.loads(line)["command"]:
-            case "start":
-                started.put(True)
-            case "end":
-                air.end()
-    started.put(False)
-    air.end()
-
-
-def _play(air: Air) -> None:
-    started: queue.Queue[bool] = queue.Queue()
-    threading.Thread(target=_listen, args=(air, started), daemon=True).start()
-    while started.get():
-        _emit("started")
-        statistics = air.play(
-            lambda now: _emit("position", statistics=dataclasses.asdict(now)),
-        )
-        _emit("ended", statistics=dataclasses.asdict(statistics))
-
-
-def main() -> None:
-    """Run the air of a rehearsal until standard input ends."""
-    # Whoever started it ends it.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        settings = from_table(AirSettings, json.loads(sys.stdin.readline()), where="air")
-        with closing(Air(settings)) as air:
-            _emit("ready", ports=air.ports())
-            _play(air)
-    except PhyemuError as exc:
-        _emit("failed", reason=" ".join(str(exc).split()))
-        sys.exit(1)
-
-
-if __name__ == "__main__":
-    main()

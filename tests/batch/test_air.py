@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from phyemu.batch import air_process
+from phyemu.batch import air_server
 from phyemu.batch.air import Air, AirSettings, AirStatistics
 from phyemu.batch.air_process import AirProcess
 from phyemu.errors import ConfigError
@@ -348,7 +348,7 @@ def test_an_air_that_cannot_play_says_why(
     monkeypatch.setattr("sys.stdin", io.StringIO(lines + "\n"))
     monkeypatch.setattr("signal.signal", lambda number, handler: None)
     with pytest.raises(SystemExit, match="1"):
-        air_process.main()
+        air_server.main()
     said = json.loads(capsys.readouterr().out)
     assert said["event"] == "failed"
     assert "nothing.json" in said["reason"]
