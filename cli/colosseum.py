@@ -2,7 +2,9 @@
 
 import click
 
+from .colosseum_node import command as node_command
 from .colosseum_radio_map import command as radio_map_command
+from .colosseum_rehearse import command as rehearse_command
 from .colosseum_run import command as run_command
 from .colosseum_scenario import scenario
 
@@ -15,3 +17,5 @@ def command() -> None:
 command.add_command(scenario)
 command.add_command(run_command)
 command.add_command(radio_map_command)
+command.add_command(node_command)
+command.add_command(rehearse_command)
