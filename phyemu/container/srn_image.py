@@ -1,5 +1,6 @@
 """The image of an SRN: a base with phyemu, its environment, its content and a way in."""
 
+import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -15,7 +16,7 @@ from .base_image import BaseImage, survey_base
 from .debootstrap import DEBOOTSTRAP, build_base
 from .image_name import image_name
 from .image_output import refuse_existing, write_image
-from .installed_environment import installed_environment, wheels_remedy
+from .installed_environment import installed_environment
 from .lxd_image import WrittenImage, image_time_s, write_lxd_image
 from .manifest import manifest_path, render_manifest, sizes_by_part
 from .node_content import NodeContent
@@ -95,8 +96,6 @@ def _folder(path: Path) -> Path:
 
 def _target(base: BaseImage, python: StandalonePython | None, has_wheels: bool) -> PythonTarget:
     """Return the Python to use: the one that is brought, the running one's like, or the newest."""
-    import sys
-
     if base.glibc is None:
         raise ImageError(
             f"{base.path}: has no GNU C library, for which the compiled parts are built; take a "
@@ -104,16 +103,16 @@ def _target(base: BaseImage, python: StandalonePython | None, has_wheels: bool) 
         )
     if python is not None:
         return PythonTarget(minor=python.minor, program=python.program, glibc=base.glibc)
+    running = sys.version_info[1]
     fitting = {minor: path for minor, path in base.pythons.items() if minor >= MIN_MINOR}
     if not fitting:
         found = ", ".join(f"3.{minor}" for minor in sorted(base.pythons)) or "none"
         raise ImageError(
-            f"{base.path}: has no Python from 3.{MIN_MINOR} on (found: {found}); bring one: "
-            "--python cpython-3.N-x86_64-unknown-linux-gnu-install_only.tar.gz "
-            "(python-build-standalone), or install python3.11 in the base; and "
-            + wheels_remedy(MIN_MINOR, base.glibc)
+            f"{base.path}: has no Python from 3.{MIN_MINOR} on (found: {found}); bring one, "
+            f"--python cpython-3.{running}.*-x86_64-unknown-linux-gnu-install_only.tar.gz "
+            "(python-build-standalone; another than this one needs --wheels, too), or install it "
+            "in the base"
         )
-    running = sys.version_info[1]
     minor = running if running in fitting and not has_wheels else max(fitting)
     return PythonTarget(minor=minor, program=f"/{fitting[minor]}", glibc=base.glibc)
 

@@ -15,17 +15,20 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from phyemu.container import NodeContent, PackagedImage, package_srn, read_access
 from phyemu.container.debootstrap import build_base
 from phyemu.errors import ImageError
+from phyemu.iq import open_recording
 
 SUITES = {11: "bookworm", 13: "trixie"}
 """Debian's suite by the minor version of its Python, which the running one must be."""
@@ -34,7 +37,10 @@ SCRIPTS = (
     "status", "update_environment", "update_outcomes", "scenario_discontinuity", "statistics",
     "start", "stop",
 )  # fmt: skip
+PERIOD = 64  # of the tone that the captured role hears [samples]
 INSIDE = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LC_ALL": "C.UTF-8"}
+
+zmq = pytest.importorskip("zmq")
 
 pytestmark = [
     pytest.mark.slow,
@@ -122,7 +128,7 @@ class Chroot:
         return [state for state, _ in itertools.groupby(named)]
 
     @contextmanager
-    def daemon(self) -> Iterator[subprocess.Popen[bytes]]:
+    def daemon(self, **variables: str) -> Iterator[subprocess.Popen[bytes]]:
         """Run the node's daemon as its unit does; end it, whatever happens."""
         unit = (self.root / "etc/systemd/system/phyemu-node.service").read_text()
         (command,) = (
@@ -130,7 +136,7 @@ class Chroot:
         )
         process = subprocess.Popen(
             ["/usr/sbin/chroot", str(self.root), *command.split()],
-            env=INSIDE, start_new_session=True,
+            env={**INSIDE, **variables}, start_new_session=True,
         )  # fmt: skip
         try:
             yield process
@@ -138,6 +144,38 @@ class Chroot:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+
+
+@contextmanager
+def tone_on_a_socket() -> Iterator[str]:
+    """Yield the radio of a node, as its daemon takes it: it hears a tone of full scale / 2."""
+    context = zmq.Context()
+    push = context.socket(zmq.PUSH)
+    push.setsockopt(zmq.LINGER, 0)
+    port = push.bind_to_random_port("tcp://127.0.0.1")
+    block = (0.5 * np.exp(2j * np.pi * np.arange(4096) / PERIOD)).astype(np.complex64).tobytes()
+    over = threading.Event()
+
+    def send() -> None:
+        while not over.is_set():
+            if push.poll(100, zmq.POLLOUT):
+                push.send(block)
+
+    thread = threading.Thread(target=send)
+    thread.start()
+    try:
+        yield json.dumps(
+            {
+                "receive": f"zmq+pull://127.0.0.1:{port}?connect",
+                "send": f"zmq+push://127.0.0.1:{port}?connect",  # this role sends nothing
+                "sample_rate_hz": 1e6,
+            }
+        )
+    finally:
+        over.set()
+        thread.join()
+        push.close()
+        context.term()
 
 
 def package(base: Path, scratch: Path) -> PackagedImage:
@@ -255,7 +293,37 @@ def test_a_packaged_root_file_system_runs_every_script(base: Path, scratch: Path
         assert daemon.wait(30) == 0
     assert node.status()["STATUS"] == "OFF"
 
+    # A role with a worker process, all of phyemu in it, and sockets for its radio.
+    (root / "root/radio_api/radio.conf").write_text(
+        'role = "capture"\n\n[job]\nname = "chroot"\nnode = 2\n\n[radio]\nsample_rate_hz = 1e6\n'
+    )
+    with tone_on_a_socket() as radio, node.daemon(PHYEMU_NODE_RADIO=radio) as daemon:
+        node.wait_for("READY")
+        node.call("start")
+        node.wait_for("ACTIVE")
+        for script in ("statistics", "scenario_discontinuity", "update_outcomes"):
+            node.call(script)
+        written = root / "logs"
+        node.wait_until(
+            lambda: (
+                sum(path.stat().st_size for path in written.glob("task-*/*capture-*")) > 400_000
+            ),
+            "a capture",
+        )
+        node.call("stop")
+        node.wait_for("FINISHED")
+        daemon.send_signal(signal.SIGTERM)
+        assert daemon.wait(60) == 0
+    recordings = sorted(written.glob("task-*/capture-*.sigmf"))
+    assert recordings, [str(path) for path in written.rglob("*")]
+    for recording in recordings:
+        with open_recording(recording) as opened:
+            iq = opened.read(0, min(opened.num_samples, 4096))
+        step = iq[1:] / iq[:-1]
+        assert np.allclose(step, np.exp(2j * np.pi / PERIOD), atol=1e-3)  # 16 bits, 0.5 full scale
+
     # A start without a daemon brings one up, where systemd does not.
+    (root / "root/radio_api/radio.conf").write_bytes((scratch / "radio.conf").read_bytes())
     node.call("start")
     pid = int((root / "run/phyemu/node.pid").read_text().split()[0])
     try:
@@ -265,6 +333,6 @@ def test_a_packaged_root_file_system_runs_every_script(base: Path, scratch: Path
     finally:
         os.kill(pid, signal.SIGTERM)
         node.wait_until(lambda: not (root / "run/phyemu/node.pid").exists(), "the daemon's end")
-    assert node.states()[5:] == ["BOOTING", "READY", "ACTIVE", "STOPPING", "FINISHED"]
+    assert node.states()[-5:] == ["BOOTING", "READY", "ACTIVE", "STOPPING", "FINISHED"]
     everything = {event["command"] for event in node.events() if event["event"] == "command"}
-    assert everything >= set(SCRIPTS) - {"status"}
+    assert everything >= set(SCRIPTS) - {"status", "statistics"}  # these two change nothing
