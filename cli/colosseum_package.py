@@ -88,7 +88,6 @@ def command(
 
     if kind == "gpu" and python is not None:
         raise click.UsageError("--python is for --kind srn; a Docker base brings its own Python")
-
     if not authorized_keys and root_password_file is None:
         raise click.UsageError("give --authorized-key or --root-password-file: no image is open")
     access = read_access(

@@ -14,7 +14,7 @@ import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, TypeGuard, cast
 
 from phyemu.errors import ImageError
 from phyemu.progress import ProgressCallback, no_progress
@@ -245,9 +245,9 @@ def _config(contents: _Contents, image: ImageNames, path: Path) -> dict[str, Any
         raise ImageError(f"{path}: {image.config} does not have that sha256; save it again")
     try:
         config = json.loads(text)
-    except ValueError as exc:
+    except (ValueError, RecursionError) as exc:
         raise ImageError(f"{path}: {image.config} is no JSON ({exc}); save it again") from exc
-    if not isinstance(config, dict) or not isinstance(config.get("config") or {}, dict):
+    if not _is_configuration(config):
         raise ImageError(f"{path}: {image.config} is no configuration of an image")
     machine = f"{config.get('os')}/{config.get('architecture')}"
     if machine != "linux/amd64":
@@ -256,6 +256,18 @@ def _config(contents: _Contents, image: ImageNames, path: Path) -> dict[str, Any
             "it (docker pull --platform linux/amd64)"
         )
     return config
+
+
+def _is_configuration(config: Any) -> TypeGuard[dict[str, Any]]:
+    """Return whether what is read of a configuration has the types that it must have."""
+    if not isinstance(config, dict) or not isinstance(config.get("history") or [], list):
+        return False
+    run = config.get("config") or {}
+    return (
+        isinstance(run, dict)
+        and isinstance(run.get("Env") or [], list)
+        and isinstance(run.get("ExposedPorts") or {}, dict)
+    )
 
 
 def _check_layers(layers: list[DockerLayer], config: Mapping[str, Any], path: Path) -> None:

@@ -28,7 +28,7 @@ from .tar_writer import TarWriter
 
 __all__ = ["WrittenDockerImage", "write_docker_image"]
 
-_LEVEL = 6
+_LEVEL = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

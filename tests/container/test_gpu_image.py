@@ -117,6 +117,15 @@ def test_layers_of_the_base_stay_as_they_are_and_one_is_added(package: Package) 
         assert len(image.files) == 3 + 2 + 3  # documents, configuration and manifest, layers
 
 
+def test_a_layer_that_the_base_has_twice_is_written_once(package: Package) -> None:
+    linked = legacy([BASE, OLD, BASE])
+    copied = [(name, BASE if isinstance(data, str) else data) for name, data in linked]
+    for name, files in (("linked", linked), ("copied", copied)):
+        image = Image(package(files, name=name).path)  # which refuses a name that is there twice
+        assert image.layers[:3] == [BASE, OLD, BASE]
+        assert image.docker["Layers"][0] == image.docker["Layers"][2]
+
+
 def test_the_configuration_starts_sshd_and_keeps_what_the_base_says(package: Package) -> None:
     image = Image(package(legacy([BASE])).path)
     run = image.config["config"]
