@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from phyemu.channel import Awgn
-from phyemu.errors import RadioError, SignalError
+from phyemu.errors import ConfigError, RadioError, SignalError
 from phyemu.iq import Recording, write_recording
 from phyemu.radio import EmulatedRadio, Radio, RecordedRadio, UsrpConfig, UsrpRadio
 
@@ -129,3 +129,19 @@ def test_a_closed_radio_refuses_and_closing_twice_does_nothing(make: Make) -> No
         radio.receive(10)
     with pytest.raises(RadioError):
         radio.transmit(np.zeros(10, np.complex64))
+
+
+def test_it_is_tuned_or_says_that_it_cannot_be(make: Make) -> None:
+    with make() as radio:
+        radio.receive(100)
+        if isinstance(radio, RecordedRadio):
+            with pytest.raises(RadioError, match="cannot be tuned"):
+                radio.retune(1e9)
+            return
+        radio.retune(1e9)
+        assert radio.center_frequency_hz == pytest.approx(1e9)
+        with pytest.raises(ConfigError, match="center_frequency_hz must not be negative, got -1"):
+            radio.retune(-1.0)
+        assert radio.receive(100).num_samples
+    with pytest.raises(RadioError, match="closed"):
+        radio.retune(1e9)
