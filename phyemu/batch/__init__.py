@@ -1,5 +1,8 @@
 """Batch jobs: their files and rules, the plan of a batch, and its upload."""
 
+from phyemu.batch.capture_batch import capture_batch
+from phyemu.batch.drafting import ImageChoice, MadeBatch
+from phyemu.batch.folder_check import check_batch
 from phyemu.batch.job import (
     BatchJob,
     Loopinfo,
@@ -9,7 +12,9 @@ from phyemu.batch.job import (
     load_job,
     write_job,
 )
+from phyemu.batch.job_scenario import JobScenario, job_scenarios, sounding_transmitters
 from phyemu.batch.job_schema import BATCH_JOB_SCHEMA, check_job
+from phyemu.batch.phydnn_batch import PhyDnnChoice, phydnn_batch
 from phyemu.batch.plan import (
     PLAN_NAME,
     Plan,
@@ -22,25 +27,47 @@ from phyemu.batch.plan import (
     planned_files,
     write_plan,
 )
+from phyemu.batch.radio_settings import RadioSettings
+from phyemu.batch.sounding_batch import sounding_batch
+from phyemu.batch.upload import RemoteFolder, run_commands, upload_commands
+from phyemu.batch.upload_files import Uploads, find_uploads
+from phyemu.batch.writing import BatchSettings
 
 __all__ = [
     "BATCH_JOB_SCHEMA",
     "PLAN_NAME",
     "BatchJob",
+    "BatchSettings",
+    "ImageChoice",
+    "JobScenario",
     "Loopinfo",
+    "MadeBatch",
     "NodeEntry",
     "NodeType",
+    "PhyDnnChoice",
     "Plan",
     "PlanKind",
     "PlannedFile",
     "PlannedImage",
     "PlannedJob",
     "PlannedNode",
+    "RadioSettings",
+    "RemoteFolder",
+    "Uploads",
+    "capture_batch",
+    "check_batch",
     "check_job",
+    "find_uploads",
     "job_from_json",
+    "job_scenarios",
     "load_job",
     "load_plan",
+    "phydnn_batch",
     "planned_files",
+    "run_commands",
+    "sounding_batch",
+    "sounding_transmitters",
+    "upload_commands",
     "write_job",
     "write_plan",
 ]
