@@ -3,6 +3,8 @@
 import click
 
 from .colosseum_batch import command as batch_command
+from .colosseum_node import command as node_command
+from .colosseum_package import command as package_command
 from .colosseum_radio_map import command as radio_map_command
 from .colosseum_run import command as run_command
 from .colosseum_scenario import scenario
@@ -19,3 +21,5 @@ command.add_command(run_command)
 command.add_command(radio_map_command)
 command.add_command(batch_command)
 command.add_command(upload_command)
+command.add_command(package_command)
+command.add_command(node_command)

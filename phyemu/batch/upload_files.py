@@ -9,7 +9,7 @@ from phyemu.batch.folder_check import check_batch
 from phyemu.batch.job import load_job
 from phyemu.batch.job_schema import BATCH_JOB_SCHEMA
 from phyemu.batch.upload import Transfer, UploadFolder
-from phyemu.container import image_name
+from phyemu.container.image_name import image_name
 from phyemu.errors import ConfigError
 
 __all__ = ["Uploads", "find_uploads"]
