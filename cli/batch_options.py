@@ -97,6 +97,12 @@ _OPTIONS = (
         help="Oscillators that far below (transmitters) and above (receivers) the centre, as "
         "Colosseum recommends: their spike falls outside of the signal. 0: at the centre.",
     ),
+    click.option(
+        "--name",
+        metavar="PREFIX",
+        help="Begins the names of jobs and settings; those of the same name replace each other in "
+        "the team's storage.  [default: sound, capture or phydnn]",
+    ),
     click.option("--team", help="Whose storage the batch goes to, for `upload`."),
     click.option(
         "-o",
@@ -129,6 +135,7 @@ def batch_settings(
     tx_gain: float | None,
     lo_offset: float,
     team: str | None,
+    name: str | None,
 ) -> "BatchSettings":
     """Return the settings that the shared options say; `rate` None where the batch sets it."""
     from phyemu.batch import BatchSettings, RadioSettings, RemoteFolder
@@ -145,6 +152,7 @@ def batch_settings(
         node_type=node_type,
         radio=radio,
         team=team,
+        name=name,
     )
 
 

@@ -1,5 +1,6 @@
 """A batch, written as a folder: whole or not at all."""
 
+import re
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -41,6 +42,8 @@ class BatchSettings:
         node_type: Of all nodes.
         radio: Settings of the radios.
         team: Whose storage the batch goes to; None: to be said when it is uploaded.
+        name: Begins the names of jobs and files; None: what the batch is for. Files of the same
+            name replace each other in the team's storage.
     """
 
     duration_s: int
@@ -49,6 +52,21 @@ class BatchSettings:
     node_type: NodeType = "competitor"
     radio: RadioSettings = field(default_factory=RadioSettings)
     team: str | None = None
+    name: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a name that could not begin one of a file.
+
+        Raises:
+            ConfigError: It is one.
+        """
+        if self.name is not None and not re.fullmatch(
+            r"[A-Za-z0-9_][A-Za-z0-9._-]{0,59}", self.name
+        ):
+            raise ConfigError(
+                "the name of a batch is 1 to 60 letters, digits, dots, dashes and underscores, no "
+                f"dot or dash first, got {self.name!r}"
+            )
 
 
 def write_batch(
