@@ -18,7 +18,9 @@ from phyemu.batch.upload import (
 )
 from phyemu.errors import ConfigError, TransportError
 
-pytestmark = pytest.mark.skipif(shutil.which("rsync") is None, reason="rsync is not installed")
+pytestmark = pytest.mark.skipif(
+    shutil.which("rsync") is None, reason="rsync is not installed (Debian: apt install rsync)"
+)
 
 FAKE_SSH = """\
 #!/bin/sh
@@ -91,6 +93,7 @@ def expected(transfers: list[Transfer]) -> dict[str, tuple[str, int]]:
     }
 
 
+@pytest.mark.rsync
 @pytest.mark.usefixtures("fake_ssh")
 def test_everything_arrives_whole_with_its_mode(
     transfers: list[Transfer], remote: RemoteFolder
@@ -100,6 +103,7 @@ def test_everything_arrives_whole_with_its_mode(
     assert listing(Path(remote.path)) == expected(transfers)
 
 
+@pytest.mark.rsync
 @pytest.mark.usefixtures("fake_ssh")
 def test_the_printed_commands_do_the_same(
     transfers: list[Transfer], remote: RemoteFolder, tmp_path: Path
@@ -110,6 +114,7 @@ def test_the_printed_commands_do_the_same(
     assert listing(Path(remote.path)) == expected(transfers)
 
 
+@pytest.mark.rsync
 @pytest.mark.usefixtures("fake_ssh")
 def test_what_was_uploaded_before_is_replaced_even_with_equal_size_and_time(
     transfers: list[Transfer], remote: RemoteFolder
@@ -134,6 +139,7 @@ exec {rsync} "$@"
 """
 
 
+@pytest.mark.rsync
 def test_an_interrupted_upload_shows_no_partial_and_goes_on(
     fake_ssh: Path, transfers: list[Transfer], remote: RemoteFolder
 ) -> None:
@@ -156,6 +162,7 @@ def test_an_interrupted_upload_shows_no_partial_and_goes_on(
     assert listing(Path(remote.path)) == expected(transfers)
 
 
+@pytest.mark.rsync
 @pytest.mark.usefixtures("fake_ssh")
 def test_damage_on_the_far_side_is_found(transfers: list[Transfer], remote: RemoteFolder) -> None:
     commands = upload_commands(transfers, remote)
@@ -165,6 +172,7 @@ def test_damage_on_the_far_side_is_found(transfers: list[Transfer], remote: Remo
         run_commands(commands[-1:], output=subprocess.DEVNULL)
 
 
+@pytest.mark.rsync
 @pytest.mark.usefixtures("fake_ssh")
 def test_a_team_that_is_not_there_is_not_made(
     transfers: list[Transfer], remote: RemoteFolder
