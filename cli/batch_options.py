@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from .options import FREQUENCY, force_option
+from .options import FREQUENCY, echo_json, force_option, json_option
 
 if TYPE_CHECKING:
     from phyemu.batch import BatchSettings, ImageChoice, JobScenario, MadeBatch
@@ -113,6 +113,7 @@ _OPTIONS = (
         help="Folder to make.",
     ),
     force_option,
+    json_option,
 )
 
 
@@ -203,13 +204,27 @@ def choose_images(texts: Sequence[str]) -> "ImageChoice":
     return ImageChoice(default=default, by_node=by_node)
 
 
-def echo_batch(folder: Path, made: "MadeBatch") -> None:
+def echo_batch(folder: Path, made: "MadeBatch", as_json: bool) -> None:
     """Print what was made, and what to do with it."""
     from phyemu.batch import load_job
 
+    plan = made.plan
+    if as_json:
+        echo_json(
+            {
+                "path": str(folder),
+                "jobs": [str(folder / job.file) for job in plan.jobs],
+                "images": {
+                    image.name: str(folder / image.content) if image.content else None
+                    for image in plan.images
+                },
+                "pass_s": plan.pass_s,
+                "warnings": list(made.warnings),
+            }
+        )
+        return
     for warning in made.warnings:
         click.echo(f"warning: {warning}", err=True)
-    plan = made.plan
     for planned in plan.jobs:
         job = load_job(folder / planned.file)
         transmitters = ", ".join(str(node) for node in planned.transmitters)

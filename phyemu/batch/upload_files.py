@@ -9,7 +9,7 @@ from phyemu.batch.folder_check import check_batch
 from phyemu.batch.job import load_job
 from phyemu.batch.job_schema import BATCH_JOB_SCHEMA
 from phyemu.batch.packaged_image import check_packaged
-from phyemu.batch.plan import PlannedImage
+from phyemu.batch.plan import PLAN_NAME, PlannedImage
 from phyemu.batch.upload import Transfer, UploadFolder
 from phyemu.container.image_name import image_name
 from phyemu.errors import ConfigError
@@ -94,6 +94,8 @@ def _folder_of(path: Path) -> UploadFolder:
             if file.read(len(_GZIP_MAGIC)) != _GZIP_MAGIC:
                 raise ConfigError(f"{path}: is not compressed by gzip, so it is no image")
         return UploadFolder.IMAGES
+    if path.name == PLAN_NAME:
+        raise ConfigError(f"{path}: is the plan of a batch; name its folder, {path.parent}")
     if path.suffix == ".json":
         return UploadFolder.BATCH
     if path.suffix == ".conf":

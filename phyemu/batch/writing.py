@@ -93,12 +93,16 @@ def write_batch(
         force: Replace a batch that is there.
 
     Raises:
-        ConfigError: The folder is there, or a job breaks a rule.
+        ConfigError: The folder is there or cannot be written, or a job breaks a rule.
         PhyemuError: Some content cannot be made.
     """
     _check_replaceable(folder, force)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    stage = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    folder = folder.absolute()  # "." has a name, too
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        stage = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    except OSError as error:
+        raise ConfigError(f"{folder}: cannot be written ({error.strerror})") from error
     replaced = stage.with_name(f"{stage.name}.replaced")
     try:
         plan = _fill(stage, kind, drafts, settings, contents, num_images=num_images, pass_s=pass_s)
@@ -106,6 +110,8 @@ def write_batch(
         if folder.exists():
             folder.rename(replaced)
         stage.rename(folder)
+    except OSError as error:
+        raise ConfigError(f"{folder}: cannot be written ({error.strerror})") from error
     finally:
         for left in (stage, replaced):
             shutil.rmtree(left, ignore_errors=True)

@@ -286,6 +286,22 @@ def test_a_batch_is_replaced_when_asked_and_nothing_else_ever(tmp_path: Path) ->
     assert sorted(path.name for path in tmp_path.iterdir()) == ["b", "other"]
 
 
+def test_a_place_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    folder = tmp_path / "file" / "b"
+    with pytest.raises(ConfigError, match=r"file/b: cannot be written \(File exists\)"):
+        sounding_batch(folder, places("90001"), IMAGE, SETTINGS, transmitters=[1])
+
+
+def test_the_folder_one_is_in_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sounding_batch(tmp_path / "b", places("90001"), IMAGE, SETTINGS, transmitters=[1])
+    monkeypatch.chdir(tmp_path / "b")
+    here = Path()
+    made = sounding_batch(here, places("90001"), IMAGE, SETTINGS, transmitters=[2], force=True)
+    assert check_batch(tmp_path / "b") == made.plan
+    assert [path.name for path in tmp_path.iterdir()] == ["b"]
+
+
 def test_what_fails_on_the_way_leaves_the_old_batch(tmp_path: Path) -> None:
     folder = tmp_path / "b"
     made = sounding_batch(folder, places("90001"), IMAGE, SETTINGS, transmitters=[1])

@@ -67,6 +67,7 @@ def test_single_files_go_where_their_kind_belongs(tmp_path: Path) -> None:
         (".image.tar.gz.partial", GZIP, r"is no image \(.tar.gz\)"),
         ("image.tar", GZIP, r"is no image \(.tar.gz\)"),
         ("job.json", b"{}", "BatchName is missing"),
+        ("plan.json", b"{}", "is the plan of a batch; name its folder"),
         ("it's.conf", b"1", "a job could not name it"),
         ("-e.conf", b"1", "a job could not name it"),
         ("notes.txt", b"1", "is no image"),
