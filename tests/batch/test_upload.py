@@ -99,6 +99,8 @@ def test_everything_arrives_whole_with_its_mode(
     transfers: list[Transfer], remote: RemoteFolder
 ) -> None:
     transfers[0].path.chmod(0o600)
+    transfers[1].path.rename(transfers[1].path.with_suffix(".kept"))
+    transfers[1].path.symlink_to(transfers[1].path.with_suffix(".kept"))
     run_commands(upload_commands(transfers, remote), output=subprocess.DEVNULL)
     assert listing(Path(remote.path)) == expected(transfers)
 
