@@ -1,4 +1,4 @@
-"""Batch jobs: their files and rules, the plan of a batch, and its upload."""
+"""Batch jobs: their files and rules, the plan of a batch, its rehearsal, and its upload."""
 
 from phyemu.batch.capture_batch import capture_batch
 from phyemu.batch.drafting import ImageChoice, MadeBatch
@@ -28,6 +28,15 @@ from phyemu.batch.plan import (
     write_plan,
 )
 from phyemu.batch.radio_settings import RadioSettings
+from phyemu.batch.rehearsal import rehearse_job
+from phyemu.batch.rehearsal_result import NodeVerdict, RehearsalResult, TimelineEntry
+from phyemu.batch.rehearsal_setup import (
+    RehearsalEvent,
+    RehearsalSettings,
+    RehearsalSetup,
+    parse_rehearsal_event,
+    set_up_rehearsal,
+)
 from phyemu.batch.sounding_batch import sounding_batch
 from phyemu.batch.upload import RemoteFolder, run_commands, upload_commands
 from phyemu.batch.upload_files import Uploads, find_uploads
@@ -44,6 +53,7 @@ __all__ = [
     "MadeBatch",
     "NodeEntry",
     "NodeType",
+    "NodeVerdict",
     "PhyDnnChoice",
     "Plan",
     "PlanKind",
@@ -52,7 +62,12 @@ __all__ = [
     "PlannedJob",
     "PlannedNode",
     "RadioSettings",
+    "RehearsalEvent",
+    "RehearsalResult",
+    "RehearsalSettings",
+    "RehearsalSetup",
     "RemoteFolder",
+    "TimelineEntry",
     "Uploads",
     "capture_batch",
     "check_batch",
@@ -62,9 +77,12 @@ __all__ = [
     "job_scenarios",
     "load_job",
     "load_plan",
+    "parse_rehearsal_event",
     "phydnn_batch",
     "planned_files",
+    "rehearse_job",
     "run_commands",
+    "set_up_rehearsal",
     "sounding_batch",
     "sounding_transmitters",
     "upload_commands",

@@ -173,6 +173,7 @@ def start_daemon(root: Path) -> None:
             stderr=said,
             start_new_session=True,
             cwd="/",
+            env={**os.environ, "PHYEMU_NODE_ROOT": str(root)},
         )
 
 

@@ -23,6 +23,7 @@ from typing import Any
 from phyemu.errors import ConfigError, PhyemuError
 from phyemu.node import events as on
 from phyemu.node.control import ControlServer, bind_unix_socket
+from phyemu.node.deadlines import Deadlines
 from phyemu.node.environment import Environment, EnvironmentFiles
 from phyemu.node.events import Answer, Asked, Command, Event, State
 from phyemu.node.input_file import read_input
@@ -43,16 +44,23 @@ _HEARTBEAT_S = 5.0
 class NodeDaemon:
     """A node at work."""
 
-    def __init__(self, layout: NodeLayout, *, worker_command: Sequence[str]) -> None:
+    def __init__(
+        self,
+        layout: NodeLayout,
+        *,
+        worker_command: Sequence[str],
+        deadlines: Deadlines | None = None,
+    ) -> None:
         """Do nothing yet.
 
         Args:
             layout: Where everything lies.
             worker_command: Program and arguments of a worker; `--root` and `--folder` follow.
+            deadlines: How long a worker may take; None: the usual ones.
         """
         self._layout = layout
         self._worker_command = list(worker_command)
-        self._node = Node()
+        self._node = Node(deadlines=deadlines or Deadlines())
         self._events: asyncio.Queue[
             tuple[Event | Command, asyncio.Future[dict[str, Any]] | None]
         ] = asyncio.Queue()
@@ -80,7 +88,7 @@ class NodeDaemon:
             loop.add_signal_handler(number, self._leave, signal.Signals(number).name)
         server = ControlServer(listener, self._answer)
         if before:
-            self._node, line = resumed_node(self._layout.state)
+            self._node, line = resumed_node(self._layout.state, self._node.deadlines)
             self._log.event("daemon-died", info=line)
         self._publish()
         await server.start()
@@ -160,8 +168,8 @@ class NodeDaemon:
             for action in actions:
                 if isinstance(action, Answer):
                     answer = action
-                elif (result := await self._do(action)) is not None:
-                    events.insert(0, result)
+                else:
+                    events[:0] = await self._do(action)
         if event is Command.STATUS:
             return {"STATUS": self._node.state.value, "INFO": self._info}
         text = answer.text
@@ -207,7 +215,7 @@ class NodeDaemon:
 
     # Actions
 
-    async def _do(self, action: on.Action) -> Event | None:
+    async def _do(self, action: on.Action) -> list[Event]:
         match action:
             case on.Launch(run):
                 return await self._launch(run)
@@ -223,25 +231,25 @@ class NodeDaemon:
             case on.Entered():
                 self._log.event("state", state=action.state, before=action.before, info=action.info)
                 self._publish()
-        return None
+        return []
 
-    async def _launch(self, run: int) -> Event:
+    async def _launch(self, run: int) -> list[Event]:
         self._said = {}
         try:
             self._keep(self._layout.radio_conf)
             conf = self._conf = load_radio_conf(self._layout.radio_conf)
         except ConfigError as exc:
-            return on.LaunchFailed(run, str(exc), final=True)
+            return [on.LaunchFailed(run, str(exc), final=True)]
         self._read_environment()
         environment = self._files.over(conf.radio.center_frequency_hz)
-        policy = on.Launched(run, conf.restart.max_restarts, conf.restart.delay_s)
+        policy = on.Configured(run, conf.restart.max_restarts, conf.restart.delay_s)
 
         def heard(name: str, fields: dict[str, Any]) -> None:
             self._hear(run, name, fields)
 
         if conf.role is Role.IDLE:
             self._worker = IdleWorker(heard)
-            return policy
+            return [policy]
         try:
             folder = self._new_task(conf, environment)
             process = await WorkerProcess.launch(
@@ -254,7 +262,8 @@ class NodeDaemon:
                 heard=heard,
             )
         except OSError as exc:
-            return on.LaunchFailed(run, f"the worker cannot be started ({exc})", final=False)
+            reason = f"the worker cannot be started ({exc})"
+            return [policy, on.LaunchFailed(run, reason, final=False)]
         note_worker(self._layout.worker_pid, process.pid)
         self._log.event("launched", pid=process.pid, folder=folder.name, role=conf.role)
         self._worker = process
@@ -265,7 +274,7 @@ class NodeDaemon:
                 "environment": environment.to_table(),
             }
         )
-        return policy
+        return [policy]
 
     def _new_task(self, conf: RadioConf, environment: Environment) -> Any:
         number = 1

@@ -21,7 +21,7 @@ class NodeLayout:
     @classmethod
     def of_environment(cls, variables: Mapping[str, str] = os.environ) -> "NodeLayout":
         """Return the layout below `$PHYEMU_NODE_ROOT`, or `/`."""
-        return cls(Path(variables.get("PHYEMU_NODE_ROOT") or "/"))
+        return cls(Path(variables.get("PHYEMU_NODE_ROOT") or "/").absolute())
 
     @property
     def radio_api(self) -> Path:

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from phyemu.node.deadlines import Deadlines
 from phyemu.node.events import State
 from phyemu.node.state_machine import Node
 
@@ -21,7 +22,7 @@ def state_table(node: Node, info: str) -> dict[str, Any]:
     }
 
 
-def resumed_node(path: Path) -> tuple[Node, str]:
+def resumed_node(path: Path, deadlines: Deadlines) -> tuple[Node, str]:
     """Return the node that a daemon which died leaves, and one line on it.
 
     A task that was to be started or was running is booted again, with the restarts it has left; one
@@ -32,10 +33,12 @@ def resumed_node(path: Path) -> tuple[Node, str]:
         state, info = State(found["state"]), str(found["info"])
         wanted, restarts, run = bool(found["wanted"]), int(found["restarts"]), int(found["run"])
     except (OSError, ValueError, KeyError, TypeError):
-        return Node(), "the daemon before died and left no state"
+        return Node(deadlines=deadlines), "the daemon before died and left no state"
     line = f"the daemon before died in state {state} ({info})"
-    if state is State.STOPPING:
-        return Node(state=State.FINISHED, info=f"finished; {line}", run=run), line
-    if state in (State.FINISHED, State.ERROR):
-        return Node(state=state, info=info, run=run), line
-    return Node(info=line, wanted=wanted, restarts=restarts, run=run), line
+    if state in (State.STOPPING, State.FINISHED, State.ERROR):
+        stopping = state is State.STOPPING
+        info = f"finished; {line}" if stopping else info
+        state = State.FINISHED if stopping else state
+        return Node(state=state, info=info, run=run, deadlines=deadlines), line
+    node = Node(info=line, wanted=wanted, restarts=restarts, run=run, deadlines=deadlines)
+    return node, line

@@ -14,17 +14,18 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
+from phyemu.node.deadlines import Deadlines
 from phyemu.node.events import (
     Action,
     Answer,
     Asked,
     Boot,
     Command,
+    Configured,
     Entered,
     Event,
     Kill,
     Launch,
-    Launched,
     LaunchFailed,
     Send,
     State,
@@ -38,27 +39,11 @@ from phyemu.node.events import (
 )
 
 __all__ = [
-    "ABANDON_AFTER_S",
-    "FAILED_GRACE_S",
-    "KILL_AFTER_S",
-    "READY_WITHIN_S",
-    "START_WITHIN_S",
-    "TERMINATE_AFTER_S",
     "Node",
     "Phase",
     "next_deadline",
     "step",
 ]
-
-READY_WITHIN_S = 180.0
-"""A worker that is not ready by then counts as crashed; Colosseum looks after ten minutes."""
-START_WITHIN_S = 60.0
-"""A worker that is not active so long after its start counts as crashed."""
-TERMINATE_AFTER_S, KILL_AFTER_S, ABANDON_AFTER_S = 60.0, 80.0, 90.0
-"""After a stop: the worker is terminated, is killed, and the node is FINISHED whatever it does."""
-FAILED_GRACE_S = 5.0
-"""A worker that failed has so long to end before it is killed, and as long again to be dead."""
-_LEAVE_GRACE_S = 10.0  # a worker that has stopped has so long to end before it is terminated
 
 
 class Phase(StrEnum):
@@ -97,6 +82,7 @@ class Node:
         terminated: Whether this worker was told to end.
         killed: Whether it was killed.
         reason: Why the worker failed; empty: it did not.
+        deadlines: How long a worker may take.
     """
 
     state: State = State.OFF
@@ -114,6 +100,7 @@ class Node:
     terminated: bool = False
     killed: bool = False
     reason: str = ""
+    deadlines: Deadlines = field(default_factory=Deadlines)
 
 
 def step(node: Node, event: Event, now_s: float) -> tuple[Node, list[Action]]:
@@ -148,11 +135,11 @@ def next_deadline(node: Node) -> float | None:
         return node.relaunch_at_s
     match node.worker:
         case Phase.BOOTING:
-            return node.since_s + READY_WITHIN_S
+            return node.since_s + node.deadlines.ready_s
         case Phase.STARTING:
-            return node.since_s + START_WITHIN_S
+            return node.since_s + node.deadlines.active_s
         case Phase.FAILED:
-            return node.since_s + (2 if node.killed else 1) * FAILED_GRACE_S
+            return node.since_s + (2 if node.killed else 1) * node.deadlines.failed_s
         case Phase.STOPPING:
             terminate_s, kill_s, abandon_s = _stop_deadlines(node)
             return abandon_s if node.killed else kill_s if node.terminated else terminate_s
@@ -160,12 +147,12 @@ def next_deadline(node: Node) -> float | None:
 
 
 def _stop_deadlines(node: Node) -> tuple[float, float, float]:
-    abandon_s = node.stop_since_s + ABANDON_AFTER_S
-    terminate_s, kill_s = node.stop_since_s + TERMINATE_AFTER_S, node.stop_since_s + KILL_AFTER_S
+    limits = node.deadlines
+    terminate_s, kill_s = node.stop_since_s + limits.terminate_s, node.stop_since_s + limits.kill_s
     if node.leave_by_s is not None:
         terminate_s = min(terminate_s, node.leave_by_s)
-        kill_s = min(kill_s, node.leave_by_s + FAILED_GRACE_S)
-    return terminate_s, kill_s, abandon_s
+        kill_s = min(kill_s, node.leave_by_s + limits.failed_s)
+    return terminate_s, kill_s, node.stop_since_s + limits.abandon_s
 
 
 @dataclass(slots=True)
@@ -341,10 +328,8 @@ class _Work:
     def hear(self, event: Event) -> None:
         node = self.node
         match event:
-            case Launched():
+            case Configured():
                 self.change(max_restarts=event.max_restarts, delay_s=event.delay_s)
-            case LaunchFailed() if node.worker is Phase.STOPPING:
-                self.finish(event.reason)
             case LaunchFailed(final=True):
                 self.change(wanted=False)
                 self.phase(Phase.NONE)
@@ -360,11 +345,11 @@ class _Work:
                 self.phase(Phase.ACTIVE)
                 self.enter(State.ACTIVE, "the worker is active")
             case WorkerStopped() if node.worker is Phase.STOPPING:
-                self.change(leave_by_s=self.now_s + _LEAVE_GRACE_S)
+                self.change(leave_by_s=self.now_s + node.deadlines.leave_s)
             case WorkerStopped() if node.worker in _WORKING:
                 self.fail("stopped without being asked to", hangs=False)
             case WorkerFailed() if node.worker is Phase.STOPPING:
-                self.change(reason=event.reason, leave_by_s=self.now_s + FAILED_GRACE_S)
+                self.change(reason=event.reason, leave_by_s=self.now_s + node.deadlines.failed_s)
             case WorkerFailed() if node.worker in _WORKING:
                 self.fail(event.reason, hangs=False)
             case WorkerExited() if node.worker is Phase.STOPPING:
@@ -383,9 +368,11 @@ class _Work:
             if node.relaunch_at_s is not None:
                 self.launch(f"restart {node.restarts} of {node.max_restarts}")
             elif node.worker is Phase.BOOTING:
-                self.fail(f"not ready within {READY_WITHIN_S:g} s", hangs=True)
+                self.fail(f"not ready within {node.deadlines.ready_s:g} s", hangs=True)
             elif node.worker is Phase.STARTING:
-                self.fail(f"not active within {START_WITHIN_S:g} s of its start", hangs=True)
+                self.fail(
+                    f"not active within {node.deadlines.active_s:g} s of its start", hangs=True
+                )
             elif node.killed:
                 outlived = "the worker outlived SIGKILL"
                 reason = f"{node.reason}; {outlived}" if node.reason else outlived
