@@ -8,7 +8,6 @@ daemon ends.
 """
 
 import asyncio
-import fcntl
 import json
 import os
 import signal
@@ -17,12 +16,12 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
-from io import FileIO
 from typing import Any
 
 from phyemu.errors import ConfigError, PhyemuError
 from phyemu.node import events as on
 from phyemu.node.control import ControlServer, bind_unix_socket
+from phyemu.node.daemon_lock import lock_daemon
 from phyemu.node.deadlines import Deadlines
 from phyemu.node.environment import Environment, EnvironmentFiles
 from phyemu.node.events import Answer, Asked, Command, Event, State
@@ -81,7 +80,7 @@ class NodeDaemon:
         Raises:
             ConfigError: Another daemon runs here, or the folder for the socket cannot be written.
         """
-        lock, before = _lock(self._layout)
+        lock, before = lock_daemon(self._layout.pid)
         listener = bind_unix_socket(self._layout.socket)
         if before:
             self._node, line = resumed_node(self._layout.state, self._node.deadlines)
@@ -336,31 +335,6 @@ class NodeDaemon:
         )
 
 
-def _lock(layout: NodeLayout) -> tuple[FileIO, bool]:
-    """Return the locked file that names this process, and whether a daemon died before."""
-    while True:
-        try:
-            layout.run.mkdir(mode=0o700, parents=True, exist_ok=True)
-            file = FileIO(os.open(layout.pid, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644), "r+")
-        except OSError as exc:
-            raise ConfigError(f"{layout.run}: cannot be written ({exc.strerror})") from exc
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            pid = file.read(32).decode("ascii", "replace").strip()
-            file.close()
-            raise ConfigError(f"{layout.pid}: the daemon runs already (pid {pid})") from None
-        with suppress(FileNotFoundError):
-            if os.path.samestat(layout.pid.stat(), os.fstat(file.fileno())):
-                break
-        file.close()  # a daemon that ended has just taken it away
-    before = bool(file.read(32))
-    file.truncate(0)
-    file.seek(0)
-    file.write(f"{os.getpid()}\n".encode())
-    return file, before
-
-
 def run_node(layout: NodeLayout) -> None:
     """Run the daemon of a node in the foreground, until SIGTERM or SIGINT.
 
@@ -375,10 +349,20 @@ def run_node(layout: NodeLayout) -> None:
     asyncio.run(NodeDaemon(layout, worker_command=command).run())
 
 
+def _keep_errors(layout: NodeLayout) -> None:
+    """Have standard error kept with the logs; a journal would go with the container."""
+    with suppress(OSError):
+        layout.logs.mkdir(parents=True, exist_ok=True)
+        with (layout.logs / "daemon.log").open("ab") as file:
+            os.dup2(file.fileno(), sys.stderr.fileno())
+
+
 def main() -> int:
     """Run the daemon; the exit code is 1 where it cannot begin."""
+    layout = NodeLayout.of_environment()
+    _keep_errors(layout)
     try:
-        run_node(NodeLayout.of_environment())
+        run_node(layout)
     except PhyemuError as exc:
         sys.stderr.write(f"phyemu-node: {exc}\n")
         return 1

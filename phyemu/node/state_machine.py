@@ -285,7 +285,10 @@ class _Work:
     def ask_start(self) -> None:
         node = self.node
         match node.state:
-            case State.OFF | State.FINISHED | State.ERROR:
+            case State.OFF:
+                self.change(wanted=True)
+                self.answer("remembered: the node becomes active when it has booted")
+            case State.FINISHED | State.ERROR:
                 again = "again, after an error" if node.state is State.ERROR else "a task"
                 self.begin_task(f"start was asked for: {again}")
                 self.answer("the worker is starting; the node becomes active when it is ready")
@@ -313,6 +316,7 @@ class _Work:
                 self.change(wanted=False)
                 self.answer("the node is stopping already")
             case State.OFF:
+                self.change(wanted=False)
                 self.enter(State.FINISHED, "stop was asked for before anything began")
                 self.answer("the node has nothing to stop")
             case State.ERROR:
