@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import time
 from contextlib import suppress
 from io import FileIO
 from pathlib import Path
@@ -9,6 +10,10 @@ from pathlib import Path
 from phyemu.errors import ConfigError
 
 __all__ = ["lock_daemon"]
+
+# status.sh tries the lock for an instant; a daemon holds it for good.
+_PATIENCE_S = 1.0
+_POLL_S = 0.01
 
 
 def lock_daemon(path: Path) -> tuple[FileIO, bool]:
@@ -19,6 +24,7 @@ def lock_daemon(path: Path) -> tuple[FileIO, bool]:
     Raises:
         ConfigError: Another daemon holds it, or it cannot be written.
     """
+    until_s = time.monotonic() + _PATIENCE_S
     while True:
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -30,6 +36,9 @@ def lock_daemon(path: Path) -> tuple[FileIO, bool]:
         except OSError:
             pid = file.read(32).decode("ascii", "replace").strip()
             file.close()
+            if time.monotonic() < until_s:
+                time.sleep(_POLL_S)
+                continue
             raise ConfigError(f"{path}: the daemon runs already (pid {pid})") from None
         with suppress(FileNotFoundError):
             if os.path.samestat(path.stat(), os.fstat(file.fileno())):
