@@ -48,6 +48,7 @@ class NodeDaemon:
         worker_command: Sequence[str],
         deadlines: Deadlines | None = None,
         heartbeat_s: float = 5.0,
+        silence_s: float = 30.0,
     ) -> None:
         """Do nothing yet.
 
@@ -56,10 +57,12 @@ class NodeDaemon:
             worker_command: Program and arguments of a worker; `--root` and `--folder` follow.
             deadlines: How long a worker may take; None: the usual ones.
             heartbeat_s: How often the daemon shows that it lives [s].
+            silence_s: After so long without progress of an active worker, INFO says so [s].
         """
         self._layout = layout
         self._worker_command = list(worker_command)
-        self._heartbeat_s = heartbeat_s
+        self._heartbeat_s, self._silence_s = heartbeat_s, silence_s
+        self._heard_s = 0.0
         self._node = Node(deadlines=deadlines or Deadlines())
         self._events: asyncio.Queue[
             tuple[Event | Command, asyncio.Future[dict[str, Any]] | None]
@@ -297,7 +300,7 @@ class NodeDaemon:
 
     def _hear(self, run: int, name: str, fields: dict[str, Any]) -> None:
         """Take an event of a worker; it is called in the loop's thread."""
-        now_s = time.monotonic()
+        now_s = self._heard_s = time.monotonic()
         if name in ("progress", "statistics"):
             before_s, _ = self._said.get(name, (-1.0, {}))
             repeated = now_s - before_s < 1.0
@@ -324,8 +327,17 @@ class NodeDaemon:
 
     @property
     def _info(self) -> str:
-        problem = self._log.problem
-        return f"{self._node.info} [{problem}]" if problem else self._node.info
+        parts = [self._node.info]
+        silent_s = time.monotonic() - self._heard_s
+        if (
+            self._node.state is State.ACTIVE
+            and not isinstance(self._worker, IdleWorker)
+            and silent_s > self._silence_s
+        ):
+            parts.append(f"[the worker has said nothing for {silent_s:.0f} s]")
+        if problem := self._log.problem:
+            parts.append(f"[{problem}]")
+        return " ".join(parts)
 
     def _publish(self) -> None:
         node = self._node

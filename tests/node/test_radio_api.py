@@ -159,6 +159,16 @@ def test_a_worker_that_fails_is_restarted_once_and_then_is_an_error(
     started(node)  # and a start tries again
 
 
+def test_an_active_worker_that_falls_silent_is_told_of(node: ScriptedNode) -> None:
+    started(node)
+    kill(node.worker_pid(), signal.SIGSTOP)
+    wait_until(lambda: "has said nothing for" in node.status()["INFO"], "its silence")
+    assert node.state() == "ACTIVE"
+    kill(node.worker_pid(), signal.SIGCONT)
+    node.call("statistics")
+    wait_until(lambda: "has said nothing for" not in node.status()["INFO"], "its voice")
+
+
 def test_what_a_worker_writes_beside_the_protocol_is_noted_and_no_more(node: ScriptedNode) -> None:
     node.configure("garbage")
     started(node)
