@@ -121,7 +121,7 @@ class SimulatedNode:
             assert answer.ok == (not problem)
             reaches = before.worker in ("booting", "ready", "starting", "active")
             lines = self.worker.told[told:] if self.worker else []
-            assert bool(lines) == (reaches and environment and not problem)
+            assert bool(lines) == (reaches and environment)
 
     def say(self, run: int, word: str) -> None:
         """Let a worker, alive or not (it may have been heard late), say something."""

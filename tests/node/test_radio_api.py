@@ -42,6 +42,7 @@ def test_a_job_from_boot_to_the_end(node: ScriptedNode) -> None:
     assert broken.err.count("\n") == 1
     node.layout.outcomes.write_text("[]")
     assert node.call("update_outcomes").code == 0
+    assert node.heard(1)[-1]["command"] == "environment"
     assert node.call("scenario_discontinuity").code == 0
     assert node.call("statistics").code == 0
     node.wait_for_event("worker", said="statistics")
