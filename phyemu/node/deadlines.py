@@ -19,8 +19,8 @@ class Deadlines:
             the container after 120 s.
         failed_s: A worker that failed has so long to end before it is killed, and as long again to
             be dead.
-        leave_s: A worker that has stopped has so long to end before it is terminated. Python with
-            torch was seen to take 8 s for its last breath on a busy machine.
+        leave_s: A worker that has stopped has so long to end before it is terminated. On a
+            busy machine one took 8 s from its last word to its end.
     """
 
     ready_s: float = 180.0
