@@ -2,6 +2,7 @@
 
 import click
 
+from .colosseum_collect import command as collect_command
 from .colosseum_radio_map import command as radio_map_command
 from .colosseum_run import command as run_command
 from .colosseum_scenario import scenario
@@ -15,3 +16,4 @@ def command() -> None:
 command.add_command(scenario)
 command.add_command(run_command)
 command.add_command(radio_map_command)
+command.add_command(collect_command)

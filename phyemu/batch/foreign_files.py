@@ -3,7 +3,6 @@
 Whatever is read here lay in a folder that others can write to, and may have been cut anywhere.
 """
 
-import hashlib
 import json
 import math
 import os
@@ -19,12 +18,10 @@ __all__ = [
     "is_plain_file",
     "parse_json",
     "read_json_object",
-    "sha256_of",
     "whole",
 ]
 
 _MAX_JSON_BYTES = 16 << 20
-_BLOCK_BYTES = 1 << 22
 
 
 def is_plain_file(path: Path) -> bool:
@@ -90,16 +87,3 @@ def whole(fields: Mapping[str, Any], name: str) -> int | None:
     if value is None or value != int(value) or not 0 <= value < 2**63:
         return None
     return int(value)
-
-
-def sha256_of(path: Path) -> str:
-    """Return the hash of a file's bytes.
-
-    Raises:
-        OSError: It cannot be read.
-    """
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(_BLOCK_BYTES):
-            digest.update(block)
-    return digest.hexdigest()

@@ -151,7 +151,9 @@ class _PassScorer:
                 logits = torch.cat(
                     [
                         self._phydnn.tail(part, self._lookup)
-                        for part in torch.from_numpy(inside).view(images, size, -1).split(_BATCH)
+                        for part in torch.split(
+                            torch.from_numpy(inside).view(images, size, -1), _BATCH
+                        )
                     ]
                 )
             labels = self._sent.labels[lowest:highest]

@@ -80,8 +80,9 @@ def join_soundings(
     )
     first_s = float(paths.delays_s.min())
     turned = np.exp(2j * np.pi * first.frequencies_hz * first_s)
-    return replace(
-        max(ordered, key=lambda one: one.num_frames),
+    most = max(ordered, key=lambda one: one.num_frames)
+    joined: Sounding = replace(
+        most,
         transmitter=0,
         sample_start=np.round(time_s * first.sample_rate_hz).astype(np.int64),
         time_s=time_s,
@@ -94,6 +95,7 @@ def join_soundings(
         provenance=dict(first.provenance if provenance is None else provenance),
         **columns,
     )
+    return joined
 
 
 def _moved(sounding: Sounding, reference: NDArray[np.float64]) -> NDArray[np.complex64]:
