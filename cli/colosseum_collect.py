@@ -16,6 +16,9 @@ from .options import (
 )
 from .progress import progress_bars
 
+# Tables are as wide as they need to be: lines that wrap can be read, cells cut to a letter cannot.
+_WIDTH = 240
+
 
 @click.command("collect")
 @click.argument("sources", metavar="SOURCE...", nargs=-1, required=True)
@@ -107,7 +110,7 @@ def command(
 
         from phyemu.batch.result_table import link_tables, node_table
 
-        console = Console(soft_wrap=True)
+        console = Console(width=_WIDTH)
         for table in (*link_tables(found.results), node_table(found.nodes)):
             console.print(table)
         click.echo(f"{output}: {len(found.files)} files, results.csv, results.json")

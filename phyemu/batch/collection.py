@@ -11,6 +11,7 @@ from typing import Any
 from phyemu import __version__
 from phyemu.batch.collected_files import MANIFEST_NAME, CollectedFiles, as_json
 from phyemu.batch.collected_soundings import LinkSoundings
+from phyemu.batch.foreign_files import printable
 from phyemu.batch.job_context import JobContext, load_sent_run
 from phyemu.batch.link_measurements import SentRun
 from phyemu.batch.node_log import NodeLog, TaskLog, read_node_log
@@ -51,7 +52,8 @@ class Collection:
 
     def lines(self) -> list[str]:
         """Return all that is missing or went wrong, a line each."""
-        return [line for node in self.nodes for line in node.lines()] + list(self.problems)
+        lines = [line for node in self.nodes for line in node.lines()] + list(self.problems)
+        return [printable(line) for line in lines]
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as JSON values."""

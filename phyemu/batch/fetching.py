@@ -9,7 +9,6 @@ they are.
 import re
 import shlex
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -18,6 +17,7 @@ from phyemu.errors import ConfigError, TransportError
 __all__ = ["RemoteSource", "fetch", "fetch_command", "remote_folder"]
 
 _REMOTE = re.compile(r"(?:([^@:/\s]+)@)?([^@:/\s]+):(.+)", re.DOTALL)
+_STDERR = 2  # its progress is no result
 _HOST = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,252}")
 
 
@@ -111,7 +111,7 @@ def fetch(folder: RemoteSource, into: Path, *, quiet: bool = False) -> Path:
     try:
         done = subprocess.run(
             command,
-            stdout=subprocess.DEVNULL if quiet else sys.stderr.fileno(),
+            stdout=subprocess.DEVNULL if quiet else _STDERR,
             stderr=subprocess.PIPE,
             check=False,
         )

@@ -17,6 +17,7 @@ __all__ = [
     "finite",
     "is_plain_file",
     "parse_json",
+    "printable",
     "read_json_object",
     "whole",
 ]
@@ -87,3 +88,8 @@ def whole(fields: Mapping[str, Any], name: str) -> int | None:
     if value is None or value != int(value) or not 0 <= value < 2**63:
         return None
     return int(value)
+
+
+def printable(text: str) -> str:
+    """Return a text as one line that no terminal takes for commands."""
+    return "".join(sign if sign.isprintable() else "?" for sign in " ".join(text.split()))

@@ -14,12 +14,13 @@ from phyemu.batch.foreign_files import finite, whole
 from phyemu.batch.node_log import json_lines
 from phyemu.batch.result_table import LinkResult, accuracy_interval
 from phyemu.colosseum import Scenario
-from phyemu.colosseum.tap_comparison import compare_taps
+from phyemu.colosseum.tap_comparison import are_resolved, compare_taps
 from phyemu.evaluation import ExportedPhyDnn, SentImages, bytes_on_air
 from phyemu.evaluation.circular_score import CircularScore, score_circular
 from phyemu.iq import open_recording, survey_samples
 from phyemu.listening.stored_frames import StoredFrames
 from phyemu.sounding import Sounding
+from phyemu.sounding.sounding import rms_delay_spread_s
 from phyemu.units import power_to_db
 
 __all__ = [
@@ -59,7 +60,8 @@ def measure_sounding(
         scenario: What the emulator played; None where unknown.
         sent_power_dbfs: Power of what was sent while it was sent [dBFS]; NaN where unknown.
     """
-    power_dbfs = _median(sounding.received_power_dbfs)
+    # Mean powers, as the scenario's gain is one; a fading link's median is below it.
+    power_dbfs = power_to_db(float(np.mean(10 ** (sounding.received_power_dbfs / 10))))
     result = replace(
         result,
         soundings=sounding.num_frames,
@@ -75,11 +77,17 @@ def measure_sounding(
     link = scenario.links.get((result.transmitter, result.receiver))
     if link is None:
         return result
-    found = compare_taps(sounding.paths, link, bandwidth_hz=sounding.bandwidth_hz)
-    return replace(
+    result = replace(
         result,
         scenario_gain_db=power_to_db(float(link.powers().sum())),
         constant_gain_db=scenario.constant_gain_db,
+        scenario_spread_ns=1e9 * _median(rms_delay_spread_s(link).tolist()),
+    )
+    if not are_resolved(link, bandwidth_hz=sounding.bandwidth_hz):
+        return result
+    found = compare_taps(sounding.paths, link, bandwidth_hz=sounding.bandwidth_hz)
+    return replace(
+        result,
         taps=len(found.taps),
         taps_missed=found.num_missed,
         extra_paths=found.extra_paths,

@@ -13,7 +13,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from phyemu.batch.foreign_files import finite, is_plain_file, parse_json, read_json_object, whole
+from phyemu.batch.foreign_files import (
+    finite,
+    is_plain_file,
+    parse_json,
+    printable,
+    read_json_object,
+    whole,
+)
 from phyemu.errors import ConfigError
 
 __all__ = ["NodeEvent", "NodeLog", "TaskLog", "json_lines", "read_node_log"]
@@ -256,7 +263,7 @@ def _text(fields: Mapping[str, Any], *names: str) -> str:
     for name in names:
         value = fields.get(name)
         if isinstance(value, str):
-            return " ".join(value.split())[:400]
+            return printable(value)[:400]
     return ""
 
 

@@ -36,7 +36,7 @@ class LinkResult:
         accuracy: Share of them whose class was found [%].
         accuracy_low: Lower end of its 95 % interval [%].
         accuracy_high: Upper end [%].
-        snr_db: Mean SNR of the frames, or median of the soundings within their band [dB].
+        snr_db: Mean SNR of the frames, or median SNR of the soundings within their band [dB].
         payload_bytes: Of the symbols of 64 images.
         overhead_bytes: Of preambles, headers and pilots of 64 images.
         head_s: Time of the head for an image, median [s].
@@ -48,13 +48,15 @@ class LinkResult:
             both radios are in it [dB]. NaN where the power sent is not known.
         scenario_gain_db: Gain of the link in the emulator [dB].
         constant_gain_db: Gain that the scenario adds to its physical paths [dB].
-        taps: Taps that the scenario says.
+        taps: Taps that the scenario says; None where it says none, or where they are too dense to
+            be told apart in the band.
         taps_missed: Those for which no path was found.
         extra_paths: Paths for which there is no tap.
         delay_error_ns: Largest error of a delay [ns].
         gain_error_db: Largest error of a gain relative to the others [dB].
         delay_spread_ns: RMS, median [ns].
-        received_power_dbfs: Median [dBFS].
+        scenario_spread_ns: RMS of the scenario's taps, median over its time [ns].
+        received_power_dbfs: Mean of the soundings, or of all samples captured [dBFS].
         cfo_hz: Median [Hz].
         duration_s: Length of the samples captured [s].
         gaps: Gaps in them.
@@ -95,6 +97,7 @@ class LinkResult:
     delay_error_ns: float = _NAN
     gain_error_db: float = _NAN
     delay_spread_ns: float = _NAN
+    scenario_spread_ns: float = _NAN
     received_power_dbfs: float = _NAN
     cfo_hz: float = _NAN
     duration_s: float = _NAN
@@ -189,6 +192,7 @@ _COLUMNS: Mapping[str, tuple[tuple[str, str], ...]] = {
         ("power [dBFS]", "received_power_dbfs"),
         ("SNR [dB]", "snr_db"),
         ("RMS spread [ns]", "delay_spread_ns"),
+        ("scenario [ns]", "scenario_spread_ns"),
         ("CFO [Hz]", "cfo_hz"),
     ),
     "capture": (
@@ -206,6 +210,7 @@ def link_tables(results: Sequence[LinkResult]) -> "list[Table]":
     """Return a table for each kind of result that there is, in a fixed order."""
     from rich.box import SIMPLE
     from rich.table import Table
+    from rich.text import Text
 
     tables = []
     for kind, columns in _COLUMNS.items():
@@ -219,11 +224,12 @@ def link_tables(results: Sequence[LinkResult]) -> "list[Table]":
         for name in (*names, "link"):
             table.add_column(name)
         for title, _ in columns:
-            table.add_column(title, justify="right")
+            table.add_column(Text(title), justify="right")
         for item in rows:
             front = [item.reservation] if several else []
             front += [item.scenario or item.job] + ([str(item.loop)] if loops else [])
-            table.add_row(*front, _link(item), *(_shown(item, name) for _, name in columns))
+            cells = [*front, _link(item), *(_shown(item, name) for _, name in columns)]
+            table.add_row(*map(Text, cells))
         tables.append(table)
     return tables
 
@@ -267,6 +273,7 @@ def node_table(nodes: Sequence[NodeResult]) -> "Table":
     """Return the states of all nodes as a table."""
     from rich.box import SIMPLE
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(
         "reservation",
@@ -280,7 +287,7 @@ def node_table(nodes: Sequence[NodeResult]) -> "Table":
         title_justify="left",
     )
     for item in nodes:
-        table.add_row(
+        cells = (
             item.reservation,
             "?" if item.node is None else str(item.node),
             "" if item.srn is None else str(item.srn),
@@ -288,4 +295,5 @@ def node_table(nodes: Sequence[NodeResult]) -> "Table":
             item.state or "none",
             str(item.tasks),
         )
+        table.add_row(*map(Text, cells))
     return table

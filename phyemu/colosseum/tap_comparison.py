@@ -9,7 +9,7 @@ from phyemu.channel import ImpulseResponse
 from phyemu.colosseum.limits import MIN_GAIN_DB
 from phyemu.colosseum.scenario import response_on_grid
 
-__all__ = ["TapComparison", "TapError", "compare_taps"]
+__all__ = ["TapComparison", "TapError", "are_resolved", "compare_taps"]
 
 # CaST's tolerance of a tap's delay; a narrow band places them less well.
 _DELAY_TOLERANCE_S = 20e-9
@@ -72,6 +72,20 @@ class TapComparison:
         return max(errors, default=math.nan)
 
 
+def are_resolved(link: ImpulseResponse, *, bandwidth_hz: float) -> bool:
+    """Return whether a band tells all taps of a link apart, those of any time.
+
+    A link of a street has its four taps at other delays each millisecond: taken together they are
+    denser than any band, and single ones cannot be compared.
+
+    Args:
+        link: The scenario's taps, gains (time, path).
+        bandwidth_hz: Band that was sounded, > 0 [Hz].
+    """
+    delays_s, _ = _profile(response_on_grid(link), 10 ** (MIN_GAIN_DB / 10))
+    return len(delays_s) > 0 and bool((np.diff(delays_s) >= _RESOLUTION / bandwidth_hz).all())
+
+
 def compare_taps(
     paths: ImpulseResponse, link: ImpulseResponse, *, bandwidth_hz: float
 ) -> TapComparison:
@@ -80,7 +94,7 @@ def compare_taps(
     A sounding counts delays from its first path and knows no transmitted power. So the paths are
     moved as a whole to where they explain the most power of the taps, and gains are compared
     relative to the power of the taps found. Taps nearer to each other than half of 1 / bandwidth
-    cannot be told apart; then one of them is missed.
+    cannot be told apart (`are_resolved`); then one of them is missed.
 
     Args:
         paths: Sounded, gains (time, path); the mean power of each path counts.

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from phyemu.channel import ImpulseResponse
-from phyemu.colosseum.tap_comparison import compare_taps
+from phyemu.colosseum.tap_comparison import are_resolved, compare_taps
 
 
 def response(delays_ns: list[float], gains: list[complex]) -> ImpulseResponse:
@@ -74,3 +74,9 @@ def test_a_link_without_taps_explains_nothing() -> None:
     found = compare_taps(response([0], [1.0]), response([0], [0.0]), bandwidth_hz=20e6)
     assert (found.taps, found.extra_paths) == ((), 1)
     assert math.isnan(found.max_delay_error_s)
+
+
+def test_dense_taps_are_not_resolved_by_a_narrow_band() -> None:
+    assert are_resolved(LINK, bandwidth_hz=20e6)
+    assert not are_resolved(LINK, bandwidth_hz=5e6)
+    assert not are_resolved(response([0], [0.0]), bandwidth_hz=20e6)
