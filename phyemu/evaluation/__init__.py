@@ -1,7 +1,14 @@
 """Evaluation of exported PhyDNNs: over links, over SNR, over the air."""
 
 from phyemu.evaluation.air_bytes import AirBytes, bytes_on_air
-from phyemu.evaluation.exported import ExportedPhyDnn, load_exported
+from phyemu.evaluation.exported import (
+    ExportedHead,
+    ExportedPhyDnn,
+    ExportedTail,
+    load_exported,
+    load_exported_head,
+    load_exported_tail,
+)
 from phyemu.evaluation.figure import plot_sweep
 from phyemu.evaluation.image_frames import write_image_frames
 from phyemu.evaluation.link_evaluation import (
@@ -25,7 +32,9 @@ __all__ = [
     "AirBytes",
     "Evaluation",
     "EvaluationFidelity",
+    "ExportedHead",
     "ExportedPhyDnn",
+    "ExportedTail",
     "RecordingScore",
     "SentImages",
     "bytes_on_air",
@@ -33,6 +42,8 @@ __all__ = [
     "evaluate_phydnn",
     "image_waveform",
     "load_exported",
+    "load_exported_head",
+    "load_exported_tail",
     "load_sent_images",
     "plot_sweep",
     "run_test_images",
