@@ -10,7 +10,7 @@ from typing import Any
 from phyemu import __version__
 from phyemu.batch.collected_recording import collect_recording, parts_of, waveform_fields
 from phyemu.batch.collected_soundings import LinkSoundings, file_name
-from phyemu.batch.foreign_files import finite, whole
+from phyemu.batch.foreign_files import finite, is_plain_file, whole
 from phyemu.batch.job_context import JobContext
 from phyemu.batch.link_measurements import (
     SentRun,
@@ -22,6 +22,8 @@ from phyemu.batch.node_log import TaskLog
 from phyemu.batch.plan import file_sha256
 from phyemu.batch.result_table import LinkResult
 from phyemu.errors import PhyemuError
+from phyemu.iq.unfinished import PARTIAL_EXT
+from phyemu.listening import finish_frame_store
 from phyemu.listening.stored_frames import StoredFrames
 from phyemu.sounding import Sounding, SoundingJob, load_soundings, sound_file
 from phyemu.sounding.joining import join_soundings
@@ -167,9 +169,10 @@ class ReceiverProducts:
         predictions: list[Path] = []
         for task in tasks:
             for path in task.frames:
-                kept = self.keep(
-                    f"frames/{self._name(result, task, path)}.h5", [path], _copied_frames(path)
-                )
+                # Whoever wrote it was killed: its part is finished in the copy.
+                source = path if is_plain_file(path) else path.with_name(path.name + PARTIAL_EXT)
+                name = f"frames/{self._name(result, task, path)}.h5"
+                kept = self.keep(name, [source], _copied_frames(source))
                 frames += [kept] if kept is not None else []
             if task.predictions is not None:
                 source = task.predictions
@@ -232,9 +235,12 @@ def _copied(source: Path) -> Make:
 
 
 def _copied_frames(source: Path) -> Make:
-    def make(path: Path) -> None:
-        shutil.copyfile(source, path)
+    def make(path: Path) -> Mapping[str, Any]:
+        cut = source.suffix == PARTIAL_EXT
+        shutil.copyfile(source, path.with_name(path.name + PARTIAL_EXT) if cut else path)
+        if cut:
+            finish_frame_store(path.with_name(path.name + PARTIAL_EXT))
         with StoredFrames(path):  # refuses what is no file of frames
-            pass
+            return {"repaired": "interrupted"} if cut else {}
 
     return make

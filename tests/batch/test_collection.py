@@ -12,10 +12,11 @@ import pytest
 from phyemu.batch.collection import collect
 from phyemu.batch.result_table import LinkResult, accuracy_interval
 from phyemu.errors import CheckpointError, ConfigError
-from phyemu.evaluation import image_waveform
+from phyemu.evaluation import image_waveform, load_exported
 from phyemu.fitting import FitConfig, fit_channel
 from phyemu.iq import RecordingWriter, open_recording
 from phyemu.listening import FrameStore
+from phyemu.listening.stored_frames import StoredFrames
 from phyemu.loop import LoopConfig
 from phyemu.loop.place import CapturedPlace
 from phyemu.progress import no_progress
@@ -254,6 +255,29 @@ def test_frames_are_scored_here_where_the_receiver_could_not(
     assert result.snr_db == pytest.approx(20 * np.log10(0.5 / 0.03) - 3.01, abs=1.5)
     assert (result.head_s, result.tail_s) == (2e-3, 1e-3)
     assert result.payload_bytes > result.overhead_bytes > 0
+
+
+def test_frames_of_a_receiver_that_was_killed_are_finished_in_the_copy(
+    image_job: Path, trained_run: Path, tmp_path: Path
+) -> None:
+    task = image_job / "2" / "task-0001"
+    with StoredFrames(task / "frames-0001.h5") as stored:
+        frames = list(stored)
+    (task / "frames-0001.h5").unlink()
+    phydnn = load_exported(trained_run)
+    sent = SentFrames(frame_format=phydnn.frame_format, constellation=phydnn.constellation)
+    with FrameStore(tmp_path / "frames-0001.h5", sent, provenance={}) as store:
+        for frame in frames:
+            store.add(frame)
+        store.flush()
+        name = "frames-0001.h5.partial"
+        shutil.copy(tmp_path / name, task / name)
+    before = snapshot(image_job)
+    found = collect([image_job], tmp_path / "home", run=trained_run)
+    assert snapshot(image_job) == before
+    (line,) = found.lines()
+    assert "repaired (interrupted)" in line
+    assert found.results[0].frames_received == len(frames)
 
 
 def test_a_node_that_scored_itself_is_believed(image_job: Path, tmp_path: Path) -> None:
