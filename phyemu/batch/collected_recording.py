@@ -11,7 +11,9 @@ from phyemu.iq import open_recording, repair_recording
 from phyemu.iq.amend import amend_recording
 from phyemu.iq.unfinished import JOURNAL_EXT, PARTIAL_EXT
 
-__all__ = ["collect_recording", "parts_of", "waveform_fields"]
+__all__ = ["JOB_FIELD", "collect_recording", "parts_of", "waveform_fields"]
+
+JOB_FIELD = "phyemu:job"
 
 # What a receiver, a sounder or the loop must know of what was sent.
 _WAVEFORM_FIELDS = (
@@ -61,13 +63,12 @@ def collect_recording(capture: Path, copy: Path, fields: Mapping[str, Any]) -> d
         # The copy has a temporary name that nobody can look at.
         raise RecordingError(str(exc).replace(str(copy.parent), str(capture.parent))) from exc
     with open_recording(copy) as recording:
-        present = set(recording.global_fields)
-    amend_recording(
-        copy,
-        {
-            key: value
-            for key, value in fields.items()
-            if not (key in _WAVEFORM_FIELDS and present & set(_WAVEFORM_FIELDS))
-        },
-    )
+        present = recording.global_fields
+    told = present.get(JOB_FIELD)
+    changed = dict(fields)
+    if isinstance(told, Mapping) and JOB_FIELD in changed:
+        changed[JOB_FIELD] = {**told, **changed[JOB_FIELD]}
+    if any(key in present for key in _WAVEFORM_FIELDS):
+        changed = {key: value for key, value in changed.items() if key not in _WAVEFORM_FIELDS}
+    amend_recording(copy, changed)
     return {"repaired": repair.cause, "remarks": list(repair.remarks)}

@@ -8,7 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from phyemu import __version__
-from phyemu.batch.collected_recording import collect_recording, parts_of, waveform_fields
+from phyemu.batch.collected_recording import (
+    JOB_FIELD,
+    collect_recording,
+    parts_of,
+    waveform_fields,
+)
 from phyemu.batch.collected_soundings import LinkSoundings, file_name
 from phyemu.batch.foreign_files import finite, is_plain_file, whole
 from phyemu.batch.job_context import JobContext
@@ -106,7 +111,7 @@ class ReceiverProducts:
 
     def _recording(self, result: LinkResult, task: TaskLog, capture: Path) -> Path | None:
         sources = parts_of(capture)
-        fields: dict[str, Any] = {"phyemu:job": self._labels(result, task)}
+        fields: dict[str, Any] = {JOB_FIELD: self._labels(result, task)}
         sent = self.context.sent
         if sent is not None and result.transmitter is not None:
             try:
@@ -216,9 +221,11 @@ def _number(fields: Mapping[str, Any], name: str) -> float:
 
 def _begin_of(task: TaskLog, path: Path, sounding: Sounding) -> float:
     """Return when the recording of a sounding began, from the start of its task [s]."""
-    told = finite(sounding.provenance, "begin_s")
-    if told is not None:
-        return told
+    job = sounding.provenance.get("job")
+    for fields in (sounding.provenance, job if isinstance(job, dict) else {}):
+        told = finite(fields, "begin_s")
+        if told is not None:
+            return told
     conf = task.task.get("radio_conf")
     section = conf.get("sound") if isinstance(conf, dict) else None
     every_s = finite(section, "every_s") if isinstance(section, dict) else None

@@ -41,6 +41,9 @@ def row(results: tuple[LinkResult, ...], kind: str, loop: int = 1) -> LinkResult
 
 
 def test_a_sounding_job_comes_home(sounding_job: Path, sounded_air: Path, tmp_path: Path) -> None:
+    for loop in (1, 2):
+        told = sounding_job / f"team-img-srn12-RES1234/task-{loop:04d}/transmission.json"
+        told.write_text(json.dumps({"power_dbfs": 20 * np.log10(0.3)}))
     before = snapshot(sounding_job)
     found = collect([sounding_job], tmp_path / "home", reference=sounded_air / "tx.sigmf")
     assert snapshot(sounding_job) == before
@@ -62,6 +65,8 @@ def test_a_sounding_job_comes_home(sounding_job: Path, sounded_air: Path, tmp_pa
         assert link.delay_error_ns < 20
         assert link.gain_error_db < 0.5
         assert link.scenario_gain_db == pytest.approx(10 * np.log10(3), abs=0.01)
+        # The twin has no gains of its own; what the band's ripple leaves of three paths differs.
+        assert link.path_gain_db == pytest.approx(link.scenario_gain_db, abs=0.5)
     (joined,) = load_soundings(tmp_path / "home" / "soundings" / "90003-1-2.h5")
     assert joined.num_frames == 24
     assert joined.provenance["link"] == "1>2"
@@ -112,6 +117,11 @@ def test_what_was_collected_makes_a_channel_and_a_place_of_the_loop(
     (fitted,) = place.sound(tmp_path, no_progress)
     assert (fitted.probe, fitted.num_frames) == ("sounder", 8)
     assert place.warnings() == ()
+    assert place.channel() is not None
+    # And soundings of a link, where the samples were not kept.
+    place = CapturedPlace(LoopConfig(captures=(str(home / "soundings" / "90003-1-2.h5"),)))
+    (fitted,) = place.sound(tmp_path, no_progress)
+    assert fitted.num_frames == 17
     assert place.channel() is not None
 
 
