@@ -22,6 +22,7 @@ from phyemu.listening.stored_frames import StoredFrames
 from phyemu.sounding import Sounding
 from phyemu.sounding.sounding import rms_delay_spread_s
 from phyemu.units import power_to_db
+from phyemu.waveform import NUM_FRAME_INDICES
 
 __all__ = [
     "SentRun",
@@ -190,7 +191,9 @@ def _missing(index: NDArray[np.int64], frames_per_pass: int | None) -> int:
     if len(index) < 2:
         return 0
     # A circle that was heard once shows how long it is, unless its last frame never came.
-    count = frames_per_pass or int(index.max()) + 1
+    count = int(index.max()) + 1
+    if frames_per_pass is not None and count <= frames_per_pass <= NUM_FRAME_INDICES:
+        count = frames_per_pass
     ahead = (np.diff(index) - 1) % count + 1
     return int((ahead - 1).sum())
 

@@ -118,7 +118,7 @@ def score_circular(
 
 def _missing_passes(samples: int, ahead: float, pass_samples: float | None) -> int:
     """Return how many whole passes lie between two frames, beside the `ahead` of one."""
-    if pass_samples is None or not pass_samples > 0:
+    if pass_samples is None or not pass_samples >= 1:
         return 0
     return min(max(0, round(samples / pass_samples - ahead)), _MOST_MISSING_PASSES)
 
