@@ -1,5 +1,6 @@
 """An exported PhyDNN in a run folder, made in a second, and the content made of it."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 
 from phyemu.node.content import write_head_content, write_tail_content
 from phyemu.training import preset, train_run
+from tests.node.driven_worker import DrivenWorker
 
 
 @pytest.fixture(scope="session")
@@ -31,3 +33,11 @@ def content(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_head_content(run, folder, max_images=20)
     write_tail_content(run, folder, max_images=20)
     return folder
+
+
+@pytest.fixture
+def worker(tmp_path: Path) -> Iterator[DrivenWorker]:
+    """Return a worker that has not been started; it is gone after the test."""
+    driven = DrivenWorker(tmp_path / "worker")
+    yield driven
+    driven.close()
