@@ -13,13 +13,13 @@ import shutil
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
-from phyemu.batch.air import AirStatistics
-from phyemu.batch.air_process import AirProcess
+from phyemu.batch.air import AirSettings, AirStatistics
+from phyemu.batch.air_process import AirProcess, RehearsalAir
 from phyemu.batch.json_file import write_text
 from phyemu.batch.rehearsal_content import install_content
 from phyemu.batch.rehearsal_record import RehearsalRecord
@@ -47,6 +47,7 @@ def rehearse_job(
     *,
     force: bool = False,
     progress: ProgressCallback = no_progress,
+    open_air: Callable[[AirSettings], RehearsalAir] = AirProcess,
 ) -> RehearsalResult:
     """Play a job, and return how every node did.
 
@@ -60,6 +61,7 @@ def rehearse_job(
         output: Where the results go; it is made.
         force: Replace results that are there.
         progress: Called with the stage, and seconds of it that have passed.
+        open_air: Opens what is between the radios.
 
     Raises:
         ConfigError: The results exist, or the content of an image is damaged.
@@ -76,7 +78,7 @@ def rehearse_job(
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir()
     try:
-        with AirProcess(setup.air) as air:
+        with open_air(setup.air) as air:
             rehearsal = _Rehearsal(setup, settings, air, partial / "roots", progress)
             rehearsal.play()
         result = rehearsal.result(folder)
@@ -97,7 +99,7 @@ class _Rehearsal:
         self,
         setup: RehearsalSetup,
         settings: RehearsalSettings,
-        air: AirProcess,
+        air: RehearsalAir,
         roots: Path,
         progress: ProgressCallback,
     ) -> None:
