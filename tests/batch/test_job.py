@@ -176,13 +176,16 @@ def test_what_the_schema_refuses_is_refused_in_one_line_and_the_rest_taken(
     # Where the schema is looser, on purpose: 300.0 is an integer to it, and it knows no numbering.
     whole = not any(isinstance(leaf, float) for leaf in leaves(changed))
     is_valid = jsonschema.Draft202012Validator(BATCH_JOB_SCHEMA).is_valid(changed)
+    refusal = ""
     try:
         check_job(changed, where="job.json")
     except ConfigError as error:
-        assert str(error).startswith("job.json: ")
-        assert "\n" not in str(error)
-        assert len(str(error)) < 400
+        refusal = str(error)
+    if refusal:
         numbered = path and path[-1] in ("RFNode_ID", "TrafficNode_ID")
+        assert refusal.startswith("job.json: ")
+        assert "\n" not in refusal
+        assert len(refusal) < 400
         assert not is_valid or not whole or numbered
     else:
         assert is_valid

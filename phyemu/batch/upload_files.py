@@ -1,0 +1,92 @@
+"""What a user names to upload: batches, images, jobs and settings, each checked first."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from phyemu.batch.folder_check import check_batch
+from phyemu.batch.job import load_job
+from phyemu.batch.job_schema import BATCH_JOB_SCHEMA
+from phyemu.batch.upload import Transfer, UploadFolder
+from phyemu.container.image_name import image_name
+from phyemu.errors import ConfigError
+
+__all__ = ["Uploads", "find_uploads"]
+
+_CONFIG_NAME = re.compile(
+    BATCH_JOB_SCHEMA["properties"]["NodeData"]["items"]["properties"]["ModemConfig"]["pattern"]
+)
+_GZIP_MAGIC = b"\x1f\x8b"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Uploads:
+    """Files to upload.
+
+    Attributes:
+        transfers: Files and where they go.
+        team: The batches' own team; None where they name none.
+        images_elsewhere: Images that jobs name and that are not among the files.
+    """
+
+    transfers: tuple[Transfer, ...]
+    team: str | None
+    images_elsewhere: tuple[str, ...]
+
+
+def find_uploads(paths: Sequence[Path]) -> Uploads:
+    """Return what is to be uploaded for what a user named.
+
+    Args:
+        paths: Folders of batches, images (NAME.tar.gz), jobs (.json) and settings (.conf).
+
+    Raises:
+        ConfigError: Something is none of these or breaks its rules, or batches are of two teams.
+    """
+    transfers: list[Transfer] = []
+    teams: dict[str, Path] = {}
+    wanted: dict[str, None] = {}
+    for path in paths:
+        if path.is_dir():
+            plan = check_batch(path)
+            if plan.team is not None:
+                teams[plan.team] = path
+            wanted |= dict.fromkeys(image.name for image in plan.images)
+            for job in plan.jobs:
+                transfers.append(Transfer(path=path / job.file, folder=UploadFolder.BATCH))
+                for node in job.nodes:
+                    transfers.append(Transfer(path=path / node.config, folder=UploadFolder.CONFIG))
+        else:
+            transfers.append(Transfer(path=path, folder=_folder_of(path)))
+            if path.suffix == ".json":
+                wanted |= dict.fromkeys(node.image for node in load_job(path).nodes)
+    if len(teams) > 1:
+        raise ConfigError(f"the batches are of several teams: {', '.join(teams)}; give --team")
+    given = {image_name(item.path) for item in transfers if item.folder is UploadFolder.IMAGES}
+    return Uploads(
+        transfers=tuple(transfers),
+        team=next(iter(teams), None),
+        images_elsewhere=tuple(name for name in wanted if name not in given),
+    )
+
+
+def _folder_of(path: Path) -> UploadFolder:
+    if path.name.endswith(".tar.gz"):
+        image_name(path)
+        with path.open("rb") as file:
+            if file.read(len(_GZIP_MAGIC)) != _GZIP_MAGIC:
+                raise ConfigError(f"{path}: is not compressed by gzip, so it is no image")
+        return UploadFolder.IMAGES
+    if path.suffix == ".json":
+        return UploadFolder.BATCH
+    if path.suffix == ".conf":
+        if _CONFIG_NAME.match(path.name) is None:
+            raise ConfigError(
+                f"{path}: a job could not name it; a name is letters, digits, dots, dashes and "
+                "underscores"
+            )
+        return UploadFolder.CONFIG
+    raise ConfigError(
+        f"{path}: is no image (.tar.gz), job (.json) or radio.conf (.conf), and no folder of a batch"
+    )
