@@ -168,8 +168,8 @@ class NodeDaemon:
             for action in actions:
                 if isinstance(action, Answer):
                     answer = action
-                elif (result := await self._do(action)) is not None:
-                    events.insert(0, result)
+                else:
+                    events[:0] = await self._do(action)
         if event is Command.STATUS:
             return {"STATUS": self._node.state.value, "INFO": self._info}
         text = answer.text
@@ -215,7 +215,7 @@ class NodeDaemon:
 
     # Actions
 
-    async def _do(self, action: on.Action) -> Event | None:
+    async def _do(self, action: on.Action) -> list[Event]:
         match action:
             case on.Launch(run):
                 return await self._launch(run)
@@ -231,25 +231,25 @@ class NodeDaemon:
             case on.Entered():
                 self._log.event("state", state=action.state, before=action.before, info=action.info)
                 self._publish()
-        return None
+        return []
 
-    async def _launch(self, run: int) -> Event:
+    async def _launch(self, run: int) -> list[Event]:
         self._said = {}
         try:
             self._keep(self._layout.radio_conf)
             conf = self._conf = load_radio_conf(self._layout.radio_conf)
         except ConfigError as exc:
-            return on.LaunchFailed(run, str(exc), final=True)
+            return [on.LaunchFailed(run, str(exc), final=True)]
         self._read_environment()
         environment = self._files.over(conf.radio.center_frequency_hz)
-        policy = on.Launched(run, conf.restart.max_restarts, conf.restart.delay_s)
+        policy = on.Configured(run, conf.restart.max_restarts, conf.restart.delay_s)
 
         def heard(name: str, fields: dict[str, Any]) -> None:
             self._hear(run, name, fields)
 
         if conf.role is Role.IDLE:
             self._worker = IdleWorker(heard)
-            return policy
+            return [policy]
         try:
             folder = self._new_task(conf, environment)
             process = await WorkerProcess.launch(
@@ -262,7 +262,8 @@ class NodeDaemon:
                 heard=heard,
             )
         except OSError as exc:
-            return on.LaunchFailed(run, f"the worker cannot be started ({exc})", final=False)
+            reason = f"the worker cannot be started ({exc})"
+            return [policy, on.LaunchFailed(run, reason, final=False)]
         note_worker(self._layout.worker_pid, process.pid)
         self._log.event("launched", pid=process.pid, folder=folder.name, role=conf.role)
         self._worker = process
@@ -273,7 +274,7 @@ class NodeDaemon:
                 "environment": environment.to_table(),
             }
         )
-        return policy
+        return [policy]
 
     def _new_task(self, conf: RadioConf, environment: Environment) -> Any:
         number = 1

@@ -13,12 +13,12 @@ __all__ = [
     "Asked",
     "Boot",
     "Command",
+    "Configured",
     "Entered",
     "Event",
     "Kill",
     "Launch",
     "LaunchFailed",
-    "Launched",
     "Send",
     "State",
     "Terminate",
@@ -76,8 +76,8 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Launched:
-    """A worker process is there; its settings have this restart policy."""
+class Configured:
+    """The settings of a worker that is being launched were read; this is their restart policy."""
 
     run: int
     max_restarts: int
@@ -138,7 +138,7 @@ class Tick:
 Event = (
     Boot
     | Asked
-    | Launched
+    | Configured
     | LaunchFailed
     | WorkerReady
     | WorkerActive
@@ -151,7 +151,7 @@ Event = (
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """Read the settings and make a worker process; answer with Launched or LaunchFailed."""
+    """Read the settings, make a worker process; Configured and LaunchFailed follow at once."""
 
     run: int
 

@@ -21,11 +21,11 @@ from phyemu.node.events import (
     Asked,
     Boot,
     Command,
+    Configured,
     Entered,
     Event,
     Kill,
     Launch,
-    Launched,
     LaunchFailed,
     Send,
     State,
@@ -328,10 +328,8 @@ class _Work:
     def hear(self, event: Event) -> None:
         node = self.node
         match event:
-            case Launched():
+            case Configured():
                 self.change(max_restarts=event.max_restarts, delay_s=event.delay_s)
-            case LaunchFailed() if node.worker is Phase.STOPPING:
-                self.finish(event.reason)
             case LaunchFailed(final=True):
                 self.change(wanted=False)
                 self.phase(Phase.NONE)
