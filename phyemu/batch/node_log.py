@@ -13,7 +13,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from phyemu.batch.foreign_files import finite, is_plain_file, parse_json, read_json_object, whole
+from phyemu.batch.foreign_files import (
+    finite,
+    is_plain_file,
+    parse_json,
+    printable,
+    read_json_object,
+    whole,
+)
 from phyemu.errors import ConfigError
 
 __all__ = ["NodeEvent", "NodeLog", "TaskLog", "json_lines", "read_node_log"]
@@ -21,8 +28,10 @@ __all__ = ["NodeEvent", "NodeLog", "TaskLog", "json_lines", "read_node_log"]
 _MAX_LINE_BYTES = 1 << 20
 _MAX_EVENTS = 1_000_000
 _TASK = re.compile(r"task-0*(\d{1,6})$")
-# Recordings, and what is left of one whose writer was killed.
+# Files, and what is left of one whose writer was killed.
 _CAPTURE = re.compile(r"(.+\.sigmf)(?:\.partial|\.journal)?$")
+_FRAMES = re.compile(r"(frames.*\.h5)(?:\.partial)?$")
+_SOUNDINGS = re.compile(r"(soundings.*\.h5)$")
 FINAL_STATES = ("FINISHED", "OFF")
 
 
@@ -61,7 +70,7 @@ class TaskLog:
         transmission: transmission.json; empty where nothing was sent.
         captures: Recordings by the name they have or would have, finished or not.
         soundings: Files of soundings.
-        frames: Files of received frames.
+        frames: Files of received frames by the name they have or would have, finished or not.
         predictions: File of predictions; None where there is none.
         problems: What could not be read, a sentence each.
     """
@@ -256,7 +265,7 @@ def _text(fields: Mapping[str, Any], *names: str) -> str:
     for name in names:
         value = fields.get(name)
         if isinstance(value, str):
-            return " ".join(value.split())[:400]
+            return printable(value)[:400]
     return ""
 
 
@@ -298,7 +307,11 @@ def _read_task(folder: Path, number: int, events: list[NodeEvent]) -> TaskLog:
     job = job if isinstance(job, dict) else {}
     started = _time(task.get("started", task.get("time")))
     files = _plain_files(folder, problems)
-    captures = {match[1] for name in files if (match := _CAPTURE.match(name))}
+
+    def named(pattern: re.Pattern[str]) -> tuple[Path, ...]:
+        names = {match[1] for name in files if (match := pattern.match(name))}
+        return tuple(folder / name for name in sorted(names))
+
     return TaskLog(
         folder=folder,
         number=number,
@@ -313,9 +326,9 @@ def _read_task(folder: Path, number: int, events: list[NodeEvent]) -> TaskLog:
         task=task,
         summary=parsed("summary.json"),
         transmission=parsed("transmission.json"),
-        captures=tuple(folder / name for name in sorted(captures)),
-        soundings=tuple(folder / name for name in files if re.fullmatch(r"soundings.*\.h5", name)),
-        frames=tuple(folder / name for name in files if re.fullmatch(r"frames.*\.h5", name)),
+        captures=named(_CAPTURE),
+        soundings=named(_SOUNDINGS),
+        frames=named(_FRAMES),
         predictions=folder / "predictions.jsonl" if "predictions.jsonl" in files else None,
         problems=tuple(problems),
     )

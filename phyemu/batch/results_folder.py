@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from phyemu.batch.foreign_files import is_plain_file, read_json_object, whole
+from phyemu.batch.foreign_files import is_plain_file, printable, read_json_object, whole
 from phyemu.errors import ConfigError
 
 __all__ = ["NodeFolder", "Reservation", "find_results"]
@@ -194,7 +194,7 @@ def _read_reservation(
     job = batch.get("BatchName")
     return Reservation(
         name=name,
-        job=job if isinstance(job, str) else "",
+        job=printable(job)[:200] if isinstance(job, str) else "",
         rf_scenario=whole(batch, "RFScenario"),
         nodes=tuple(nodes),
         expected=tuple(sorted(expected)),
