@@ -79,7 +79,8 @@ _OPTIONS = (
         "--gain",
         type=float,
         metavar="DB",
-        help="Of receivers.  [default: as Colosseum recommends: 7 dB at 1 GHz, 8 at 2.4, 15 at 5.8]",
+        help="Of receivers.  [default: as Colosseum recommends, 7 dB at 1 GHz, 8 at 2.4, 15 at "
+        "5.8]",
     ),
     click.option(
         "--tx-gain",

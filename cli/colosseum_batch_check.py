@@ -37,9 +37,8 @@ def command(path: Path, scenario: Path | None) -> None:
             num_nodes = load_scenario(find_in_library(published, "colosseum")).num_nodes
             job_from_json(found, num_nodes=num_nodes, where=str(path))
         known = "" if num_nodes else "; whether all nodes are there: --scenario"
-        click.echo(
-            f"{path}: a batch job, {len(job.nodes)} nodes for {job.reservation_s / 60:.0f} min{known}"
-        )
+        minutes = f"{job.reservation_s / 60:.0f} min"
+        click.echo(f"{path}: a batch job, {len(job.nodes)} nodes for {minutes}{known}")
         return
     if num_nodes is None:
         raise ConfigError(f"{path}: to check a radio map, name its scenario: --scenario")

@@ -85,6 +85,8 @@ def command(
     """
     from phyemu.container import NodeContent, image_name, package_srn, read_access
 
+    if not authorized_keys and root_password_file is None:
+        raise click.UsageError("give --authorized-key or --root-password-file: no image is open")
     access = read_access(
         authorized_keys=authorized_keys,
         root_password_file=root_password_file,

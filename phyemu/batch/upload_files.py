@@ -88,5 +88,5 @@ def _folder_of(path: Path) -> UploadFolder:
             )
         return UploadFolder.CONFIG
     raise ConfigError(
-        f"{path}: is no image (.tar.gz), job (.json) or radio.conf (.conf), and no folder of a batch"
+        f"{path}: is no image (.tar.gz), job (.json), radio.conf (.conf) or folder of a batch"
     )

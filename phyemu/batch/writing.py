@@ -81,14 +81,16 @@ def write_batch(
     _check_replaceable(folder, force)
     folder.parent.mkdir(parents=True, exist_ok=True)
     stage = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    replaced = stage.with_name(f"{stage.name}.replaced")
     try:
         plan = _fill(stage, kind, drafts, settings, contents, num_images=num_images, pass_s=pass_s)
         stage.chmod(0o755)
         if folder.exists():
-            shutil.rmtree(folder)
+            folder.rename(replaced)
         stage.rename(folder)
     finally:
-        shutil.rmtree(stage, ignore_errors=True)
+        for left in (stage, replaced):
+            shutil.rmtree(left, ignore_errors=True)
     return plan
 
 

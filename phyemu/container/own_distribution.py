@@ -19,7 +19,6 @@ __all__ = ["own_distribution"]
 _NAME = "phyemu"
 _COMMANDS = "phyemu_cli"
 _SHELVES: tuple[Shelf, ...] = ("captures", "channels", "colosseum")
-_METADATA = ("METADATA", "WHEEL", "entry_points.txt")
 
 
 def own_distribution() -> VendoredDistribution:
@@ -65,8 +64,12 @@ def _library(package: Path, part: str) -> Iterator[Addition]:
 
 
 def _metadata(dist: Distribution, part: str) -> Iterator[Addition]:
+    # A checkout may have been built in place: then its metadata are an egg's.
+    texts = {
+        "METADATA": dist.read_text("METADATA") or dist.read_text("PKG-INFO"),
+        "entry_points.txt": dist.read_text("entry_points.txt"),
+    }
     folder = f"{LIB}/{_NAME}-{dist.version}.dist-info"
-    for name in _METADATA:
-        text = dist.read_text(name)
-        if text is not None:
+    for name, text in texts.items():
+        if text:
             yield Addition(path=f"{folder}/{name}", content=TextContent(text.encode()), part=part)

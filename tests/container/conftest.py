@@ -81,10 +81,10 @@ def public_key(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def wheelhouse(tmp_path: Path) -> Path:
-    """Return a folder of tiny wheels that have the names of all that phyemu needs."""
+    """Return a folder of tiny wheels: all that phyemu needs, and one in phyemu's own place."""
     folder = tmp_path / "wheels"
-    for text in requires("phyemu") or ():
-        requirement = Requirement(text)
-        if requirement.marker is None:
-            make_wheel(folder, canonicalize_name(requirement.name))
+    needed = [text for text in requires("phyemu") or () if Requirement(text).marker is None]
+    for text in needed:
+        make_wheel(folder, canonicalize_name(Requirement(text).name))
+    make_wheel(folder, "phyemu", "0.0.1", requirements=needed)
     return folder
