@@ -1,5 +1,6 @@
 """What one receiver brought home in one run of the scenario: its files, and its row of results."""
 
+import math
 import re
 import shutil
 from collections.abc import Callable, Mapping, Sequence
@@ -71,7 +72,7 @@ class ReceiverProducts:
         recordings = [
             path
             for task in tasks
-            for capture in task.captures
+            for capture in _kept_captures(task)
             if (path := self._recording(result, task, capture)) is not None
         ]
         if result.kind in ("phydnn", "receive"):
@@ -205,6 +206,13 @@ class ReceiverProducts:
             self.problems.append(str(exc))
         if not frames and not predictions:
             self.problems.append("received nothing")
+        told_bytes = told.get("bytes_of_64_images")
+        if math.isnan(result.payload_bytes) and isinstance(told_bytes, dict):
+            result = replace(
+                result,
+                payload_bytes=_number(told_bytes, "payload"),
+                overhead_bytes=_number(told_bytes, "overhead"),
+            )
         return replace(
             result,
             frames_sent=whole(told, "frames"),
@@ -214,9 +222,23 @@ class ReceiverProducts:
         )
 
 
+def _kept_captures(task: TaskLog) -> list[Path]:
+    """Return the captures of a task that are results.
+
+    A sounder records a window, sounds it and deletes it: one that is left was being worked on when
+    the node was killed, unless its settings say to keep them.
+    """
+    if task.role != "sound":
+        return list(task.captures)
+    conf = task.task.get("radio_conf")
+    section = conf.get("sound") if isinstance(conf, dict) else None
+    keeps = isinstance(section, dict) and section.get("keep_samples") is True
+    return [path for path in task.captures if is_plain_file(path)] if keeps else []
+
+
 def _number(fields: Mapping[str, Any], name: str) -> float:
     value = finite(fields, name)
-    return float("nan") if value is None else value
+    return math.nan if value is None else value
 
 
 def _begin_of(task: TaskLog, path: Path, sounding: Sounding) -> float:

@@ -197,6 +197,23 @@ def test_a_capture_whose_writer_was_killed_is_finished_in_the_copy(
     assert not list((tmp_path / "home").rglob("*.partial"))
 
 
+def test_windows_of_a_sounder_are_results_only_where_they_are_kept(
+    sounding_job: Path, sounded_air: Path, tmp_path: Path
+) -> None:
+    task = sounding_job / "team-img-srn13-RES1234" / "task-0001"
+    shutil.copy(sounded_air / "rx_2.sigmf", task / "window-0001.sigmf")
+    shutil.copy(sounded_air / "rx_2.sigmf", task / "window-0002.sigmf.partial")
+    found = collect([sounding_job], tmp_path / "one")
+    assert found.lines() == []
+    assert [item.receiver for item in found.results if item.kind == "capture"] == [3]
+    told = json.loads((task / "task.json").read_text())
+    told["radio_conf"]["sound"] = {"keep_samples": True}
+    (task / "task.json").write_text(json.dumps(told))
+    found = collect([sounding_job], tmp_path / "two")
+    assert [item.receiver for item in found.results if item.kind == "capture"] == [2, 3]
+    assert len(list((tmp_path / "two" / "recordings").iterdir())) == 2
+
+
 def test_hostile_trees_reach_nothing_outside(
     tmp_path: Path, make_node: NodeMaker, sounded_air: Path
 ) -> None:
@@ -241,6 +258,7 @@ def image_job(tmp_path: Path, make_node: NodeMaker, trained_run: Path) -> Path:
     logs = tmp_path / "logs"
     sender = make_node(logs / "1", 1, "phydnn-transmit", job="images", scenario="urban-40db")
     told = {"frames": 3 * count, "frames_per_pass": count, "pass_samples": len(iq), "head_s": 2e-3}
+    told["bytes_of_64_images"] = {"payload": 4096.0, "overhead": 128.5}
     (sender / "task-0001" / "transmission.json").write_text(json.dumps(told))
     receiver = make_node(logs / "2", 2, "phydnn-receive", job="images", scenario="urban-40db")
     with FrameStore(receiver / "task-0001" / "frames-0001.h5", sent, provenance={}) as store:
@@ -299,6 +317,7 @@ def test_a_node_that_scored_itself_is_believed(image_job: Path, tmp_path: Path) 
     (task / "predictions.jsonl").write_text(text + '{"index": 20, "label": 0, "predic')
     (result,) = collect([image_job], tmp_path / "home").results
     assert (result.images, result.accuracy, result.scored_by) == (20, 75.0, "node")
+    assert (result.payload_bytes, result.overhead_bytes) == (4096.0, 128.5)
     assert (tmp_path / "home/predictions/images-node2-task1-predictions.jsonl").is_file()
 
 
