@@ -11,6 +11,7 @@ from phyemu.evaluation.exported import (
 )
 from phyemu.evaluation.figure import plot_sweep
 from phyemu.evaluation.image_frames import write_image_frames
+from phyemu.evaluation.image_stream import ImagePrediction, ImageStream, StreamScore
 from phyemu.evaluation.link_evaluation import (
     EvaluationFidelity,
     evaluate_phydnn,
@@ -35,8 +36,11 @@ __all__ = [
     "ExportedHead",
     "ExportedPhyDnn",
     "ExportedTail",
+    "ImagePrediction",
+    "ImageStream",
     "RecordingScore",
     "SentImages",
+    "StreamScore",
     "bytes_on_air",
     "encode_images",
     "evaluate_phydnn",

@@ -22,6 +22,7 @@ __all__ = [
     "PhyDnnSection",
     "RadioConf",
     "RadioSection",
+    "ReceiveSection",
     "RestartSection",
     "Role",
     "SoundSection",
@@ -162,6 +163,22 @@ class CaptureSection:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class ReceiveSection:
+    """What frames are received.
+
+    Attributes:
+        like: Recording whose metadata say what the frames are, such as the one that is sent,
+            within /root/phyemu.
+    """
+
+    like: str = "tx.sigmf"
+
+    def __post_init__(self) -> None:
+        """Refuse a recording elsewhere."""
+        _require_content("like", self.like)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class SoundSection:
     """How the channel is sounded.
 
@@ -226,6 +243,7 @@ _PHYDNN = (Role.PHYDNN_TRANSMIT, Role.PHYDNN_RECEIVE)
 _ROLES: dict[str, tuple[Role, ...]] = {
     "transmit": (Role.TRANSMIT, Role.PHYDNN_TRANSMIT),
     "capture": (Role.CAPTURE,),
+    "receive": (Role.RECEIVE,),
     "sound": (Role.SOUND,),
     "phydnn": _PHYDNN,
 }
@@ -244,13 +262,14 @@ class RadioConf:
     radio: RadioSection = field(default_factory=RadioSection)
     transmit: TransmitSection = field(default_factory=TransmitSection)
     capture: CaptureSection = field(default_factory=CaptureSection)
+    receive: ReceiveSection = field(default_factory=ReceiveSection)
     sound: SoundSection = field(default_factory=SoundSection)
     phydnn: PhyDnnSection = field(default_factory=PhyDnnSection)
     restart: RestartSection = field(default_factory=RestartSection)
 
     def __post_init__(self) -> None:
         """Refuse settings that would be read by nobody."""
-        sections = (self.transmit, self.capture, self.sound, self.phydnn)
+        sections = (self.transmit, self.capture, self.receive, self.sound, self.phydnn)
         changed = [
             name
             for name, section in zip(_ROLES, sections, strict=True)
