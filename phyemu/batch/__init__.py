@@ -29,7 +29,7 @@ from phyemu.batch.plan import (
 )
 from phyemu.batch.radio_settings import RadioSettings
 from phyemu.batch.rehearsal import rehearse_job
-from phyemu.batch.rehearsal_result import NodeVerdict, RehearsalResult, TimelineEntry
+from phyemu.batch.rehearsal_result import NodeVerdict, RehearsalResult, RehearsedLoop, TimelineEntry
 from phyemu.batch.rehearsal_setup import (
     RehearsalEvent,
     RehearsalSettings,
@@ -66,6 +66,7 @@ __all__ = [
     "RehearsalResult",
     "RehearsalSettings",
     "RehearsalSetup",
+    "RehearsedLoop",
     "RemoteFolder",
     "TimelineEntry",
     "Uploads",

@@ -23,7 +23,7 @@ from phyemu.batch.air_process import AirProcess, RehearsalAir
 from phyemu.batch.json_file import write_text
 from phyemu.batch.rehearsal_content import install_content
 from phyemu.batch.rehearsal_record import RehearsalRecord
-from phyemu.batch.rehearsal_result import RehearsalResult
+from phyemu.batch.rehearsal_result import RehearsalResult, RehearsedLoop
 from phyemu.batch.rehearsal_setup import RehearsalEvent, RehearsalSettings, RehearsalSetup
 from phyemu.batch.rehearsed_node import RehearsedNode, ScriptCall
 from phyemu.errors import ConfigError
@@ -109,7 +109,7 @@ class _Rehearsal:
         self._progress = progress
         numbers = [node.rf_node for node in setup.job.nodes]
         self._record = RehearsalRecord(numbers)
-        self._loops: list[AirStatistics] = []
+        self._loops: list[RehearsedLoop] = []
         self.nodes = [
             RehearsedNode(number, roots / f"node-{number}", self._variables(number))
             for number in numbers
@@ -177,13 +177,14 @@ class _Rehearsal:
         record.scenario_s = 0.0
         record.note("air", loop=loop, state="started")
         self._call_all("start")
-        self._run_scenario()
+        at_stop = self._run_scenario()
         self._call_all("stop")
         self._await(_ENDED, self._settings.clean_up_s, "clean-up")
         record.scenario_s = None
-        self._loops.append(self._air.end())
+        at_end = self._air.end()
         record.note("air", loop=loop, state="ended")
-        record.played(loop, self._loops[-1], self._setup.air.patience_s)
+        record.played(loop, at_end, self._setup.air.patience_s)
+        self._loops.append(RehearsedLoop(at_stop=at_stop, at_end=at_end))
 
     def _check_ready_again(self, loop: int) -> None:
         """Note who is not READY for another loop, as Colosseum wants it."""
@@ -198,7 +199,7 @@ class _Rehearsal:
             elif state != "READY":
                 self._record.fail(node, f"was {state or 'silent'} and not READY for loop {loop}")
 
-    def _run_scenario(self) -> None:
+    def _run_scenario(self) -> AirStatistics:
         duration_s = self._setup.duration_s
         events = list(self._setup.events)
         asked_s = time.monotonic()
@@ -213,8 +214,8 @@ class _Rehearsal:
             )
             while events and events[0].time_s <= position_s:
                 self._happen(events.pop(0))
-            if position_s >= duration_s:
-                return
+            if now is not None and position_s >= duration_s:
+                return now
             if time.monotonic() - asked_s > _STATUS_RUNNING_S:
                 self._ask_states()
                 asked_s = time.monotonic()

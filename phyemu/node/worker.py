@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from datetime import UTC, datetime
+from io import FileIO
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO
 
@@ -326,7 +327,8 @@ def main(
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda number, frame: session.take(Stop()))
-    stream = sys.stdin.buffer if commands is None else commands
+    # Without a buffer, whose lock the thread that waits for a line would hold when Python ends.
+    stream: BinaryIO = FileIO(0, closefd=False) if commands is None else commands
     threading.Thread(
         target=read_commands, args=(stream, session.take, session.refuse), daemon=True
     ).start()

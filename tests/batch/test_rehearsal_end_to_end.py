@@ -61,8 +61,11 @@ def test_every_frame_of_a_phydnn_arrives(tmp_path: Path) -> None:
     assert (link["transmitter"], link["receiver"]) == (1, 2)
     assert link["frames_lost"] == 0
     assert link["frames_received"] > 100
-    assert link["symbol_error_rate"] == 0
+    # The last frame may be cut by the end, and its missing symbols count as wrong.
+    assert link["symbol_error_rate"] < 1 / link["frames_received"]
     assert link["images"] >= 20
+    for log in (tmp_path / "rehearsed").rglob("node.jsonl"):
+        assert '"the worker ended by itself (exit code 0)"' in log.read_text()
 
 
 def test_a_sounder_finds_the_taps_of_the_scenario(tmp_path: Path) -> None:
