@@ -84,9 +84,9 @@ def test_a_sounder_finds_the_taps_of_the_scenario(tmp_path: Path) -> None:
     )
     path = save_scenario(scenario, tmp_path / "two-taps.json")
     phyemu(
-        *("colosseum", "batch", "sound", path, "--rf-scenario", f"{path}=70001"),
-        *("--image", "phyemu-node", "--transmitter", 1, "--rate", "10M", "--every", 0.5),
-        *("--duration", 2, "-o", tmp_path / "jobs"),
+        *("colosseum", "batch", "sound", path, "--rf-scenario", "two-taps=70001"),
+        *("--image", "phyemu-node", "--transmitter", 1, "--rate", "10M", "--window", 0.3),
+        *("--duration", 1, "-o", tmp_path / "jobs"),
     )
     (link,) = rehearsed_and_collected(tmp_path / "jobs", tmp_path)
     assert (link["taps"], link["taps_missed"], link["extra_paths"]) == (2, 0, 0)
