@@ -30,7 +30,7 @@ from phyemu.batch.plan import (
 )
 from phyemu.batch.radio_settings import RadioSettings
 from phyemu.batch.rehearsal import rehearse_job
-from phyemu.batch.rehearsal_result import NodeVerdict, RehearsalResult, TimelineEntry
+from phyemu.batch.rehearsal_result import NodeVerdict, RehearsalResult, RehearsedLoop, TimelineEntry
 from phyemu.batch.rehearsal_setup import (
     RehearsalEvent,
     RehearsalSettings,
@@ -71,6 +71,7 @@ __all__ = [
     "RehearsalResult",
     "RehearsalSettings",
     "RehearsalSetup",
+    "RehearsedLoop",
     "RemoteFolder",
     "TimelineEntry",
     "Uploads",

@@ -148,7 +148,7 @@ def status_without(run: Path, reason: str) -> dict[str, object]:
 def remember(run: Path, command: str) -> None:
     """Leave a start or stop for a daemon that is not there yet."""
     run.mkdir(mode=0o700, parents=True, exist_ok=True)
-    partial = run / ".requested.partial"
+    partial = run / f".requested-{os.getpid()}.partial"
     partial.write_text(command)
     partial.replace(run / "requested")
 

@@ -31,14 +31,12 @@ from phyemu.node.layout import NodeLayout
 from phyemu.node.leftover import end_leftover, note_worker
 from phyemu.node.node_log import NodeLog, write_json_atomically
 from phyemu.node.radio_conf import RadioConf, Role, load_radio_conf
-from phyemu.node.resumption import resumed_node, state_table
+from phyemu.node.resumption import StateFile, resumed_node
 from phyemu.node.service_notify import notify_service
 from phyemu.node.state_machine import Node, next_deadline, step
 from phyemu.node.supervisor import IdleWorker, Worker, WorkerProcess
 
 __all__ = ["NodeDaemon", "main", "run_node"]
-
-_HEARTBEAT_S = 5.0
 
 
 class NodeDaemon:
@@ -50,6 +48,7 @@ class NodeDaemon:
         *,
         worker_command: Sequence[str],
         deadlines: Deadlines | None = None,
+        heartbeat_s: float = 5.0,
     ) -> None:
         """Do nothing yet.
 
@@ -57,9 +56,11 @@ class NodeDaemon:
             layout: Where everything lies.
             worker_command: Program and arguments of a worker; `--root` and `--folder` follow.
             deadlines: How long a worker may take; None: the usual ones.
+            heartbeat_s: How often the daemon shows that it lives [s].
         """
         self._layout = layout
         self._worker_command = list(worker_command)
+        self._heartbeat_s = heartbeat_s
         self._node = Node(deadlines=deadlines or Deadlines())
         self._events: asyncio.Queue[
             tuple[Event | Command, asyncio.Future[dict[str, Any]] | None]
@@ -72,6 +73,7 @@ class NodeDaemon:
         self._said: dict[str, tuple[float, dict[str, Any]]] = {}
         self._leaving = False
         self._log: NodeLog
+        self._state_file: StateFile
 
     async def run(self) -> None:
         """Work until a SIGTERM or SIGINT has been seen through.
@@ -81,30 +83,29 @@ class NodeDaemon:
         """
         lock, before = _lock(self._layout)
         listener = bind_unix_socket(self._layout.socket)
+        if before:
+            self._node, line = resumed_node(self._layout.state, self._node.deadlines)
         self._log = NodeLog(self._layout)
         self._log.event("daemon-started", pid=os.getpid(), root=str(self._layout.root))
+        if before:
+            self._log.event("daemon-died", info=line)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._leave, signal.Signals(number).name)
         server = ControlServer(listener, self._answer)
-        if before:
-            self._node, line = resumed_node(self._layout.state, self._node.deadlines)
-            self._log.event("daemon-died", info=line)
-        self._publish()
-        await server.start()
-        notify_service("READY=1")
-        begin = asyncio.create_task(self._begin())
-        try:
+        with StateFile(self._layout.state) as self._state_file:
+            self._publish()
+            await server.start()
+            notify_service("READY=1")
+            begin = asyncio.create_task(self._begin())
             await self._work()
-        finally:
             begin.cancel()
             await server.close()
-            self._log.event("daemon-ended", state=self._node.state)
-            self._publish()
-            self._log.close()
-            for path in (self._layout.socket, self._layout.state, self._layout.pid):
-                path.unlink(missing_ok=True)
-            lock.close()
+        self._log.event("daemon-ended", state=self._node.state)
+        self._log.close()
+        self._layout.socket.unlink(missing_ok=True)
+        self._layout.pid.unlink(missing_ok=True)
+        lock.close()
 
     async def _begin(self) -> None:
         """Boot, once what a daemon before has left is out of the way."""
@@ -138,7 +139,7 @@ class NodeDaemon:
         beat_s = time.monotonic()
         while not (self._leaving and self._node.state is State.FINISHED and self._events.empty()):
             deadline_s = next_deadline(self._node)
-            wait_s = beat_s + _HEARTBEAT_S - time.monotonic()
+            wait_s = beat_s + self._heartbeat_s - time.monotonic()
             if deadline_s is not None:
                 wait_s = min(wait_s, deadline_s - time.monotonic())
             event: Event | Command = on.Tick()
@@ -151,7 +152,7 @@ class NodeDaemon:
             answer = await self._handle(event)
             if future is not None and not future.done():
                 future.set_result(answer)
-            if time.monotonic() - beat_s >= _HEARTBEAT_S:
+            if time.monotonic() - beat_s >= self._heartbeat_s:
                 beat_s = time.monotonic()
                 self._publish()
                 notify_service("WATCHDOG=1")
@@ -316,7 +317,8 @@ class NodeDaemon:
             case "error" | "failed":
                 self._put(on.WorkerFailed(run, reason))
             case "exited":
-                self._layout.worker_pid.unlink(missing_ok=True)
+                if run == self._node.run:
+                    self._layout.worker_pid.unlink(missing_ok=True)
                 self._put(on.WorkerExited(run, reason))
 
     # What others see
@@ -327,7 +329,11 @@ class NodeDaemon:
         return f"{self._node.info} [{problem}]" if problem else self._node.info
 
     def _publish(self) -> None:
-        self._log.status(**state_table(self._node, self._info), pid=os.getpid())
+        node = self._node
+        self._state_file.write(node, self._info)
+        self._log.status(
+            state=node.state, info=self._info, run=node.run, restarts=node.restarts, pid=os.getpid()
+        )
 
 
 def _lock(layout: NodeLayout) -> tuple[FileIO, bool]:

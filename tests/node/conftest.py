@@ -1,4 +1,4 @@
-"""An exported PhyDNN in a run folder, made in a second, and the content made of it."""
+"""A node below a folder of its own, an exported PhyDNN, and the content made of it."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -9,6 +9,15 @@ import pytest
 from phyemu.node.content import write_head_content, write_tail_content
 from phyemu.training import preset, train_run
 from tests.node.driven_worker import DrivenWorker
+from tests.node.scripted_node import ScriptedNode
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Iterator[ScriptedNode]:
+    """Return a node that is off; its processes end with the test."""
+    found = ScriptedNode(tmp_path / "node")
+    yield found
+    found.close()
 
 
 @pytest.fixture(scope="session")

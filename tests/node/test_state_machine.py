@@ -70,7 +70,7 @@ class AnyOrder(RuleBasedStateMachine):
         self.world.stubborn, self.world.immortal = stubborn, immortal
 
 
-AnyOrder.TestCase.settings = settings(max_examples=200, stateful_step_count=40)
+AnyOrder.TestCase.settings = settings(stateful_step_count=40)
 TestAnyOrder = AnyOrder.TestCase
 
 
