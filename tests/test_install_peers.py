@@ -36,7 +36,8 @@ def install(folder: Path, *, fail: str = "", user: int = 0, apt: bool = True) ->
         ["/bin/bash", str(SCRIPT)], env=environment, capture_output=True, text=True, timeout=60
     )
     (folder / "said").write_text(done.stderr)
-    assert set(done.stdout.split()) <= {"--must-run=usrp", "--must-run=gnuradio"}
+    markers = ("usrp", "gnuradio", "rsync")
+    assert set(done.stdout.split()) <= {f"--must-run={name}" for name in markers}
     return done.returncode, len(done.stdout.split())
 
 
@@ -46,9 +47,9 @@ pytestmark = pytest.mark.skipif(
 
 
 def test_what_is_missing_is_installed_and_must_run(tmp_path: Path) -> None:
-    assert install(tmp_path) == (0, 2)
+    assert install(tmp_path) == (0, 3)
     installed = (tmp_path / "packages").read_text().split()
-    assert {"uhd-host", "python3-uhd", "gnuradio"} <= set(installed)
+    assert {"uhd-host", "python3-uhd", "gnuradio", "rsync"} <= set(installed)
     # The lists are there, so they are not fetched again.
     assert "update" not in (tmp_path / "calls").read_text().split()
 
