@@ -330,6 +330,11 @@ def test_a_node_that_scored_itself_is_believed(image_job: Path, tmp_path: Path) 
     assert (result.images, result.accuracy, result.scored_by) == (20, 75.0, "node")
     assert (result.payload_bytes, result.overhead_bytes) == (4096.0, 128.5)
     assert (tmp_path / "home/predictions/images-node2-task1-predictions.jsonl").is_file()
+    # What it summed up has the images of lost frames, too.
+    counts = {"images": 30, "images_right": 18, "symbols": 400, "symbol_errors": 100}
+    (task / "summary.json").write_text(json.dumps(counts))
+    (result,) = collect([image_job], tmp_path / "home").results
+    assert (result.images, result.accuracy, result.symbol_error_rate) == (30, 60.0, 0.25)
 
 
 def test_another_run_is_refused_for_its_frames(
