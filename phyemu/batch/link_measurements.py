@@ -138,6 +138,7 @@ def measure_frames(
     summaries: Sequence[Mapping[str, Any]],
     frames_per_pass: int | None = None,
     pass_samples: float | None = None,
+    images_per_pass: int | None = None,
 ) -> LinkResult:
     """Return the result of a receiver of frames.
 
@@ -152,6 +153,7 @@ def measure_frames(
         summaries: The node's own, one for each run of its worker; empty where it wrote none.
         frames_per_pass: Frames of one pass of what was sent; None where unknown.
         pass_samples: Length of one pass [samples]; None where unknown.
+        images_per_pass: Different images that are sent; None where unknown.
 
     Raises:
         StoreError: A file of frames is damaged.
@@ -182,8 +184,8 @@ def measure_frames(
         )
         result = replace(result, payload_bytes=batch.payload, overhead_bytes=batch.overhead)
     if run is not None and frames:
-        return _scored_here(result, score)
-    return _scored_there(result, predictions, run, summaries)
+        return _scored_here(result, score, len(run.sent.labels))
+    return _scored_there(result, predictions, run, summaries, images_per_pass)
 
 
 def _missing(index: NDArray[np.int64], frames_per_pass: int | None) -> int:
@@ -198,8 +200,8 @@ def _missing(index: NDArray[np.int64], frames_per_pass: int | None) -> int:
     return int((ahead - 1).sum())
 
 
-def _scored_here(result: LinkResult, score: CircularScore) -> LinkResult:
-    accuracy, low, high = accuracy_interval(score.images_right, score.images)
+def _scored_here(result: LinkResult, score: CircularScore, different: int) -> LinkResult:
+    accuracy, low, high = accuracy_interval(score.images_right, score.images, different)
     received = score.frames_received
     return replace(
         result,
@@ -227,13 +229,14 @@ def _scored_there(
     predictions: Sequence[Path],
     run: SentRun | None,
     summaries: Sequence[Mapping[str, Any]],
+    images_per_pass: int | None,
 ) -> LinkResult:
     """Return the result with what the node counted, or with its predictions and known labels."""
     images, right = _total(summaries, "images"), _total(summaries, "images_right")
     if images is None or right is None or right > images:
         images, right = _judged(predictions, run)
     symbols, errors = _total(summaries, "symbols"), _total(summaries, "symbol_errors")
-    accuracy, low, high = accuracy_interval(right, images)
+    accuracy, low, high = accuracy_interval(right, images, images_per_pass)
     return replace(
         result,
         symbol_error_rate=errors / symbols if symbols and errors is not None else math.nan,

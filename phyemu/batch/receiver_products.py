@@ -199,6 +199,7 @@ class ReceiverProducts:
                 summaries=[task.summary for task in tasks],
                 frames_per_pass=whole(told, "frames_per_pass"),
                 pass_samples=finite(told, "pass_samples"),
+                images_per_pass=whole(told, "images_per_pass"),
             )
         except (PhyemuError, OSError) as exc:
             self.problems.append(str(exc))

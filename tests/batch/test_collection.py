@@ -19,7 +19,7 @@ from phyemu.batch import (
     write_plan,
 )
 from phyemu.batch.collection import collect
-from phyemu.batch.result_table import LinkResult, accuracy_interval
+from phyemu.batch.result_table import LinkResult
 from phyemu.errors import CheckpointError, ConfigError
 from phyemu.evaluation import image_waveform, load_exported
 from phyemu.fitting import FitConfig, fit_channel
@@ -350,13 +350,6 @@ def test_another_run_is_refused_for_its_frames(
     assert any("frames of order 8" in line for line in found.lines())
     with pytest.raises(CheckpointError, match="no exported PhyDNN"):
         collect([image_job], tmp_path / "home", run=tmp_path)
-
-
-def test_the_interval_is_wilsons() -> None:
-    # Wilson (1927) for 8 of 10 at z = 1.96: 0.490 to 0.943.
-    accuracy, low, high = accuracy_interval(8, 10)
-    assert (accuracy, round(low, 1), round(high, 1)) == (80.0, 49.0, 94.3)
-    assert all(np.isnan(accuracy_interval(0, 0)))
 
 
 def planned(folder: Path, sounded_air: Path) -> Path:
