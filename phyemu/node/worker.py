@@ -16,9 +16,9 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from datetime import UTC, datetime
-from io import FileIO
+from io import RawIOBase
 from pathlib import Path
-from typing import Any, BinaryIO, TextIO
+from typing import Any, TextIO
 
 from phyemu.errors import ConfigError, PhyemuError, RadioError
 from phyemu.node.environment import Environment
@@ -289,7 +289,7 @@ class WorkerSession:
 def main(
     arguments: list[str] | None = None,
     *,
-    commands: BinaryIO | None = None,
+    commands: RawIOBase | None = None,
     answers: TextIO | None = None,
     open_radio: OpenRadio = open_role_radio,
 ) -> int:
@@ -297,7 +297,7 @@ def main(
 
     Args:
         arguments: `--root DIR --folder DIR`; None: those of the process.
-        commands: Where commands come from; None: standard input.
+        commands: Where commands come from, unbuffered; None: standard input.
         answers: Where events go; None: standard output.
         open_radio: Opens the radio.
     """
@@ -327,10 +327,13 @@ def main(
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda number, frame: session.take(Stop()))
-    # Without a buffer, whose lock the thread that waits for a line would hold when Python ends.
-    stream: BinaryIO = FileIO(0, closefd=False) if commands is None else commands
+    # Unbuffered: at the end of the process a thread in a buffer's lock would abort it.
+    stream = open(0, "rb", buffering=0, closefd=False) if commands is None else commands
     threading.Thread(
-        target=read_commands, args=(stream, session.take, session.refuse), daemon=True
+        target=read_commands,
+        args=(stream, session.take, session.refuse),
+        name="phyemu-commands",
+        daemon=True,
     ).start()
     code = session.run()
     if session.is_hung:
