@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from .options import FREQUENCY, force_option
+from .options import FREQUENCY, echo_json, force_option, json_option
 
 if TYPE_CHECKING:
     from phyemu.batch import BatchSettings, ImageChoice, JobScenario, MadeBatch
@@ -97,6 +97,12 @@ _OPTIONS = (
         help="Oscillators that far below (transmitters) and above (receivers) the centre, as "
         "Colosseum recommends: their spike falls outside of the signal. 0: at the centre.",
     ),
+    click.option(
+        "--name",
+        metavar="PREFIX",
+        help="Begins the names of jobs and settings; those of the same name replace each other in "
+        "the team's storage.  [default: sound, capture or phydnn]",
+    ),
     click.option("--team", help="Whose storage the batch goes to, for `upload`."),
     click.option(
         "-o",
@@ -107,6 +113,7 @@ _OPTIONS = (
         help="Folder to make.",
     ),
     force_option,
+    json_option,
 )
 
 
@@ -129,6 +136,7 @@ def batch_settings(
     tx_gain: float | None,
     lo_offset: float,
     team: str | None,
+    name: str | None,
 ) -> "BatchSettings":
     """Return the settings that the shared options say; `rate` None where the batch sets it."""
     from phyemu.batch import BatchSettings, RadioSettings, RemoteFolder
@@ -145,6 +153,7 @@ def batch_settings(
         node_type=node_type,
         radio=radio,
         team=team,
+        name=name,
     )
 
 
@@ -195,13 +204,27 @@ def choose_images(texts: Sequence[str]) -> "ImageChoice":
     return ImageChoice(default=default, by_node=by_node)
 
 
-def echo_batch(folder: Path, made: "MadeBatch") -> None:
+def echo_batch(folder: Path, made: "MadeBatch", as_json: bool) -> None:
     """Print what was made, and what to do with it."""
     from phyemu.batch import load_job
 
+    plan = made.plan
+    if as_json:
+        echo_json(
+            {
+                "path": str(folder),
+                "jobs": [str(folder / job.file) for job in plan.jobs],
+                "images": {
+                    image.name: str(folder / image.content) if image.content else None
+                    for image in plan.images
+                },
+                "pass_s": plan.pass_s,
+                "warnings": list(made.warnings),
+            }
+        )
+        return
     for warning in made.warnings:
         click.echo(f"warning: {warning}", err=True)
-    plan = made.plan
     for planned in plan.jobs:
         job = load_job(folder / planned.file)
         transmitters = ", ".join(str(node) for node in planned.transmitters)

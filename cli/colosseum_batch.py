@@ -81,6 +81,7 @@ def sound_command(
     traffic_scenario: int | None,
     output: Path,
     force: bool,
+    as_json: bool,
     **shared: Any,
 ) -> None:
     """Sound every link of SCENARIOs: one job for each node that transmits."""
@@ -96,7 +97,7 @@ def sound_command(
         sound=SoundSection(window_s=window, every_s=every, keep_samples=keep_samples),
         force=force,
     )
-    echo_batch(output, made)
+    echo_batch(output, made, as_json)
 
 
 @command.command("capture")
@@ -131,6 +132,7 @@ def capture_command(
     traffic_scenario: int | None,
     output: Path,
     force: bool,
+    as_json: bool,
     **shared: Any,
 ) -> None:
     """Record what nodes of SCENARIOs hear: one job for each node that transmits."""
@@ -147,7 +149,7 @@ def capture_command(
         capture=CaptureSection(datatype=datatype, max_bytes=max_bytes),
         force=force,
     )
-    echo_batch(output, made)
+    echo_batch(output, made, as_json)
 
 
 @command.command("phydnn")
@@ -187,6 +189,7 @@ def phydnn_command(
     traffic_scenario: int | None,
     output: Path,
     force: bool,
+    as_json: bool,
     **shared: Any,
 ) -> None:
     """Send the test images of a PhyDNN through SCENARIOs, a job for each.
@@ -210,4 +213,4 @@ def phydnn_command(
         batch_settings(**shared),
         force=force,
     )
-    echo_batch(output, made)
+    echo_batch(output, made, as_json)

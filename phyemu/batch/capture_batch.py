@@ -61,7 +61,11 @@ def capture_batch(
     """
     capture = capture or CaptureSection()
     drafts = transmitter_drafts(
-        "capture", places, images, transmitters, RadioConf(role=Role.CAPTURE, capture=capture)
+        settings.name or "capture",
+        places,
+        images,
+        transmitters,
+        RadioConf(role=Role.CAPTURE, capture=capture),
     )
     rate_hz = settings.radio.sample_rate_hz
     write: WriteContent = partial(_write_frames, rate_hz=rate_hz)

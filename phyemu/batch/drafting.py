@@ -100,7 +100,7 @@ class MadeBatch:
 
 
 def transmitter_drafts(
-    kind: str,
+    name: str,
     places: Sequence[JobScenario],
     images: ImageChoice,
     transmitters: Sequence[int],
@@ -109,7 +109,7 @@ def transmitter_drafts(
     """Return a job for each node that transmits in each scenario, heard by all that can.
 
     Args:
-        kind: Begins the names of the jobs.
+        name: Begins the names of the jobs.
         places: The scenarios.
         images: Of the nodes.
         transmitters: One in each job; none: those that `sounding_transmitters` finds.
@@ -129,7 +129,7 @@ def transmitter_drafts(
                 raise ConfigError(f"{place.name} has no link from node {node}; nobody hears it")
             drafts.append(
                 JobDraft(
-                    name=f"{kind}-{place.name}-tx{node}",
+                    name=f"{name}-{place.name}-tx{node}",
                     place=place,
                     settings={
                         node: RadioConf(role=Role.TRANSMIT),

@@ -99,7 +99,7 @@ def phydnn_batch(
     phydnn = load_exported(choice.run, order=choice.order)
     rate_hz = phydnn.frame_format.sample_rate_hz
     settings = replace(settings, radio=replace(settings.radio, sample_rate_hz=rate_hz))
-    drafts = [_draft(place, choice) for place in places]
+    drafts = [_draft(place, choice, settings.name or "phydnn") for place in places]
     num_images = len(run_test_images(choice.run, phydnn))
     num_images = min(num_images, choice.max_images or num_images)
     pass_s = _pass_s(phydnn, num_images)
@@ -122,7 +122,7 @@ def phydnn_batch(
     return MadeBatch(plan=plan, warnings=warnings)
 
 
-def _draft(place: JobScenario, choice: PhyDnnChoice) -> JobDraft:
+def _draft(place: JobScenario, choice: PhyDnnChoice, name: str) -> JobDraft:
     place.check_nodes((choice.transmitter, *choice.receivers), "transmitter and receivers")
     heard_by = listeners(place.scenario, choice.transmitter)
     for node in choice.receivers:
@@ -131,7 +131,7 @@ def _draft(place: JobScenario, choice: PhyDnnChoice) -> JobDraft:
     receiving = RadioConf(role=Role.PHYDNN_RECEIVE)
     images = ImageChoice(default=choice.tail_image, by_node={choice.transmitter: choice.head_image})
     return JobDraft(
-        name=f"phydnn-{place.name}",
+        name=f"{name}-{place.name}",
         place=place,
         settings={
             choice.transmitter: RadioConf(role=Role.PHYDNN_TRANSMIT),

@@ -52,7 +52,11 @@ def sounding_batch(
             f"{sound.window_s:g}"
         )
     drafts = transmitter_drafts(
-        "sound", places, images, transmitters, RadioConf(role=Role.SOUND, sound=sound)
+        settings.name or "sound",
+        places,
+        images,
+        transmitters,
+        RadioConf(role=Role.SOUND, sound=sound),
     )
     write = partial(_write_sounder, sounder=sounder, name=sound.reference)
     plan = write_batch(

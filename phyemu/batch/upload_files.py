@@ -8,6 +8,8 @@ from pathlib import Path
 from phyemu.batch.folder_check import check_batch
 from phyemu.batch.job import load_job
 from phyemu.batch.job_schema import BATCH_JOB_SCHEMA
+from phyemu.batch.packaged_image import check_packaged
+from phyemu.batch.plan import PLAN_NAME, PlannedImage
 from phyemu.batch.upload import Transfer, UploadFolder
 from phyemu.container.image_name import image_name
 from phyemu.errors import ConfigError
@@ -42,17 +44,25 @@ def find_uploads(paths: Sequence[Path]) -> Uploads:
         paths: Folders of batches, images (NAME.tar.gz), jobs (.json) and settings (.conf).
 
     Raises:
-        ConfigError: Something is none of these or breaks its rules, or batches are of two teams.
+        ConfigError: Something is none of these or breaks its rules, an image is not what its
+            manifest says or a batch needs, or batches are of two teams.
     """
     transfers: list[Transfer] = []
     teams: dict[str, Path] = {}
-    wanted: dict[str, None] = {}
+    wanted: dict[str, PlannedImage | None] = {}
     for path in paths:
         if path.is_dir():
             plan = check_batch(path)
             if plan.team is not None:
                 teams[plan.team] = path
-            wanted |= dict.fromkeys(image.name for image in plan.images)
+            for image in plan.images:
+                before = wanted.get(image.name)
+                if before is not None and before.files != image.files:
+                    raise ConfigError(
+                        f"{path}: image {image.name} needs another content than in the batch "
+                        "before; give the images of one of them other names"
+                    )
+                wanted[image.name] = image
             for job in plan.jobs:
                 transfers.append(Transfer(path=path / job.file, folder=UploadFolder.BATCH))
                 for node in job.nodes:
@@ -60,10 +70,16 @@ def find_uploads(paths: Sequence[Path]) -> Uploads:
         else:
             transfers.append(Transfer(path=path, folder=_folder_of(path)))
             if path.suffix == ".json":
-                wanted |= dict.fromkeys(node.image for node in load_job(path).nodes)
+                for entry in load_job(path).nodes:
+                    wanted.setdefault(entry.image, None)
     if len(teams) > 1:
         raise ConfigError(f"the batches are of several teams: {', '.join(teams)}; give --team")
-    given = {image_name(item.path) for item in transfers if item.folder is UploadFolder.IMAGES}
+    given = set()
+    for item in transfers:
+        if item.folder is UploadFolder.IMAGES:
+            name = image_name(item.path)
+            check_packaged(item.path, wanted.get(name))
+            given.add(name)
     return Uploads(
         transfers=tuple(transfers),
         team=next(iter(teams), None),
@@ -78,6 +94,8 @@ def _folder_of(path: Path) -> UploadFolder:
             if file.read(len(_GZIP_MAGIC)) != _GZIP_MAGIC:
                 raise ConfigError(f"{path}: is not compressed by gzip, so it is no image")
         return UploadFolder.IMAGES
+    if path.name == PLAN_NAME:
+        raise ConfigError(f"{path}: is the plan of a batch; name its folder, {path.parent}")
     if path.suffix == ".json":
         return UploadFolder.BATCH
     if path.suffix == ".conf":

@@ -1,5 +1,6 @@
 """A batch, written as a folder: whole or not at all."""
 
+import re
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -41,6 +42,8 @@ class BatchSettings:
         node_type: Of all nodes.
         radio: Settings of the radios.
         team: Whose storage the batch goes to; None: to be said when it is uploaded.
+        name: Begins the names of jobs and files; None: what the batch is for. Files of the same
+            name replace each other in the team's storage.
     """
 
     duration_s: int
@@ -49,6 +52,21 @@ class BatchSettings:
     node_type: NodeType = "competitor"
     radio: RadioSettings = field(default_factory=RadioSettings)
     team: str | None = None
+    name: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a name that could not begin one of a file.
+
+        Raises:
+            ConfigError: It is one.
+        """
+        if self.name is not None and not re.fullmatch(
+            r"[A-Za-z0-9_][A-Za-z0-9._-]{0,59}", self.name
+        ):
+            raise ConfigError(
+                "the name of a batch is 1 to 60 letters, digits, dots, dashes and underscores, no "
+                f"dot or dash first, got {self.name!r}"
+            )
 
 
 def write_batch(
@@ -75,12 +93,16 @@ def write_batch(
         force: Replace a batch that is there.
 
     Raises:
-        ConfigError: The folder is there, or a job breaks a rule.
+        ConfigError: The folder is there or cannot be written, or a job breaks a rule.
         PhyemuError: Some content cannot be made.
     """
     _check_replaceable(folder, force)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    stage = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    folder = folder.absolute()  # "." has a name, too
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        stage = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    except OSError as error:
+        raise ConfigError(f"{folder}: cannot be written ({error.strerror})") from error
     replaced = stage.with_name(f"{stage.name}.replaced")
     try:
         plan = _fill(stage, kind, drafts, settings, contents, num_images=num_images, pass_s=pass_s)
@@ -88,6 +110,8 @@ def write_batch(
         if folder.exists():
             folder.rename(replaced)
         stage.rename(folder)
+    except OSError as error:
+        raise ConfigError(f"{folder}: cannot be written ({error.strerror})") from error
     finally:
         for left in (stage, replaced):
             shutil.rmtree(left, ignore_errors=True)

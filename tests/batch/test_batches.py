@@ -127,13 +127,22 @@ def test_nodes_that_hear_nothing_are_idle(tmp_path: Path) -> None:
 
 
 def test_radios_get_what_colosseum_recommends(tmp_path: Path) -> None:
-    made = sounding_batch(tmp_path / "b", places("52005"), IMAGE, SETTINGS, transmitters=[3])
+    named = replace(SETTINGS, name="monday")
+    made = sounding_batch(tmp_path / "b", places("52005"), IMAGE, named, transmitters=[3])
     (job,) = made.plan.jobs
+    assert job.name == "monday-52005-tx3"
+    assert job.nodes[0].config == "config/monday-52005-tx3-node-1.conf"
     radios = [load_radio_conf(tmp_path / "b" / node.config).radio for node in job.nodes[:3]]
     # 5.5 GHz: the documentation's figures at 5.8 GHz; oscillators away from the centre.
     assert [radio.gain_db for radio in radios] == [15.0, 15.0, 28.0]
     assert [radio.lo_offset_hz for radio in radios] == [42e6, 42e6, -42e6]
     assert {radio.center_frequency_hz for radio in radios} == {5.5e9}
+
+
+@pytest.mark.parametrize("name", ["../x", "", "-x", ".x", "a b", "a/b", "a" * 61, "a\n"])
+def test_a_batch_has_a_name_that_can_begin_one_of_a_file(name: str) -> None:
+    with pytest.raises(ConfigError, match="the name of a batch is 1 to 60"):
+        BatchSettings(duration_s=1, name=name)
 
 
 def test_loops_gateways_and_own_gains_are_written(tmp_path: Path) -> None:
@@ -275,6 +284,22 @@ def test_a_batch_is_replaced_when_asked_and_nothing_else_ever(tmp_path: Path) ->
     with pytest.raises(ConfigError, match="is no batch"):
         sounding_batch(other, places("90001"), IMAGE, SETTINGS, force=True)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["b", "other"]
+
+
+def test_a_place_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    folder = tmp_path / "file" / "b"
+    with pytest.raises(ConfigError, match=r"file/b: cannot be written \(File exists\)"):
+        sounding_batch(folder, places("90001"), IMAGE, SETTINGS, transmitters=[1])
+
+
+def test_the_folder_one_is_in_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sounding_batch(tmp_path / "b", places("90001"), IMAGE, SETTINGS, transmitters=[1])
+    monkeypatch.chdir(tmp_path / "b")
+    here = Path()
+    made = sounding_batch(here, places("90001"), IMAGE, SETTINGS, transmitters=[2], force=True)
+    assert check_batch(tmp_path / "b") == made.plan
+    assert [path.name for path in tmp_path.iterdir()] == ["b"]
 
 
 def test_what_fails_on_the_way_leaves_the_old_batch(tmp_path: Path) -> None:

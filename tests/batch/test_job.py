@@ -303,5 +303,6 @@ def test_a_file_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
 
 
 def test_the_schema_in_docs_is_the_one_in_use() -> None:
+    jsonschema.Draft202012Validator.check_schema(BATCH_JOB_SCHEMA)
     docs = Path(__file__).parents[2] / "docs" / "batch-job.schema.json"
     assert json.loads(docs.read_text("utf-8")) == BATCH_JOB_SCHEMA

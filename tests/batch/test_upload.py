@@ -18,7 +18,9 @@ from phyemu.batch.upload import (
 )
 from phyemu.errors import ConfigError, TransportError
 
-pytestmark = pytest.mark.skipif(shutil.which("rsync") is None, reason="rsync is not installed")
+pytestmark = pytest.mark.skipif(
+    shutil.which("rsync") is None, reason="rsync is not installed (Debian: apt install rsync)"
+)
 
 FAKE_SSH = """\
 #!/bin/sh
@@ -91,15 +93,19 @@ def expected(transfers: list[Transfer]) -> dict[str, tuple[str, int]]:
     }
 
 
+@pytest.mark.rsync
 @pytest.mark.usefixtures("fake_ssh")
 def test_everything_arrives_whole_with_its_mode(
     transfers: list[Transfer], remote: RemoteFolder
 ) -> None:
     transfers[0].path.chmod(0o600)
+    transfers[1].path.rename(transfers[1].path.with_suffix(".kept"))
+    transfers[1].path.symlink_to(transfers[1].path.with_suffix(".kept"))
     run_commands(upload_commands(transfers, remote), output=subprocess.DEVNULL)
     assert listing(Path(remote.path)) == expected(transfers)
 
 
+@pytest.mark.rsync
 @pytest.mark.usefixtures("fake_ssh")
 def test_the_printed_commands_do_the_same(
     transfers: list[Transfer], remote: RemoteFolder, tmp_path: Path
@@ -110,6 +116,7 @@ def test_the_printed_commands_do_the_same(
     assert listing(Path(remote.path)) == expected(transfers)
 
 
+@pytest.mark.rsync
 @pytest.mark.usefixtures("fake_ssh")
 def test_what_was_uploaded_before_is_replaced_even_with_equal_size_and_time(
     transfers: list[Transfer], remote: RemoteFolder
@@ -134,6 +141,7 @@ exec {rsync} "$@"
 """
 
 
+@pytest.mark.rsync
 def test_an_interrupted_upload_shows_no_partial_and_goes_on(
     fake_ssh: Path, transfers: list[Transfer], remote: RemoteFolder
 ) -> None:
@@ -156,6 +164,7 @@ def test_an_interrupted_upload_shows_no_partial_and_goes_on(
     assert listing(Path(remote.path)) == expected(transfers)
 
 
+@pytest.mark.rsync
 @pytest.mark.usefixtures("fake_ssh")
 def test_damage_on_the_far_side_is_found(transfers: list[Transfer], remote: RemoteFolder) -> None:
     commands = upload_commands(transfers, remote)
@@ -165,6 +174,7 @@ def test_damage_on_the_far_side_is_found(transfers: list[Transfer], remote: Remo
         run_commands(commands[-1:], output=subprocess.DEVNULL)
 
 
+@pytest.mark.rsync
 @pytest.mark.usefixtures("fake_ssh")
 def test_a_team_that_is_not_there_is_not_made(
     transfers: list[Transfer], remote: RemoteFolder

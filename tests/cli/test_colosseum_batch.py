@@ -37,6 +37,10 @@ def test_sound_writes_a_job_for_each_transmitter_and_says_what_to_package(tmp_pa
     code, output = run(*SOUND, "-o", folder, "--force")
     assert code == 0, output
     assert len(check_batch(folder).jobs) == 4
+    made = json.loads(run(*SOUND, "-o", folder, "--force", "--json")[1])
+    assert made["jobs"] == [str(folder / f"sound-90001-tx{node}.json") for node in range(1, 5)]
+    assert made["images"] == {"phyemu-all": str(folder / "content" / "phyemu-all")}
+    assert made["warnings"] == []
     assert run("batch", "check", folder) == (
         0,
         f"{folder}: 4 jobs, their settings and contents hold the rules\n",
