@@ -175,7 +175,12 @@ class _Collector:
                 logs[number] = log
             nodes.append((number, entry.srn, log, problems))
         context = JobContext(
-            reservation=reservation, logs=logs, plan=plan, folder=folder, reference=reference
+            reservation=reservation,
+            logs=logs,
+            plan=plan,
+            folder=folder,
+            reference=reference,
+            problems=self.problems,
         )
         if plan is not None and context.planned is None:
             self.problems.append(

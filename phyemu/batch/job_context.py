@@ -1,14 +1,14 @@
 """What is known of a job beside its logs: its plan, its scenario, and what its transmitter sent."""
 
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from phyemu.batch.link_measurements import SentRun
 from phyemu.batch.node_log import NodeLog
-from phyemu.batch.plan import Plan, PlanKind, PlannedJob
+from phyemu.batch.plan import Plan, PlanKind, PlannedImage, PlannedJob, file_sha256
 from phyemu.batch.results_folder import Reservation
 from phyemu.colosseum import Scenario, load_scenario
 from phyemu.errors import ConfigError, ScenarioError
@@ -30,6 +30,7 @@ class JobContext:
         plan: The batch that it is of; None where unknown.
         folder: Folder of the plan.
         reference: Recording of what was sent, where the user named it.
+        problems: Takes what is wrong with the plan, a sentence each.
     """
 
     reservation: Reservation
@@ -37,6 +38,7 @@ class JobContext:
     plan: Plan | None = None
     folder: Path = Path()
     reference: Path | None = None
+    problems: list[str] = field(default_factory=list)
 
     @cached_property
     def name(self) -> str:
@@ -67,7 +69,7 @@ class JobContext:
             if self.planned is not None:
                 return load_scenario(self.planned.scenario_path(self.folder))
             name = self.scenario_name
-            # Names come from logs: they are looked up among those shipped, never opened as paths.
+            # Names come from logs, so none may lead into a folder.
             if not name or "/" in name or "\\" in name:
                 return None
             return load_scenario(find_in_library(name, "colosseum"))
@@ -124,7 +126,20 @@ class JobContext:
         if image is None or not image.content or not isinstance(name, str):
             return None
         path = self.folder / image.content / name
-        return path if path.is_file() else None
+        if not path.is_file() or self._is_changed(path, name, image):
+            return None
+        return path
+
+    def _is_changed(self, path: Path, name: str, image: PlannedImage) -> bool:
+        """Return whether a file is not the one that the plan was made with; take note of it."""
+        hashes = [item.sha256 for item in image.files if item.path == name]
+        if not hashes or file_sha256(path) == hashes[0]:
+            return False
+        self.problems.append(
+            f"{path}: is not the file that the plan was made with (its SHA-256 differs), so what "
+            "was transmitted is not known; give it with --reference"
+        )
+        return True
 
     @property
     def is_sounded(self) -> bool:

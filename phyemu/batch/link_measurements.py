@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from phyemu.batch.foreign_files import finite, whole
+from phyemu.batch.foreign_files import whole
 from phyemu.batch.node_log import json_lines
 from phyemu.batch.result_table import LinkResult, accuracy_interval
 from phyemu.colosseum import Scenario
@@ -22,6 +22,7 @@ from phyemu.listening.stored_frames import StoredFrames
 from phyemu.sounding import Sounding
 from phyemu.sounding.sounding import rms_delay_spread_s
 from phyemu.units import power_to_db
+from phyemu.waveform import NUM_FRAME_INDICES
 
 __all__ = [
     "SentRun",
@@ -134,23 +135,25 @@ def measure_frames(
     predictions: Sequence[Path],
     *,
     run: SentRun | None,
-    summary: Mapping[str, Any],
+    summaries: Sequence[Mapping[str, Any]],
     frames_per_pass: int | None = None,
     pass_samples: float | None = None,
+    images_per_pass: int | None = None,
 ) -> LinkResult:
     """Return the result of a receiver of frames.
 
-    With the run at hand, images and symbols are scored here, lost frames and all. Otherwise the
-    node's own predictions count, where it knew the labels.
+    With the run at hand, images and symbols are scored here, lost frames and all. Otherwise what
+    the node summed up counts, or its predictions where it was killed before.
 
     Args:
         result: Who and when.
         frames: Files of received frames, one for each stretch.
         predictions: The node's files of predictions.
         run: What was sent; None where it is not known here.
-        summary: The node's own summary.
+        summaries: The node's own, one for each run of its worker; empty where it wrote none.
         frames_per_pass: Frames of one pass of what was sent; None where unknown.
         pass_samples: Length of one pass [samples]; None where unknown.
+        images_per_pass: Different images that are sent; None where unknown.
 
     Raises:
         StoreError: A file of frames is damaged.
@@ -168,8 +171,8 @@ def measure_frames(
             lost += _missing(index[known], frames_per_pass)
     result = replace(
         result,
-        frames_received=len(levels) if frames else whole(summary, "frames"),
-        frames_lost=lost if frames else None,
+        frames_received=len(levels) if frames else _total(summaries, "frames_received"),
+        frames_lost=lost if frames else _total(summaries, "frames_lost"),
         snr_db=float(np.mean(levels)) if levels else math.nan,
     )
     if run is not None:
@@ -181,8 +184,8 @@ def measure_frames(
         )
         result = replace(result, payload_bytes=batch.payload, overhead_bytes=batch.overhead)
     if run is not None and frames:
-        return _scored_here(result, score)
-    return _scored_there(result, predictions, run, summary)
+        return _scored_here(result, score, len(run.sent.labels))
+    return _scored_there(result, predictions, run, summaries, images_per_pass)
 
 
 def _missing(index: NDArray[np.int64], frames_per_pass: int | None) -> int:
@@ -190,13 +193,15 @@ def _missing(index: NDArray[np.int64], frames_per_pass: int | None) -> int:
     if len(index) < 2:
         return 0
     # A circle that was heard once shows how long it is, unless its last frame never came.
-    count = frames_per_pass or int(index.max()) + 1
+    count = int(index.max()) + 1
+    if frames_per_pass is not None and count <= frames_per_pass <= NUM_FRAME_INDICES:
+        count = frames_per_pass
     ahead = (np.diff(index) - 1) % count + 1
     return int((ahead - 1).sum())
 
 
-def _scored_here(result: LinkResult, score: CircularScore) -> LinkResult:
-    accuracy, low, high = accuracy_interval(score.images_right, score.images)
+def _scored_here(result: LinkResult, score: CircularScore, different: int) -> LinkResult:
+    accuracy, low, high = accuracy_interval(score.images_right, score.images, different)
     received = score.frames_received
     return replace(
         result,
@@ -212,10 +217,39 @@ def _scored_here(result: LinkResult, score: CircularScore) -> LinkResult:
     )
 
 
+def _total(summaries: Sequence[Mapping[str, Any]], name: str) -> int | None:
+    """Return the sum of a count; None unless all of them have it."""
+    counts = [whole(summary, name) for summary in summaries]
+    known = [count for count in counts if count is not None]
+    return sum(known) if known and len(known) == len(counts) else None
+
+
 def _scored_there(
-    result: LinkResult, predictions: Sequence[Path], run: SentRun | None, summary: Mapping[str, Any]
+    result: LinkResult,
+    predictions: Sequence[Path],
+    run: SentRun | None,
+    summaries: Sequence[Mapping[str, Any]],
+    images_per_pass: int | None,
 ) -> LinkResult:
-    """Return the result with the node's predictions, as far as their labels are known."""
+    """Return the result with what the node counted, or with its predictions and known labels."""
+    images, right = _total(summaries, "images"), _total(summaries, "images_right")
+    if images is None or right is None or right > images:
+        images, right = _judged(predictions, run)
+    symbols, errors = _total(summaries, "symbols"), _total(summaries, "symbol_errors")
+    accuracy, low, high = accuracy_interval(right, images, images_per_pass)
+    return replace(
+        result,
+        symbol_error_rate=errors / symbols if symbols and errors is not None else math.nan,
+        images=images or None,
+        accuracy=accuracy,
+        accuracy_low=low,
+        accuracy_high=high,
+        scored_by="node" if images else "",
+    )
+
+
+def _judged(predictions: Sequence[Path], run: SentRun | None) -> tuple[int, int]:
+    """Return how many predictions have a label that is known, and how many of these are right."""
     images = right = 0
     labels = None if run is None else run.sent.labels.tolist()
     for line in chain.from_iterable(map(read_predictions, predictions)):
@@ -226,17 +260,7 @@ def _scored_there(
         if label is not None and found is not None:
             images += 1
             right += label == found
-    accuracy, low, high = accuracy_interval(right, images)
-    rate = finite(summary, "symbol_error_rate")
-    return replace(
-        result,
-        symbol_error_rate=math.nan if rate is None else rate,
-        images=images or None,
-        accuracy=accuracy,
-        accuracy_low=low,
-        accuracy_high=high,
-        scored_by="node" if images else "",
-    )
+    return images, right
 
 
 def read_predictions(path: Path) -> Iterator[dict[str, Any]]:

@@ -186,6 +186,7 @@ def read_node_log(folder: Path) -> NodeLog:
         tasks.append(_read_task(path, int(match[1]), events))
     if not tasks:
         problems.append("no task: its worker never ran")
+    problems += _crashes(events)
     if state == "ERROR":
         problems.append(f"ended in ERROR: {info or 'it gives no reason'}")
     elif state and state not in FINAL_STATES:
@@ -248,6 +249,21 @@ def _ends_a_line(path: Path) -> bool:
     with path.open("rb") as file:
         file.seek(-1, os.SEEK_END)
         return file.read() == b"\n"
+
+
+def _crashes(events: list[NodeEvent]) -> list[str]:
+    """Return one line on the failures of the node's worker; none where it never failed."""
+    failures = [
+        event
+        for event in events
+        if event.name == "worker" and event.fields.get("said") in ("error", "failed")
+    ]
+    if not failures:
+        return []
+    fields = failures[-1].fields.get("fields")
+    reason = _text(fields, "reason") if isinstance(fields, dict) else ""
+    times = "once" if len(failures) == 1 else f"{len(failures)} times"
+    return [f"its worker failed {times}: {reason or 'it gives no reason'}"]
 
 
 def _time(value: Any) -> datetime | None:

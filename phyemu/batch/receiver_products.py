@@ -189,18 +189,17 @@ class ReceiverProducts:
                 )
                 predictions += [kept] if kept is not None else []
         told = self.context.transmission(result.transmitter, result.loop)
-        summary: dict[str, Any] = {}
-        for task in tasks:
-            summary |= task.summary
+        tail_s = [_number(task.summary, "tail_s") for task in tasks if "tail_s" in task.summary]
         try:
             result = measure_frames(
                 result,
                 frames,
                 predictions,
                 run=self.run if result.kind == "phydnn" else None,
-                summary=summary,
+                summaries=[task.summary for task in tasks],
                 frames_per_pass=whole(told, "frames_per_pass"),
                 pass_samples=finite(told, "pass_samples"),
+                images_per_pass=whole(told, "images_per_pass"),
             )
         except (PhyemuError, OSError) as exc:
             self.problems.append(str(exc))
@@ -218,7 +217,7 @@ class ReceiverProducts:
             frames_sent=whole(told, "frames"),
             head_s=_number(told, "head_s"),
             air_s=_number(told, "air_s"),
-            tail_s=_number(summary, "tail_s"),
+            tail_s=tail_s[-1] if tail_s else math.nan,
         )
 
 

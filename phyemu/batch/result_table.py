@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 __all__ = ["LinkResult", "NodeResult", "accuracy_interval", "csv_text", "link_tables", "node_table"]
 
 _NAN = math.nan
+_Z = 1.959963984540054  # 97.5 % of a normal distribution lie below
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,7 +35,7 @@ class LinkResult:
             wrongly or not received, 0..1.
         images: Images scored.
         accuracy: Share of them whose class was found [%].
-        accuracy_low: Lower end of its 95 % interval [%].
+        accuracy_low: Lower end of its 95 % interval, of as many images as are different [%].
         accuracy_high: Upper end [%].
         snr_db: Mean SNR of the frames, or median SNR of the soundings within their band [dB].
         payload_bytes: Of the symbols of 64 images.
@@ -138,14 +139,24 @@ class NodeResult:
         return [f"{where}{name}: {problem}" for problem in self.problems]
 
 
-def accuracy_interval(right: int, images: int) -> tuple[float, float, float]:
-    """Return accuracy and the ends of its 95 % Wilson interval, in percent; NaN without images."""
+def accuracy_interval(
+    right: int, images: int, different: int | None = None
+) -> tuple[float, float, float]:
+    """Return accuracy and the ends of its 95 % interval (Wilson 1927), in percent.
+
+    Args:
+        right: Images whose class was found.
+        images: Images scored; 0 gives NaN.
+        different: How many different ones there are, where they were sent again and again: as many
+            count for the interval, as a repetition says little about other images. None: all.
+    """
     if images < 1:
         return math.nan, math.nan, math.nan
-    from scipy.stats import binomtest
-
-    interval = binomtest(right, images).proportion_ci(0.95, method="wilson")
-    return 100 * right / images, 100 * float(interval.low), 100 * float(interval.high)
+    share = right / images
+    worth = _Z**2 / min(images, max(1, different or images))
+    middle = (share + worth / 2) / (1 + worth)
+    half = math.sqrt(worth * share * (1 - share) + worth**2 / 4) / (1 + worth)
+    return 100 * share, 100 * (middle - half), 100 * (middle + half)
 
 
 def csv_text(results: Sequence[LinkResult]) -> str:

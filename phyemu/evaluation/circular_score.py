@@ -1,11 +1,12 @@
 """The score of images that were sent around and around, from wherever listening began.
 
 A transmitter that knows nothing of its receiver sends its frames in a circle. What counts are the
-frames from the first to the last one received: those before and behind were not listened to. Each
-pass is scored by itself, so that no reception of a frame makes up for another.
+frames from the first to the last whole one received: those before and behind were not listened to,
+and neither was the rest of one that the end of listening cut. Each pass is scored by itself, so
+that no reception of a frame makes up for another.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +14,7 @@ import torch
 
 from phyemu.dnn import Lookup, evaluating
 from phyemu.errors import CheckpointError
-from phyemu.receiver import ReceivedFrame
+from phyemu.receiver import FrameStatus, ReceivedFrame
 
 from .exported import ExportedPhyDnn
 from .transmission import SentImages
@@ -88,7 +89,7 @@ def score_circular(
     count = len(sent.payload_plan)
     held: dict[int, ReceivedFrame] = {}
     begin, last, last_sample = 0, -1, 0
-    for frame in frames:
+    for frame in _without_cut_end(frames):
         if frame.frame_index is None:
             continue
         if frame.posteriors.shape[-1] != sent.order:
@@ -116,9 +117,20 @@ def score_circular(
     return total + scorer.score(held, begin, last + 1) if held else total
 
 
+def _without_cut_end(frames: Iterable[ReceivedFrame]) -> Iterator[ReceivedFrame]:
+    """Yield the frames, except the last one if the stream ended within it."""
+    before: ReceivedFrame | None = None
+    for frame in frames:
+        if before is not None:
+            yield before
+        before = frame
+    if before is not None and before.status is not FrameStatus.TRUNCATED:
+        yield before
+
+
 def _missing_passes(samples: int, ahead: float, pass_samples: float | None) -> int:
     """Return how many whole passes lie between two frames, beside the `ahead` of one."""
-    if pass_samples is None or not pass_samples > 0:
+    if pass_samples is None or not pass_samples >= 1:
         return 0
     return min(max(0, round(samples / pass_samples - ahead)), _MOST_MISSING_PASSES)
 

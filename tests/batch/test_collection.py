@@ -9,8 +9,17 @@ import h5py
 import numpy as np
 import pytest
 
+from phyemu.batch import (
+    Plan,
+    PlanKind,
+    PlannedImage,
+    PlannedJob,
+    PlannedNode,
+    planned_files,
+    write_plan,
+)
 from phyemu.batch.collection import collect
-from phyemu.batch.result_table import LinkResult, accuracy_interval
+from phyemu.batch.result_table import LinkResult
 from phyemu.errors import CheckpointError, ConfigError
 from phyemu.evaluation import image_waveform, load_exported
 from phyemu.fitting import FitConfig, fit_channel
@@ -22,7 +31,9 @@ from phyemu.loop.place import CapturedPlace
 from phyemu.progress import no_progress
 from phyemu.receiver import receive_frames
 from phyemu.sounding import load_soundings
+from phyemu.waveform import SounderFormat
 from phyemu.waveform.sent_frames import SentFrames
+from phyemu.waveform.transmission import write_sounder
 
 NodeMaker = Callable[..., Path]
 
@@ -319,6 +330,11 @@ def test_a_node_that_scored_itself_is_believed(image_job: Path, tmp_path: Path) 
     assert (result.images, result.accuracy, result.scored_by) == (20, 75.0, "node")
     assert (result.payload_bytes, result.overhead_bytes) == (4096.0, 128.5)
     assert (tmp_path / "home/predictions/images-node2-task1-predictions.jsonl").is_file()
+    # What it summed up has the images of lost frames, too.
+    counts = {"images": 30, "images_right": 18, "symbols": 400, "symbol_errors": 100}
+    (task / "summary.json").write_text(json.dumps(counts))
+    (result,) = collect([image_job], tmp_path / "home").results
+    assert (result.images, result.accuracy, result.symbol_error_rate) == (30, 60.0, 0.25)
 
 
 def test_another_run_is_refused_for_its_frames(
@@ -336,8 +352,51 @@ def test_another_run_is_refused_for_its_frames(
         collect([image_job], tmp_path / "home", run=tmp_path)
 
 
-def test_the_interval_is_wilsons() -> None:
-    # Wilson (1927) for 8 of 10 at z = 1.96: 0.490 to 0.943.
-    accuracy, low, high = accuracy_interval(8, 10)
-    assert (accuracy, round(low, 1), round(high, 1)) == (80.0, 49.0, 94.3)
-    assert all(np.isnan(accuracy_interval(0, 0)))
+def planned(folder: Path, sounded_air: Path) -> Path:
+    """Write the plan of a batch with one sounding job, and what its transmitter sends."""
+    content = folder / "content" / "img"
+    content.mkdir(parents=True)
+    shutil.copy(sounded_air / "tx.sigmf", content / "tx.sigmf")
+    (folder / "config").mkdir()
+    roles = ["transmit", "sound", "capture", "idle", "idle"]
+    for node, role in enumerate(roles, start=1):
+        (folder / "config" / f"{node}.conf").write_text(f'role = "{role}"\n')
+    job = PlannedJob(
+        name="sound-90003",
+        file="sound-90003.json",
+        scenario="90003",
+        rf_scenario=90003,
+        transmitters=(1,),
+        receivers=(2, 3),
+        nodes=tuple(
+            PlannedNode(node=node, role=role, config=f"config/{node}.conf", image="img")
+            for node, role in enumerate(roles, start=1)
+        ),
+    )
+    image = PlannedImage(name="img", content="content/img", files=planned_files(content))
+    return write_plan(Plan(kind=PlanKind.SOUND, jobs=(job,), images=(image,)), folder)
+
+
+def test_the_plan_tells_who_sent_what_and_which_nodes_there_were(
+    sounding_job: Path, sounded_air: Path, tmp_path: Path
+) -> None:
+    shutil.rmtree(sounding_job / "team-img-srn12-RES1234")
+    shutil.rmtree(sounding_job / "Inputs")
+    # Without Inputs only radio.conf says which node an SRN was.
+    plan = planned(tmp_path / "batch", sounded_air)
+    found = collect([sounding_job], tmp_path / "home", plan=plan)
+    assert found.lines() == [f"reservation 1234, node {node}: left no logs" for node in (1, 4, 5)]
+    sounded = [item for item in found.results if item.kind == "sound"]
+    assert {(item.transmitter, item.receiver) for item in sounded} == {(1, 2), (1, 3)}
+    assert all(item.taps_missed == 0 for item in sounded)
+    # A waveform that was made anew since is not taken for what was sent.
+    write_sounder(
+        tmp_path / "batch/content/img/tx.sigmf",
+        SounderFormat(sample_rate_hz=20e6, length=127),
+        num_bursts=2,
+        amplitude=0.3,
+        force=True,
+    )
+    found = collect([sounding_job], tmp_path / "other", plan=plan.parent)
+    assert any("SHA-256 differs" in line for line in found.lines())
+    assert {item.receiver for item in found.results if item.kind == "sound"} == {2}

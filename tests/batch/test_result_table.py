@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
+from scipy.stats import binomtest
 
 from phyemu.batch.result_figure import plot_results
 from phyemu.batch.result_table import (
     LinkResult,
     NodeResult,
+    accuracy_interval,
     csv_text,
     link_tables,
     node_table,
@@ -121,3 +123,21 @@ def test_the_figure_shows_what_there_is(tmp_path: Path) -> None:
         plot_results([IMAGES], tmp_path / "x.gif")
     with pytest.raises(ConfigError, match="neither"):
         plot_results([], tmp_path / "x.png")
+
+
+@pytest.mark.parametrize(("right", "images"), [(0, 1), (8, 10), (359, 359), (4711, 9000)])
+def test_the_interval_is_wilsons(right: int, images: int) -> None:
+    accuracy, low, high = accuracy_interval(right, images)
+    theirs = binomtest(right, images).proportion_ci(0.95, method="wilson")
+    assert accuracy == pytest.approx(100 * right / images)
+    assert (low, high) == pytest.approx((100 * theirs.low, 100 * theirs.high), abs=1e-9)
+    # Sent a hundred times, they are no more different images than before.
+    assert accuracy_interval(100 * right, 100 * images, images) == (
+        pytest.approx(accuracy),
+        pytest.approx(low),
+        pytest.approx(high),
+    )
+
+
+def test_no_image_has_no_interval() -> None:
+    assert all(math.isnan(value) for value in accuracy_interval(0, 0))

@@ -113,6 +113,20 @@ def test_a_gap_of_passes_is_told_by_its_samples(
     assert score.symbols == sum(sent.payload_plan[position % 4] for position in range(3 + lost + 2))
 
 
+def test_a_frame_that_the_end_of_listening_cut_does_not_count(
+    phydnn: ExportedPhyDnn, sent: SentImages
+) -> None:
+    frames = stream(sent, list(range(5)))
+    cut = replace(
+        frames[-1], status=FrameStatus.TRUNCATED, erased=np.ones(len(frames[-1].points), bool)
+    )
+    score = score_circular([*frames[:-1], cut], sent, phydnn)
+    assert (score.frames_received, score.symbol_errors) == (4, 0)
+    # Within the stream a gap cut it, and what it lacks is lost.
+    score = score_circular([*frames[:-1], cut, frame(sent, 1, 5 * GAP)], sent, phydnn)
+    assert score.symbol_errors == len(cut.points)
+
+
 def test_frames_of_something_else_are_counted_apart(
     phydnn: ExportedPhyDnn, sent: SentImages
 ) -> None:
