@@ -18,15 +18,16 @@ _NAMED_PARTS = 8
 @click.command("package")
 @click.option(
     "--kind",
-    type=click.Choice(["srn"]),
+    type=click.Choice(["srn", "gpu"]),
     required=True,
-    help="srn: an LXD image for radio nodes.",
+    help="srn: an LXD image for radio nodes; gpu: a Docker image for GPU nodes.",
 )
 @click.option(
     "--base",
     required=True,
     metavar="ARCHIVE|debootstrap:SUITE[:MIRROR]",
-    help="What to build on: a base image (.tar.gz, .tar.xz), or a suite of Debian or Ubuntu.",
+    help="What to build on: a base image (.tar.gz, .tar.xz; gpu: of docker save), or, for srn, a "
+    "suite of Debian or Ubuntu.",
 )
 @output_option()
 @click.option(
@@ -83,8 +84,10 @@ def command(
 
     Nothing is unpacked, and neither LXD nor Docker is needed. No image has a default password.
     """
-    from phyemu.container import NodeContent, image_name, package_srn, read_access
+    from phyemu.container import NodeContent, image_name, package_gpu, package_srn, read_access
 
+    if kind == "gpu" and python is not None:
+        raise click.UsageError("--python is for --kind srn; a Docker base brings its own Python")
     if not authorized_keys and root_password_file is None:
         raise click.UsageError("give --authorized-key or --root-password-file: no image is open")
     access = read_access(
@@ -93,23 +96,35 @@ def command(
         image_name=image_name(output),
     )
     with progress_bars(quiet) as progress:
-        image = package_srn(
-            output,
-            base,
-            access=access,
-            content=NodeContent(
-                head=head,
-                tail=tail,
-                order=order,
-                max_images=images,
-                paths=content,
-                radio_conf=radio_conf,
-            ),
-            wheels=wheels,
-            python=python,
-            force=force,
-            progress=progress,
+        held = NodeContent(
+            head=head,
+            tail=tail,
+            order=order,
+            max_images=images,
+            paths=content,
+            radio_conf=radio_conf,
         )
+        if kind == "gpu":
+            image = package_gpu(
+                output,
+                Path(base),
+                access=access,
+                content=held,
+                wheels=wheels,
+                force=force,
+                progress=progress,
+            )
+        else:
+            image = package_srn(
+                output,
+                base,
+                access=access,
+                content=held,
+                wheels=wheels,
+                python=python,
+                force=force,
+                progress=progress,
+            )
     if as_json:
         echo_json(
             {

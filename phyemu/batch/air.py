@@ -130,7 +130,9 @@ class Air:
                     is_there=name != _NOBODY,
                 )
             for name in _names(settings.receivers):
-                self.sinks[name] = AirSink(patience_s=patience_s, is_there=name != _NOBODY)
+                self.sinks[name] = AirSink(
+                    patience_s=patience_s, ended=self._ended, is_there=name != _NOBODY
+                )
         except BaseException:
             self.close()
             raise

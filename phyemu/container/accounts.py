@@ -27,7 +27,8 @@ class Rewritten:
 def rewrite_shadow(content: bytes, *, root_hash: str | None) -> Rewritten:
     """Return `/etc/shadow` with the given password for root, or none, and none for others.
 
-    root's line has no ageing and no end, so that nobody must change a password at the first login.
+    root's line has no ageing and no end, and no other account has to change its password at the
+    next login (as those of Colosseum's bases have to): nobody could give the old one.
 
     Args:
         content: The base's; empty where it has none.
@@ -46,6 +47,8 @@ def rewrite_shadow(content: bytes, *, root_hash: str | None) -> Rewritten:
             continue
         field, colon, ageing = rest.partition(b":")
         closed = b"!*" if _usable(field) else field
+        # 0: to be changed at the next login; `su` from root would ask for a new one, too.
+        ageing = ageing.removeprefix(b"0") if ageing.startswith(b"0:") else ageing
         lines.append(name + b":" + closed + colon + ageing)
     return Rewritten(content=_joined([root, *lines]), locked=_names(locked))
 

@@ -34,6 +34,14 @@ PACKAGES = (
 # Ubuntu's suites whose python3 is older than phyemu's, and the newer one in `universe`.
 _EXTRA = {"jammy": ("python3.11",)}
 _UBUNTU = {"jammy", "mantic", "noble", "oracular", "plucky", "questing"}
+# As the containers of LXD's own images: one interface, configured by the host.
+_INTERFACES = """auto lo
+iface lo inet loopback
+
+auto eth0
+iface eth0 inet dhcp
+"""
+
 _ARGUMENT = re.compile(r"debootstrap:([a-z0-9][a-z0-9.-]*)(?::([a-z]+:/[^\s]+))?")
 _LAST_LINES = 3
 
@@ -76,6 +84,7 @@ def build_base(
         program,
         "--variant=minbase",
         "--arch=amd64",
+        "--force-check-gpg",  # without the suite's keyring it would only warn
         f"--include={','.join([*packages, *_EXTRA.get(suite, ())])}",
         *(("--components=main,universe",) if suite in _UBUNTU else ()),
         suite,
@@ -88,6 +97,8 @@ def build_base(
         _unmount_below(root)
     shutil.rmtree(root / "var/cache/apt/archives", ignore_errors=True)
     (root / "etc/machine-id").write_text("")  # each container makes its own
+    if "ifupdown" in packages:
+        (root / "etc/network/interfaces").write_text(_INTERFACES)
     progress("debootstrap", 1, 2, suite)
     # Sorted, and with all that a file system holds.
     tar = ["tar", "--numeric-owner", "--sort=name", "--xattrs", "--xattrs-include=*"]

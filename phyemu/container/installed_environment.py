@@ -21,11 +21,10 @@ ROOTS = ("phyemu", "phyemu[live]")
 
 
 def wheels_remedy(minor: int, glibc: tuple[int, int]) -> str:
-    """Return how to bring wheels for a base, as a line for messages."""
+    """Return how to bring wheels for a base, as words for messages."""
     return (
-        "bring wheels for the base: pip download --only-binary :all: --python-version "
-        f"3.{minor} --platform manylinux_{glibc[0]}_{min(28, glibc[1])}_x86_64 -d DIR phyemu.whl, "
-        "then --wheels DIR (docs/colosseum.md)"
+        f"bring wheels for Python 3.{minor} and glibc {glibc[0]}.{glibc[1]}: pip download, as "
+        "docs/colosseum.md says, then --wheels DIR"
     )
 
 

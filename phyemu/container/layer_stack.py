@@ -16,7 +16,7 @@ from .root_facts import RootFacts
 from .tar_entry import TarEntry
 from .tar_reader import TarReader
 
-__all__ = ["WHITEOUT", "Layer", "LayerStack", "read_layer", "stack_layers"]
+__all__ = ["OPAQUE", "WHITEOUT", "Layer", "LayerStack", "read_layer", "stack_layers"]
 
 WHITEOUT = ".wh."
 OPAQUE = ".wh..wh..opq"
@@ -60,8 +60,6 @@ class Layer:
         removed: Paths that are hidden with all below.
         emptied: Folders below which all is hidden.
         facts: About the machine that it is for.
-        newest_mtime_s: The latest time of any entry [s since 1970].
-        content_size: Of its entries with their headers [bytes].
     """
 
     nodes: dict[str, Node] = field(default_factory=dict)
@@ -161,6 +159,11 @@ def stack_layers(layers: Iterable[Layer], *, name: str) -> LayerStack:
     tree = BaseTree(name)
     for path, node in nodes.items():
         tree.note(node, path, node.link)
+        # Folders that no layer names are there all the same.
+        above = posixpath.dirname(path)
+        while above and above not in nodes and above not in tree:
+            tree.add_folder(above)
+            above = posixpath.dirname(above)
     return LayerStack(tree=tree, folders=folders, kept=kept, facts=facts)
 
 

@@ -9,10 +9,12 @@ from typing import Any, BinaryIO, Protocol, cast
 from phyemu.errors import ImageError
 from phyemu.progress import ProgressCallback, no_progress
 
+from .added_time import added_time_s
 from .addition import AddedFile, Addition, TextContent
 from .archive_file import ArchiveFile
 from .base_image import METADATA, ROOTFS, TEMPLATES, BaseImage, BaseLayout
 from .gzip_stream import GzipStream
+from .hashed_output import HashedOutput
 from .image_plan import ImagePlan, plan_image
 from .lxd_metadata import BARE_TEMPLATES, bare_metadata, render_metadata
 from .standalone_python import StandalonePython
@@ -73,12 +75,9 @@ def image_time_s(base: BaseImage, variables: Mapping[str, str] = os.environ) -> 
     Raises:
         ImageError: `$SOURCE_DATE_EPOCH` is no number of seconds.
     """
-    given = variables.get("SOURCE_DATE_EPOCH", "")
-    if given:
-        if not given.isdecimal():
-            raise ImageError(f"SOURCE_DATE_EPOCH={given}: must be seconds since 1970")
-        return int(given)
-    return int(base.metadata.get("creation_date", base.newest_mtime_s))
+    return added_time_s(
+        int(base.metadata.get("creation_date", base.newest_mtime_s)), variables=variables
+    )
 
 
 def write_lxd_image(
@@ -118,7 +117,7 @@ def write_lxd_image(
     plan = plan_image(base, [*additions, *made], rewritten=access.REWRITTEN)
     known = dict(base.metadata) or bare_metadata(time_s, os_release=base.os_release)
     metadata = render_metadata(known, name=name, description=description, created_s=time_s)
-    hashed = _Hashed(output)
+    hashed = HashedOutput(output)
     with GzipStream(cast("BinaryIO", hashed), level=_LEVEL) as compressed:
         tar = TarWriter(compressed, mtime_s=time_s)
         _write_head(tar, base, metadata)
@@ -263,18 +262,3 @@ def _noted(chunks: Iterator[bytes], digest: "hashlib._Hash") -> Iterator[bytes]:
     for chunk in chunks:
         digest.update(chunk)
         yield chunk
-
-
-class _Hashed:
-    """Hashes what goes into a file."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self.digest = hashlib.sha256()
-        self.size = 0
-
-    def write(self, data: bytes) -> int:
-        """Write and hash the bytes."""
-        self.digest.update(data)
-        self.size += len(data)
-        return self._file.write(data)

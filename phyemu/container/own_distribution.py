@@ -59,7 +59,8 @@ def _library(package: Path, part: str) -> Iterator[Addition]:
         folder = shipped_shelf(shelf)
         if not folder.is_relative_to(package):
             for file in files_below(folder, f"{LIB}/{_NAME}/_library/{shelf}", part=part):
-                if "/." not in file.path:
+                # What an editor or an interrupted write has left is no part of the library.
+                if not file.path.endswith((".partial", "~")):
                     yield file
 
 

@@ -1,14 +1,13 @@
 """The image of an SRN: a base with phyemu, its environment, its content and a way in."""
 
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, BinaryIO
 
-from phyemu.errors import ConfigError, ImageError
-from phyemu.node import load_radio_conf
+from phyemu.errors import ImageError
 from phyemu.progress import ProgressCallback, no_progress
 
 from .access import SshAccess
@@ -16,91 +15,19 @@ from .addition import Addition
 from .base_image import BaseImage, survey_base
 from .debootstrap import DEBOOTSTRAP, build_base
 from .image_name import image_name
-from .installed_environment import installed_environment, wheels_remedy
-from .lxd_image import image_time_s, write_lxd_image
+from .image_output import refuse_existing, write_image
+from .installed_environment import installed_environment
+from .lxd_image import WrittenImage, image_time_s, write_lxd_image
 from .manifest import manifest_path, render_manifest, sizes_by_part
-from .node_files import CONTENT, content_additions, launchers, node_additions
+from .node_content import NodeContent
+from .node_files import launchers, node_additions
+from .packaged_image import PackagedImage
 from .python_target import MIN_MINOR, PythonTarget
 from .standalone_python import StandalonePython, read_standalone_python
-from .vendored import VendoredDistribution
+from .vendored import VendoredDistribution, files_once
 from .wheelhouse import wheelhouse_environment
 
-__all__ = ["NodeContent", "PackagedImage", "package_srn"]
-
-_PHYDNN = f"{CONTENT}/phydnn"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NodeContent:
-    """What a node transmits or receives with.
-
-    Attributes:
-        head: Run whose head, card and test images go into the image: it can transmit.
-        tail: Run whose tail, card and sent symbols go into it: it can receive and score.
-        order: M, where a run holds several; None: the smallest.
-        max_images: At most so many test images; None: as many as the run was limited to.
-        paths: Files and folders for /root/phyemu.
-        radio_conf: Settings for a node that gets none from a batch job.
-    """
-
-    head: Path | None = None
-    tail: Path | None = None
-    order: int | None = None
-    max_images: int | None = None
-    paths: tuple[Path, ...] = ()
-    radio_conf: Path | None = None
-
-    def __post_init__(self) -> None:
-        if self.head is None and self.tail is None:
-            for name in ("order", "max_images"):
-                if getattr(self, name) is not None:
-                    raise ConfigError(f"{name} is for a head or a tail, and there is none")
-
-    def additions(self, scratch: Path) -> list[Addition]:
-        """Return all of it; what has to be made is made in `scratch`.
-
-        Raises:
-            PhyemuError: A run holds no such export, or a file is none.
-        """
-        if self.radio_conf is not None:
-            load_radio_conf(self.radio_conf)
-        if self.head is not None:
-            from phyemu.node.content import write_head_content  # torch, for these two alone
-
-            write_head_content(self.head, scratch, order=self.order, max_images=self.max_images)
-        if self.tail is not None:
-            from phyemu.node.content import write_tail_content
-
-            write_tail_content(self.tail, scratch, order=self.order, max_images=self.max_images)
-        made = list(content_additions(scratch, landing=_PHYDNN))
-        return [*made, *(item for path in self.paths for item in content_additions(path))]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PackagedImage:
-    """An image that was written.
-
-    Attributes:
-        path: Of the image.
-        manifest: Of its manifest.
-        sha256: Of the image.
-        size: Of the image [bytes].
-        base_size: Of the base's entries, not compressed [bytes].
-        sizes: Bytes of each part that was added, not compressed, the largest first.
-        python: Of the node.
-        distributions: Version of each distribution that was added.
-        notes: What its user should know.
-    """
-
-    path: Path
-    manifest: Path
-    sha256: str
-    size: int
-    base_size: int
-    sizes: Mapping[str, int]
-    python: str
-    distributions: Mapping[str, str]
-    notes: tuple[str, ...] = field(default=())
+__all__ = ["package_srn"]
 
 
 def package_srn(
@@ -133,11 +60,7 @@ def package_srn(
         PhyemuError: Content is missing or damaged.
     """
     name = image_name(output)
-    for path in (output, manifest_path(output)):
-        if path.exists() and not force:
-            raise ConfigError(f"{path}: exists already; give --force to overwrite it")
-    if not output.parent.is_dir():
-        raise ConfigError(f"{output.parent}: no such folder")
+    refuse_existing(output, force=force)
     with ExitStack() as stack:
         scratch = Path(stack.enter_context(TemporaryDirectory(prefix="phyemu-image-")))
         made = content.additions(_folder(scratch / "phydnn"))
@@ -155,7 +78,7 @@ def package_srn(
             else wheelhouse_environment(wheels, target, stack)
         )
         additions = [
-            *_without_doubles(distributions),
+            *files_once(distributions),
             *launchers(target.program),
             *node_additions(content.radio_conf),
             *made,
@@ -173,8 +96,6 @@ def _folder(path: Path) -> Path:
 
 def _target(base: BaseImage, python: StandalonePython | None, has_wheels: bool) -> PythonTarget:
     """Return the Python to use: the one that is brought, the running one's like, or the newest."""
-    import sys
-
     if base.glibc is None:
         raise ImageError(
             f"{base.path}: has no GNU C library, for which the compiled parts are built; take a "
@@ -182,28 +103,18 @@ def _target(base: BaseImage, python: StandalonePython | None, has_wheels: bool) 
         )
     if python is not None:
         return PythonTarget(minor=python.minor, program=python.program, glibc=base.glibc)
+    running = sys.version_info[1]
     fitting = {minor: path for minor, path in base.pythons.items() if minor >= MIN_MINOR}
     if not fitting:
         found = ", ".join(f"3.{minor}" for minor in sorted(base.pythons)) or "none"
         raise ImageError(
-            f"{base.path}: has no Python from 3.{MIN_MINOR} on (found: {found}); bring one: "
-            "--python cpython-3.N-x86_64-unknown-linux-gnu-install_only.tar.gz "
-            "(python-build-standalone), or install python3.11 in the base; and "
-            + wheels_remedy(MIN_MINOR, base.glibc)
+            f"{base.path}: has no Python from 3.{MIN_MINOR} on (found: {found}); bring one, "
+            f"--python cpython-3.{running}.*-x86_64-unknown-linux-gnu-install_only.tar.gz "
+            "(python-build-standalone; another than this one needs --wheels, too), or install it "
+            "in the base"
         )
-    running = sys.version_info[1]
     minor = running if running in fitting and not has_wheels else max(fitting)
     return PythonTarget(minor=minor, program=f"/{fitting[minor]}", glibc=base.glibc)
-
-
-def _without_doubles(distributions: Sequence[VendoredDistribution]) -> list[Addition]:
-    # Two distributions may bring the same file, such as the __init__.py of a shared namespace; pip
-    # keeps one of them, too.
-    files: dict[str, Addition] = {}
-    for distribution in distributions:
-        for file in distribution.files:
-            files.setdefault(file.path, file)
-    return list(files.values())
 
 
 def _write(
@@ -220,20 +131,21 @@ def _write(
 ) -> PackagedImage:
     versions = {item.name: item.version for item in distributions}
     shown = base_name if base_name.startswith(DEBOOTSTRAP) else base.path.name
-    partial, beside = output.with_name(f".{output.name}.partial"), manifest_path(output)
-    try:
-        with partial.open("wb") as file:
-            written = write_lxd_image(
-                base,
-                additions,
-                file,
-                access=access,
-                name=name,
-                description=f"phyemu {versions['phyemu']} on {shown}",
-                time_s=image_time_s(base),
-                python=python,
-                progress=progress,
-            )
+    done: list[WrittenImage] = []
+
+    def write(file: BinaryIO) -> bytes:
+        written = write_lxd_image(
+            base,
+            additions,
+            file,
+            access=access,
+            name=name,
+            description=f"phyemu {versions['phyemu']} on {shown}",
+            time_s=image_time_s(base),
+            python=python,
+            progress=progress,
+        )
+        done.append(written)
         made_of: dict[str, Any] = {
             "kind": "srn",
             "name": name,
@@ -256,18 +168,13 @@ def _write(
             "rewritten": list(written.rewritten),
             "left_out": list(base.left_out),
         }
-        partial_manifest = beside.with_name(f".{beside.name}.partial")
-        partial_manifest.write_bytes(render_manifest(made_of, written.added))
-        partial.chmod(0o755)
-        partial.replace(output)
-        partial_manifest.replace(beside)
-    except OSError as exc:
-        raise ImageError(f"{exc.filename or output}: cannot be written ({exc.strerror})") from exc
-    finally:
-        partial.unlink(missing_ok=True)
+        return render_manifest(made_of, written.added)
+
+    write_image(output, write)
+    (written,) = done
     return PackagedImage(
         path=output,
-        manifest=beside,
+        manifest=manifest_path(output),
         sha256=written.sha256,
         size=written.size,
         base_size=base.content_size,

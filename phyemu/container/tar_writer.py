@@ -2,7 +2,7 @@
 
 import hashlib
 import tarfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
 from phyemu.errors import ImageError
@@ -43,6 +43,14 @@ class TarWriter:
             size += len(chunk)
         self._pad(size)
         return size
+
+    def fill(self, header: bytes, write_data: Callable[["_Sink"], None]) -> int:
+        """Write an entry whose data are written by a function; return their number of bytes."""
+        self._write(header)
+        filling = _Filling(self._write)
+        write_data(filling)
+        self._pad(filling.num_bytes)
+        return filling.num_bytes
 
     def add(self, addition: Addition, *, path: str, prefix: str = "") -> AddedFile:
         """Write an addition, owned by root.
@@ -89,6 +97,20 @@ class TarWriter:
 
     def _pad(self, size: int) -> None:
         self._write(bytes(-size % tarfile.BLOCKSIZE))
+
+
+class _Filling:
+    """Counts the bytes of one entry."""
+
+    def __init__(self, write: Callable[[bytes], None]) -> None:
+        self._write = write
+        self.num_bytes = 0
+
+    def write(self, data: bytes, /) -> int:
+        """Pass the bytes on."""
+        self._write(data)
+        self.num_bytes += len(data)
+        return len(data)
 
 
 def _header(info: tarfile.TarInfo) -> bytes:

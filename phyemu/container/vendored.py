@@ -12,7 +12,14 @@ from phyemu.errors import ImageError
 from .addition import Addition
 from .python_target import PythonTarget
 
-__all__ = ["LIB", "VendoredDistribution", "belongs_in_lib", "refuse_misfits", "wheel_tags"]
+__all__ = [
+    "LIB",
+    "VendoredDistribution",
+    "belongs_in_lib",
+    "files_once",
+    "refuse_misfits",
+    "wheel_tags",
+]
 
 LIB = "opt/phyemu/lib"
 
@@ -47,6 +54,19 @@ def belongs_in_lib(path: str) -> bool:
     if parts[0] in {"..", ""} or "__pycache__" in parts or path.endswith((".pyc", ".pth")):
         return False
     return not (parts[0].endswith(".dist-info") and parts[-1] in _INSTALLERS_OWN)
+
+
+def files_once(distributions: Iterable[VendoredDistribution]) -> list[Addition]:
+    """Return the files of all, each path once.
+
+    Two distributions may bring the same file, such as the `__init__.py` of a shared namespace; pip
+    keeps one of them, too.
+    """
+    files: dict[str, Addition] = {}
+    for distribution in distributions:
+        for file in distribution.files:
+            files.setdefault(file.path, file)
+    return list(files.values())
 
 
 def wheel_tags(content: str, name: str) -> frozenset[Tag]:

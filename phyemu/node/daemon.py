@@ -8,7 +8,6 @@ daemon ends.
 """
 
 import asyncio
-import fcntl
 import json
 import os
 import signal
@@ -17,12 +16,12 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
-from io import FileIO
 from typing import Any
 
 from phyemu.errors import ConfigError, PhyemuError
 from phyemu.node import events as on
 from phyemu.node.control import ControlServer, bind_unix_socket
+from phyemu.node.daemon_lock import lock_daemon
 from phyemu.node.deadlines import Deadlines
 from phyemu.node.environment import Environment, EnvironmentFiles
 from phyemu.node.events import Answer, Asked, Command, Event, State
@@ -49,6 +48,7 @@ class NodeDaemon:
         worker_command: Sequence[str],
         deadlines: Deadlines | None = None,
         heartbeat_s: float = 5.0,
+        silence_s: float = 30.0,
     ) -> None:
         """Do nothing yet.
 
@@ -57,10 +57,12 @@ class NodeDaemon:
             worker_command: Program and arguments of a worker; `--root` and `--folder` follow.
             deadlines: How long a worker may take; None: the usual ones.
             heartbeat_s: How often the daemon shows that it lives [s].
+            silence_s: After so long without progress of an active worker, INFO says so [s].
         """
         self._layout = layout
         self._worker_command = list(worker_command)
-        self._heartbeat_s = heartbeat_s
+        self._heartbeat_s, self._silence_s = heartbeat_s, silence_s
+        self._heard_s = 0.0
         self._node = Node(deadlines=deadlines or Deadlines())
         self._events: asyncio.Queue[
             tuple[Event | Command, asyncio.Future[dict[str, Any]] | None]
@@ -81,7 +83,7 @@ class NodeDaemon:
         Raises:
             ConfigError: Another daemon runs here, or the folder for the socket cannot be written.
         """
-        lock, before = _lock(self._layout)
+        lock, before = lock_daemon(self._layout.pid)
         listener = bind_unix_socket(self._layout.socket)
         if before:
             self._node, line = resumed_node(self._layout.state, self._node.deadlines)
@@ -298,7 +300,7 @@ class NodeDaemon:
 
     def _hear(self, run: int, name: str, fields: dict[str, Any]) -> None:
         """Take an event of a worker; it is called in the loop's thread."""
-        now_s = time.monotonic()
+        now_s = self._heard_s = time.monotonic()
         if name in ("progress", "statistics"):
             before_s, _ = self._said.get(name, (-1.0, {}))
             repeated = now_s - before_s < 1.0
@@ -325,8 +327,17 @@ class NodeDaemon:
 
     @property
     def _info(self) -> str:
-        problem = self._log.problem
-        return f"{self._node.info} [{problem}]" if problem else self._node.info
+        parts = [self._node.info]
+        silent_s = time.monotonic() - self._heard_s
+        if (
+            self._node.state is State.ACTIVE
+            and not isinstance(self._worker, IdleWorker)
+            and silent_s > self._silence_s
+        ):
+            parts.append(f"[the worker has said nothing for {silent_s:.0f} s]")
+        if problem := self._log.problem:
+            parts.append(f"[{problem}]")
+        return " ".join(parts)
 
     def _publish(self) -> None:
         node = self._node
@@ -334,31 +345,6 @@ class NodeDaemon:
         self._log.status(
             state=node.state, info=self._info, run=node.run, restarts=node.restarts, pid=os.getpid()
         )
-
-
-def _lock(layout: NodeLayout) -> tuple[FileIO, bool]:
-    """Return the locked file that names this process, and whether a daemon died before."""
-    while True:
-        try:
-            layout.run.mkdir(mode=0o700, parents=True, exist_ok=True)
-            file = FileIO(os.open(layout.pid, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644), "r+")
-        except OSError as exc:
-            raise ConfigError(f"{layout.run}: cannot be written ({exc.strerror})") from exc
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            pid = file.read(32).decode("ascii", "replace").strip()
-            file.close()
-            raise ConfigError(f"{layout.pid}: the daemon runs already (pid {pid})") from None
-        with suppress(FileNotFoundError):
-            if os.path.samestat(layout.pid.stat(), os.fstat(file.fileno())):
-                break
-        file.close()  # a daemon that ended has just taken it away
-    before = bool(file.read(32))
-    file.truncate(0)
-    file.seek(0)
-    file.write(f"{os.getpid()}\n".encode())
-    return file, before
 
 
 def run_node(layout: NodeLayout) -> None:
@@ -375,10 +361,20 @@ def run_node(layout: NodeLayout) -> None:
     asyncio.run(NodeDaemon(layout, worker_command=command).run())
 
 
+def _keep_errors(layout: NodeLayout) -> None:
+    """Have standard error kept with the logs; a journal would go with the container."""
+    with suppress(OSError):
+        layout.logs.mkdir(parents=True, exist_ok=True)
+        with (layout.logs / "daemon.log").open("ab") as file:
+            os.dup2(file.fileno(), sys.stderr.fileno())
+
+
 def main() -> int:
     """Run the daemon; the exit code is 1 where it cannot begin."""
+    layout = NodeLayout.of_environment()
+    _keep_errors(layout)
     try:
-        run_node(NodeLayout.of_environment())
+        run_node(layout)
     except PhyemuError as exc:
         sys.stderr.write(f"phyemu-node: {exc}\n")
         return 1

@@ -51,8 +51,9 @@ class StateFile:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Remove it: a daemon that ends in order leaves no state."""
-        self._path.unlink(missing_ok=True)
+        """Remove it, unless there was an error: a daemon that ends in order leaves no state."""
+        if kind is None:
+            self._path.unlink(missing_ok=True)
         os.close(self._descriptor)
 
 

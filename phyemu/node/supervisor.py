@@ -122,6 +122,8 @@ class WorkerProcess(Worker, asyncio.SubprocessProtocol):
 
     def signal(self, number: int) -> None:
         """Send its group a signal."""
+        if self._told:  # its number may be another's by now
+            return
         # The group keeps its number as long as anyone is in it, also after its leader is gone.
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self._transport.get_pid(), number)
@@ -178,7 +180,7 @@ class WorkerProcess(Worker, asyncio.SubprocessProtocol):
 
     def _take(self, line: bytes) -> None:
         try:
-            event = json.loads(line)
+            event = json.loads(line, parse_constant=lambda _: None)  # NaN is no JSON
             name = str(event.pop("event"))
         except (ValueError, RecursionError, AttributeError, KeyError, TypeError):
             self._note_garbage(line)

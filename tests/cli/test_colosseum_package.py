@@ -1,16 +1,22 @@
 """`phyemu colosseum package`: usage, report, import budget."""
 
+import hashlib
 import json
 import subprocess
 import sys
+from importlib.metadata import requires
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner, Result
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 from phyemu_cli.main import main
 
 import phyemu.container
+from tests.container.small_base import make_wheel
+from tests.container.small_docker import legacy, system, write_archive
 
 
 def package(*arguments: str | Path) -> Result:
@@ -135,3 +141,36 @@ def test_a_base_that_is_none_is_one_line(public_key: Path, tmp_path: Path) -> No
     assert result.stderr.startswith(f"phyemu: {base}: is no tar archive")
     assert len(result.stderr.strip().splitlines()) == 1
     assert sorted(path.name for path in tmp_path.iterdir()) == ["base.tar.gz", "id.pub"]
+
+
+def test_a_docker_base_makes_a_gpu_node(public_key: Path, tmp_path: Path) -> None:
+    base = write_archive(tmp_path / "base.tar", legacy([system()]))
+    wheels = tmp_path / "wheels"
+    for requirement in map(Requirement, requires("phyemu") or ()):
+        if requirement.marker is None:
+            make_wheel(wheels, canonicalize_name(requirement.name))
+    output = tmp_path / "phyemu-gpu.tar.gz"
+    arguments = ["--kind", "gpu", "--base", base, "-o", output, "--wheels", wheels, "--quiet"]
+    refused = package(*arguments)
+    assert refused.exit_code == 2
+    assert "--authorized-key" in refused.stderr
+    assert not output.exists()
+    result = package(*arguments, "--authorized-key", public_key, "--json")
+    assert result.exit_code == 0, result.output
+    report = json.loads(result.stdout)
+    assert (report["kind"], report["path"]) == ("gpu", str(output))
+    assert report["sha256"] == hashlib.sha256(output.read_bytes()).hexdigest()
+    assert json.loads((tmp_path / "phyemu-gpu.manifest.json").read_text())["kind"] == "gpu"
+
+
+def test_bases_of_the_other_kind_and_a_python_are_refused(public_key: Path, tmp_path: Path) -> None:
+    docker = write_archive(tmp_path / "base.tar", legacy([system()]))
+    other = write_archive(tmp_path / "root.tar", [("etc/passwd", b""), ("usr/bin/dash", b"")])
+    output = tmp_path / "node.tar.gz"
+    key = ["--authorized-key", public_key, "-o", output, "--quiet"]
+    assert "--kind gpu" in package("--kind", "srn", "--base", docker, *key).stderr
+    assert "--kind srn" in package("--kind", "gpu", "--base", other, *key).stderr
+    assert "cannot be read" in package("--kind", "gpu", "--base", "debootstrap:x", *key).stderr
+    result = package("--kind", "gpu", "--base", docker, *key, "--python", docker)
+    assert result.exit_code == 2
+    assert "--python is for --kind srn" in result.stderr

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from phyemu.container import Addition, TextContent, survey_base
 from phyemu.container.lxd_image import WrittenImage, image_time_s, write_lxd_image
@@ -232,6 +234,45 @@ def test_hard_links_into_what_went_keep_its_data(make_base: Make) -> None:
     found = listing(write(make_base(more=more), [text("opt/phyemu/bin/python")])[1])
     assert found["rootfs/usr/bin/tool"][1] == b"tool"
     assert "rootfs/opt/phyemu/tool" not in found
+
+
+NAMES = ("a", "b", "c", "d", "opt/phyemu/x", "opt/phyemu/y")
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    files=st.lists(st.sampled_from(NAMES), min_size=1, unique=True),
+    links=st.lists(st.tuples(st.sampled_from(NAMES), st.sampled_from(NAMES)), max_size=6),
+    replaced=st.sets(st.sampled_from(NAMES), max_size=4),
+)
+def test_whatever_is_linked_and_replaced_every_name_that_stays_keeps_its_data(
+    make_base: Make, files: list[str], links: list[tuple[str, str]], replaced: set[str]
+) -> None:
+    expected = {name: b"data of " + name.encode() for name in files}
+    kept_links = []
+    for name, target in links:  # a name once, to what is there already: as tar writes them
+        if name not in expected and target in expected:
+            expected[name] = expected[target]
+            kept_links.append((name, target))
+
+    def more(tar: tarfile.TarFile) -> None:
+        for name in files:
+            add_file(tar, f"rootfs/{name}", expected[name])
+        for name, target in kept_links:
+            add_other(tar, f"rootfs/{name}", tarfile.LNKTYPE, linkname=f"rootfs/{target}")
+
+    found = listing(write(make_base(name="p.tar", more=more), [text(name) for name in replaced])[1])
+    data: dict[str, bytes] = {}
+    for name, (info, content) in found.items():
+        # As tar extracts: a link is to what is there by then.
+        data[name] = data[info.linkname] if info.islnk() else content
+    for name, content in expected.items():
+        if name in replaced:
+            assert data[f"rootfs/{name}"] == b"ours"
+        elif name.startswith("opt/phyemu/"):
+            assert f"rootfs/{name}" not in data
+        else:
+            assert data[f"rootfs/{name}"] == content
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""A node below a folder of its own, an exported PhyDNN, and the content made of it."""
+"""A node below a folder of its own, a worker, and the content that a tiny PhyDNN makes."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -18,6 +18,14 @@ def node(tmp_path: Path) -> Iterator[ScriptedNode]:
     found = ScriptedNode(tmp_path / "node")
     yield found
     found.close()
+
+
+@pytest.fixture
+def worker(tmp_path: Path) -> Iterator[DrivenWorker]:
+    """Return a worker that has not been started; it is gone after the test."""
+    driven = DrivenWorker(tmp_path / "worker")
+    yield driven
+    driven.close()
 
 
 @pytest.fixture(scope="session")
@@ -42,11 +50,3 @@ def content(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_head_content(run, folder, max_images=20)
     write_tail_content(run, folder, max_images=20)
     return folder
-
-
-@pytest.fixture
-def worker(tmp_path: Path) -> Iterator[DrivenWorker]:
-    """Return a worker that has not been started; it is gone after the test."""
-    driven = DrivenWorker(tmp_path / "worker")
-    yield driven
-    driven.close()

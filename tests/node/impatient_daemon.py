@@ -23,7 +23,11 @@ DEADLINES = Deadlines(
 if __name__ == "__main__":
     worker = [sys.executable, "-I", "-S", str(Path(__file__).with_name("fake_worker.py"))]
     daemon = NodeDaemon(
-        NodeLayout.of_environment(), worker_command=worker, deadlines=DEADLINES, heartbeat_s=0.5
+        NodeLayout.of_environment(),
+        worker_command=worker,
+        deadlines=DEADLINES,
+        heartbeat_s=0.5,
+        silence_s=1.0,
     )
     try:
         asyncio.run(daemon.run())

@@ -42,6 +42,7 @@ def test_a_job_from_boot_to_the_end(node: ScriptedNode) -> None:
     assert broken.err.count("\n") == 1
     node.layout.outcomes.write_text("[]")
     assert node.call("update_outcomes").code == 0
+    assert node.heard(1)[-1]["command"] == "environment"
     assert node.call("scenario_discontinuity").code == 0
     assert node.call("statistics").code == 0
     node.wait_for_event("worker", said="statistics")
@@ -157,6 +158,16 @@ def test_a_worker_that_fails_is_restarted_once_and_then_is_an_error(
     assert not node.layout.task(3).exists()
     node.configure("good")
     started(node)  # and a start tries again
+
+
+def test_an_active_worker_that_falls_silent_is_told_of(node: ScriptedNode) -> None:
+    started(node)
+    kill(node.worker_pid(), signal.SIGSTOP)
+    wait_until(lambda: "has said nothing for" in node.status()["INFO"], "its silence")
+    assert node.state() == "ACTIVE"
+    kill(node.worker_pid(), signal.SIGCONT)
+    node.call("statistics")
+    wait_until(lambda: "has said nothing for" not in node.status()["INFO"], "its voice")
 
 
 def test_what_a_worker_writes_beside_the_protocol_is_noted_and_no_more(node: ScriptedNode) -> None:

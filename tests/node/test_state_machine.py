@@ -210,7 +210,7 @@ MUTATIONS = [
     ("self.change(wanted=False)~used", "used"),
     ("case LaunchFailed(final=True):", "case LaunchFailed() if False:"),
     ("return abandon_s if node.killed else", "return None if node.killed else"),
-    ("elif self.node.worker in _WORKING:~self.send", "elif self.node.run:~self.send"),
+    ("if self.node.worker not in _WORKING:~return", "if not self.node.run:~return"),
     ("self.change(killed=True)~self.actions.append(Kill(node.run))", "self.change(killed=True)"),
     ("deadline_s <= self.now_s:", "deadline_s <= self.now_s + 1:"),
     ('self.send(command="stop")', "pass"),
