@@ -1,6 +1,7 @@
-"""Batch jobs: their files and rules, the plan of a batch, its rehearsal, and its upload."""
+"""Batch jobs: their files and rules, the plan of a batch, its upload, rehearsal, collection."""
 
 from phyemu.batch.capture_batch import capture_batch
+from phyemu.batch.collection import Collection, collect
 from phyemu.batch.drafting import ImageChoice, MadeBatch
 from phyemu.batch.folder_check import check_batch
 from phyemu.batch.job import (
@@ -29,7 +30,7 @@ from phyemu.batch.plan import (
 )
 from phyemu.batch.radio_settings import RadioSettings
 from phyemu.batch.rehearsal import rehearse_job
-from phyemu.batch.rehearsal_result import NodeVerdict, RehearsalResult, TimelineEntry
+from phyemu.batch.rehearsal_result import NodeVerdict, RehearsalResult, RehearsedLoop, TimelineEntry
 from phyemu.batch.rehearsal_setup import (
     RehearsalEvent,
     RehearsalSettings,
@@ -37,6 +38,7 @@ from phyemu.batch.rehearsal_setup import (
     parse_rehearsal_event,
     set_up_rehearsal,
 )
+from phyemu.batch.result_table import LinkResult, NodeResult
 from phyemu.batch.sounding_batch import sounding_batch
 from phyemu.batch.upload import RemoteFolder, run_commands, upload_commands
 from phyemu.batch.upload_files import Uploads, find_uploads
@@ -47,11 +49,14 @@ __all__ = [
     "PLAN_NAME",
     "BatchJob",
     "BatchSettings",
+    "Collection",
     "ImageChoice",
     "JobScenario",
+    "LinkResult",
     "Loopinfo",
     "MadeBatch",
     "NodeEntry",
+    "NodeResult",
     "NodeType",
     "NodeVerdict",
     "PhyDnnChoice",
@@ -66,12 +71,14 @@ __all__ = [
     "RehearsalResult",
     "RehearsalSettings",
     "RehearsalSetup",
+    "RehearsedLoop",
     "RemoteFolder",
     "TimelineEntry",
     "Uploads",
     "capture_batch",
     "check_batch",
     "check_job",
+    "collect",
     "find_uploads",
     "job_from_json",
     "job_scenarios",

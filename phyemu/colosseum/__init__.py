@@ -31,6 +31,7 @@ from phyemu.colosseum.sources import (
     paths_of_sounding,
 )
 from phyemu.colosseum.spec import load_channel_or_link, network_of_spec, parse_link
+from phyemu.colosseum.tap_comparison import TapComparison, TapError, compare_taps
 from phyemu.colosseum.trajectory import Trajectory, read_trajectory
 from phyemu.colosseum.twin import MchemEmulator, TwinRadios, load_radios
 from phyemu.colosseum.urban import UrbanStreet
@@ -48,12 +49,15 @@ __all__ = [
     "Reduction",
     "Scenario",
     "ScenarioSource",
+    "TapComparison",
+    "TapError",
     "Trajectory",
     "TwinRadios",
     "UrbanStreet",
     "Violation",
     "check_radio_map",
     "check_scenario",
+    "compare_taps",
     "every_link",
     "export_mat",
     "import_mat",
