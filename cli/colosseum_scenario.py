@@ -151,10 +151,17 @@ def plot_command(source: Path, link: str | None, output: Path, force: bool) -> N
 @json_option
 @click.pass_context
 def check_command(ctx: click.Context, source: Path, as_json: bool) -> None:
-    """Check SCENARIO against the limits of the emulator; exit code 1 when it breaks any."""
-    from phyemu.colosseum import check_scenario, load_scenario
+    """Check SCENARIO against the limits of the emulator; exit code 1 when it breaks any.
 
-    violations = [str(violation) for violation in check_scenario(load_scenario(source))]
+    An exchange file (.mat) is checked against what Colosseum takes, its time axis too.
+    """
+    from phyemu.colosseum import check_mat, check_scenario, load_scenario
+
+    if source.suffix == ".mat":
+        found = check_mat(source)
+    else:
+        found = check_scenario(load_scenario(source))
+    violations = [str(violation) for violation in found]
     if as_json:
         echo_json({"violations": violations})
     else:

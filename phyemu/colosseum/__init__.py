@@ -1,7 +1,8 @@
 """Colosseum: scenarios, the limits of its channel emulator, and its exchange format."""
 
 from phyemu.colosseum.construction import LinkReport, MadeScenario, make_scenario
-from phyemu.colosseum.exchange import export_mat, import_mat
+from phyemu.colosseum.exchange import check_exchange, export_mat
+from phyemu.colosseum.exchange_reading import check_mat, import_mat
 from phyemu.colosseum.files import load_scenario, save_scenario
 from phyemu.colosseum.limits import UPDATE_S, Violation, check_scenario
 from phyemu.colosseum.link_paths import LinkPaths
@@ -52,6 +53,8 @@ __all__ = [
     "TwinRadios",
     "UrbanStreet",
     "Violation",
+    "check_exchange",
+    "check_mat",
     "check_radio_map",
     "check_scenario",
     "every_link",

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from phyemu.channel import ImpulseResponse
-from phyemu.colosseum.limits import MIN_GAIN_DB
+from phyemu.colosseum.limits import MAX_BANDWIDTH_HZ, MIN_GAIN_DB
 from phyemu.colosseum.reduction import Reduction, reduce_paths
 from phyemu.colosseum.scenario import Scenario
 from phyemu.colosseum.scenario_source import ScenarioSource
@@ -101,9 +101,15 @@ def make_scenario(
         progress: Called with the stage "reduce" and the links done.
 
     Raises:
-        ScenarioError: No link has power, the intervals differ, or with `constant_gain_db` a tap
+        ScenarioError: No link has power, the intervals differ, the band is wider than the
+            emulator's radios, or with `constant_gain_db` a tap
             exceeds 0 dB.
     """
+    if bandwidth_hz > MAX_BANDWIDTH_HZ:
+        raise ScenarioError(
+            f"scenario {name}: a bandwidth of {bandwidth_hz / 1e6:g} MHz, usable are "
+            f"{MAX_BANDWIDTH_HZ / 1e6:g} MHz"
+        )
     links = source.links
     intervals = {paths.interval_s for paths in links.values()}
     if len(intervals) != 1:
