@@ -11,7 +11,7 @@ from typing import Any
 
 from phyemu.channel import ImpulseResponse
 from phyemu.colosseum.limits import MAX_BANDWIDTH_HZ, MIN_GAIN_DB
-from phyemu.colosseum.reduction import Reduction, reduce_paths
+from phyemu.colosseum.reduction import Reduction, choose_taps
 from phyemu.colosseum.scenario import Scenario
 from phyemu.colosseum.scenario_source import ScenarioSource
 from phyemu.errors import ScenarioError
@@ -118,20 +118,17 @@ def make_scenario(
         )
     links = {pair: paths.without_repetition() for pair, paths in links.items()}
     pairs = sorted(links)
+    choices = {}
+    for count, pair in enumerate(pairs):
+        choices[pair] = choose_taps(links[pair], bandwidth_hz=bandwidth_hz)
+        progress("reduce", count + 1, len(pairs))
     gain_db = constant_gain_db
     if gain_db is None:
-        free = []
-        for count, pair in enumerate(pairs):
-            free.append(reduce_paths(links[pair], bandwidth_hz=bandwidth_hz))
-            progress("reduce", count + 1, 2 * len(pairs))
-        gain_db = _constant_gain_db(name, free)
-    fitted: dict[tuple[int, int], Reduction] = {}
+        gain_db = _constant_gain_db(name, [choice.fitted() for choice in choices.values()])
     while True:
         # Where taps below the range are left out, the others are fitted anew and may grow.
         least = db_to_amplitude(MIN_GAIN_DB - gain_db) * (1 + _ROUNDING)
-        for count, pair in enumerate(pairs):
-            fitted[pair] = reduce_paths(links[pair], bandwidth_hz=bandwidth_hz, least_gain=least)
-            progress("reduce", len(pairs) + count + 1, 2 * len(pairs))
+        fitted = {pair: choice.fitted(least_gain=least) for pair, choice in choices.items()}
         strongest = max(_strongest(reduction) for reduction in fitted.values())
         if strongest * db_to_amplitude(gain_db) <= 1.0:
             break

@@ -52,8 +52,17 @@ def test_the_file_comes_back_as_it_was(tmp_path: Path, moving: Scenario) -> None
     link = again.links[1, 2]
     assert link.interval_s == pytest.approx(0.02)
     assert torch.equal(link.gains[:30], moving.links[1, 2].gains)
-    # From the end of the scenario to the full second the last taps are held.
-    assert torch.equal(link.gains[30:], moving.links[1, 2].gains[-1:].expand(21, 2))
+    # From the end of the scenario to the full second the last taps are held; the last time is the
+    # end of it.
+    assert torch.equal(link.gains[30:], moving.links[1, 2].gains[-1:].expand(20, 2))
+    assert again.coordinates is not None
+    assert moving.coordinates is not None
+    assert torch.equal(again.coordinates[:, :, :30], moving.coordinates)
+    assert again.origin == (-71.0, 42.0)
+    # Once more nothing changes: 50 steps of 20 ms are a whole second.
+    path = export_mat(again, tmp_path / "y.mat")
+    third = import_mat(path, name="x", center_frequency_hz=1e9, bandwidth_hz=20e6)
+    assert torch.equal(third.links[1, 2].gains, link.gains)
 
 
 def test_one_static_tap_a_link_takes_the_simplified_form(tmp_path: Path) -> None:
@@ -66,14 +75,14 @@ def test_one_static_tap_a_link_takes_the_simplified_form(tmp_path: Path) -> None
 
 def test_what_the_emulator_cannot_play_is_not_written(tmp_path: Path) -> None:
     scenario = load_scenario(find_in_library("90001", "colosseum"))
-    with pytest.raises(ScenarioError, match=r"link 1>2, tap 1: delay 256 ns.*and \d+ more"):
+    with pytest.raises(ScenarioError, match=r"link 1>2, t = 0 ms, tap 1: delay 256 ns.*and \d+ more"):
         export_mat(scenario, tmp_path / "x.mat")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_gain_above_0_db_is_refused_with_the_link_named(tmp_path: Path) -> None:
     scenario = load_scenario(find_in_library("90002", "colosseum")).on_grid()
-    with pytest.raises(ScenarioError, match=r"link 2>4: gain 3\.01 dB"):
+    with pytest.raises(ScenarioError, match=r"link 2>4, t = 0 ms, tap 1: gain 3\.01 dB"):
         export_mat(scenario, tmp_path / "x.mat")
 
 
