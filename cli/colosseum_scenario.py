@@ -111,24 +111,26 @@ def channel_command(
     With --tx-power its C/N0 follows from the physical path gain of the link: the gain of its taps
     without the scenario's constant gain.
     """
-    from phyemu.channel import Distribution, NoiseLevel, save_model
-    from phyemu.colosseum import MchemChannel, load_scenario, parse_link, received_cn0_dbhz
+    from phyemu.channel import save_model, with_snr
+    from phyemu.colosseum import MchemChannel, load_scenario, parse_link
 
     if (snr is None) == (tx_power is None):
         raise click.UsageError("give --snr or --tx-power")
     if snr is not None:
         refuse_given(("noise_figure",), "goes with --tx-power")
     item = load_scenario(source)
-    channel = MchemChannel.of_link(item, parse_link(link))
-    if tx_power is None:
-        noise, said = NoiseLevel.of_snr_db(snr or 0.0), f"SNR {snr:g} dB"
-    else:
-        gain_db = channel.gain_db - item.constant_gain_db
-        cn0_dbhz = received_cn0_dbhz(tx_power, gain_db, noise_figure_db=noise_figure)
-        noise = NoiseLevel(cn0_dbhz=Distribution.constant(cn0_dbhz))
-        said = f"path gain {gain_db:.1f} dB, C/N0 {cn0_dbhz:.1f} dB Hz"
-    save_model(channel.as_measured(noise), output, force=force)
-    click.echo(f"{output}: {channel.name}, {channel.taps.num_steps} steps, {said}")
+    link_channel = MchemChannel.of_link(item, parse_link(link))
+    measured = link_channel.as_measured()
+    said = f"path gain {link_channel.physical_gain_db(item.constant_gain_db):.1f} dB"
+    if snr is not None:
+        measured = with_snr(measured, snr)
+        said = f"SNR {snr:g} dB"
+    elif tx_power is not None:
+        measured = link_channel.with_budget(
+            tx_power, noise_figure_db=noise_figure, constant_gain_db=item.constant_gain_db
+        ).as_measured()
+    save_model(measured, output, force=force)
+    click.echo(f"{output}: {measured.name}, {link_channel.taps.num_steps} steps, {said}")
 
 
 @scenario.command("plot")

@@ -31,7 +31,12 @@ from phyemu.colosseum.sources import (
     paths_of_response,
     paths_of_sounding,
 )
-from phyemu.colosseum.spec import load_channel_or_link, network_of_spec, parse_link
+from phyemu.colosseum.spec import (
+    load_channel_or_link,
+    load_link_with_budget,
+    network_of_spec,
+    parse_link,
+)
 from phyemu.colosseum.trajectory import Trajectory, read_trajectory
 from phyemu.colosseum.twin import MchemEmulator, TwinRadios, load_radios
 from phyemu.colosseum.urban import UrbanStreet
@@ -61,6 +66,7 @@ __all__ = [
     "export_mat",
     "import_mat",
     "load_channel_or_link",
+    "load_link_with_budget",
     "load_radios",
     "load_scenario",
     "make_radio_map",

@@ -9,7 +9,7 @@ Source: Colosseum user documentation, scenario exchange format.
 
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import scipy.io
@@ -55,7 +55,8 @@ def export_mat(scenario: Scenario, path: Path) -> Path:
     partial = path.with_name(f".{path.name}.partial")
     try:
         with partial.open("wb") as file:
-            scipy.io.savemat(file, contents, appendmat=False, do_compression=True)
+            # SciPy takes open files, its stubs only names.
+            scipy.io.savemat(cast(Any, file), contents, appendmat=False, do_compression=True)
             if simple is None:
                 write_cell_matrix(
                     file,

@@ -1,7 +1,7 @@
 """One link of Colosseum's channel emulator, in software: `MchemChannel`."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -9,6 +9,7 @@ from torch import Tensor
 from phyemu.channel import (
     ChannelDraw,
     ChannelRealisation,
+    Distribution,
     Impairments,
     ImpulseResponse,
     Interpolation,
@@ -18,6 +19,7 @@ from phyemu.channel import (
 from phyemu.channel.model import check_steps
 from phyemu.channel.realisation import FunctionRealisation
 from phyemu.colosseum.limits import MAX_TAPS, MIN_GAIN_DB
+from phyemu.colosseum.path_loss import received_cn0_dbhz
 from phyemu.colosseum.scenario import Scenario, response_on_grid
 from phyemu.errors import ConfigError, ScenarioError
 from phyemu.units import power_to_db
@@ -129,6 +131,33 @@ class MchemChannel:
         """Return the mean power of the taps [dB]."""
         return power_to_db(float(self.taps.powers().sum()))
 
+    def physical_gain_db(self, constant_gain_db: float) -> float:
+        """Return the mean path gain that the link stands for, without the constant gain [dB]."""
+        return self.gain_db - constant_gain_db
+
+    def with_budget(
+        self, transmit_power_dbm: float, *, noise_figure_db: float, constant_gain_db: float
+    ) -> "MchemChannel":
+        """Return the link with the carrier-to-noise density of a link budget.
+
+        Args:
+            transmit_power_dbm: Power of the transmitter [dBm].
+            noise_figure_db: Of the receiver [dB], at 290 K.
+            constant_gain_db: That of the scenario, which its taps hold on top of the path gain.
+
+        Raises:
+            ConfigError: A number is not finite.
+        """
+        for value in (transmit_power_dbm, noise_figure_db):
+            if not math.isfinite(value):
+                raise ConfigError(f"a link budget needs finite numbers of dB, got {value}")
+        cn0_dbhz = received_cn0_dbhz(
+            transmit_power_dbm,
+            self.physical_gain_db(constant_gain_db),
+            noise_figure_db=noise_figure_db,
+        )
+        return replace(self, noise=NoiseLevel(cn0_dbhz=Distribution.constant(cn0_dbhz)))
+
     def _unit_gains(self) -> Tensor:
         return self.taps.gains / self.taps.powers().sum().sqrt().to(torch.float32)
 
@@ -176,15 +205,11 @@ class MchemChannel:
             interpolation=Interpolation.HOLD,
         )
 
-    def as_measured(self, noise: NoiseLevel) -> MeasuredChannel:
-        """Return the link as a channel that the store keeps: its steps, around and around.
-
-        Args:
-            noise: Noise of the link at its mean gain.
-        """
+    def as_measured(self) -> MeasuredChannel:
+        """Return the link as a channel that the store keeps: its steps, around and around."""
         return MeasuredChannel(
             name=self.name,
             responses=self.taps,
-            noise=noise,
+            noise=self.noise,
             provenance={"colosseum_link": self.name, "emulator_gain_db": self.gain_db},
         )

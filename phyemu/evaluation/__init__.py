@@ -4,6 +4,7 @@ from phyemu.evaluation.air_bytes import AirBytes, bytes_on_air
 from phyemu.evaluation.exported import ExportedPhyDnn, load_exported
 from phyemu.evaluation.figure import plot_sweep
 from phyemu.evaluation.image_frames import write_image_frames
+from phyemu.evaluation.latency import Latency, measure_latency
 from phyemu.evaluation.link_evaluation import (
     EvaluationFidelity,
     evaluate_phydnn,
@@ -26,6 +27,7 @@ __all__ = [
     "Evaluation",
     "EvaluationFidelity",
     "ExportedPhyDnn",
+    "Latency",
     "RecordingScore",
     "SentImages",
     "bytes_on_air",
@@ -34,6 +36,7 @@ __all__ = [
     "image_waveform",
     "load_exported",
     "load_sent_images",
+    "measure_latency",
     "plot_sweep",
     "run_test_images",
     "save_sent_images",
