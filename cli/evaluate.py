@@ -199,9 +199,7 @@ def _load(
     ]
 
 
-def _as_json(
-    results: "list[Evaluation]", snrs_db: tuple[float, ...] | None
-) -> dict[str, Any]:
+def _as_json(results: "list[Evaluation]", snrs_db: tuple[float, ...] | None) -> dict[str, Any]:
     if snrs_db is None:
         return results[0].to_dict()
     points = [

@@ -6,7 +6,7 @@ from phyemu.colosseum.exchange_reading import check_mat, import_mat
 from phyemu.colosseum.files import load_scenario, save_scenario
 from phyemu.colosseum.limits import UPDATE_S, Violation, check_scenario
 from phyemu.colosseum.link_paths import LinkPaths
-from phyemu.colosseum.mchem import MchemChannel
+from phyemu.colosseum.mchem import MchemChannel, TapHardware
 from phyemu.colosseum.path_loss import PathLoss, PathLossLaw, received_cn0_dbhz
 from phyemu.colosseum.radio_map import (
     RADIO_MAP_SCHEMA,
@@ -54,6 +54,7 @@ __all__ = [
     "Reduction",
     "Scenario",
     "ScenarioSource",
+    "TapHardware",
     "Trajectory",
     "TwinRadios",
     "UrbanStreet",

@@ -97,9 +97,7 @@ def _cell_head(num_taps: int) -> bytes:
     )
 
 
-def _size(
-    links: Mapping[tuple[int, int], ImpulseResponse], num_nodes: int, num_times: int
-) -> int:
+def _size(links: Mapping[tuple[int, int], ImpulseResponse], num_nodes: int, num_times: int) -> int:
     size = len(_heading(num_nodes, num_times)) + 64 * num_nodes**2 * num_times
     for response in links.values():
         count = (response.gains != 0).sum(dim=1)

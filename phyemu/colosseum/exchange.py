@@ -16,7 +16,6 @@ import scipy.io
 import torch
 from numpy.typing import NDArray
 
-from phyemu.channel import ImpulseResponse
 from phyemu.colosseum.cell_matrix import write_cell_matrix
 from phyemu.colosseum.limits import Violation, check_scenario
 from phyemu.colosseum.scenario import Scenario
@@ -127,5 +126,3 @@ def _times_ms(scenario: Scenario) -> NDArray[np.float64]:
     while end_ms % step_ms:
         end_ms += _BLOCK_MS
     return np.arange(0, end_ms + step_ms, step_ms, dtype=np.float64)
-
-

@@ -144,9 +144,7 @@ def measure_latency(
     )
 
 
-def _timed(
-    function: Callable[[], torch.Tensor], repetitions: int
-) -> tuple[float, torch.Tensor]:
+def _timed(function: Callable[[], torch.Tensor], repetitions: int) -> tuple[float, torch.Tensor]:
     """Return the median time of a call [s], and its result; the first call warms up."""
     result = function()
     times = []

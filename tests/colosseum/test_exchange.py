@@ -75,7 +75,9 @@ def test_one_static_tap_a_link_takes_the_simplified_form(tmp_path: Path) -> None
 
 def test_what_the_emulator_cannot_play_is_not_written(tmp_path: Path) -> None:
     scenario = load_scenario(find_in_library("90001", "colosseum"))
-    with pytest.raises(ScenarioError, match=r"link 1>2, t = 0 ms, tap 1: delay 256 ns.*and \d+ more"):
+    with pytest.raises(
+        ScenarioError, match=r"link 1>2, t = 0 ms, tap 1: delay 256 ns.*and \d+ more"
+    ):
         export_mat(scenario, tmp_path / "x.mat")
     assert list(tmp_path.iterdir()) == []
 

@@ -34,7 +34,11 @@ def test_what_fits_has_no_violation() -> None:
 @pytest.mark.parametrize(
     ("gains", "delays_ns", "expected"),
     [
-        ([[1.01]], [0], "link 1>2, t = 0 ms, tap 0: gain 0.09 dB at 0 ns, allowed is I and Q within"),
+        (
+            [[1.01]],
+            [0],
+            "link 1>2, t = 0 ms, tap 0: gain 0.09 dB at 0 ns, allowed is I and Q within",
+        ),
         ([[1, 0.1], [1, 0.001]], [0, 10], "link 1>2, t = 1 ms, tap 1: gain -60.00 dB at 10 ns"),
         ([[1, 0.1]], [0, 5120], "link 1>2, t = 0 ms, tap 1: delay 5120 ns"),
         ([[1, 0.1]], [0, 256], "link 1>2, t = 0 ms, tap 1: delay 256 ns is off the 10 ns grid"),
