@@ -111,7 +111,7 @@ def channel_command(
     With --tx-power its C/N0 follows from the physical path gain of the link: the gain of its taps
     without the scenario's constant gain.
     """
-    from phyemu.channel import save_model, with_snr
+    from phyemu.channel import save_model
     from phyemu.colosseum import MchemChannel, load_scenario, parse_link
 
     if (snr is None) == (tx_power is None):
@@ -119,18 +119,18 @@ def channel_command(
     if snr is not None:
         refuse_given(("noise_figure",), "goes with --tx-power")
     item = load_scenario(source)
-    link_channel = MchemChannel.of_link(item, parse_link(link))
-    measured = link_channel.as_measured()
-    said = f"path gain {link_channel.physical_gain_db(item.constant_gain_db):.1f} dB"
-    if snr is not None:
-        measured = with_snr(measured, snr)
+    pair = parse_link(link)
+    if tx_power is None:
+        measured = MchemChannel.of_link(item, pair, snr_db=snr or 0.0).as_measured()
         said = f"SNR {snr:g} dB"
-    elif tx_power is not None:
-        measured = link_channel.with_budget(
+    else:
+        budget = MchemChannel.of_link(item, pair).with_budget(
             tx_power, noise_figure_db=noise_figure, constant_gain_db=item.constant_gain_db
-        ).as_measured()
+        )
+        measured = budget.as_measured()
+        said = f"path gain {budget.physical_gain_db(item.constant_gain_db):.1f} dB"
     save_model(measured, output, force=force)
-    click.echo(f"{output}: {measured.name}, {link_channel.taps.num_steps} steps, {said}")
+    click.echo(f"{output}: {measured.name}, {measured.responses.num_steps} steps, {said}")
 
 
 @scenario.command("plot")

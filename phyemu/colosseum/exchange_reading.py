@@ -1,26 +1,23 @@
 """The .mat file in which Colosseum takes a user's scenario, read and checked (see `exchange`)."""
 
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import scipy.io
 import torch
 from numpy.typing import NDArray
-from scipy.io.matlab import MatReadError
 
 from phyemu.channel import ImpulseResponse
 from phyemu.colosseum.exchange import check_exchange
 from phyemu.colosseum.limits import UPDATE_S, Violation, check_scenario
+from phyemu.colosseum.mat_file import MatCells, read_mat
 from phyemu.colosseum.scenario import Scenario
 from phyemu.errors import ScenarioError
 from phyemu.units import db_to_amplitude
 
 __all__ = ["check_mat", "import_mat"]
 
-_VARIABLES = ("chMatrix", "time", "coordinates", "origin")
 _BLOCK_MS = 1000
 _STEP_MS = 1e3 * UPDATE_S
 
@@ -30,13 +27,13 @@ class _Contents:
     """What the file holds.
 
     Attributes:
-        matrix: Path gains [dB], (node, node) float64, or cells of taps, (node, node, time) object.
+        matrix: Path gains [dB], (node, node), or cells of taps, (node, node, time).
         times_ms: Times [ms], (time,); empty with path gains.
         coordinates: (node, 3, time) float64, or None.
         origin: (longitude, latitude), or None.
     """
 
-    matrix: NDArray[Any]
+    matrix: NDArray[Any] | MatCells
     times_ms: NDArray[np.float64]
     coordinates: NDArray[np.float64] | None
     origin: tuple[float, float] | None
@@ -58,7 +55,7 @@ def import_mat(
     steps_ms = np.diff(contents.times_ms)
     interval_s = 1e-3 * float(steps_ms[0]) if steps_ms.size else UPDATE_S
     coordinates = contents.coordinates
-    if matrix.dtype == object:
+    if isinstance(matrix, MatCells):
         links, held = _links_of_cells(path, matrix, interval_s)
         if coordinates is not None and coordinates.shape[2] == matrix.shape[2]:
             held = held and bool((coordinates[:, :, -1] == coordinates[:, :, -2]).all())
@@ -109,34 +106,25 @@ def check_mat(path: Path) -> list[Violation]:
 
 
 def _read(path: Path) -> _Contents:
-    try:
-        contents = scipy.io.loadmat(path, appendmat=False, variable_names=_VARIABLES)
-    except FileNotFoundError as error:
-        raise ScenarioError(f"{path}: no such file") from error
-    except NotImplementedError as error:
-        raise ScenarioError(f"{path}: is a .mat of version 7.3; save it with -v7") from error
-    except (
-        *(ValueError, TypeError, OSError, KeyError, IndexError, EOFError, OverflowError),
-        *(MemoryError, zlib.error, MatReadError),
-    ) as error:
-        raise ScenarioError(f"{path}: cannot be read as .mat ({error})") from error
-    if "chMatrix" not in contents:
-        raise ScenarioError(f"{path}: holds no chMatrix")
-    matrix = np.asarray(contents["chMatrix"])
-    if matrix.dtype == object and matrix.ndim == 2:
-        matrix = matrix[:, :, None]  # MATLAB drops a last dimension of one time
-    num_dims = 3 if matrix.dtype == object else 2
-    if matrix.ndim != num_dims or matrix.shape[0] != matrix.shape[1] or 0 in matrix.shape:
-        raise ScenarioError(
-            f"{path}: chMatrix must be square, (N, N) path gains or (N, N, time) cells, got "
-            f"{matrix.shape}"
-        )
+    contents = read_mat(path)
+    matrix = contents.get("chMatrix")
+    if not isinstance(matrix, np.ndarray | MatCells):
+        raise ScenarioError(f"{path}: holds no chMatrix of numbers or cells")
+    shape = matrix.shape
     times_ms = np.empty(0)
-    if matrix.dtype == object:
+    if isinstance(matrix, MatCells) and len(shape) == 2:
+        shape = (*shape, 1)  # MATLAB drops a last dimension of one time
+        matrix = MatCells(shape, matrix.cell, matrix.rows)
+    num_dims = 3 if isinstance(matrix, MatCells) else 2
+    if len(shape) != num_dims or shape[0] != shape[1] or 0 in shape:
+        raise ScenarioError(
+            f"{path}: chMatrix must be square, (N, N) path gains or (N, N, time) cells, got {shape}"
+        )
+    if isinstance(matrix, MatCells):
         times_ms = _numbers(path, "time", contents.get("time", np.empty(0))).ravel()
-        if times_ms.size != matrix.shape[2]:
+        if times_ms.size != shape[2]:
             raise ScenarioError(
-                f"{path}: chMatrix {matrix.shape} and time ({times_ms.size}) contradict each other"
+                f"{path}: chMatrix {shape} and time ({times_ms.size}) contradict each other"
             )
         steps_ms = np.diff(times_ms)
         if steps_ms.size and not (np.allclose(steps_ms, steps_ms[0]) and steps_ms[0] > 0):
@@ -144,28 +132,26 @@ def _read(path: Path) -> _Contents:
     coordinates = None
     if "coordinates" in contents:
         coordinates = np.atleast_3d(_numbers(path, "coordinates", contents["coordinates"]))
-        if coordinates.shape[:2] != (matrix.shape[0], 3) or coordinates.shape[2] not in (
-            *(1, max(1, times_ms.size)),
-        ):
+        num_times = max(1, times_ms.size)
+        fits = coordinates.ndim == 3 and coordinates.shape[:2] == (shape[0], 3)
+        if not fits or coordinates.shape[2] not in (1, num_times):
             raise ScenarioError(
-                f"{path}: coordinates must be ({matrix.shape[0]}, 3, {max(1, times_ms.size)}), got "
-                f"{coordinates.shape}"
+                f"{path}: coordinates must be ({shape[0]}, 3, {num_times}), got {coordinates.shape}"
             )
     return _Contents(matrix, times_ms, coordinates, _origin(path, contents.get("origin")))
 
 
 def _numbers(path: Path, name: str, value: Any) -> NDArray[np.float64]:
-    array = np.asarray(value)
-    if array.dtype.kind not in "iuf" or not np.isfinite(array).all():
-        raise ScenarioError(f"{path}: {name} must be finite numbers, got {array.dtype}")
-    return array.astype(np.float64)
+    if not isinstance(value, np.ndarray) or value.dtype.kind != "f" or not np.isfinite(value).all():
+        raise ScenarioError(f"{path}: {name} must be finite numbers")
+    return value
 
 
 def _origin(path: Path, value: Any) -> tuple[float, float] | None:
     if value is None:
         return None
     try:
-        longitude, latitude = (float(np.squeeze(value[name][0, 0])) for name in ("long", "lat"))
+        longitude, latitude = (float(value[name].item()) for name in ("long", "lat"))
     except (ValueError, TypeError, IndexError, KeyError) as error:
         raise ScenarioError(f"{path}: origin must be a struct with long and lat") from error
     return longitude, latitude
@@ -186,17 +172,27 @@ def _links_of_gains(
 
 
 def _links_of_cells(
-    path: Path, matrix: NDArray[Any], interval_s: float
+    path: Path, matrix: MatCells, interval_s: float
 ) -> tuple[dict[tuple[int, int], ImpulseResponse], bool]:
     """Return the links, and whether none of them changes at the last time."""
-    links, held = {}, matrix.shape[2] > 1
-    for tx, rx in np.ndindex(matrix.shape[:2]):
-        steps, delays_s, values = _taps(path, (tx + 1, rx + 1), matrix[tx, rx])
-        if not steps.size:
+    num_nodes, _, num_times = matrix.shape
+    steps, pair = np.divmod(matrix.cell, num_nodes**2)
+    bad = np.flatnonzero(~np.isfinite(matrix.rows).all(axis=1))
+    if bad.size:
+        rx, tx = divmod(int(pair[bad[0]]), num_nodes)
+        raise ScenarioError(
+            f"{path}: link {tx + 1}>{rx + 1}, time {int(steps[bad[0]])}: a delay or gain is NaN or "
+            "infinite"
+        )
+    links, held = {}, num_times > 1
+    by_pair = np.argsort(pair, kind="stable")
+    for group in np.split(by_pair, np.flatnonzero(np.diff(pair[by_pair])) + 1):
+        if not group.size:
             continue
-        unique, column = np.unique(delays_s, return_inverse=True)
-        gains = np.zeros((matrix.shape[2], unique.size), np.complex128)
-        np.add.at(gains, (steps, column), values)
+        rx, tx = divmod(int(pair[group[0]]), num_nodes)
+        unique, column = np.unique(matrix.rows[group, 0].real, return_inverse=True)
+        gains = np.zeros((num_times, unique.size), np.complex128)
+        np.add.at(gains, (steps[group], column), matrix.rows[group, 1])
         if not gains.any():
             continue
         with np.errstate(over="ignore"):  # an infinite gain is refused with its link
@@ -215,28 +211,3 @@ def _without_last(response: ImpulseResponse) -> ImpulseResponse:
     if response.num_steps == 1:
         return response
     return ImpulseResponse(response.gains[:-1], response.delays_s, response.interval_s)
-
-
-def _taps(
-    path: Path, link: tuple[int, int], cells: NDArray[Any]
-) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.complex128]]:
-    """Return the step, the delay [s] and the gain of every tap of a link."""
-    where = f"{path}: link {link[0]}>{link[1]}"
-    full = [
-        (step, cell) for step, cell in enumerate(cells) if getattr(cell, "size", 1)
-    ]  # empty cells come as (0, 0) and (0, 2)
-    for step, cell in full:
-        if not isinstance(cell, np.ndarray) or cell.dtype.kind not in "iufc":
-            raise ScenarioError(f"{where}, time {step}: a cell must hold rows of (delay, gain)")
-        if cell.ndim != 2 or cell.shape[1] != 2:
-            raise ScenarioError(
-                f"{where}, time {step}: a cell must hold rows of (delay, gain), got {cell.shape}"
-            )
-    if not full:
-        return np.empty(0, np.int64), np.empty(0), np.empty(0, np.complex128)
-    rows = np.concatenate([cell for _, cell in full]).astype(np.complex128)
-    steps = np.repeat([step for step, _ in full], [cell.shape[0] for _, cell in full])
-    if not np.isfinite(rows).all():
-        step = int(steps[np.flatnonzero(~np.isfinite(rows).all(axis=1))[0]])
-        raise ScenarioError(f"{where}, time {step}: a delay or gain is NaN or infinite")
-    return steps, rows[:, 0].real.copy(), rows[:, 1]
