@@ -155,14 +155,14 @@ def with_snr(model: ChannelModel, snr_db: float) -> ChannelModel:
             return Awgn(snr_db)
         case TappedDelayLine() | MeasuredChannel():
             return dataclasses.replace(model, noise=noise)
-        case _ if isinstance(getattr(model, "noise", None), NoiseLevel):
-            # Models of higher rooms, such as links of scenarios, state their noise alike.
-            return cast(ChannelModel, dataclasses.replace(cast(Any, model), noise=noise))
         case EmpiricalChannel():
             return dataclasses.replace(model, snr_db=Distribution.constant(snr_db), cn0_dbhz=None)
         case Mixture():
             return Mixture(tuple(with_snr(part, snr_db) for part in model.models), model.weights)
         case Widened():
             return Widened(with_snr(model.model, snr_db), model.factor)
+        case _ if isinstance(getattr(model, "noise", None), NoiseLevel):
+            # Models of higher rooms, such as links of scenarios, state their noise alike.
+            return cast(ChannelModel, dataclasses.replace(cast(Any, model), noise=noise))
         case _:
             raise ConfigError(f"a {type(model).__name__} has no SNR to set")
