@@ -139,7 +139,7 @@ def channel_command(
 @output_option()
 @force_option
 def plot_command(source: Path, link: str | None, output: Path, force: bool) -> None:
-    """Draw the taps of SCENARIO over time, its delay profile, path gains and nodes."""
+    """Draw the taps of SCENARIO over time, its delay profile, path losses and nodes."""
     from phyemu.colosseum import load_scenario, parse_link
     from phyemu.colosseum.figure import plot_scenario
 

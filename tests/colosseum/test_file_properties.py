@@ -27,7 +27,7 @@ from phyemu.errors import ScenarioError
 from phyemu.library import find_in_library
 
 FOLDER = settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 
 
@@ -154,7 +154,7 @@ def test_any_field_of_any_value_loads_or_is_one_line(
     assert refusal is None or "x.json" in refusal
 
 
-@settings(FOLDER, max_examples=60)
+@settings(FOLDER, max_examples=100)
 @given(data=st.data())
 def test_damaged_files_are_one_line(tmp_path: Path, data: st.DataObject) -> None:
     whole = data.draw(st.sampled_from(["mat", "npz"]))

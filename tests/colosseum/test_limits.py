@@ -55,3 +55,10 @@ def test_a_violation_names_link_time_and_tap(
 def test_the_update_step_must_be_whole_milliseconds() -> None:
     odd = scenario_with([[1]], [0], interval_s=1.5e-3)
     assert any("multiples of 1 ms" in str(violation) for violation in check_scenario(odd))
+
+
+def test_the_number_of_nodes_and_the_bandwidth_are_limits_of_the_whole() -> None:
+    (nodes,) = check_scenario(scenario_with([[1]], [0], num_nodes=53))
+    assert str(nodes) == "scenario: 53 nodes, at most 52 were tested in one scenario"
+    (band,) = check_scenario(scenario_with([[1]], [0], bandwidth_hz=90e6))
+    assert str(band) == "scenario: bandwidth 90 MHz, usable are 80 MHz"
