@@ -10,6 +10,7 @@ PhyemuError
 ├── DatasetError                   images or labels are missing or malformed
 ├── CheckpointError                a checkpoint or an exported model does not fit or is damaged
 ├── ScenarioError                  a Colosseum scenario violates a limit of the emulator
+├── ImageError                     a container image cannot be read, trusted or built
 ├── RadioError                     a radio is missing, refused a setting, or vanished
 └── TransportError                 an end of a live stream cannot be opened, or failed
 
@@ -21,6 +22,7 @@ __all__ = [
     "ConfigError",
     "DatasetError",
     "FitError",
+    "ImageError",
     "PhyemuError",
     "RadioError",
     "RecordingError",
@@ -70,6 +72,10 @@ class CheckpointError(PhyemuError):
 
 class ScenarioError(PhyemuError):
     """A Colosseum scenario violates a limit of the emulator."""
+
+
+class ImageError(PhyemuError):
+    """A container image, or the base of one, cannot be read, trusted or built."""
 
 
 class RadioError(PhyemuError):

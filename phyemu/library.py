@@ -14,7 +14,7 @@ from typing import Literal
 
 from phyemu.errors import ConfigError
 
-__all__ = ["Shelf", "find_in_library", "library_names"]
+__all__ = ["Shelf", "find_in_library", "library_names", "shipped_shelf"]
 
 Shelf = Literal["captures", "channels", "colosseum"]
 
@@ -29,10 +29,15 @@ def _shelves(shelf: Shelf) -> Iterator[Path]:
     for entry in os.environ.get("PHYEMU_LIBRARY", "").split(os.pathsep):
         if entry:
             yield Path(entry) / shelf
+    yield shipped_shelf(shelf)
+
+
+def shipped_shelf(shelf: Shelf) -> Path:
+    """Return the folder of a shelf as phyemu ships it."""
     package = Path(str(files("phyemu")))
     shipped = package / "_library" / shelf
     # A wheel carries the library inside the package, a checkout beside it.
-    yield shipped if shipped.is_dir() else package.parent / shelf
+    return shipped if shipped.is_dir() else package.parent / shelf
 
 
 def _key(name: str) -> str:

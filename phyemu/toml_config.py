@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 
 from phyemu.errors import ConfigError
 
-__all__ = ["from_table", "read_toml", "to_table", "to_toml"]
+__all__ = ["from_table", "read_toml", "table_to_toml", "to_table", "to_toml"]
 
 T = TypeVar("T")
 
@@ -116,7 +116,12 @@ def to_table(config: Any) -> dict[str, Any]:
 
 def to_toml(config: Any) -> str:
     """Return the settings of a dataclass as TOML, every default written out, None left out."""
-    return "\n".join(_lines(to_table(config), "")) + "\n"
+    return table_to_toml(to_table(config))
+
+
+def table_to_toml(table: Mapping[str, Any]) -> str:
+    """Return a table of plain values, lists and tables as TOML."""
+    return "\n".join(_lines(table, "")) + "\n"
 
 
 def _lines(table: Mapping[str, Any], prefix: str) -> list[str]:

@@ -12,6 +12,13 @@ import venv
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+# What images for Colosseum get of phyemu itself, but for metadata.
+OWN_FILES = """
+from phyemu.container.own_distribution import own_distribution
+for file in own_distribution().files:
+    if ".dist-info/" not in file.path:
+        print(file.path)
+"""
 
 
 def run(*command: str | Path, cwd: Path) -> str:
@@ -55,6 +62,9 @@ def main() -> None:
         emulated = json.loads(run(phyemu, "inspect", out, "--json", cwd=empty))
         if emulated["samples"] != inspected["samples"] or emulated["hash_ok"] is not True:
             sys.exit(f"wheel-check: emulate changed the length or broke the hash: {emulated}")
+        in_image = run(python, "-c", OWN_FILES, cwd=empty).split()
+        if in_image != run(sys.executable, "-c", OWN_FILES, cwd=ROOT).split():
+            sys.exit("wheel-check: an image gets other files from the wheel than from the checkout")
         sys.stdout.write(f"wheel-check: {wheel.name} ({version}) works from an empty folder\n")
 
 

@@ -61,13 +61,16 @@ class StoreWriter:
         self._temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.part")
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = h5py.File(self._temporary, "w")
+            self._file = self._create()
         except OSError as exc:
             raise StoreError(f"{self.path}: cannot be written: {exc}") from exc
         self._file.attrs["phyemu_kind"] = kind
         self._file.attrs["schema_version"] = SCHEMA_VERSION
         self._file.attrs["phyemu_version"] = __version__
         self._file.attrs["provenance"] = text
+
+    def _create(self) -> h5py.File:
+        return h5py.File(self._temporary, "w")
 
     def dataset(self, name: str, values: Any, *, unit: str) -> None:
         """Write an array or a scalar at `name` ("group/name") with its unit."""
@@ -104,8 +107,15 @@ class StoreWriter:
             raise StoreError(f"{self.path}: dataset {name} cannot be written: {exc}") from exc
 
     def flush(self) -> None:
-        """Hand what was written to the system."""
-        self._file.flush()
+        """Hand what was written to the system.
+
+        Raises:
+            StoreError: The disk is full, say.
+        """
+        try:
+            self._file.flush()
+        except (OSError, RuntimeError) as exc:
+            raise StoreError(f"{self.path}: cannot be written: {exc}") from exc
 
     def texts(self, name: str, values: Sequence[str]) -> None:
         """Write a list of words (ASCII) at `name`."""

@@ -97,9 +97,7 @@ def save_scenario(scenario: Scenario, path: Path) -> Path:
     `load_scenario`.
     """
     links = dict(scenario.links)
-    reciprocal = bool(links) and all(
-        (rx, tx) in links and _same(links[rx, tx], response) for (tx, rx), response in links.items()
-    )
+    reciprocal = scenario.is_reciprocal
     if reciprocal:
         links = {pair: response for pair, response in links.items() if pair[0] < pair[1]}
     groups: dict[str, dict[str, Any]] = {}
@@ -147,10 +145,6 @@ def save_scenario(scenario: Scenario, path: Path) -> Path:
     partial.write_text(json.dumps(header, indent=1) + "\n", encoding="utf-8")
     partial.replace(path)
     return path
-
-
-def _same(one: ImpulseResponse, other: ImpulseResponse) -> bool:
-    return torch.equal(one.gains, other.gains) and torch.equal(one.delays_s, other.delays_s)
 
 
 def _read_header(path: Path) -> dict[str, Any]:

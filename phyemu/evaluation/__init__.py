@@ -1,9 +1,17 @@
 """Evaluation of exported PhyDNNs: over links, over SNR, over the air."""
 
 from phyemu.evaluation.air_bytes import AirBytes, bytes_on_air
-from phyemu.evaluation.exported import ExportedPhyDnn, load_exported
+from phyemu.evaluation.exported import (
+    ExportedHead,
+    ExportedPhyDnn,
+    ExportedTail,
+    load_exported,
+    load_exported_head,
+    load_exported_tail,
+)
 from phyemu.evaluation.figure import plot_sweep
 from phyemu.evaluation.image_frames import write_image_frames
+from phyemu.evaluation.image_stream import ImagePrediction, ImageStream, StreamScore
 from phyemu.evaluation.latency import Latency, measure_latency
 from phyemu.evaluation.link_evaluation import (
     EvaluationFidelity,
@@ -26,15 +34,22 @@ __all__ = [
     "AirBytes",
     "Evaluation",
     "EvaluationFidelity",
+    "ExportedHead",
     "ExportedPhyDnn",
+    "ExportedTail",
+    "ImagePrediction",
+    "ImageStream",
     "Latency",
     "RecordingScore",
     "SentImages",
+    "StreamScore",
     "bytes_on_air",
     "encode_images",
     "evaluate_phydnn",
     "image_waveform",
     "load_exported",
+    "load_exported_head",
+    "load_exported_tail",
     "load_sent_images",
     "measure_latency",
     "plot_sweep",

@@ -1,15 +1,77 @@
-"""The PhyDNN that a run has exported: what is evaluated is what is deployed."""
+"""The PhyDNN that a run has exported: what is evaluated is what is deployed.
+
+Where only one side runs, only that side is loaded: the device never sees the tail.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from phyemu.dnn import PhyDnn, PhyDnnHead, PhyDnnTail, load_head, load_tail
-from phyemu.errors import CheckpointError
+from phyemu.dnn import PhyDnn, PhyDnnHead, PhyDnnTail, SliceLayout, load_head, load_tail
+from phyemu.dnn.card import ArtefactCard
+from phyemu.errors import CheckpointError, ConfigError
 from phyemu.waveform import Constellation, FrameFormat, constellation, custom_constellation
 
-__all__ = ["ExportedPhyDnn", "check_exported", "load_exported"]
+__all__ = [
+    "ExportedHead",
+    "ExportedPhyDnn",
+    "ExportedTail",
+    "check_exported",
+    "load_exported",
+    "load_exported_head",
+    "load_exported_tail",
+]
+
+
+@dataclass(frozen=True, eq=False, slots=True, kw_only=True)
+class ExportedHead:
+    """The device's side alone, and what it sends.
+
+    Attributes:
+        head: Images to symbols.
+        constellation: Point m is sent for symbol m.
+        frame_format: Frames on the air.
+    """
+
+    head: PhyDnnHead
+    constellation: Constellation
+    frame_format: FrameFormat
+
+    @property
+    def order(self) -> int:
+        """M."""
+        return self.constellation.order
+
+    @property
+    def symbols_per_image(self) -> int:
+        """N_s."""
+        return SliceLayout(self.head.card.feature_shape).num_slices
+
+
+@dataclass(frozen=True, eq=False, slots=True, kw_only=True)
+class ExportedTail:
+    """The server's side alone, and what it hears.
+
+    Attributes:
+        tail: Posteriors to logits.
+        constellation: Point m is sent for symbol m.
+        frame_format: Frames on the air.
+    """
+
+    tail: PhyDnnTail
+    constellation: Constellation
+    frame_format: FrameFormat
+
+    @property
+    def order(self) -> int:
+        """M."""
+        return self.constellation.order
+
+    @property
+    def symbols_per_image(self) -> int:
+        """N_s."""
+        return self.tail.layout.num_slices
 
 
 @dataclass(frozen=True, eq=False, slots=True, kw_only=True)
@@ -74,8 +136,38 @@ def load_exported(path: Path, *, order: int | None = None) -> ExportedPhyDnn:
     return ExportedPhyDnn(
         head=head,
         tail=tail,
-        constellation=_constellation(folder / "tail" / name, tail),
-        frame_format=FrameFormat.from_dict(tail.card.frame),
+        constellation=_constellation(folder / "tail" / name, tail.card),
+        frame_format=_frame_format(folder / "tail" / name, tail.card),
+    )
+
+
+def load_exported_head(folder: Path, *, order: int | None = None) -> ExportedHead:
+    """Return the device's side that `folder`/head holds; there need be no tail.
+
+    Raises:
+        CheckpointError: There is none of that order, or a file is damaged.
+    """
+    path = _side(folder, "head", order)
+    head = load_head(path)
+    return ExportedHead(
+        head=head,
+        constellation=_constellation(path, head.card),
+        frame_format=_frame_format(path, head.card),
+    )
+
+
+def load_exported_tail(folder: Path, *, order: int | None = None) -> ExportedTail:
+    """Return the server's side that `folder`/tail holds; there need be no head.
+
+    Raises:
+        CheckpointError: There is none of that order, or a file is damaged.
+    """
+    path = _side(folder, "tail", order)
+    tail = load_tail(path)
+    return ExportedTail(
+        tail=tail,
+        constellation=_constellation(path, tail.card),
+        frame_format=_frame_format(path, tail.card),
     )
 
 
@@ -95,23 +187,40 @@ def check_exported(folder: Path) -> None:
     )
 
 
-def _orders(folder: Path) -> list[int]:
-    names = [path.stem[1:] for path in (folder / "head").glob("m*.safetensors")]
+def _orders(folder: Path, side: str = "head") -> list[int]:
+    names = [path.stem[1:] for path in (folder / side).glob("m*.safetensors")]
     return [int(name) for name in names if name.isdecimal()]
 
 
-def _constellation(path: Path, tail: PhyDnnTail) -> Constellation:
-    card = tail.card.constellation
+def _side(folder: Path, side: str, order: int | None) -> Path:
+    """Return the file of one side, of the smallest order where none is given."""
+    orders = _orders(folder, side)
+    if not orders:
+        raise CheckpointError(f"{folder}: holds no exported {side} ({side}/m*.safetensors)")
+    if order is not None and order not in orders:
+        raise CheckpointError(f"{folder}: holds no {side} of order {order}, but {sorted(orders)}")
+    return folder / side / f"m{min(orders) if order is None else order}.safetensors"
+
+
+def _frame_format(path: Path, card: ArtefactCard) -> FrameFormat:
     try:
-        name, order = str(card["name"]), int(card["order"])
-        if order != tail.card.num_embeddings:
+        return FrameFormat.from_dict(card.frame)
+    except ConfigError as exc:
+        raise CheckpointError(f"{path}: its card describes no frames ({exc})") from exc
+
+
+def _constellation(path: Path, card: ArtefactCard) -> Constellation:
+    described = card.constellation
+    try:
+        name, order = str(described["name"]), int(described["order"])
+        if order != card.num_embeddings:
             raise CheckpointError(
                 f"{path}: the card has a constellation of {order} points for "
-                f"{tail.card.num_embeddings} embeddings"
+                f"{card.num_embeddings} embeddings"
             )
         if name != "custom":
             return constellation(name, order)
-        pairs = torch.tensor(card["points"], dtype=torch.float32)
+        pairs = torch.tensor(described["points"], dtype=torch.float32)
         return custom_constellation(torch.view_as_complex(pairs))
     except (KeyError, TypeError, ValueError, RuntimeError) as exc:
         raise CheckpointError(f"{path}: its card describes no constellation ({exc})") from exc

@@ -1,6 +1,5 @@
 """Images as the symbols and samples that a radio should send."""
 
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,8 +8,9 @@ import torch
 from torch import Tensor
 
 from phyemu.datasets import ImageSet, ordered_batches
+from phyemu.datasets.array_file import read_arrays
 from phyemu.dnn import evaluating
-from phyemu.errors import CheckpointError, ConfigError
+from phyemu.errors import CheckpointError, ConfigError, DatasetError
 from phyemu.progress import ProgressCallback, no_progress
 from phyemu.waveform import (
     Constellation,
@@ -21,7 +21,7 @@ from phyemu.waveform import (
     transmit_waveform,
 )
 
-from .exported import ExportedPhyDnn
+from .exported import ExportedHead, ExportedPhyDnn
 
 __all__ = ["SentImages", "encode_images", "image_waveform", "load_sent_images", "save_sent_images"]
 
@@ -46,7 +46,7 @@ class SentImages:
 
 
 def encode_images(
-    phydnn: ExportedPhyDnn,
+    phydnn: ExportedPhyDnn | ExportedHead,
     images: ImageSet,
     *,
     repetitions: int = 1,
@@ -131,12 +131,12 @@ def load_sent_images(path: Path) -> SentImages:
             f"phyemu waveform images {path.parent} -o tx.sigmf"
         )
     try:
-        with np.load(path, allow_pickle=False) as content:
-            symbols = torch.from_numpy(content["symbols"].astype(np.int64))
-            labels = torch.from_numpy(content["labels"].astype(np.int64))
-            plan = tuple(int(size) for size in content["payload_plan"])
-            order = int(content["order"])
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as exc:
+        content = read_arrays(path, ("symbols", "labels", "payload_plan", "order"))
+        symbols = torch.from_numpy(content["symbols"].astype(np.int64))
+        labels = torch.from_numpy(content["labels"].astype(np.int64))
+        plan = tuple(int(size) for size in content["payload_plan"])
+        order = int(content["order"])
+    except (DatasetError, ValueError, TypeError) as exc:
         raise CheckpointError(f"{path}: holds no sent images ({exc})") from exc
     fits = symbols.ndim == 2 and labels.shape == symbols.shape[:1] and sum(plan) == symbols.numel()
     if not fits or not len(symbols) or int(symbols.max()) >= order:

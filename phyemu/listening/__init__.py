@@ -1,8 +1,8 @@
 """Frames from anything that brings samples: a radio, a socket, a pipe, a recording."""
 
 from phyemu.listening.frame_report import frame_line, frame_values
-from phyemu.listening.frame_store import FrameStore
-from phyemu.listening.listener import FrameListener, listen
+from phyemu.listening.frame_store import FrameStore, finish_frame_store
+from phyemu.listening.listener import FrameListener, listen, rehearse_receiver
 from phyemu.listening.recorded_frames import recorded_frames
 from phyemu.listening.sample_feed import EndpointFeed, RadioFeed, SampleFeed
 from phyemu.listening.summary import ListeningEnd, ListeningSummary
@@ -15,8 +15,10 @@ __all__ = [
     "ListeningSummary",
     "RadioFeed",
     "SampleFeed",
+    "finish_frame_store",
     "frame_line",
     "frame_values",
     "listen",
     "recorded_frames",
+    "rehearse_receiver",
 ]

@@ -1,7 +1,8 @@
 """Frames in an HDF5 file that grows while they come: what each says, its symbols and posteriors.
 
 Frame f has the rows first_symbol[f] .. first_symbol[f] + payload_symbols[f] of the datasets in
-symbols/. The file appears whole, when listening ends, in bounded memory.
+symbols/. The file gets its name when listening ends, in bounded memory; until then it is
+NAME.partial, and what was flushed survives the process (`finish_frame_store`).
 """
 
 from collections.abc import Mapping
@@ -9,13 +10,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import h5py
 import numpy as np
 
-from phyemu.channel.hdf5 import StoreWriter
+from phyemu.channel.growing_store import GrowingStoreWriter, finish_growing_store
 from phyemu.receiver import FrameStatus, ReceivedFrame
 from phyemu.waveform.sent_frames import SentFrames
 
-__all__ = ["FrameStore"]
+__all__ = ["FrameStore", "finish_frame_store"]
 
 _KIND = "received-frames"
 _STATUS = tuple(FrameStatus)
@@ -69,7 +71,7 @@ class FrameStore:
             "frame_format": sent.frame_format.to_dict(),
             "constellation": {"name": table.name, "order": table.order},
         }
-        self._writer = StoreWriter(
+        self._writer = GrowingStoreWriter(
             path, kind=_KIND, provenance={**provenance, **waveform}, force=force
         )
         self._writer.dataset("constellation/points", table.points.numpy(), unit="")
@@ -79,6 +81,8 @@ class FrameStore:
         self._num_symbols = 0
         self._order = table.order
         self.num_frames = 0
+        self._write()
+        self._writer.begin()
 
     def add(self, frame: ReceivedFrame) -> None:
         """Keep a frame.
@@ -91,6 +95,16 @@ class FrameStore:
         waiting = sum(len(one.points) for one in self._pending)
         if waiting >= _PENDING_SYMBOLS or len(self._pending) >= _PENDING_FRAMES:
             self._write()
+
+    def flush(self) -> None:
+        """Hand all frames to the system: they stay if the process is killed.
+
+        Raises:
+            StoreError: They cannot be written.
+        """
+        if self._pending:
+            self._write()
+            self._writer.flush()
 
     def _write(self) -> None:
         append = self._writer.append
@@ -132,5 +146,29 @@ class FrameStore:
     ) -> None:
         """Put the file in its place with all that came, whatever ended it."""
         with self._writer:
-            if self._pending or not self.num_frames:
+            if self._pending:
                 self._write()
+
+
+def finish_frame_store(path: Path) -> Path:
+    """Return NAME.h5, made of what a process that was killed left in NAME.h5.partial.
+
+    Columns that the last write had not reached are cut to the frames that are whole.
+
+    Raises:
+        ConfigError: It is not called so, or NAME.h5 exists.
+        StoreError: It cannot be read, or the other cannot be written.
+    """
+    return finish_growing_store(path, trim=_trim)
+
+
+def _trim(file: h5py.File) -> None:
+    """Cut all columns to the frames whose symbols are all there."""
+    rows, symbols = file["frames"], file["symbols"]
+    count = min(len(column) for column in rows.values())
+    ends = rows["first_symbol"][:count] + rows["payload_symbols"][:count]
+    count = int(np.searchsorted(ends, min(len(column) for column in symbols.values()), "right"))
+    for column in rows.values():
+        column.resize(count, axis=0)
+    for column in symbols.values():
+        column.resize(int(ends[count - 1]) if count else 0, axis=0)

@@ -28,7 +28,7 @@ from phyemu.receiver import FrameReceiver, ReceivedFrame, ReceiverConfig
 from phyemu.waveform import transmit_waveform
 from phyemu.waveform.sent_frames import SentFrames
 
-__all__ = ["FrameListener", "listen"]
+__all__ = ["FrameListener", "listen", "rehearse_receiver"]
 
 _POLL_S = 0.05
 # Blocks that may wait for the receiver: 0.1 s at 20 Msps.
@@ -158,14 +158,19 @@ def listen(
             f"{feed.name}: samples come at {feed.sample_rate_hz / 1e6:g} MHz, but the frames have "
             f"{rate_hz / 1e6:g} MHz; receive at that rate"
         )
-    _rehearse(sent, config)
+    rehearse_receiver(sent, config)
     run = _Listening(feed, FrameListener(sent, config), on_frame, stop or threading.Event())
     run.limit(num_frames, duration_s, idle_s)
     return run.run()
 
 
-def _rehearse(sent: SentFrames, config: ReceiverConfig | None) -> None:
-    """Receive a frame of our own: loading compiled code takes longer than a radio can wait."""
+def rehearse_receiver(sent: SentFrames, config: ReceiverConfig | None = None) -> None:
+    """Receive a frame of our own: loading compiled code takes longer than a radio can wait.
+
+    Args:
+        sent: What the frames are.
+        config: Settings of the receiver; None for the defaults.
+    """
     points = sent.constellation.points[torch.arange(_REHEARSED_SYMBOLS) % sent.constellation.order]
     iq, _ = transmit_waveform(
         points[: sent.frame_format.max_payload_symbols],

@@ -6,6 +6,7 @@ from phyemu.live.opening import open_sink, open_source
 from phyemu.live.recording import RecordingFacts, recording_facts
 from phyemu.live.run import LiveChannel, OneLink, run_live, run_live_network
 from phyemu.live.schedule import ScheduledChannel, ScheduledModel, parse_schedule
+from phyemu.live.socket_radio import SocketRadio
 from phyemu.live.statistics import LiveEnd, LiveStatistics
 from phyemu.live.transport import InputCounts, SampleSink, SampleSource
 
@@ -24,6 +25,7 @@ __all__ = [
     "SampleSource",
     "ScheduledChannel",
     "ScheduledModel",
+    "SocketRadio",
     "open_sink",
     "open_source",
     "parse_endpoint",

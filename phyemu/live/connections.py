@@ -22,7 +22,11 @@ _TCP_INFO: int = getattr(socket, "TCP_INFO", 0)
 
 
 class ConnectionGuard:
-    """Watches the connections of one socket, from the thread that uses it."""
+    """Watches the connections of one socket, from the thread that uses it.
+
+    Attributes:
+        num_open: Connections that were there when `lost_connections` was last called.
+    """
 
     def __init__(self, zmq: Any, watched: Any, *, max_bytes: int, backlog_bytes: int) -> None:
         """Begin; the socket is not bound or connected yet.
@@ -40,6 +44,7 @@ class ConnectionGuard:
         self._max_bytes = max_bytes
         self._backlog_bytes = backlog_bytes
         self._seen: dict[int, int] = {}
+        self.num_open = 0
         self._monitor = watched.get_monitor_socket(
             zmq.EVENT_ACCEPTED | zmq.EVENT_CONNECTED | zmq.EVENT_DISCONNECTED
         )
@@ -61,8 +66,10 @@ class ConnectionGuard:
             event, value = struct.unpack("=Hi", self._monitor.recv_multipart()[0])
             if event == self._zmq.EVENT_DISCONNECTED:
                 num_lost += 1
+                self.num_open = max(0, self.num_open - 1)
                 self._seen.pop(value, None)
             else:
+                self.num_open += 1
                 self._seen[value] = _bytes_received(value)
         return num_lost
 

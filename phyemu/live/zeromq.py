@@ -42,8 +42,8 @@ _CUT_OFF_BYTES = 2 * MAX_MESSAGE_BYTES
 _REQUEST_BYTES = 1 << 10
 # Of those, so much without one of them becoming whole is no request any more.
 _ENDLESS_BYTES = 1 << 20
-# What was sent may take so long to leave once the stream has ended [ms].
-_LINGER_MS = 10_000
+# What was sent may take so long to leave once the stream has ended [s].
+_LINGER_S = 10.0
 # How often a peer that is not there yet is looked for [ms].
 _RECONNECT_MS = 20
 _COUNT_BYTES = 4
@@ -120,6 +120,16 @@ class ZmqSource:
             self._attend(all_taken=False)
         return parts[0] if len(parts) == 1 else np.concatenate([_NONE, *parts])
 
+    @property
+    def port(self) -> int:
+        """Return the port that the socket is bound or connected to."""
+        return _port(self._socket)
+
+    def num_peers(self) -> int:
+        """Return how many are connected; what those sent that have gone can still be received."""
+        self._note_lost()
+        return self._guard.num_open
+
     def close(self) -> None:
         """Close the socket."""
         self._guard.close()
@@ -156,11 +166,14 @@ class ZmqSource:
 
     def _attend(self, *, all_taken: bool) -> None:
         """Look after the connections: who has gone, who sends what never becomes a message."""
+        self._note_lost()
+        for _ in range(self._guard.cut_off(all_taken=all_taken)):
+            self.counts.drop("endless")
+
+    def _note_lost(self) -> None:
         if self._guard.lost_connections():
             # Whoever goes takes the requests that wait for an answer along.
             self._num_asked = 0
-        for _ in range(self._guard.cut_off(all_taken=all_taken)):
-            self.counts.drop("endless")
 
 
 class ZmqSink:
@@ -228,6 +241,16 @@ class ZmqSink:
         self.num_clipped += num_clipped
         return len(part)
 
+    @property
+    def port(self) -> int:
+        """Return the port that the socket is bound or connected to."""
+        return _port(self._socket)
+
+    def num_peers(self) -> int:
+        """Return how many are connected."""
+        self._guard.lost_connections()
+        return self._guard.num_open
+
     def mark_gap(self, lost_messages: int) -> None:
         """Do nothing: there is no place for it among the samples."""
 
@@ -235,10 +258,10 @@ class ZmqSink:
         """Return True: ZeroMQ delivers what it has taken while the socket is closed."""
         return True
 
-    def close(self) -> None:
-        """Close the socket when what it holds has left, or nobody has taken it for 10 s."""
+    def close(self, linger_s: float = _LINGER_S) -> None:
+        """Close the socket when what it holds has left, or nobody has taken it for `linger_s`."""
         self._guard.close()
-        self._socket.close(linger=_LINGER_MS)
+        self._socket.close(linger=_ms(linger_s))
         self._context.term()
 
     def _next_request(self, timeout_s: float) -> int:
@@ -314,6 +337,10 @@ def _attach(zmq: Any, context: Any, socket: Any, endpoint: Endpoint) -> None:
         context.destroy(linger=0)
         verb = "bound" if endpoint.binds else "connected to"
         raise TransportError(f"{endpoint.text}: {address} cannot be {verb}: {exc}") from exc
+
+
+def _port(socket: Any) -> int:
+    return int(socket.last_endpoint.rpartition(b":")[2])
 
 
 def _ms(time_s: float) -> int:

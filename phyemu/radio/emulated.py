@@ -14,7 +14,7 @@ from phyemu.channel.emulate import check_rate, reference_level
 from phyemu.channel.stream_settings import check_level_db
 from phyemu.errors import ConfigError, RadioError
 from phyemu.iq import Recording
-from phyemu.radio.radio import Radio, receive_buffer
+from phyemu.radio.radio import Radio, check_frequency, receive_buffer
 from phyemu.radio.stream import (
     ReceivedBlock,
     TransmitEnd,
@@ -270,6 +270,15 @@ class EmulatedRadio(Radio):
         )
         self._queue.append(transmission)
         return transmission
+
+    def retune(self, center_frequency_hz: float) -> None:
+        """Note another frequency for recordings, as `Radio.retune` says; time and channel go on."""
+        if self._closed:
+            raise RadioError(f"{self.name}: the radio is closed")
+        if not all(transmission.exhausted() for transmission in self._queue):
+            raise RadioError(f"{self.name}: still transmits; stop that before it is tuned")
+        check_frequency(center_frequency_hz)
+        self._center_frequency_hz = center_frequency_hz
 
     def close(self) -> None:
         """Drop what is queued."""

@@ -1,5 +1,6 @@
 """The one seam to the air: a caller cannot tell a real radio from an emulated or recorded one."""
 
+import math
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Protocol, Self, runtime_checkable
@@ -7,10 +8,10 @@ from typing import Any, Protocol, Self, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from phyemu.errors import SignalError
+from phyemu.errors import ConfigError, RadioError, SignalError
 from phyemu.radio.stream import ReceivedBlock, Transmission, TransmitSource
 
-__all__ = ["Radio", "receive_buffer"]
+__all__ = ["Radio", "check_frequency", "receive_buffer"]
 
 
 @runtime_checkable
@@ -109,6 +110,21 @@ class Radio(Protocol):
             ConfigError: `delay_s` is out of range, or `at_s` has passed.
         """
 
+    def retune(self, center_frequency_hz: float) -> None:
+        """Go to another frequency, in both directions; nothing may be on its way out.
+
+        Samples of one frequency never follow on those of another within a stream: a radio may begin
+        another one, with a timeline of its own.
+
+        Args:
+            center_frequency_hz: [Hz]; what the radio really took is `center_frequency_hz` then.
+
+        Raises:
+            RadioError: It cannot be tuned, refuses the frequency, still transmits, or is closed.
+            ConfigError: It is no frequency.
+        """
+        raise RadioError(f"{self.name}: cannot be tuned")
+
     def close(self) -> None:
         """Stop both directions and let go of the device; closing twice does nothing."""
 
@@ -150,3 +166,9 @@ def receive_buffer(
             f"got {out.dtype} {out.shape}"
         )
     return out
+
+
+def check_frequency(center_frequency_hz: float) -> None:
+    """Raise ConfigError where it is no frequency that a radio could be tuned to."""
+    if not 0 <= center_frequency_hz < math.inf:
+        raise ConfigError(f"center_frequency_hz must not be negative, got {center_frequency_hz}")

@@ -58,6 +58,11 @@ class StreamEvent(StrEnum):
         return self in (StreamEvent.DISCONNECTED, StreamEvent.END)
 
     @property
+    def is_failure(self) -> bool:
+        """Return whether the stream ended although nobody wanted it to."""
+        return self is StreamEvent.DISCONNECTED
+
+    @property
     def breaks_stream(self) -> bool:
         """Return whether the next sample may not follow directly on the last one."""
         return self is not StreamEvent.TIMEOUT and not self.ends_stream

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,6 @@ from phyemu.radio.usrp_driver import (
     open_usrp,
     set_or_refuse,
 )
-from phyemu.radio.usrp_rates import check_rate
 from phyemu.radio.usrp_receive import UsrpReceiver
 from phyemu.radio.usrp_time import (
     await_start,
@@ -31,13 +31,12 @@ from phyemu.radio.usrp_time import (
     wait_for_los,
 )
 from phyemu.radio.usrp_transmit import UsrpTransmission
+from phyemu.radio.usrp_tuning import agreed, tune
 
 __all__ = ["UsrpRadio"]
 
 # A timed burst needs this long to reach the device before its start [s].
 _TRANSMIT_LEAD_S = 0.1
-# A synthesiser is off by hertz; more than this part of the rate, and the device cannot tune there.
-_TUNED_WITHIN = 0.01
 
 
 class UsrpRadio(Radio):
@@ -69,8 +68,8 @@ class UsrpRadio(Radio):
         use_references(self._device, config.clock_source, config.time_source)
         self._lo_offset_hz = self._configure("rx", config.rx)
         with driver_errors("be asked for its rate and frequency"):
-            self._sample_rate_hz = self._agreed("rate", config.sample_rate_hz)
-            self._center_frequency_hz = self._agreed("freq", config.center_frequency_hz)
+            self._sample_rate_hz = self._agreed("rate")
+            self._center_frequency_hz = self._agreed("freq")
         with driver_errors("be synchronised"):
             wait_for_clocks(self._device)
             wait_for_los(self._device, "rx", config.channels)
@@ -79,28 +78,8 @@ class UsrpRadio(Radio):
             if config.start_at_s is not None:
                 check_start(self._device, config.start_at_s)
 
-    def _agreed(self, setting: str, wanted_hz: float) -> float:
-        """Return the rate or frequency that all receive channels really have [Hz]."""
-        channels = self._config.channels
-        values = [float(getattr(self._device, f"get_rx_{setting}")(number)) for number in channels]
-        kind, tolerance = ("rate", 1e-3) if setting == "rate" else ("frequency", 1.0)
-        if max(values) - min(values) > tolerance:
-            shown = ", ".join(f"{value:.3f}" for value in values)
-            raise RadioError(
-                f"{self.name}: channels {channels} took different {kind}s ({shown} Hz), but a "
-                "recording has one; record them one at a time"
-            )
-        if setting == "rate":
-            rates = ask(self._device.get_rx_rates, channels[0])
-            check_rate(self.name, values[0], wanted_hz, rates)
-        elif abs(values[0] - wanted_hz) > _TUNED_WITHIN * self._config.sample_rate_hz:
-            reach = ask(self._device.get_rx_freq_range, channels[0])
-            span = "" if reach is None else f" ({reach.start():.6g} to {reach.stop():.6g} Hz)"
-            raise RadioError(
-                f"{self.name} cannot receive at {wanted_hz:.6g} Hz and took {values[0]:.6g} Hz; "
-                f"choose a frequency within its range{span}"
-            )
-        return values[0]
+    def _agreed(self, setting: str) -> float:
+        return agreed(self._device, self.name, setting, self._config.channels, self._config)
 
     def _configure(self, direction: str, port: UsrpPort) -> list[float]:
         """Set up one direction on its channels; return the LO offset that each took [Hz]."""
@@ -112,18 +91,7 @@ class UsrpRadio(Radio):
             )
             set_or_refuse(f"{direction} subdev", lambda subdev: set_spec(spec(subdev)), port.subdev)
         channels = config.transmit_channels if direction == "tx" else config.channels
-        offset = port.lo_offset_hz
-        if offset is None:
-            offset = default_lo_offset_hz(
-                str(self._info.get("mboard_id", "")),
-                self._front_end(direction, channels[0]),
-                config.sample_rate_hz,
-                transmit=direction == "tx",
-            )
-        types = self._uhd.types
-        request = types.TuneRequest(config.center_frequency_hz)
-        if offset:
-            request = types.TuneRequest(config.center_frequency_hz, offset)
+        offset = self._lo_offset(direction, port)
 
         def apply(setting: str, value: Any, channel: int) -> Any:
             setter = getattr(device, f"set_{direction}_{setting}")
@@ -140,16 +108,59 @@ class UsrpRadio(Radio):
         for channel, gain_db, antenna in zip(channels, gains_db, antennas, strict=True):
             if antenna is not None:
                 apply("antenna", antenna, channel)
-            tuned = apply("freq", request, channel)
-            # The LO is where the front end is; what is left to the center the DSP makes up for.
-            offsets.append(
-                float(tuned.actual_rf_freq)
-                - float(getattr(device, f"get_{direction}_freq")(channel))
-            )
+            wanted_hz = config.center_frequency_hz
+            offsets.append(tune(self._uhd, device, direction, channel, wanted_hz, offset))
             apply("gain", gain_db, channel)
             if port.bandwidth_hz is not None:
                 apply("bandwidth", port.bandwidth_hz, channel)
         return offsets
+
+    def _lo_offset(self, direction: str, port: UsrpPort) -> float:
+        """Return the LO offset to ask for [Hz]."""
+        if port.lo_offset_hz is not None:
+            return port.lo_offset_hz
+        transmit = direction == "tx"
+        channels = self._config.transmit_channels if transmit else self._config.channels
+        return default_lo_offset_hz(
+            str(self._info.get("mboard_id", "")),
+            self._front_end(direction, channels[0]),
+            self._config.sample_rate_hz,
+            transmit=transmit,
+        )
+
+    def retune(self, center_frequency_hz: float) -> None:
+        """Go to another frequency in both directions, as `Radio.retune` says.
+
+        The stream is stopped; the next `receive` starts another, its timeline at 0.
+
+        Raises:
+            RadioError: The radio is closed, still transmits, refuses the frequency or does not
+                lock to it.
+            ConfigError: It is no frequency.
+        """
+        self._check_open()
+        if not all(transmission.done for transmission in self._transmissions):
+            raise RadioError(f"{self.name}: still transmits; stop that before it is tuned")
+        config = replace(self._config, center_frequency_hz=center_frequency_hz, start_at_s=None)
+        if self._receiver is not None:
+            self._receiver.close()
+            self._receiver = None
+        self._config = config
+        for direction, port, channels, offsets in (
+            ("rx", config.rx, config.channels, self._lo_offset_hz),
+            ("tx", config.tx, config.transmit_channels, self._tx_lo_offset_hz),
+        ):
+            if direction == "tx" and self._tx_streamer is None:
+                continue
+            offset = self._lo_offset(direction, port)
+            with driver_errors(f"be tuned to {center_frequency_hz:.6g} Hz"):
+                offsets[:] = [
+                    tune(self._uhd, self._device, direction, number, center_frequency_hz, offset)
+                    for number in channels
+                ]
+                wait_for_los(self._device, direction, channels)
+        with driver_errors("be asked for its frequency"):
+            self._center_frequency_hz = self._agreed("freq")
 
     def _front_end(self, direction: str, channel: int) -> str:
         """Return the name of the front end; each direction is asked for its own."""

@@ -95,6 +95,7 @@ def test_a_gain_above_0_db_is_refused_with_the_link_named(tmp_path: Path) -> Non
         export_mat(scenario, tmp_path / "x.mat")
 
 
+@pytest.mark.octave
 @pytest.mark.skipif(shutil.which("octave-cli") is None, reason="GNU Octave is not installed")
 def test_octave_opens_the_file_as_specified(tmp_path: Path, moving: Scenario) -> None:
     path = export_mat(moving, tmp_path / "x.mat")

@@ -1,28 +1,55 @@
 """What a caller may rely on with every radio: it cannot tell them apart."""
 
-from collections.abc import Callable, Iterable
+import socket
+from collections.abc import Callable, Iterable, Iterator
 from itertools import cycle, repeat
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
 
 from phyemu.channel import Awgn
-from phyemu.errors import RadioError, SignalError
+from phyemu.errors import ConfigError, RadioError, SignalError
 from phyemu.iq import Recording, write_recording
+from phyemu.live import SocketRadio
 from phyemu.radio import EmulatedRadio, Radio, RecordedRadio, UsrpConfig, UsrpRadio
 
 RATE = 1e6
 Make = Callable[[], Radio]
 
 
-@pytest.fixture(params=["usrp", "emulated", "recorded"])
+@pytest.fixture
+def air() -> Iterator[Callable[[np.ndarray], int]]:
+    """Return a function that sends samples to a port, as soon as a radio listens there."""
+    zmq: Any = pytest.importorskip("zmq", reason="pyzmq is not installed")
+    context = zmq.Context()
+    pushed = []
+
+    def push(iq: np.ndarray) -> int:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port: int = probe.getsockname()[1]
+        pushed.append(context.socket(zmq.PUSH))
+        pushed[-1].connect(f"tcp://127.0.0.1:{port}")
+        for part in np.split(iq, [100, 101, 2000]):
+            pushed[-1].send(part.tobytes())
+        return port
+
+    yield push
+    for sender in pushed:
+        sender.close(linger=0)
+    context.term()
+
+
+@pytest.fixture(params=["usrp", "emulated", "recorded", "socket"])
 def make(
     request: pytest.FixtureRequest,
     tmp_path: Path,
     fake_uhd: ModuleType,
     opened: Callable[[Path], Recording],
+    air: Callable[[np.ndarray], int],
 ) -> Make:
     """Return a function that opens the same radio afresh."""
 
@@ -41,19 +68,29 @@ def make(
             center_frequency_hz=2.4e9,
         )
 
+    rng = np.random.default_rng(1)
+    iq = 0.1 * (rng.standard_normal(5000) + 1j * rng.standard_normal(5000)).astype(np.complex64)
+
     def recorded() -> Radio:
-        rng = np.random.default_rng(1)
-        iq = 0.1 * (rng.standard_normal(5000) + 1j * rng.standard_normal(5000))
         path = write_recording(
             tmp_path / "radio.sigmf",
-            iq.astype(np.complex64),
+            iq,
             sample_rate_hz=RATE,
             center_frequency_hz=2.4e9,
             force=True,
         )
         return RecordedRadio(opened(path))
 
-    return {"usrp": usrp, "emulated": emulated, "recorded": recorded}[request.param]
+    def by_socket() -> Radio:
+        return SocketRadio(
+            send="zmq+push://:9?connect",
+            receive=f"zmq+pull://:{air(iq)}?bind",
+            sample_rate_hz=RATE,
+            center_frequency_hz=2.4e9,
+        )
+
+    radios = {"usrp": usrp, "emulated": emulated, "recorded": recorded, "socket": by_socket}
+    return radios[request.param]
 
 
 def test_it_says_what_it_is_and_how_it_is_set(make: Make) -> None:
@@ -129,3 +166,19 @@ def test_a_closed_radio_refuses_and_closing_twice_does_nothing(make: Make) -> No
         radio.receive(10)
     with pytest.raises(RadioError):
         radio.transmit(np.zeros(10, np.complex64))
+
+
+def test_it_is_tuned_or_says_that_it_cannot_be(make: Make) -> None:
+    with make() as radio:
+        radio.receive(100)
+        if isinstance(radio, RecordedRadio):
+            with pytest.raises(RadioError, match="cannot be tuned"):
+                radio.retune(1e9)
+            return
+        radio.retune(1e9)
+        assert radio.center_frequency_hz == pytest.approx(1e9)
+        with pytest.raises(ConfigError, match="center_frequency_hz must not be negative, got -1"):
+            radio.retune(-1.0)
+        assert radio.receive(100).num_samples
+    with pytest.raises(RadioError, match="closed"):
+        radio.retune(1e9)

@@ -377,3 +377,53 @@ def test_a_closed_radio_and_a_wrong_buffer_are_refused(fake_uhd: ModuleType) -> 
         radio.receive(10)
     with pytest.raises(RadioError, match="closed"):
         radio.transmit(np.zeros(10, np.complex64))
+
+
+def test_tuning_begins_another_stream_at_the_new_frequency(fake_uhd: ModuleType) -> None:
+    uhd = fake_uhd.FakeUhd(sensors={"lo_locked": [False, True], "tx_lo_locked": [True]})
+    with open_radio(uhd, rx=UsrpPort(lo_offset_hz=5e6), tx=UsrpPort(lo_offset_hz=-5e6)) as radio:
+        assert radio.receive(100).sample_index == 0
+        assert radio.receive(100).sample_index == 100
+        radio.prepare_transmission()
+        before = len(uhd.settings)
+        radio.retune(1.5e9)
+        asked = [
+            (direction, value.target_freq, value.lo_offset)
+            for direction, setting, value, _ in uhd.settings[before:]
+            if setting == "freq"
+        ]
+        assert asked == [("rx", 1.5e9, 5e6), ("tx", 1.5e9, -5e6)]
+        assert len(asked) == len(uhd.settings) - before  # gains and rates stay as they are
+        assert radio.center_frequency_hz == pytest.approx(1.5e9)
+        assert uhd.sensors["lo_locked"] == [True]
+        assert radio.metadata()["phyemu:radio"]["requested_center_frequency_hz"] == 1.5e9
+        first = radio.receive(100)
+        assert (first.sample_index, first.lost_samples, first.event) == (0, 0, None)
+
+
+def test_a_radio_that_transmits_is_not_tuned(fake_uhd: ModuleType) -> None:
+    uhd = fake_uhd.FakeUhd()
+
+    def for_ever() -> Any:
+        while True:
+            yield np.zeros(1000, np.complex64)
+
+    with open_radio(uhd) as radio:
+        transmission = radio.transmit(for_ever())
+        with pytest.raises(RadioError, match="still transmits; stop that before it is tuned"):
+            radio.retune(1e9)
+        transmission.stop()
+        transmission.wait()
+        radio.retune(1e9)
+        assert radio.center_frequency_hz == pytest.approx(1e9)
+
+
+def test_a_frequency_out_of_reach_is_refused_when_tuning(fake_uhd: ModuleType) -> None:
+    uhd = fake_uhd.FakeUhd()
+    with open_radio(uhd) as radio:
+        uhd.tune_error_hz = 1e8
+        with pytest.raises(RadioError, match=r"cannot receive at 7e\+09 Hz and took 7\.1e\+09"):
+            radio.retune(7e9)
+        uhd.sensors["lo_locked"] = [False]
+        with pytest.raises(RadioError, match="receive LO of channel 0 does not lock"):
+            radio.retune(1e9)

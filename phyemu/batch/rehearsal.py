@@ -1,0 +1,309 @@
+"""A whole batch job on one machine, as Colosseum plays it: `rehearse_job`.
+
+Boot, READY check, start.sh on all nodes, the scenario with its updates, stop.sh, two minutes of
+clean-up at most, and then the end of everything that still runs. Each node is a folder with the
+files of its image and the daemon of the real node in it; the air between them is the emulator's
+twin. Times of the scenario are the air's, which is slower than real time where the machine is; what
+Colosseum measures with its clock (boot, scripts, clean-up) is measured with the clock here, too.
+"""
+
+import json
+import re
+import shutil
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+from phyemu.batch.air import AirStatistics
+from phyemu.batch.air_process import AirProcess
+from phyemu.batch.json_file import write_text
+from phyemu.batch.rehearsal_content import install_content
+from phyemu.batch.rehearsal_record import RehearsalRecord
+from phyemu.batch.rehearsal_result import RehearsalResult
+from phyemu.batch.rehearsal_setup import RehearsalEvent, RehearsalSettings, RehearsalSetup
+from phyemu.batch.rehearsed_node import RehearsedNode, ScriptCall
+from phyemu.errors import ConfigError
+from phyemu.progress import ProgressCallback, no_progress
+
+__all__ = ["rehearse_job"]
+
+_POLL_S = 0.05
+# status.sh is asked this often while something is awaited, and while the scenario runs [s].
+_STATUS_S = 0.5
+_STATUS_RUNNING_S = 5.0
+_ENDED = ("FINISHED", "ERROR", "OFF")
+# What a node that nothing listens to, or that may not transmit, is given as its other end.
+_NOWHERE = 9
+
+
+def rehearse_job(
+    setup: RehearsalSetup,
+    settings: RehearsalSettings,
+    output: Path,
+    *,
+    force: bool = False,
+    progress: ProgressCallback = no_progress,
+) -> RehearsalResult:
+    """Play a job, and return how every node did.
+
+    The results lie in `output/RESERVATION-rehearsal-NAME` as Colosseum leaves them in the team's
+    storage, with `rehearsal.json` beside them. However it ends, nothing that was started here runs
+    on; after Ctrl-C nothing is written either.
+
+    Args:
+        setup: The job and what it needs.
+        settings: How it is rehearsed.
+        output: Where the results go; it is made.
+        force: Replace results that are there.
+        progress: Called with the stage, and seconds of it that have passed.
+
+    Raises:
+        ConfigError: The results exist, or the content of an image is damaged.
+        TransportError: The air failed, or pyzmq is missing.
+        OSError: A folder cannot be written.
+    """
+    name = re.sub(r"[^A-Za-z0-9_.-]", "-", setup.job.name)
+    folder = output / f"RESERVATION-rehearsal-{name}"
+    if folder.exists() and not force:
+        raise ConfigError(f"{folder}: exists; give another output, or --force")
+    output.mkdir(parents=True, exist_ok=True)
+    # The roots lie beside the results, so that logs of any size are moved and not copied.
+    partial = output.absolute() / f".{folder.name}.partial"
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir()
+    try:
+        with AirProcess(setup.air) as air:
+            rehearsal = _Rehearsal(setup, settings, air, partial / "roots", progress)
+            rehearsal.play()
+        result = rehearsal.result(folder)
+        _lay_out(setup, rehearsal.nodes, result, partial)
+        if folder.exists():
+            shutil.rmtree(folder)
+        partial.rename(folder)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    return result
+
+
+class _Rehearsal:
+    """A rehearsal under way."""
+
+    def __init__(
+        self,
+        setup: RehearsalSetup,
+        settings: RehearsalSettings,
+        air: AirProcess,
+        roots: Path,
+        progress: ProgressCallback,
+    ) -> None:
+        self._setup = setup
+        self._settings = settings
+        self._air = air
+        self._progress = progress
+        numbers = [node.rf_node for node in setup.job.nodes]
+        self._record = RehearsalRecord(numbers)
+        self._loops: list[AirStatistics] = []
+        self.nodes = [
+            RehearsedNode(number, roots / f"node-{number}", self._variables(number))
+            for number in numbers
+        ]
+        self._pool = ThreadPoolExecutor(len(numbers), thread_name_prefix="phyemu-rehearse")
+
+    def _variables(self, number: int) -> dict[str, str]:
+        ports = self._air.ports
+        send = ports["send"].get(str(number), _NOWHERE)
+        receive = ports["receive"].get(str(number), _NOWHERE)
+        radio = {
+            "send": f"zmq+push://127.0.0.1:{send}?connect",
+            "receive": f"zmq+pull://127.0.0.1:{receive}",
+            "sample_rate_hz": self._setup.air.sample_rate_hz,
+        }
+        return {"PHYEMU_NODE_RADIO": json.dumps(radio)}
+
+    def play(self) -> None:
+        """Play all of it; however it ends, every process of the nodes is gone then."""
+        try:
+            self._boot()
+            for loop in range(1, self._setup.job.num_loops + 1):
+                self._play_loop(loop)
+        finally:
+            with _uninterrupted():
+                self._pool.shutdown(wait=False, cancel_futures=True)
+                for node in self.nodes:
+                    self._record.killed(node, node.kill())
+                self._pool.shutdown()
+                for node in self.nodes:
+                    # What a script started that was under way.
+                    node.kill()
+
+    def _boot(self) -> None:
+        images = {node.rf_node: node.image for node in self._setup.job.nodes}
+        for node in self.nodes:
+            image = images[node.number]
+            if (source := self._setup.content.get(image)) is not None:
+                install_content(source, node.layout.root, self._setup.planned.get(image))
+            shutil.copyfile(self._setup.confs[node.number], node.layout.radio_conf)
+            node.layout.colosseum_config.write_text(self._colosseum_config(), encoding="utf-8")
+        self._record.began_s = time.monotonic()
+        for node in self.nodes:
+            self._record.note("boot", node)
+            node.boot()
+        self._await(("READY", "ERROR", "FINISHED"), self._settings.boot_limit_s, "boot")
+        for node in self.nodes:
+            self._record.checked_ready(node)
+
+    def _colosseum_config(self) -> str:
+        scenario = self._setup.scenario
+        return (
+            f"[RF]\ncenter_frequency = {scenario.center_frequency_hz:.0f}\n"
+            f"rf_bandwidth = {scenario.bandwidth_hz:.0f}\n\n"
+            # Nobody is there; the section is what a node finds at Colosseum.
+            "[COLLABORATION]\ncollab_server_ip = 127.0.0.1\ncollab_server_port = 5556\n"
+            "collab_client_port = 5557\ncollab_peer_port = 5558\n"
+        )
+
+    def _play_loop(self, loop: int) -> None:
+        record = self._record
+        if loop > 1:
+            self._check_ready_again(loop)
+        self._air.start()
+        record.scenario_s = 0.0
+        record.note("air", loop=loop, state="started")
+        self._call_all("start")
+        self._run_scenario()
+        self._call_all("stop")
+        self._await(_ENDED, self._settings.clean_up_s, "clean-up")
+        record.scenario_s = None
+        self._loops.append(self._air.end())
+        record.note("air", loop=loop, state="ended")
+        record.played(loop, self._loops[-1], self._setup.air.patience_s)
+
+    def _check_ready_again(self, loop: int) -> None:
+        """Note who is not READY for another loop, as Colosseum wants it."""
+        self._ask_states()
+        for node in self.nodes:
+            state = self._record.states[node.number]
+            self._record.note("ready-check", node, state=state)
+            if state == "FINISHED":
+                self._record.remark(
+                    node, f"was FINISHED before loop {loop}; Colosseum's documentation wants READY"
+                )
+            elif state != "READY":
+                self._record.fail(node, f"was {state or 'silent'} and not READY for loop {loop}")
+
+    def _run_scenario(self) -> None:
+        duration_s = self._setup.duration_s
+        events = list(self._setup.events)
+        asked_s = time.monotonic()
+        while True:
+            now = self._air.statistics()
+            position_s = self._record.scenario_s = 0.0 if now is None else now.position_s
+            self._progress(
+                "scenario",
+                round(min(position_s, duration_s)),
+                round(duration_s),
+                "" if now is None else f"real time x {now.real_time_ratio:.2f}",
+            )
+            while events and events[0].time_s <= position_s:
+                self._happen(events.pop(0))
+            if position_s >= duration_s:
+                return
+            if time.monotonic() - asked_s > _STATUS_RUNNING_S:
+                self._ask_states()
+                asked_s = time.monotonic()
+            time.sleep(_POLL_S)
+
+    def _happen(self, event: RehearsalEvent) -> None:
+        if event.input is not None:
+            for node in self.nodes:
+                shutil.copyfile(event.input, node.layout.radio_api / event.input_name)
+        self._call_all(event.script)
+
+    def _await(self, states: tuple[str, ...], limit_s: float, stage: str) -> None:
+        """Ask for the states until all nodes are in one of these, or the time is over."""
+        began_s = time.monotonic()
+        while True:
+            self._ask_states()
+            passed_s = time.monotonic() - began_s
+            there = self._record.states.values()
+            self._progress(stage, round(passed_s), round(limit_s), " ".join(there))
+            if passed_s >= limit_s or all(state in states for state in there):
+                return
+            time.sleep(min(_STATUS_S, limit_s - passed_s))
+
+    def _ask_states(self) -> None:
+        for node in self.nodes:
+            if node.tend():
+                self._record.note("daemon-restarted", node)
+        for node, call in self._call_all("status"):
+            self._record.in_state(node, *call.state())
+
+    def _call_all(self, script: str) -> list[tuple[RehearsedNode, ScriptCall]]:
+        """Call a script on all nodes at once."""
+
+        def call(node: RehearsedNode) -> ScriptCall:
+            done = node.call(script)
+            self._record.called(node, done)
+            return done
+
+        return list(zip(self.nodes, self._pool.map(call, self.nodes), strict=True))
+
+    def result(self, folder: Path) -> RehearsalResult:
+        """Return what was found; `folder` is where the results are to lie."""
+        setup = self._setup
+        return RehearsalResult(
+            job=setup.job.name,
+            scenario=setup.scenario.name,
+            sample_rate_hz=setup.air.sample_rate_hz,
+            duration_s=setup.duration_s,
+            loops=tuple(self._loops),
+            nodes=tuple(
+                self._record.verdict(
+                    node,
+                    role=str(setup.roles[node.number]),
+                    image=entry.image,
+                    num_loops=setup.job.num_loops,
+                )
+                for node, entry in zip(self.nodes, setup.job.nodes, strict=True)
+            ),
+            timeline=tuple(self._record.timeline),
+            folder=folder,
+        )
+
+
+def _lay_out(
+    setup: RehearsalSetup, nodes: list[RehearsedNode], result: RehearsalResult, folder: Path
+) -> None:
+    """Arrange a folder as Colosseum leaves one in the team's storage; it holds the roots."""
+    inputs = folder / "Inputs"
+    inputs.mkdir()
+    shutil.copyfile(setup.job_file, inputs / "batch_input.json")
+    srns = {str(node.number): node.number for node in nodes}
+    write_text(
+        inputs / "match_conf.json", json.dumps({"node_to_srn_mapping": srns}, indent=2) + "\n"
+    )
+    for node, entry in zip(nodes, setup.job.nodes, strict=True):
+        name = f"rehearsal-{entry.image}-srn{node.number}-RESrehearsal"
+        node.layout.logs.rename(folder / name)
+    result.write(folder / "rehearsal.json")
+    shutil.rmtree(folder / "roots")
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Let nothing interrupt; whoever asked for the end gets it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

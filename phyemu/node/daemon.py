@@ -1,0 +1,383 @@
+"""The daemon of a node: answers Colosseum's scripts, keeps a worker at work, writes down all of it.
+
+    python -m phyemu.node.daemon        below $PHYEMU_NODE_ROOT, or /
+
+One task takes events in turn, asks the state machine (`phyemu.node.state_machine`) and does what it
+says; commands, lines of the worker and the clock are events. SIGTERM is a stop, after which the
+daemon ends.
+"""
+
+import asyncio
+import fcntl
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from io import FileIO
+from typing import Any
+
+from phyemu.errors import ConfigError, PhyemuError
+from phyemu.node import events as on
+from phyemu.node.control import ControlServer, bind_unix_socket
+from phyemu.node.deadlines import Deadlines
+from phyemu.node.environment import Environment, EnvironmentFiles
+from phyemu.node.events import Answer, Asked, Command, Event, State
+from phyemu.node.input_file import read_input
+from phyemu.node.layout import NodeLayout
+from phyemu.node.leftover import end_leftover, note_worker
+from phyemu.node.node_log import NodeLog, write_json_atomically
+from phyemu.node.radio_conf import RadioConf, Role, load_radio_conf
+from phyemu.node.resumption import resumed_node, state_table
+from phyemu.node.service_notify import notify_service
+from phyemu.node.state_machine import Node, next_deadline, step
+from phyemu.node.supervisor import IdleWorker, Worker, WorkerProcess
+
+__all__ = ["NodeDaemon", "main", "run_node"]
+
+_HEARTBEAT_S = 5.0
+
+
+class NodeDaemon:
+    """A node at work."""
+
+    def __init__(
+        self,
+        layout: NodeLayout,
+        *,
+        worker_command: Sequence[str],
+        deadlines: Deadlines | None = None,
+    ) -> None:
+        """Do nothing yet.
+
+        Args:
+            layout: Where everything lies.
+            worker_command: Program and arguments of a worker; `--root` and `--folder` follow.
+            deadlines: How long a worker may take; None: the usual ones.
+        """
+        self._layout = layout
+        self._worker_command = list(worker_command)
+        self._node = Node(deadlines=deadlines or Deadlines())
+        self._events: asyncio.Queue[
+            tuple[Event | Command, asyncio.Future[dict[str, Any]] | None]
+        ] = asyncio.Queue()
+        self._files = EnvironmentFiles(layout)
+        self._environment: Environment | None = None
+        self._conf: RadioConf | None = None
+        self._worker: Worker | None = None
+        # What the worker of this run said last, by event, and when.
+        self._said: dict[str, tuple[float, dict[str, Any]]] = {}
+        self._leaving = False
+        self._log: NodeLog
+
+    async def run(self) -> None:
+        """Work until a SIGTERM or SIGINT has been seen through.
+
+        Raises:
+            ConfigError: Another daemon runs here, or the folder for the socket cannot be written.
+        """
+        lock, before = _lock(self._layout)
+        listener = bind_unix_socket(self._layout.socket)
+        self._log = NodeLog(self._layout)
+        self._log.event("daemon-started", pid=os.getpid(), root=str(self._layout.root))
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._leave, signal.Signals(number).name)
+        server = ControlServer(listener, self._answer)
+        if before:
+            self._node, line = resumed_node(self._layout.state, self._node.deadlines)
+            self._log.event("daemon-died", info=line)
+        self._publish()
+        await server.start()
+        notify_service("READY=1")
+        begin = asyncio.create_task(self._begin())
+        try:
+            await self._work()
+        finally:
+            begin.cancel()
+            await server.close()
+            self._log.event("daemon-ended", state=self._node.state)
+            self._publish()
+            self._log.close()
+            for path in (self._layout.socket, self._layout.state, self._layout.pid):
+                path.unlink(missing_ok=True)
+            lock.close()
+
+    async def _begin(self) -> None:
+        """Boot, once what a daemon before has left is out of the way."""
+        if line := await end_leftover(self._layout.worker_pid):
+            self._log.event("leftover", info=line)
+        with suppress(OSError, ValueError):
+            requested = Command(self._layout.requested.read_text("utf-8").strip())
+            self._layout.requested.unlink()
+            self._log.event("requested", command=requested)
+            self._put(requested)
+        self._put(on.Boot())
+
+    # Events
+
+    def _put(
+        self, event: Event | Command, future: asyncio.Future[dict[str, Any]] | None = None
+    ) -> None:
+        self._events.put_nowait((event, future))
+
+    async def _answer(self, command: Command) -> dict[str, Any]:
+        future: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        self._put(command, future)
+        return await future
+
+    def _leave(self, name: str) -> None:
+        self._log.event("signal", name=name)
+        self._leaving = True
+        self._put(Command.STOP)
+
+    async def _work(self) -> None:
+        beat_s = time.monotonic()
+        while not (self._leaving and self._node.state is State.FINISHED and self._events.empty()):
+            deadline_s = next_deadline(self._node)
+            wait_s = beat_s + _HEARTBEAT_S - time.monotonic()
+            if deadline_s is not None:
+                wait_s = min(wait_s, deadline_s - time.monotonic())
+            event: Event | Command = on.Tick()
+            future = None
+            try:
+                async with asyncio.timeout(max(wait_s, 0.0)):
+                    event, future = await self._events.get()
+            except TimeoutError:
+                pass
+            answer = await self._handle(event)
+            if future is not None and not future.done():
+                future.set_result(answer)
+            if time.monotonic() - beat_s >= _HEARTBEAT_S:
+                beat_s = time.monotonic()
+                self._publish()
+                notify_service("WATCHDOG=1")
+
+    async def _handle(self, event: Event | Command) -> dict[str, Any]:
+        """Do what an event brings about, and return what a script prints of it."""
+        if self._leaving and event is Command.START:
+            return {"ok": False, "text": "the daemon is ending"}
+        asked = self._asked(event) if isinstance(event, Command) else event
+        answer = Answer(True, "")
+        events: list[Event] = [asked, on.Tick()]
+        while events:
+            self._node, actions = step(self._node, events.pop(0), time.monotonic())
+            for action in actions:
+                if isinstance(action, Answer):
+                    answer = action
+                else:
+                    events[:0] = await self._do(action)
+        if event is Command.STATUS:
+            return {"STATUS": self._node.state.value, "INFO": self._info}
+        text = answer.text
+        if event is Command.STATISTICS:
+            counts = {key: value for _, said in self._said.values() for key, value in said.items()}
+            text = json.dumps({"STATUS": self._node.state.value, **counts})
+        elif isinstance(event, Command):
+            self._log.event("command", command=event, ok=answer.ok, text=answer.text)
+        return {"ok": answer.ok, "text": text}
+
+    def _asked(self, command: Command) -> Asked:
+        if command is Command.UPDATE_ENVIRONMENT:
+            before = self._environment
+            problem = self._read_environment()
+            changed = self._environment is not None and self._environment != before
+            table = self._environment.to_table() if changed and self._environment else None
+            return Asked(command, table, problem)
+        if command is Command.UPDATE_OUTCOMES:
+            try:
+                self._log.input(self._layout.outcomes, read_input(self._layout.outcomes))
+            except (ConfigError, FileNotFoundError) as exc:
+                missing = isinstance(exc, FileNotFoundError)
+                return Asked(
+                    command,
+                    problem=f"{self._layout.outcomes}: no such file" if missing else str(exc),
+                )
+        return Asked(command)
+
+    def _read_environment(self) -> str:
+        for path in (self._layout.colosseum_config, self._layout.environment):
+            self._keep(path)
+        problems = self._files.read()
+        for problem in problems:
+            self._log.event("problem", text=problem)
+        if self._conf is not None:
+            self._environment = self._files.over(self._conf.radio.center_frequency_hz)
+            self._log.event("environment", **self._environment.to_table())
+        return "; ".join(problems)
+
+    def _keep(self, path: Any) -> None:
+        with suppress(ConfigError, FileNotFoundError):
+            self._log.input(path, read_input(path))
+
+    # Actions
+
+    async def _do(self, action: on.Action) -> list[Event]:
+        match action:
+            case on.Launch(run):
+                return await self._launch(run)
+            case on.Send(_, line):
+                self._log.event("told", **line)
+                if self._worker is not None:
+                    self._worker.send(line)
+            case on.Terminate() | on.Kill():
+                number = signal.SIGTERM if isinstance(action, on.Terminate) else signal.SIGKILL
+                self._log.event("signalled", signal=number.name)
+                if self._worker is not None:
+                    self._worker.signal(number)
+            case on.Entered():
+                self._log.event("state", state=action.state, before=action.before, info=action.info)
+                self._publish()
+        return []
+
+    async def _launch(self, run: int) -> list[Event]:
+        self._said = {}
+        try:
+            self._keep(self._layout.radio_conf)
+            conf = self._conf = load_radio_conf(self._layout.radio_conf)
+        except ConfigError as exc:
+            return [on.LaunchFailed(run, str(exc), final=True)]
+        self._read_environment()
+        environment = self._files.over(conf.radio.center_frequency_hz)
+        policy = on.Configured(run, conf.restart.max_restarts, conf.restart.delay_s)
+
+        def heard(name: str, fields: dict[str, Any]) -> None:
+            self._hear(run, name, fields)
+
+        if conf.role is Role.IDLE:
+            self._worker = IdleWorker(heard)
+            return [policy]
+        try:
+            folder = self._new_task(conf, environment)
+            process = await WorkerProcess.launch(
+                [
+                    *self._worker_command,
+                    *("--root", str(self._layout.root), "--folder", str(folder)),
+                ],
+                log=folder / "worker.log",
+                variables={**os.environ, "PHYEMU_NODE_ROOT": str(self._layout.root)},
+                heard=heard,
+            )
+        except OSError as exc:
+            reason = f"the worker cannot be started ({exc})"
+            return [policy, on.LaunchFailed(run, reason, final=False)]
+        note_worker(self._layout.worker_pid, process.pid)
+        self._log.event("launched", pid=process.pid, folder=folder.name, role=conf.role)
+        self._worker = process
+        process.send(
+            {
+                "command": "configure",
+                "radio_conf": conf.to_table(),
+                "environment": environment.to_table(),
+            }
+        )
+        return [policy]
+
+    def _new_task(self, conf: RadioConf, environment: Environment) -> Any:
+        number = 1
+        while self._layout.task(number).exists():
+            number += 1
+        folder = self._layout.task(number)
+        folder.mkdir(parents=True)
+        write_json_atomically(
+            folder / "task.json",
+            {
+                "role": conf.role,
+                "started": datetime.now(UTC).isoformat(timespec="milliseconds"),
+                "center_frequency_hz": environment.center_frequency_hz,
+                "rf_bandwidth_hz": environment.rf_bandwidth_hz,
+                "sample_rate_hz": conf.radio.sample_rate_hz,
+                "radio_conf": conf.to_table(),
+            },
+        )
+        return folder
+
+    def _hear(self, run: int, name: str, fields: dict[str, Any]) -> None:
+        """Take an event of a worker; it is called in the loop's thread."""
+        now_s = time.monotonic()
+        if name in ("progress", "statistics"):
+            before_s, _ = self._said.get(name, (-1.0, {}))
+            repeated = now_s - before_s < 1.0
+            self._said[name] = (before_s if repeated else now_s, fields)
+            if repeated:
+                return
+        self._log.event("worker", said=name, run=run, fields=fields)
+        reason = " ".join(str(fields.get("reason", "no reason given")).split())[:500]
+        match name:
+            case "ready":
+                self._put(on.WorkerReady(run))
+            case "active":
+                self._put(on.WorkerActive(run))
+            case "stopped":
+                self._put(on.WorkerStopped(run))
+            case "error" | "failed":
+                self._put(on.WorkerFailed(run, reason))
+            case "exited":
+                self._layout.worker_pid.unlink(missing_ok=True)
+                self._put(on.WorkerExited(run, reason))
+
+    # What others see
+
+    @property
+    def _info(self) -> str:
+        problem = self._log.problem
+        return f"{self._node.info} [{problem}]" if problem else self._node.info
+
+    def _publish(self) -> None:
+        self._log.status(**state_table(self._node, self._info), pid=os.getpid())
+
+
+def _lock(layout: NodeLayout) -> tuple[FileIO, bool]:
+    """Return the locked file that names this process, and whether a daemon died before."""
+    while True:
+        try:
+            layout.run.mkdir(mode=0o700, parents=True, exist_ok=True)
+            file = FileIO(os.open(layout.pid, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644), "r+")
+        except OSError as exc:
+            raise ConfigError(f"{layout.run}: cannot be written ({exc.strerror})") from exc
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            pid = file.read(32).decode("ascii", "replace").strip()
+            file.close()
+            raise ConfigError(f"{layout.pid}: the daemon runs already (pid {pid})") from None
+        with suppress(FileNotFoundError):
+            if os.path.samestat(layout.pid.stat(), os.fstat(file.fileno())):
+                break
+        file.close()  # a daemon that ended has just taken it away
+    before = bool(file.read(32))
+    file.truncate(0)
+    file.seek(0)
+    file.write(f"{os.getpid()}\n".encode())
+    return file, before
+
+
+def run_node(layout: NodeLayout) -> None:
+    """Run the daemon of a node in the foreground, until SIGTERM or SIGINT.
+
+    `$PHYEMU_NODE_WORKER` names a Python program in place of the worker, for rehearsals of faults.
+
+    Raises:
+        ConfigError: Another daemon runs below this root, or it cannot be written.
+    """
+    program = os.environ.get("PHYEMU_NODE_WORKER")
+    worker = [program] if program else ["-m", "phyemu.node.worker"]
+    command = [sys.executable, *worker]
+    asyncio.run(NodeDaemon(layout, worker_command=command).run())
+
+
+def main() -> int:
+    """Run the daemon; the exit code is 1 where it cannot begin."""
+    try:
+        run_node(NodeLayout.of_environment())
+    except PhyemuError as exc:
+        sys.stderr.write(f"phyemu-node: {exc}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,385 @@
+"""The states of a node: what a command, an event of its worker or the time does to it. Pure.
+
+`step` takes a node, an event and the time, and returns the node after it and what is to be done:
+it reads no clock, touches no process, and is the only place that decides. Commands are those of
+Colosseum's Radio C2 API; any of them may come in any state, and each is answered at once.
+
+    OFF -> BOOTING -> READY -> ACTIVE -> STOPPING -> FINISHED,  and ERROR when restarts are used up
+
+A worker is one process. It is ready when its radio is open, and active when it says so after it was
+started; a crash, a hang at boot or a hang at start costs a restart.
+"""
+
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any
+
+from phyemu.node.deadlines import Deadlines
+from phyemu.node.events import (
+    Action,
+    Answer,
+    Asked,
+    Boot,
+    Command,
+    Configured,
+    Entered,
+    Event,
+    Kill,
+    Launch,
+    LaunchFailed,
+    Send,
+    State,
+    Terminate,
+    Tick,
+    WorkerActive,
+    WorkerExited,
+    WorkerFailed,
+    WorkerReady,
+    WorkerStopped,
+)
+
+__all__ = [
+    "Node",
+    "Phase",
+    "next_deadline",
+    "step",
+]
+
+
+class Phase(StrEnum):
+    """Where the worker process is."""
+
+    NONE = "none"
+    BOOTING = "booting"
+    READY = "ready"
+    STARTING = "starting"
+    ACTIVE = "active"
+    STOPPING = "stopping"
+    FAILED = "failed"
+    """It said that it failed, or hangs: it is to end, and is killed if it does not."""
+
+
+_WORKING = (Phase.BOOTING, Phase.READY, Phase.STARTING, Phase.ACTIVE)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Node:
+    """A node at an instant.
+
+    Attributes:
+        state: What status.sh says.
+        info: And what it says beside.
+        run: Number of the worker run, from 1; 0: there was none.
+        worker: Where that worker is.
+        wanted: Whether the node is to be ACTIVE as soon as it can.
+        restarts: Restarts of this task so far.
+        max_restarts: How many there may be.
+        delay_s: From a crash to the restart [s].
+        relaunch_at_s: When the next worker is launched; None: it is not.
+        since_s: Since when the worker is where it is [s].
+        stop_since_s: Since when the node is STOPPING [s].
+        leave_by_s: When a worker that has stopped is terminated [s]; None: at the usual time.
+        terminated: Whether this worker was told to end.
+        killed: Whether it was killed.
+        reason: Why the worker failed; empty: it did not.
+        deadlines: How long a worker may take.
+    """
+
+    state: State = State.OFF
+    info: str = "the node has not begun to boot"
+    run: int = 0
+    worker: Phase = Phase.NONE
+    wanted: bool = False
+    restarts: int = 0
+    max_restarts: int = 3
+    delay_s: float = 2.0
+    relaunch_at_s: float | None = None
+    since_s: float = 0.0
+    stop_since_s: float = 0.0
+    leave_by_s: float | None = None
+    terminated: bool = False
+    killed: bool = False
+    reason: str = ""
+    deadlines: Deadlines = field(default_factory=Deadlines)
+
+
+def step(node: Node, event: Event, now_s: float) -> tuple[Node, list[Action]]:
+    """Return the node after an event, and what is to be done in this order.
+
+    Args:
+        node: Before.
+        event: What happened. Events of other runs than the last change nothing.
+        now_s: The time [s], of a clock that nobody sets.
+
+    Returns:
+        The node after it, and the actions; for `Asked` there is exactly one Answer among them.
+    """
+    work = _Work(node, now_s)
+    match event:
+        case Boot():
+            if node.state is State.OFF:
+                work.launch("the worker is starting")
+        case Asked():
+            work.ask(event)
+        case Tick():
+            work.tick()
+        case _:
+            if event.run == node.run and node.worker is not Phase.NONE:
+                work.hear(event)
+    return work.node, work.actions
+
+
+def next_deadline(node: Node) -> float | None:
+    """Return when `Tick` is due next [s], in the time of `step`; None: only events matter."""
+    if node.relaunch_at_s is not None:
+        return node.relaunch_at_s
+    match node.worker:
+        case Phase.BOOTING:
+            return node.since_s + node.deadlines.ready_s
+        case Phase.STARTING:
+            return node.since_s + node.deadlines.active_s
+        case Phase.FAILED:
+            return node.since_s + (2 if node.killed else 1) * node.deadlines.failed_s
+        case Phase.STOPPING:
+            terminate_s, kill_s, abandon_s = _stop_deadlines(node)
+            return abandon_s if node.killed else kill_s if node.terminated else terminate_s
+    return None
+
+
+def _stop_deadlines(node: Node) -> tuple[float, float, float]:
+    limits = node.deadlines
+    terminate_s, kill_s = node.stop_since_s + limits.terminate_s, node.stop_since_s + limits.kill_s
+    if node.leave_by_s is not None:
+        terminate_s = min(terminate_s, node.leave_by_s)
+        kill_s = min(kill_s, node.leave_by_s + limits.failed_s)
+    return terminate_s, kill_s, node.stop_since_s + limits.abandon_s
+
+
+@dataclass(slots=True)
+class _Work:
+    """A node that is being changed, and the actions so far."""
+
+    node: Node
+    now_s: float
+    actions: list[Action] = field(default_factory=list)
+
+    def change(self, **values: Any) -> None:
+        self.node = replace(self.node, **values)
+
+    def enter(self, state: State, info: str) -> None:
+        before = self.node.state
+        self.change(state=state, info=info)
+        self.actions.append(Entered(before, state, info))
+
+    def phase(self, phase: Phase) -> None:
+        self.change(worker=phase, since_s=self.now_s)
+
+    def send(self, **line: Any) -> None:
+        self.actions.append(Send(self.node.run, line))
+
+    def answer(self, text: str, *, ok: bool = True) -> None:
+        self.actions.append(Answer(ok, text))
+
+    # Beginning and ending a worker
+
+    def launch(self, info: str) -> None:
+        self.change(
+            run=self.node.run + 1,
+            relaunch_at_s=None,
+            leave_by_s=None,
+            terminated=False,
+            killed=False,
+            reason="",
+        )
+        self.phase(Phase.BOOTING)
+        self.enter(State.BOOTING, info)
+        self.actions.append(Launch(self.node.run))
+
+    def begin_task(self, info: str) -> None:
+        self.change(restarts=0, wanted=True)
+        self.launch(info)
+
+    def start_worker(self) -> None:
+        self.phase(Phase.STARTING)
+        self.send(command="start")
+
+    def fail(self, reason: str, *, hangs: bool) -> None:
+        """Have a worker end that failed; its end is the crash."""
+        self.change(reason=reason, terminated=hangs)
+        self.phase(Phase.FAILED)
+        self.enter(State.BOOTING, f"the worker failed: {reason}")
+        if hangs:
+            self.actions.append(Terminate(self.node.run))
+
+    def crash(self, reason: str) -> None:
+        """Go on after a worker that is no more: once more, or not."""
+        self.phase(Phase.NONE)
+        self.change(reason=reason)
+        node = self.node
+        if node.restarts >= node.max_restarts:
+            self.change(wanted=False)
+            used = f" (after {node.restarts} restarts)" if node.restarts else ""
+            self.enter(State.ERROR, f"{reason}{used}")
+            return
+        self.change(restarts=node.restarts + 1, relaunch_at_s=self.now_s + node.delay_s)
+        self.enter(
+            State.BOOTING,
+            f"restart {node.restarts + 1} of {node.max_restarts} in {node.delay_s:g} s: {reason}",
+        )
+
+    def stop(self) -> None:
+        self.change(wanted=False, relaunch_at_s=None, stop_since_s=self.now_s)
+        worker = self.node.worker
+        self.enter(State.STOPPING, "stop was asked for")
+        if worker in _WORKING:
+            self.phase(Phase.STOPPING)
+            self.send(command="stop")
+        elif worker is Phase.FAILED:
+            self.phase(Phase.STOPPING)
+            self.change(leave_by_s=self.now_s)
+        else:
+            self.finish(self.node.reason)
+
+    def finish(self, reason: str) -> None:
+        self.phase(Phase.NONE)
+        self.enter(State.FINISHED, f"finished; {reason}" if reason else "finished")
+        if self.node.wanted:
+            self.begin_task("a new task: start was asked for while the last one stopped")
+
+    # Commands
+
+    def ask(self, event: Asked) -> None:
+        match event.command:
+            case Command.START:
+                self.ask_start()
+            case Command.STOP:
+                self.ask_stop()
+            case Command.STATUS:
+                self.answer(self.node.info)
+            case Command.STATISTICS:
+                if self.node.worker is Phase.ACTIVE:
+                    self.send(command="statistics")
+                self.answer(f"{self.node.state}: {self.node.info}")
+            case _ if event.problem:
+                self.answer(event.problem, ok=False)
+            case Command.UPDATE_OUTCOMES:
+                self.answer("the mandated outcomes are noted")
+            case Command.UPDATE_ENVIRONMENT:
+                self.ask_environment(event.environment)
+            case Command.SCENARIO_DISCONTINUITY:
+                if self.node.worker in (Phase.STARTING, Phase.ACTIVE):
+                    self.send(command="discontinuity")
+                    self.answer("the worker begins a new stretch")
+                else:
+                    self.answer("noted: nothing is running")
+
+    def ask_environment(self, environment: dict[str, float | None] | None) -> None:
+        if environment is None:
+            self.answer("the environment is what it was")
+        elif self.node.worker in _WORKING:
+            self.send(command="environment", **environment)
+            self.answer("the worker goes to the new environment")
+        else:
+            self.answer("noted for the next worker")
+
+    def ask_start(self) -> None:
+        node = self.node
+        match node.state:
+            case State.OFF | State.FINISHED | State.ERROR:
+                again = "again, after an error" if node.state is State.ERROR else "a task"
+                self.begin_task(f"start was asked for: {again}")
+                self.answer("the worker is starting; the node becomes active when it is ready")
+            case State.BOOTING:
+                self.change(wanted=True)
+                self.answer("remembered: the node becomes active when its worker is ready")
+            case State.READY:
+                self.change(wanted=True)
+                if node.worker is Phase.READY:
+                    self.start_worker()
+                    self.enter(State.READY, "start was asked for; the worker begins")
+                self.answer("the worker begins")
+            case State.ACTIVE:
+                self.answer("the node is active already")
+            case State.STOPPING:
+                self.change(wanted=True)
+                self.answer("remembered: a new task begins when this one has finished")
+
+    def ask_stop(self) -> None:
+        node = self.node
+        match node.state:
+            case State.FINISHED:
+                self.answer("the node has finished already")
+            case State.STOPPING:
+                self.change(wanted=False)
+                self.answer("the node is stopping already")
+            case State.OFF:
+                self.enter(State.FINISHED, "stop was asked for before anything began")
+                self.answer("the node has nothing to stop")
+            case State.ERROR:
+                self.change(reason=f"before that: {node.info}")
+                self.stop()
+                self.answer("the node has nothing to stop")
+            case _:
+                self.stop()
+                self.answer("the node stops")
+
+    # The worker
+
+    def hear(self, event: Event) -> None:
+        node = self.node
+        match event:
+            case Configured():
+                self.change(max_restarts=event.max_restarts, delay_s=event.delay_s)
+            case LaunchFailed(final=True):
+                self.change(wanted=False)
+                self.phase(Phase.NONE)
+                self.enter(State.ERROR, event.reason)
+            case LaunchFailed():
+                self.crash(event.reason)
+            case WorkerReady() if node.worker is Phase.BOOTING:
+                self.phase(Phase.READY)
+                self.enter(State.READY, "the worker is ready")
+                if node.wanted:
+                    self.start_worker()
+            case WorkerActive() if node.worker is Phase.STARTING:
+                self.phase(Phase.ACTIVE)
+                self.enter(State.ACTIVE, "the worker is active")
+            case WorkerStopped() if node.worker is Phase.STOPPING:
+                self.change(leave_by_s=self.now_s + node.deadlines.leave_s)
+            case WorkerStopped() if node.worker in _WORKING:
+                self.fail("stopped without being asked to", hangs=False)
+            case WorkerFailed() if node.worker is Phase.STOPPING:
+                self.change(reason=event.reason, leave_by_s=self.now_s + node.deadlines.failed_s)
+            case WorkerFailed() if node.worker in _WORKING:
+                self.fail(event.reason, hangs=False)
+            case WorkerExited() if node.worker is Phase.STOPPING:
+                stopped = node.leave_by_s is not None and not node.reason
+                self.finish("" if stopped else node.reason or event.reason)
+            case WorkerExited():
+                self.crash(node.reason or event.reason)
+            case _:
+                pass  # ready or active out of turn: the worker repeats itself
+
+    # Time
+
+    def tick(self) -> None:
+        while (deadline_s := next_deadline(self.node)) is not None and deadline_s <= self.now_s:
+            node = self.node
+            if node.relaunch_at_s is not None:
+                self.launch(f"restart {node.restarts} of {node.max_restarts}")
+            elif node.worker is Phase.BOOTING:
+                self.fail(f"not ready within {node.deadlines.ready_s:g} s", hangs=True)
+            elif node.worker is Phase.STARTING:
+                self.fail(
+                    f"not active within {node.deadlines.active_s:g} s of its start", hangs=True
+                )
+            elif node.killed:
+                outlived = "the worker outlived SIGKILL"
+                reason = f"{node.reason}; {outlived}" if node.reason else outlived
+                (self.finish if node.worker is Phase.STOPPING else self.crash)(reason)
+            elif node.worker is Phase.STOPPING and not node.terminated:
+                self.change(terminated=True)
+                self.actions.append(Terminate(node.run))
+            else:
+                self.change(killed=True)
+                self.actions.append(Kill(node.run))
