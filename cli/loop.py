@@ -22,7 +22,8 @@ from .progress import progress_bars
     "--captures",
     type=CAPTURES,
     multiple=True,
-    help="Take the channel from this recording instead of a world; may be given again.",
+    help="Take the channel from this recording, or its soundings (.h5), instead of a world; may be "
+    "given again.",
 )
 @click.argument("more_captures", nargs=-1, type=CAPTURES, metavar="[RECORDING]...")
 @click.option("--transmitter", type=click.IntRange(0), help="Link of the captures.  [default: 0]")
@@ -83,7 +84,7 @@ def command(
     """Close the loop: sound, fit, train twice, transmit, receive, score, report.
 
     Without options: scikit-learn's digits through an emulated office, no files and no radio needed.
-    With `--captures A B ...` the channel comes from real recordings.
+    With `--captures A B ...` the channel comes from real recordings, or from soundings of them.
     """
     from phyemu.errors import ConfigError
     from phyemu.loop import read_loop_config, resolve_loop_config, run_loop

@@ -18,7 +18,7 @@ exit 0
 """
 
 
-EVERY = {"usrp", "gnuradio", "octave", "rootfs"}
+EVERY = {"usrp", "gnuradio", "octave", "rootfs", "rsync"}
 
 
 def install(

@@ -65,6 +65,8 @@ def main() -> None:
         in_image = run(python, "-c", OWN_FILES, cwd=empty).split()
         if in_image != run(sys.executable, "-c", OWN_FILES, cwd=ROOT).split():
             sys.exit("wheel-check: an image gets other files from the wheel than from the checkout")
+        deployed = "from phyemu.node.deployment import deployed_files as d; print(len(d()))"
+        run(python, "-c", deployed, cwd=empty)
         sys.stdout.write(f"wheel-check: {wheel.name} ({version}) works from an empty folder\n")
 
 

@@ -45,7 +45,7 @@ class AirSettings:
         noise_dbfs: Noise power of every receiver [dBFS]; minus infinity: none.
         radios: Front ends, as for `load_radios`.
         patience_s: Time after which the air waits no longer for a node that brings or takes nothing
-            [s]; less than the 5 s after which a capture calls its radio stalled.
+            [s]; half of that after which a node's worker calls its radio stalled.
     """
 
     scenario: str
@@ -55,7 +55,7 @@ class AirSettings:
     seed: int = 0
     noise_dbfs: float = -80.0
     radios: str = "ideal"
-    patience_s: float = 4.0
+    patience_s: float = 30.0
 
     def __post_init__(self) -> None:
         """Refuse what no air could have."""
@@ -130,7 +130,9 @@ class Air:
                     is_there=name != _NOBODY,
                 )
             for name in _names(settings.receivers):
-                self.sinks[name] = AirSink(patience_s=patience_s, is_there=name != _NOBODY)
+                self.sinks[name] = AirSink(
+                    patience_s=patience_s, ended=self._ended, is_there=name != _NOBODY
+                )
         except BaseException:
             self.close()
             raise

@@ -109,7 +109,7 @@ class AirSink:
         num_clipped: 0: floats are not clipped.
         num_ignored: 0: nothing is asked for.
         num_taken: Samples that the node took.
-        num_unheard: Samples that went nowhere, because nobody listened.
+        num_unheard: Samples that went nowhere, because nobody listened, or the scenario had ended.
         num_lost: Samples that went nowhere, because whoever listened took nothing for `patience_s`.
     """
 
@@ -120,6 +120,7 @@ class AirSink:
         self,
         *,
         patience_s: float,
+        ended: threading.Event,
         is_there: bool = True,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -127,6 +128,7 @@ class AirSink:
 
         Args:
             patience_s: Time without a sample taken after which nobody waits any longer [s].
+            ended: When it is set, the stream has ended, and nobody waits for anybody.
             is_there: Whether there is a node at all; else no socket is opened.
             clock: Seconds of a clock that never runs backwards.
 
@@ -138,6 +140,7 @@ class AirSink:
         self.num_unheard = 0
         self.num_lost = 0
         self._patience_s = patience_s
+        self._ended = ended
         self._clock = clock
         self._waited_s = 0.0
         self._hangs = False
@@ -159,6 +162,9 @@ class AirSink:
             self.num_taken += sent
             self._waited_s, self._hangs = 0.0, False
             return sent
+        if self._ended.is_set():
+            self.num_unheard += len(iq)
+            return len(iq)
         self._waited_s += self._clock() - began_s
         self._hangs = self._waited_s > self._patience_s
         if not self._hangs:

@@ -12,13 +12,13 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from phyemu.batch.air import AirSettings, AirStatistics
 from phyemu.errors import TransportError
 from phyemu.toml_config import to_table
 
-__all__ = ["AirProcess"]
+__all__ = ["AirProcess", "RehearsalAir"]
 
 # Compiling what runs the emulator takes seconds, on a busy machine tens of them [s].
 _READY_S = 300.0
@@ -27,8 +27,46 @@ _END_S = 30.0
 _KILL_S = 5.0
 
 
-class AirProcess:
+class RehearsalAir(Protocol):
     """An air that is ready to play; a context manager that ends it.
+
+    Attributes:
+        ports: Ports that nodes send and listen to, by direction ("send", "receive") and node.
+    """
+
+    ports: dict[str, dict[str, int]]
+
+    def start(self) -> None:
+        """Begin the scenario."""
+
+    def statistics(self) -> AirStatistics | None:
+        """Return how the scenario goes; None: it has only just begun.
+
+        Raises:
+            TransportError: The air has failed; the message says why.
+        """
+
+    def end(self) -> AirStatistics:
+        """End the scenario, and return how it went.
+
+        Raises:
+            TransportError: The air has failed; the message says why.
+        """
+
+    def __enter__(self) -> Self:
+        """Return the air."""
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """End it all."""
+
+
+class AirProcess(RehearsalAir):
+    """The emulator's twin in a process of its own.
 
     Attributes:
         ports: Ports that nodes send and listen to, by direction ("send", "receive") and node.

@@ -9,20 +9,20 @@ they are.
 import re
 import shlex
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from phyemu.errors import ConfigError, TransportError
 
-__all__ = ["RemoteFolder", "fetch", "fetch_command", "remote_folder"]
+__all__ = ["RemoteSource", "fetch", "fetch_command", "remote_folder"]
 
 _REMOTE = re.compile(r"(?:([^@:/\s]+)@)?([^@:/\s]+):(.+)", re.DOTALL)
+_STDERR = 2  # its progress is no result
 _HOST = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,252}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class RemoteFolder:
+class RemoteSource:
     """A folder on another machine.
 
     Attributes:
@@ -42,7 +42,7 @@ class RemoteFolder:
         return f"{self.host}:{self.path}"
 
 
-def remote_folder(source: str) -> RemoteFolder | None:
+def remote_folder(source: str) -> RemoteSource | None:
     """Return the folder on another machine that HOST:PATH or USER@HOST:PATH names.
 
     None where the source has no such form, or exists here.
@@ -67,10 +67,10 @@ def remote_folder(source: str) -> RemoteFolder | None:
     path = path.rstrip("/")
     if not PurePosixPath(path).name:
         raise ConfigError(f"{source!r}: name a folder, such as /share/nas/TEAM/RESERVATION-1234")
-    return RemoteFolder(host=f"{user}@{host}" if user else host, path=path)
+    return RemoteSource(host=f"{user}@{host}" if user else host, path=path)
 
 
-def fetch_command(folder: RemoteFolder, into: Path) -> list[str]:
+def fetch_command(folder: RemoteSource, into: Path) -> list[str]:
     """Return the command that fetches a folder to `into`/NAME, as a list of arguments."""
     return [
         "rsync",
@@ -89,7 +89,7 @@ def fetch_command(folder: RemoteFolder, into: Path) -> list[str]:
     ]
 
 
-def fetch(folder: RemoteFolder, into: Path, *, quiet: bool = False) -> Path:
+def fetch(folder: RemoteSource, into: Path, *, quiet: bool = False) -> Path:
     """Fetch a folder, or what is new or changed in it, and return where it is.
 
     What a path with wildcards stands for lies in `into` itself.
@@ -111,7 +111,7 @@ def fetch(folder: RemoteFolder, into: Path, *, quiet: bool = False) -> Path:
     try:
         done = subprocess.run(
             command,
-            stdout=subprocess.DEVNULL if quiet else sys.stderr.fileno(),
+            stdout=subprocess.DEVNULL if quiet else _STDERR,
             stderr=subprocess.PIPE,
             check=False,
         )

@@ -3,7 +3,6 @@
 Whatever is read here lay in a folder that others can write to, and may have been cut anywhere.
 """
 
-import hashlib
 import json
 import math
 import os
@@ -18,13 +17,12 @@ __all__ = [
     "finite",
     "is_plain_file",
     "parse_json",
+    "printable",
     "read_json_object",
-    "sha256_of",
     "whole",
 ]
 
 _MAX_JSON_BYTES = 16 << 20
-_BLOCK_BYTES = 1 << 22
 
 
 def is_plain_file(path: Path) -> bool:
@@ -92,14 +90,6 @@ def whole(fields: Mapping[str, Any], name: str) -> int | None:
     return int(value)
 
 
-def sha256_of(path: Path) -> str:
-    """Return the hash of a file's bytes.
-
-    Raises:
-        OSError: It cannot be read.
-    """
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(_BLOCK_BYTES):
-            digest.update(block)
-    return digest.hexdigest()
+def printable(text: str) -> str:
+    """Return a text as one line that no terminal takes for commands."""
+    return "".join(sign if sign.isprintable() else "?" for sign in " ".join(text.split()))

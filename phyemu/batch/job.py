@@ -107,7 +107,7 @@ class BatchJob:
         Raises:
             ConfigError: A rule of `check_job` is broken.
         """
-        check_job(self.to_json(), where=f"batch job {self.name}")
+        check_job(self.to_json())
 
     @property
     def num_loops(self) -> int:

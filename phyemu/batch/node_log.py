@@ -13,7 +13,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from phyemu.batch.foreign_files import finite, is_plain_file, parse_json, read_json_object, whole
+from phyemu.batch.foreign_files import (
+    finite,
+    is_plain_file,
+    parse_json,
+    printable,
+    read_json_object,
+    whole,
+)
 from phyemu.errors import ConfigError
 
 __all__ = ["NodeEvent", "NodeLog", "TaskLog", "json_lines", "read_node_log"]
@@ -21,8 +28,10 @@ __all__ = ["NodeEvent", "NodeLog", "TaskLog", "json_lines", "read_node_log"]
 _MAX_LINE_BYTES = 1 << 20
 _MAX_EVENTS = 1_000_000
 _TASK = re.compile(r"task-0*(\d{1,6})$")
-# Recordings, and what is left of one whose writer was killed.
+# Files, and what is left of one whose writer was killed.
 _CAPTURE = re.compile(r"(.+\.sigmf)(?:\.partial|\.journal)?$")
+_FRAMES = re.compile(r"(frames.*\.h5)(?:\.partial)?$")
+_SOUNDINGS = re.compile(r"(soundings.*\.h5)$")
 FINAL_STATES = ("FINISHED", "OFF")
 
 
@@ -61,7 +70,7 @@ class TaskLog:
         transmission: transmission.json; empty where nothing was sent.
         captures: Recordings by the name they have or would have, finished or not.
         soundings: Files of soundings.
-        frames: Files of received frames.
+        frames: Files of received frames by the name they have or would have, finished or not.
         predictions: File of predictions; None where there is none.
         problems: What could not be read, a sentence each.
     """
@@ -177,6 +186,7 @@ def read_node_log(folder: Path) -> NodeLog:
         tasks.append(_read_task(path, int(match[1]), events))
     if not tasks:
         problems.append("no task: its worker never ran")
+    problems += _crashes(events)
     if state == "ERROR":
         problems.append(f"ended in ERROR: {info or 'it gives no reason'}")
     elif state and state not in FINAL_STATES:
@@ -241,6 +251,21 @@ def _ends_a_line(path: Path) -> bool:
         return file.read() == b"\n"
 
 
+def _crashes(events: list[NodeEvent]) -> list[str]:
+    """Return one line on the failures of the node's worker; none where it never failed."""
+    failures = [
+        event
+        for event in events
+        if event.name == "worker" and event.fields.get("said") in ("error", "failed")
+    ]
+    if not failures:
+        return []
+    fields = failures[-1].fields.get("fields")
+    reason = _text(fields, "reason") if isinstance(fields, dict) else ""
+    times = "once" if len(failures) == 1 else f"{len(failures)} times"
+    return [f"its worker failed {times}: {reason or 'it gives no reason'}"]
+
+
 def _time(value: Any) -> datetime | None:
     """Return a moment in UTC; one that names no zone is taken as UTC."""
     if not isinstance(value, str) or len(value) > 64:
@@ -256,7 +281,7 @@ def _text(fields: Mapping[str, Any], *names: str) -> str:
     for name in names:
         value = fields.get(name)
         if isinstance(value, str):
-            return " ".join(value.split())[:400]
+            return printable(value)[:400]
     return ""
 
 
@@ -298,7 +323,11 @@ def _read_task(folder: Path, number: int, events: list[NodeEvent]) -> TaskLog:
     job = job if isinstance(job, dict) else {}
     started = _time(task.get("started", task.get("time")))
     files = _plain_files(folder, problems)
-    captures = {match[1] for name in files if (match := _CAPTURE.match(name))}
+
+    def named(pattern: re.Pattern[str]) -> tuple[Path, ...]:
+        names = {match[1] for name in files if (match := pattern.match(name))}
+        return tuple(folder / name for name in sorted(names))
+
     return TaskLog(
         folder=folder,
         number=number,
@@ -313,9 +342,9 @@ def _read_task(folder: Path, number: int, events: list[NodeEvent]) -> TaskLog:
         task=task,
         summary=parsed("summary.json"),
         transmission=parsed("transmission.json"),
-        captures=tuple(folder / name for name in sorted(captures)),
-        soundings=tuple(folder / name for name in files if re.fullmatch(r"soundings.*\.h5", name)),
-        frames=tuple(folder / name for name in files if re.fullmatch(r"frames.*\.h5", name)),
+        captures=named(_CAPTURE),
+        soundings=named(_SOUNDINGS),
+        frames=named(_FRAMES),
         predictions=folder / "predictions.jsonl" if "predictions.jsonl" in files else None,
         problems=tuple(problems),
     )

@@ -183,6 +183,7 @@ class Plan:
         images: Every image that the jobs name.
         num_images: Pictures that the transmitter of a PhyDNN sends in one pass; None otherwise.
         pass_s: Time that one pass of what is sent takes on air [s].
+        team: Whose storage it goes to; None where that was not said.
     """
 
     kind: PlanKind
@@ -190,6 +191,7 @@ class Plan:
     images: tuple[PlannedImage, ...]
     num_images: int | None = None
     pass_s: float | None = None
+    team: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse a plan that contradicts itself.

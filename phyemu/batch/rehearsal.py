@@ -13,17 +13,17 @@ import shutil
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
-from phyemu.batch.air import AirStatistics
-from phyemu.batch.air_process import AirProcess
+from phyemu.batch.air import AirSettings, AirStatistics
+from phyemu.batch.air_process import AirProcess, RehearsalAir
 from phyemu.batch.json_file import write_text
 from phyemu.batch.rehearsal_content import install_content
 from phyemu.batch.rehearsal_record import RehearsalRecord
-from phyemu.batch.rehearsal_result import RehearsalResult
+from phyemu.batch.rehearsal_result import RehearsalResult, RehearsedLoop
 from phyemu.batch.rehearsal_setup import RehearsalEvent, RehearsalSettings, RehearsalSetup
 from phyemu.batch.rehearsed_node import RehearsedNode, ScriptCall
 from phyemu.errors import ConfigError
@@ -47,6 +47,7 @@ def rehearse_job(
     *,
     force: bool = False,
     progress: ProgressCallback = no_progress,
+    open_air: Callable[[AirSettings], RehearsalAir] = AirProcess,
 ) -> RehearsalResult:
     """Play a job, and return how every node did.
 
@@ -60,6 +61,7 @@ def rehearse_job(
         output: Where the results go; it is made.
         force: Replace results that are there.
         progress: Called with the stage, and seconds of it that have passed.
+        open_air: Opens what is between the radios.
 
     Raises:
         ConfigError: The results exist, or the content of an image is damaged.
@@ -76,7 +78,7 @@ def rehearse_job(
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir()
     try:
-        with AirProcess(setup.air) as air:
+        with open_air(setup.air) as air:
             rehearsal = _Rehearsal(setup, settings, air, partial / "roots", progress)
             rehearsal.play()
         result = rehearsal.result(folder)
@@ -97,7 +99,7 @@ class _Rehearsal:
         self,
         setup: RehearsalSetup,
         settings: RehearsalSettings,
-        air: AirProcess,
+        air: RehearsalAir,
         roots: Path,
         progress: ProgressCallback,
     ) -> None:
@@ -107,7 +109,7 @@ class _Rehearsal:
         self._progress = progress
         numbers = [node.rf_node for node in setup.job.nodes]
         self._record = RehearsalRecord(numbers)
-        self._loops: list[AirStatistics] = []
+        self._loops: list[RehearsedLoop] = []
         self.nodes = [
             RehearsedNode(number, roots / f"node-{number}", self._variables(number))
             for number in numbers
@@ -175,13 +177,14 @@ class _Rehearsal:
         record.scenario_s = 0.0
         record.note("air", loop=loop, state="started")
         self._call_all("start")
-        self._run_scenario()
+        at_stop = self._run_scenario()
         self._call_all("stop")
         self._await(_ENDED, self._settings.clean_up_s, "clean-up")
         record.scenario_s = None
-        self._loops.append(self._air.end())
+        at_end = self._air.end()
         record.note("air", loop=loop, state="ended")
-        record.played(loop, self._loops[-1], self._setup.air.patience_s)
+        record.played(loop, at_end, self._setup.air.patience_s)
+        self._loops.append(RehearsedLoop(at_stop=at_stop, at_end=at_end))
 
     def _check_ready_again(self, loop: int) -> None:
         """Note who is not READY for another loop, as Colosseum wants it."""
@@ -196,7 +199,7 @@ class _Rehearsal:
             elif state != "READY":
                 self._record.fail(node, f"was {state or 'silent'} and not READY for loop {loop}")
 
-    def _run_scenario(self) -> None:
+    def _run_scenario(self) -> AirStatistics:
         duration_s = self._setup.duration_s
         events = list(self._setup.events)
         asked_s = time.monotonic()
@@ -211,8 +214,8 @@ class _Rehearsal:
             )
             while events and events[0].time_s <= position_s:
                 self._happen(events.pop(0))
-            if position_s >= duration_s:
-                return
+            if now is not None and position_s >= duration_s:
+                return now
             if time.monotonic() - asked_s > _STATUS_RUNNING_S:
                 self._ask_states()
                 asked_s = time.monotonic()

@@ -9,7 +9,7 @@ from typing import Any
 from phyemu.batch.air import AirStatistics
 from phyemu.batch.rehearsed_node import SCRIPT_LIMIT_S
 
-__all__ = ["NodeVerdict", "RehearsalResult", "TimelineEntry"]
+__all__ = ["NodeVerdict", "RehearsalResult", "RehearsedLoop", "TimelineEntry"]
 
 _FORMAT = {"format": "phyemu-rehearsal", "version": 1}
 
@@ -89,6 +89,26 @@ class NodeVerdict:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class RehearsedLoop:
+    """A run of the scenario.
+
+    Attributes:
+        at_stop: How the air went up to stop.sh.
+        at_end: How it went up to the end of the clean-up.
+    """
+
+    at_stop: AirStatistics
+    at_end: AirStatistics
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it with JSON types only."""
+        return {
+            name: asdict(statistics) | {"real_time_ratio": round(statistics.real_time_ratio, 4)}
+            for name, statistics in (("at_stop", self.at_stop), ("at_end", self.at_end))
+        }
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class RehearsalResult:
     """A job that was rehearsed.
 
@@ -107,7 +127,7 @@ class RehearsalResult:
     scenario: str
     sample_rate_hz: float
     duration_s: float
-    loops: tuple[AirStatistics, ...]
+    loops: tuple[RehearsedLoop, ...]
     nodes: tuple[NodeVerdict, ...]
     timeline: tuple[TimelineEntry, ...]
     folder: Path
@@ -127,10 +147,7 @@ class RehearsalResult:
             "duration_s": self.duration_s,
             "script_limit_s": SCRIPT_LIMIT_S,
             "passed": self.passed,
-            "loops": [
-                asdict(loop) | {"real_time_ratio": round(loop.real_time_ratio, 4)}
-                for loop in self.loops
-            ],
+            "loops": [loop.to_json() for loop in self.loops],
             "nodes": [asdict(node) | {"passed": node.passed} for node in self.nodes],
             "timeline": [entry.to_json() for entry in self.timeline],
         }
@@ -146,10 +163,10 @@ class RehearsalResult:
             f"{self.duration_s:g} s"
         ]
         for number, loop in enumerate(self.loops, 1):
-            slower = f"real time x {loop.real_time_ratio:.2f}"
+            at_stop = loop.at_stop
             lines.append(
-                f"  loop {number}: {loop.position_s:.1f} s of the scenario in "
-                f"{loop.elapsed_s:.1f} s ({slower})"
+                f"  loop {number}: {at_stop.position_s:.1f} s of the scenario took "
+                f"{at_stop.elapsed_s:.1f} s (real time x {at_stop.real_time_ratio:.2f})"
             )
         for node in self.nodes:
             lines.append(f"  {node.line()}")

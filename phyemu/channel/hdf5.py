@@ -223,12 +223,14 @@ class StoreReader:
         shape: tuple[int | None, ...],
         kind: str = "float",
         finite: bool = True,
+        rows: slice | None = None,
     ) -> NDArray[Any]:
         """Return a dataset.
 
         Args:
             name: "group/name".
             shape: Its shape; None where any length goes.
+            rows: Rows of its first dimension to read; None: all.
             kind: "float" (float64 comes back), "complex" (complex128) or "int" (int64).
             finite: Whether NaN and infinity are refused.
 
@@ -259,13 +261,15 @@ class StoreReader:
                 raise StoreError(
                     f"{self.path}: dataset {name} holds {item.dtype}, wanted {kind} numbers"
                 )
-            if math.prod(found) > _MAX_ELEMENTS:
+            count = len(range(*rows.indices(found[0]))) if rows is not None else found[0]
+            claimed = math.prod((count, *found[1:]))
+            if claimed > _MAX_ELEMENTS:
                 raise StoreError(
-                    f"{self.path}: dataset {name} claims {math.prod(found)} elements, more than "
+                    f"{self.path}: dataset {name} claims {claimed} elements, more than "
                     f"the {_MAX_ELEMENTS} allowed"
                 )
             target = {"float": np.float64, "complex": np.complex128, "int": np.int64}[kind]
-            values: NDArray[Any] = np.asarray(item[()]).astype(target)
+            values: NDArray[Any] = np.asarray(item[() if rows is None else rows]).astype(target)
         if finite and not np.isfinite(values).all():
             raise StoreError(f"{self.path}: dataset {name} holds NaN or infinity")
         return values

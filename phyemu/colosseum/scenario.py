@@ -82,11 +82,19 @@ class Scenario:
                 )
             if not bool(torch.isfinite(torch.view_as_real(response.gains)).all()):
                 raise ScenarioError(f"{where}: link {tx}>{rx} holds a gain that is NaN or infinite")
-        if self.coordinates is not None and self.coordinates.shape[:2] != (self.num_nodes, 3):
+        if self.coordinates is not None and (
+            self.coordinates.ndim != 3 or self.coordinates.shape[:2] != (self.num_nodes, 3)
+        ):
             raise ScenarioError(
                 f"{where}: coordinates must be ({self.num_nodes}, 3, time), "
                 f"got {tuple(self.coordinates.shape)}"
             )
+        if self.coordinates is not None and self.num_steps > 1:
+            num_times = self.coordinates.shape[2]
+            if num_times not in (1, self.num_steps):
+                raise ScenarioError(
+                    f"{where}: coordinates have {num_times} times, the links {self.num_steps} steps"
+                )
 
     @property
     def num_steps(self) -> int:
@@ -103,6 +111,14 @@ class Scenario:
         """Return whether no link ever changes."""
         return self.num_steps == 1
 
+    @property
+    def is_reciprocal(self) -> bool:
+        """Return whether every link is the same in both directions, and there is one."""
+        return bool(self.links) and all(
+            (rx, tx) in self.links and _same(response, self.links[rx, tx])
+            for (tx, rx), response in self.links.items()
+        )
+
     def on_grid(self, grid_s: float = 10e-9) -> "Scenario":
         """Return the scenario with every delay moved to the nearest multiple of `grid_s` [s].
 
@@ -117,6 +133,10 @@ class Scenario:
         for (tx, rx), response in self.links.items():
             gain[tx - 1, rx - 1] = 10 * torch.log10(response.powers().sum())
         return gain
+
+
+def _same(one: ImpulseResponse, other: ImpulseResponse) -> bool:
+    return torch.equal(one.gains, other.gains) and torch.equal(one.delays_s, other.delays_s)
 
 
 def response_on_grid(response: ImpulseResponse, grid_s: float = 10e-9) -> ImpulseResponse:

@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 
 from phyemu.errors import FitError
 from phyemu.sounding import Sounding, on_common_frequencies
+from phyemu.sounding.delay_axis import lateness_s, mean_profile
 
 __all__ = ["LinkFrames", "pool_soundings"]
 
 _NUM_BLOCKS = 10  # time blocks of a recording that a hold-out chooses from
-_DELAY_OVERSAMPLING = 16
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
@@ -158,10 +158,10 @@ def pool_soundings(soundings: Sequence[Sounding]) -> LinkFrames:
     frequencies_hz = np.asarray(first.frequencies_hz, np.float64)
     if len(frequencies_hz) < 2:
         raise FitError("the sounding has a single frequency; paths need a band to be told apart")
-    reference = _profile(first, frequencies_hz)
+    reference = mean_profile(first)
     transfers = []
     for sounding in soundings:
-        late_s = _lateness_s(_profile(sounding, frequencies_hz), reference, frequencies_hz)
+        late_s = lateness_s(mean_profile(sounding), reference, frequencies_hz)
         turned = np.exp(2j * np.pi * frequencies_hz * late_s)
         transfers.append(sounding.transfer.astype(np.complex128) * turned)
     floor = np.concatenate([10.0 ** (_density_db(sounding) / 10.0) for sounding in soundings])
@@ -191,30 +191,3 @@ def pool_soundings(soundings: Sequence[Sounding]) -> LinkFrames:
 def _density_db(sounding: Sounding) -> NDArray[np.float64]:
     """Return the noise power per hertz [dBFS / Hz], (N,)."""
     return np.asarray(sounding.received_power_dbfs - sounding.cn0_dbhz, np.float64)
-
-
-def _profile(sounding: Sounding, frequencies_hz: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the mean power delay profile on a fine circular grid of one delay period."""
-    spacing = float(np.diff(frequencies_hz).min())
-    index = np.round((frequencies_hz - frequencies_hz[0]) / spacing).astype(int)
-    size = _DELAY_OVERSAMPLING * (int(index[-1]) + 1)
-    grid = np.zeros((sounding.num_frames, size), np.complex64)
-    grid[:, index] = sounding.transfer * np.hanning(len(index) + 2)[1:-1]
-    profile: NDArray[np.float64] = np.square(np.abs(np.fft.ifft(grid, axis=1))).mean(axis=0)
-    return profile
-
-
-def _lateness_s(
-    profile: NDArray[np.float64],
-    reference: NDArray[np.float64],
-    frequencies_hz: NDArray[np.float64],
-) -> float:
-    """Return by how much `profile` is late against `reference` [s], within half a period."""
-    size = len(profile)
-    match = np.fft.irfft(np.fft.rfft(profile) * np.fft.rfft(reference).conj(), size)
-    peak = int(match.argmax())
-    left, middle, right = match[[peak - 1, peak, (peak + 1) % size]].tolist()
-    bend = left - 2.0 * middle + right
-    exact = peak + (0.5 * (left - right) / bend if bend < 0 else 0.0)
-    exact = exact - size if exact > size / 2 else exact
-    return exact / size / float(np.diff(frequencies_hz).min())

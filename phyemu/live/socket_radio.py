@@ -150,21 +150,28 @@ class SocketRadio(Radio):
                 break
             if self._closed.is_set() or time.monotonic() > deadline:
                 break
-            gone = self._take(source)
-            if self._broken and count:
-                # What was received before is a block of its own.
-                return self._block(iq[:, :count], None)
+            gone, broken = self._take(source)
+            if broken and count:
+                # What was received before is a block of its own, and tells what was before it.
+                told, self._broken = self._broken, broken
+                return self._block(iq[:, :count], told)
+            self._broken = self._broken or broken
         if not count:
             event = StreamEvent.DISCONNECTED if gone else StreamEvent.TIMEOUT
             detail = "the other side has closed the connection" if gone else "no sample came"
             return ReceivedBlock(
                 iq=iq[:, :0], sample_index=self._num_received, event=event, detail=detail
             )
-        broken, self._broken = self._broken, ""
-        return self._block(iq[:, :count], broken or None)
+        told, self._broken = self._broken, ""
+        return self._block(iq[:, :count], told)
 
-    def _take(self, source: ZmqSource) -> bool:
-        """Take what has come; return whether the other side has gone, and nothing is left of it."""
+    def _take(self, source: ZmqSource) -> tuple[bool, str]:
+        """Take what has come.
+
+        Returns:
+            Whether the other side has gone, and nothing is left of it; and why messages were
+            dropped meanwhile, empty if none was.
+        """
         num_peers = source.num_peers()
         self._was_connected = self._was_connected or num_peers > 0
         gone = self._was_connected and not num_peers
@@ -172,12 +179,12 @@ class SocketRadio(Radio):
         came = source.receive(0.0 if gone else _POLL_S)
         if came is not None and len(came):
             self._rest, gone = came, False
-        if source.counts.dropped.total() != self._num_dropped:
-            self._num_dropped = source.counts.dropped.total()
-            self._broken = ", ".join(sorted(source.counts.dropped))
-        return gone
+        before, self._num_dropped = self._num_dropped, source.counts.dropped.total()
+        if self._num_dropped == before:
+            return gone, ""
+        return gone, ", ".join(sorted(source.counts.dropped))
 
-    def _block(self, iq: NDArray[np.complex64], broken: str | None) -> ReceivedBlock:
+    def _block(self, iq: NDArray[np.complex64], broken: str) -> ReceivedBlock:
         block = ReceivedBlock(
             iq=iq,
             sample_index=self._num_received,

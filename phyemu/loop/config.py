@@ -97,8 +97,8 @@ class LoopConfig:
 
     Attributes:
         world: Emulated world that stands for the laboratory; unused with `captures`.
-        captures: Recordings whose channel is used instead; part of their frames is held out and
-            stands for the world.
+        captures: Recordings, or soundings of them (.h5), whose channel is used instead; part of
+            their frames is held out and stands for the world.
         transmitter: Which link of the captures, strongest first.
         snr_db: Mean SNR at the matched filter at which the channel of `captures` is used [dB];
             None: as measured.

@@ -18,7 +18,13 @@ from phyemu.link import folded_power
 from phyemu.loop.config import LoopConfig
 from phyemu.progress import ProgressCallback
 from phyemu.radio import EmulatedRadio, record_bursts
-from phyemu.sounding import Sounding, SoundingConfig, save_soundings, sound_recording
+from phyemu.sounding import (
+    Sounding,
+    SoundingConfig,
+    load_soundings,
+    save_soundings,
+    sound_recording,
+)
 from phyemu.waveform import sounder_waveform
 
 __all__ = [
@@ -136,7 +142,10 @@ class EmulatedPlace:
 
 
 class CapturedPlace:
-    """A link in real recordings: the first frames are for the fit, the last ones stand for it."""
+    """A link in real recordings: the first frames are for the fit, the last ones stand for it.
+
+    What was sounded already (.h5) is taken as it is, recordings are sounded.
+    """
 
     def __init__(self, config: LoopConfig) -> None:
         """Name the recordings of the settings."""
@@ -209,10 +218,12 @@ def _sound(
 ) -> list[Sounding]:
     found: list[Sounding] = []
     for number, path in enumerate(paths):
-        with open_recording(path) as recording:
-            soundings = sound_recording(
-                recording, SoundingConfig(max_paths=config.sounding.max_paths), progress=progress
-            )
+        if path.suffix == ".h5":
+            soundings = load_soundings(path)
+        else:
+            sounding = SoundingConfig(max_paths=config.sounding.max_paths)
+            with open_recording(path) as recording:
+                soundings = sound_recording(recording, sounding, progress=progress)
         save_soundings(soundings, folder / f"sounding-{number}.h5", force=True)
         found += soundings
     return found

@@ -148,7 +148,7 @@ def status_without(run: Path, reason: str) -> dict[str, object]:
 def remember(run: Path, command: str) -> None:
     """Leave a start or stop for a daemon that is not there yet."""
     run.mkdir(mode=0o700, parents=True, exist_ok=True)
-    partial = run / ".requested.partial"
+    partial = run / f".requested-{os.getpid()}.partial"
     partial.write_text(command)
     partial.replace(run / "requested")
 
@@ -156,8 +156,15 @@ def remember(run: Path, command: str) -> None:
 def start_daemon(root: Path) -> None:
     """Start the daemon, by systemd where the container runs it, else detached."""
     if root == Path("/") and Path("/run/systemd/system").is_dir():
-        command = ["systemctl", "start", "--no-block", "phyemu-node.service"]
-        subprocess.run(command, check=True, timeout=1.5, stdin=subprocess.DEVNULL)
+        # A daemon that failed so often that systemd has given it up may begin anew.
+        for order, must in (("reset-failed", False), ("start", True)):
+            subprocess.run(
+                ["systemctl", "--no-block", order, "phyemu-node.service"],
+                check=must,
+                timeout=0.8,
+                stdin=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
         return
     python = os.environ.get("PHYEMU_PYTHON") or str(root / "opt/phyemu/bin/python")
     try:

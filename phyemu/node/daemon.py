@@ -8,7 +8,6 @@ daemon ends.
 """
 
 import asyncio
-import fcntl
 import json
 import os
 import signal
@@ -17,12 +16,12 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
-from io import FileIO
 from typing import Any
 
 from phyemu.errors import ConfigError, PhyemuError
 from phyemu.node import events as on
 from phyemu.node.control import ControlServer, bind_unix_socket
+from phyemu.node.daemon_lock import lock_daemon
 from phyemu.node.deadlines import Deadlines
 from phyemu.node.environment import Environment, EnvironmentFiles
 from phyemu.node.events import Answer, Asked, Command, Event, State
@@ -31,14 +30,12 @@ from phyemu.node.layout import NodeLayout
 from phyemu.node.leftover import end_leftover, note_worker
 from phyemu.node.node_log import NodeLog, write_json_atomically
 from phyemu.node.radio_conf import RadioConf, Role, load_radio_conf
-from phyemu.node.resumption import resumed_node, state_table
+from phyemu.node.resumption import StateFile, resumed_node
 from phyemu.node.service_notify import notify_service
 from phyemu.node.state_machine import Node, next_deadline, step
 from phyemu.node.supervisor import IdleWorker, Worker, WorkerProcess
 
 __all__ = ["NodeDaemon", "main", "run_node"]
-
-_HEARTBEAT_S = 5.0
 
 
 class NodeDaemon:
@@ -50,6 +47,8 @@ class NodeDaemon:
         *,
         worker_command: Sequence[str],
         deadlines: Deadlines | None = None,
+        heartbeat_s: float = 5.0,
+        silence_s: float = 30.0,
     ) -> None:
         """Do nothing yet.
 
@@ -57,9 +56,13 @@ class NodeDaemon:
             layout: Where everything lies.
             worker_command: Program and arguments of a worker; `--root` and `--folder` follow.
             deadlines: How long a worker may take; None: the usual ones.
+            heartbeat_s: How often the daemon shows that it lives [s].
+            silence_s: After so long without progress of an active worker, INFO says so [s].
         """
         self._layout = layout
         self._worker_command = list(worker_command)
+        self._heartbeat_s, self._silence_s = heartbeat_s, silence_s
+        self._heard_s = 0.0
         self._node = Node(deadlines=deadlines or Deadlines())
         self._events: asyncio.Queue[
             tuple[Event | Command, asyncio.Future[dict[str, Any]] | None]
@@ -72,6 +75,7 @@ class NodeDaemon:
         self._said: dict[str, tuple[float, dict[str, Any]]] = {}
         self._leaving = False
         self._log: NodeLog
+        self._state_file: StateFile
 
     async def run(self) -> None:
         """Work until a SIGTERM or SIGINT has been seen through.
@@ -79,32 +83,31 @@ class NodeDaemon:
         Raises:
             ConfigError: Another daemon runs here, or the folder for the socket cannot be written.
         """
-        lock, before = _lock(self._layout)
+        lock, before = lock_daemon(self._layout.pid)
         listener = bind_unix_socket(self._layout.socket)
+        if before:
+            self._node, line = resumed_node(self._layout.state, self._node.deadlines)
         self._log = NodeLog(self._layout)
         self._log.event("daemon-started", pid=os.getpid(), root=str(self._layout.root))
+        if before:
+            self._log.event("daemon-died", info=line)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._leave, signal.Signals(number).name)
         server = ControlServer(listener, self._answer)
-        if before:
-            self._node, line = resumed_node(self._layout.state, self._node.deadlines)
-            self._log.event("daemon-died", info=line)
-        self._publish()
-        await server.start()
-        notify_service("READY=1")
-        begin = asyncio.create_task(self._begin())
-        try:
+        with StateFile(self._layout.state) as self._state_file:
+            self._publish()
+            await server.start()
+            notify_service("READY=1")
+            begin = asyncio.create_task(self._begin())
             await self._work()
-        finally:
             begin.cancel()
             await server.close()
-            self._log.event("daemon-ended", state=self._node.state)
-            self._publish()
-            self._log.close()
-            for path in (self._layout.socket, self._layout.state, self._layout.pid):
-                path.unlink(missing_ok=True)
-            lock.close()
+        self._log.event("daemon-ended", state=self._node.state)
+        self._log.close()
+        self._layout.socket.unlink(missing_ok=True)
+        self._layout.pid.unlink(missing_ok=True)
+        lock.close()
 
     async def _begin(self) -> None:
         """Boot, once what a daemon before has left is out of the way."""
@@ -138,7 +141,7 @@ class NodeDaemon:
         beat_s = time.monotonic()
         while not (self._leaving and self._node.state is State.FINISHED and self._events.empty()):
             deadline_s = next_deadline(self._node)
-            wait_s = beat_s + _HEARTBEAT_S - time.monotonic()
+            wait_s = beat_s + self._heartbeat_s - time.monotonic()
             if deadline_s is not None:
                 wait_s = min(wait_s, deadline_s - time.monotonic())
             event: Event | Command = on.Tick()
@@ -151,7 +154,7 @@ class NodeDaemon:
             answer = await self._handle(event)
             if future is not None and not future.done():
                 future.set_result(answer)
-            if time.monotonic() - beat_s >= _HEARTBEAT_S:
+            if time.monotonic() - beat_s >= self._heartbeat_s:
                 beat_s = time.monotonic()
                 self._publish()
                 notify_service("WATCHDOG=1")
@@ -297,7 +300,7 @@ class NodeDaemon:
 
     def _hear(self, run: int, name: str, fields: dict[str, Any]) -> None:
         """Take an event of a worker; it is called in the loop's thread."""
-        now_s = time.monotonic()
+        now_s = self._heard_s = time.monotonic()
         if name in ("progress", "statistics"):
             before_s, _ = self._said.get(name, (-1.0, {}))
             repeated = now_s - before_s < 1.0
@@ -316,43 +319,32 @@ class NodeDaemon:
             case "error" | "failed":
                 self._put(on.WorkerFailed(run, reason))
             case "exited":
-                self._layout.worker_pid.unlink(missing_ok=True)
+                if run == self._node.run:
+                    self._layout.worker_pid.unlink(missing_ok=True)
                 self._put(on.WorkerExited(run, reason))
 
     # What others see
 
     @property
     def _info(self) -> str:
-        problem = self._log.problem
-        return f"{self._node.info} [{problem}]" if problem else self._node.info
+        parts = [self._node.info]
+        silent_s = time.monotonic() - self._heard_s
+        if (
+            self._node.state is State.ACTIVE
+            and not isinstance(self._worker, IdleWorker)
+            and silent_s > self._silence_s
+        ):
+            parts.append(f"[the worker has said nothing for {silent_s:.0f} s]")
+        if problem := self._log.problem:
+            parts.append(f"[{problem}]")
+        return " ".join(parts)
 
     def _publish(self) -> None:
-        self._log.status(**state_table(self._node, self._info), pid=os.getpid())
-
-
-def _lock(layout: NodeLayout) -> tuple[FileIO, bool]:
-    """Return the locked file that names this process, and whether a daemon died before."""
-    while True:
-        try:
-            layout.run.mkdir(mode=0o700, parents=True, exist_ok=True)
-            file = FileIO(os.open(layout.pid, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644), "r+")
-        except OSError as exc:
-            raise ConfigError(f"{layout.run}: cannot be written ({exc.strerror})") from exc
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            pid = file.read(32).decode("ascii", "replace").strip()
-            file.close()
-            raise ConfigError(f"{layout.pid}: the daemon runs already (pid {pid})") from None
-        with suppress(FileNotFoundError):
-            if os.path.samestat(layout.pid.stat(), os.fstat(file.fileno())):
-                break
-        file.close()  # a daemon that ended has just taken it away
-    before = bool(file.read(32))
-    file.truncate(0)
-    file.seek(0)
-    file.write(f"{os.getpid()}\n".encode())
-    return file, before
+        node = self._node
+        self._state_file.write(node, self._info)
+        self._log.status(
+            state=node.state, info=self._info, run=node.run, restarts=node.restarts, pid=os.getpid()
+        )
 
 
 def run_node(layout: NodeLayout) -> None:
@@ -369,10 +361,20 @@ def run_node(layout: NodeLayout) -> None:
     asyncio.run(NodeDaemon(layout, worker_command=command).run())
 
 
+def _keep_errors(layout: NodeLayout) -> None:
+    """Have standard error kept with the logs; a journal would go with the container."""
+    with suppress(OSError):
+        layout.logs.mkdir(parents=True, exist_ok=True)
+        with (layout.logs / "daemon.log").open("ab") as file:
+            os.dup2(file.fileno(), sys.stderr.fileno())
+
+
 def main() -> int:
     """Run the daemon; the exit code is 1 where it cannot begin."""
+    layout = NodeLayout.of_environment()
+    _keep_errors(layout)
     try:
-        run_node(NodeLayout.of_environment())
+        run_node(layout)
     except PhyemuError as exc:
         sys.stderr.write(f"phyemu-node: {exc}\n")
         return 1

@@ -67,7 +67,7 @@ class Asked:
     Attributes:
         command: Which.
         environment: For update_environment: what holds now; None: it is what held before.
-        problem: One line when the file that the command announces is broken.
+        problem: One line when a file that was read for it is broken; the script then fails.
     """
 
     command: Command

@@ -34,11 +34,12 @@ def note_worker(path: Path, pid: int) -> None:
         write_json_atomically(path, {"pid": pid, "birth": _birth(pid)})
 
 
-async def end_leftover(path: Path) -> str:
+async def end_leftover(path: Path, *, finish_s: float = _FINISH_S) -> str:
     """End the worker noted by a daemon that died, if it lives, and return one line on it, or none.
 
     Args:
         path: What `note_worker` wrote. A process that got the same number since is left alone.
+        finish_s: How long it may take to finish before it is killed [s].
     """
     try:
         noted = json.loads(path.read_text("utf-8"))
@@ -49,7 +50,7 @@ async def end_leftover(path: Path) -> str:
         path.unlink()
     if birth is None or pid <= 1 or _birth(pid) != birth:
         return ""
-    for number, patience_s in ((signal.SIGTERM, _FINISH_S), (signal.SIGKILL, _KILL_S)):
+    for number, patience_s in ((signal.SIGTERM, finish_s), (signal.SIGKILL, _KILL_S)):
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(pid, number)
         until_s = time.monotonic() + patience_s

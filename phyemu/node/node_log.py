@@ -9,7 +9,6 @@ import os
 import queue
 import re
 import threading
-import time
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -77,9 +76,8 @@ class NodeLog:
         self._jobs.put(("event", line))
 
     def status(self, **fields: Any) -> None:
-        """Replace status.json, and the state below /run, soon."""
-        table = {"time": _now(), "monotonic": time.monotonic(), **fields}
-        self._jobs.put(("status", table))
+        """Replace status.json, soon."""
+        self._jobs.put(("status", {"time": _now(), **fields}))
 
     def input(self, path: Path, content: bytes) -> None:
         """Keep an input as it is now, unless it is what was kept of it last."""
@@ -115,8 +113,9 @@ class NodeLog:
             self._lost += len(lines)
         if statuses:
             status = {**statuses[-1], "problem": self.problem}
-            for path in (self._layout.state, self._layout.status):
-                self._try(path, lambda path=path: write_json_atomically(path, status))
+            self._try(
+                self._layout.status, lambda: write_json_atomically(self._layout.status, status)
+            )
 
     def _append(self, lines: list[str]) -> None:
         with self._layout.node_log.open("ab", buffering=0) as file:

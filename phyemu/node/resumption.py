@@ -1,25 +1,60 @@
-"""What a daemon goes on with after one that died."""
+"""The state that a daemon leaves below /run, for scripts that find it hung and for the next one."""
 
 import json
+import os
+import time
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from types import TracebackType
 
 from phyemu.node.deadlines import Deadlines
 from phyemu.node.events import State
 from phyemu.node.state_machine import Node
 
-__all__ = ["resumed_node", "state_table"]
+__all__ = ["StateFile", "resumed_node"]
+
+_BYTES = 4096
 
 
-def state_table(node: Node, info: str) -> dict[str, Any]:
-    """Return what `resumed_node` needs of a node, and who reads its state."""
-    return {
-        "state": node.state.value,
-        "info": info,
-        "wanted": node.wanted,
-        "restarts": node.restarts,
-        "run": node.run,
-    }
+class StateFile:
+    """The state of a node, written in place: no disk is waited for, and no half is ever read."""
+
+    def __init__(self, path: Path) -> None:
+        """Open it; what a daemon before has left in it stays until `write`.
+
+        Raises:
+            OSError: It cannot be created.
+        """
+        self._path = path
+        self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+
+    def write(self, node: Node, info: str) -> None:
+        """Write the state as it is now, with the time: one that grows old is of a hung daemon."""
+        table = {
+            "state": node.state.value,
+            "info": info[:1000],
+            "wanted": node.wanted,
+            "restarts": node.restarts,
+            "run": node.run,
+            "monotonic": time.monotonic(),
+        }
+        with suppress(OSError):  # scripts then say that nothing is known
+            os.pwrite(self._descriptor, json.dumps(table).encode().ljust(_BYTES)[:_BYTES], 0)
+
+    def __enter__(self) -> "StateFile":
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Remove it, unless there was an error: a daemon that ends in order leaves no state."""
+        if kind is None:
+            self._path.unlink(missing_ok=True)
+        os.close(self._descriptor)
 
 
 def resumed_node(path: Path, deadlines: Deadlines) -> tuple[Node, str]:

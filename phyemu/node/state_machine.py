@@ -260,12 +260,13 @@ class _Work:
                 if self.node.worker is Phase.ACTIVE:
                     self.send(command="statistics")
                 self.answer(f"{self.node.state}: {self.node.info}")
-            case _ if event.problem:
-                self.answer(event.problem, ok=False)
             case Command.UPDATE_OUTCOMES:
-                self.answer("the mandated outcomes are noted")
+                self.answer(
+                    event.problem or "the mandated outcomes are noted", ok=not event.problem
+                )
             case Command.UPDATE_ENVIRONMENT:
-                self.ask_environment(event.environment)
+                text = self.move(event.environment)
+                self.answer(event.problem or text, ok=not event.problem)
             case Command.SCENARIO_DISCONTINUITY:
                 if self.node.worker in (Phase.STARTING, Phase.ACTIVE):
                     self.send(command="discontinuity")
@@ -273,19 +274,22 @@ class _Work:
                 else:
                     self.answer("noted: nothing is running")
 
-    def ask_environment(self, environment: dict[str, float | None] | None) -> None:
+    def move(self, environment: dict[str, float | None] | None) -> str:
+        """Go to another environment; a broken file says nothing against what others say."""
         if environment is None:
-            self.answer("the environment is what it was")
-        elif self.node.worker in _WORKING:
-            self.send(command="environment", **environment)
-            self.answer("the worker goes to the new environment")
-        else:
-            self.answer("noted for the next worker")
+            return "the environment is what it was"
+        if self.node.worker not in _WORKING:
+            return "noted for the next worker"
+        self.send(command="environment", **environment)
+        return "the worker goes to the new environment"
 
     def ask_start(self) -> None:
         node = self.node
         match node.state:
-            case State.OFF | State.FINISHED | State.ERROR:
+            case State.OFF:
+                self.change(wanted=True)
+                self.answer("remembered: the node becomes active when it has booted")
+            case State.FINISHED | State.ERROR:
                 again = "again, after an error" if node.state is State.ERROR else "a task"
                 self.begin_task(f"start was asked for: {again}")
                 self.answer("the worker is starting; the node becomes active when it is ready")
@@ -313,6 +317,7 @@ class _Work:
                 self.change(wanted=False)
                 self.answer("the node is stopping already")
             case State.OFF:
+                self.change(wanted=False)
                 self.enter(State.FINISHED, "stop was asked for before anything began")
                 self.answer("the node has nothing to stop")
             case State.ERROR:

@@ -12,7 +12,7 @@ import signal
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 __all__ = ["Heard", "IdleWorker", "Worker", "WorkerProcess"]
 
@@ -66,17 +66,18 @@ class IdleWorker(Worker):
             self._heard("exited", {"reason": f"signal {number}"})
 
 
-class WorkerProcess(Worker):
+class WorkerProcess(Worker, asyncio.SubprocessProtocol):
     """A worker that is a process; `launch` makes one."""
 
-    def __init__(self, process: asyncio.subprocess.Process, heard: Heard) -> None:
-        """Watch a process that has pipes to its standard input and output."""
-        self.pid = process.pid
-        self._process = process
+    def __init__(self, heard: Heard) -> None:
+        """Watch a process that is about to be made."""
+        self.pid = 0
         self._heard = heard
         self._garbage = 0
         self._once: set[str] = set()
-        self._task = asyncio.create_task(self._watch())
+        self._rest, self._skipping = b"", False
+        self._transport: asyncio.SubprocessTransport
+        self._output_closed = self._exited = self._told = False
 
     @classmethod
     async def launch(
@@ -99,69 +100,87 @@ class WorkerProcess(Worker):
             OSError: There is no such program, or no room for it.
         """
         with log.open("ab") as errors:
-            process = await asyncio.create_subprocess_exec(
+            transport, worker = await asyncio.get_running_loop().subprocess_exec(
+                lambda: cls(heard),
                 *command,
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
                 stderr=errors,
                 env=dict(variables),
                 start_new_session=True,
             )
-        return cls(process, heard)
+        worker.pid = transport.get_pid()
+        return worker
 
     def send(self, line: Mapping[str, Any]) -> None:
         """Write a line; a worker that reads none of many has failed."""
-        pipe = self._process.stdin
-        if pipe is None or pipe.is_closing():
+        pipe = self._transport.get_pipe_transport(0)
+        if not isinstance(pipe, asyncio.WriteTransport) or pipe.is_closing():
             return
-        if pipe.transport.get_write_buffer_size() > _MAX_UNREAD_BYTES:
+        if pipe.get_write_buffer_size() > _MAX_UNREAD_BYTES:
             self._heard("failed", {"reason": "does not read its commands"})
             return
         pipe.write(json.dumps(line).encode() + b"\n")
 
     def signal(self, number: int) -> None:
         """Send its group a signal."""
+        if self._told:  # its number may be another's by now
+            return
         # The group keeps its number as long as anyone is in it, also after its leader is gone.
         with suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.pid, number)
+            os.killpg(self._transport.get_pid(), number)
 
-    async def _watch(self) -> None:
-        reading = asyncio.create_task(self._read())
-        ending = asyncio.create_task(self._process.wait())
-        await asyncio.wait([reading, ending], return_when=asyncio.FIRST_COMPLETED)
-        if not ending.done():
-            await asyncio.wait([ending], timeout=_END_S)
-            if not ending.done():
-                self._heard("failed", {"reason": "closed its output"})
-        code = await ending
-        # Whatever it started may hold its output open.
-        await asyncio.wait([reading], timeout=_DRAIN_S)
-        reading.cancel()
+    # What the loop tells; the process has ended when it exits, whoever holds its output.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the process."""
+        self._transport = cast("asyncio.SubprocessTransport", transport)
+
+    def pipe_data_received(self, fd: int, data: bytes) -> None:
+        """Take what it has written."""
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        for line in lines:
+            if self._skipping:
+                self._skipping = False
+            else:
+                self._take(line)
+        if len(self._rest) > _MAX_LINE_BYTES:
+            if not self._skipping:
+                self._note_garbage(self._rest)
+            self._rest, self._skipping = b"", True
+
+    def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
+        """Note that it has closed its output, which a living process does not do."""
+        if fd == 1:
+            self._output_closed = True
+            if self._exited:
+                self._tell_end()
+            else:
+                asyncio.get_running_loop().call_later(_END_S, self._doubt)
+
+    def process_exited(self) -> None:
+        """Note that it has ended, and end what it started."""
+        self._exited = True
         self.signal(signal.SIGKILL)
-        if self._process.stdin is not None:
-            self._process.stdin.close()
-        self._heard("exited", {"reason": _end(code)})
+        if self._output_closed:
+            self._tell_end()
+        else:
+            asyncio.get_running_loop().call_later(_DRAIN_S, self._tell_end)
 
-    async def _read(self) -> None:
-        pipe = self._process.stdout
-        rest, skipping = b"", False
-        while pipe is not None and (chunk := await pipe.read(1 << 16)):
-            *lines, rest = (rest + chunk).split(b"\n")
-            for line in lines:
-                if skipping:
-                    skipping = False
-                else:
-                    self._take(line)
-            if len(rest) > _MAX_LINE_BYTES:
-                if not skipping:
-                    self._note_garbage(rest)
-                rest, skipping = b"", True
-        if rest and not skipping:
-            self._take(rest)
+    def _doubt(self) -> None:
+        if not self._exited:
+            self._heard("failed", {"reason": "closed its output"})
+
+    def _tell_end(self) -> None:
+        if not self._told:
+            self._told = True
+            if self._rest and not self._skipping:
+                self._take(self._rest)
+            code = self._transport.get_returncode()
+            self._transport.close()
+            self._heard("exited", {"reason": _end(0 if code is None else code)})
 
     def _take(self, line: bytes) -> None:
         try:
-            event = json.loads(line)
+            event = json.loads(line, parse_constant=lambda _: None)  # NaN is no JSON
             name = str(event.pop("event"))
         except (ValueError, RecursionError, AttributeError, KeyError, TypeError):
             self._note_garbage(line)

@@ -16,8 +16,9 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from datetime import UTC, datetime
+from io import RawIOBase
 from pathlib import Path
-from typing import Any, BinaryIO, TextIO
+from typing import Any, TextIO
 
 from phyemu.errors import ConfigError, PhyemuError, RadioError
 from phyemu.node.environment import Environment
@@ -38,11 +39,13 @@ from phyemu.node.worker_commands import (
 )
 from phyemu.radio import Radio
 
-__all__ = ["WorkerSession", "main"]
+__all__ = ["WorkerSession", "event_line", "main"]
 
 # What is made is put on the disk, and told, this often at least [s].
 _KEEP_S = 0.4
 _PROGRESS_S = 1.0
+# The daemon takes longer lines for garbage.
+_MAX_LINE_BYTES = 1 << 15
 # A stretch ends within this time, or its thread hangs in the driver [s].
 _END_S = 45.0
 # After a failure nobody waits so long [s].
@@ -288,7 +291,7 @@ class WorkerSession:
 def main(
     arguments: list[str] | None = None,
     *,
-    commands: BinaryIO | None = None,
+    commands: RawIOBase | None = None,
     answers: TextIO | None = None,
     open_radio: OpenRadio = open_role_radio,
 ) -> int:
@@ -296,7 +299,7 @@ def main(
 
     Args:
         arguments: `--root DIR --folder DIR`; None: those of the process.
-        commands: Where commands come from; None: standard input.
+        commands: Where commands come from, unbuffered; None: standard input.
         answers: Where events go; None: standard output.
         open_radio: Opens the radio.
     """
@@ -310,7 +313,7 @@ def main(
     def say(event: Mapping[str, Any]) -> None:
         with saying:
             try:
-                told.write(json.dumps(event) + "\n")
+                told.write(event_line(event) + "\n")
                 told.flush()
             except (BrokenPipeError, ValueError):
                 session.take(Stop())  # nobody listens any more
@@ -326,15 +329,35 @@ def main(
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda number, frame: session.take(Stop()))
-    stream = sys.stdin.buffer if commands is None else commands
+    # Unbuffered: at the end of the process a thread in a buffer's lock would abort it.
+    stream = open(0, "rb", buffering=0, closefd=False) if commands is None else commands
     threading.Thread(
-        target=read_commands, args=(stream, session.take, session.refuse), daemon=True
+        target=read_commands,
+        args=(stream, session.take, session.refuse),
+        name="phyemu-commands",
+        daemon=True,
     ).start()
     code = session.run()
     if session.is_hung:
         # A thread that hangs in a driver would hold the process up until it is killed.
         os._exit(code)
     return code
+
+
+def event_line(event: Mapping[str, Any]) -> str:
+    """Return an event as JSON; where lists have grown too long for a line, without them."""
+    line = json.dumps(event)
+    if len(line) <= _MAX_LINE_BYTES:
+        return line
+    return json.dumps(_without_lists(event))
+
+
+def _without_lists(table: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        key: _without_lists(value) if isinstance(value, Mapping) else value
+        for key, value in table.items()
+        if not isinstance(value, list)
+    }
 
 
 if __name__ == "__main__":

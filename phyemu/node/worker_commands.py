@@ -4,7 +4,8 @@ import json
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from io import RawIOBase
+from typing import Any
 
 from phyemu.errors import ConfigError
 from phyemu.node.environment import Environment
@@ -113,7 +114,7 @@ def _environment(table: dict[str, Any]) -> Environment:
 
 
 def read_commands(
-    stream: BinaryIO, take: Callable[[WorkerCommand], None], refuse: Callable[[str], None]
+    stream: RawIOBase, take: Callable[[WorkerCommand], None], refuse: Callable[[str], None]
 ) -> None:
     """Take every command of a stream until its end, which is a `Stop`.
 

@@ -89,11 +89,11 @@ def find_bursts(
         lambda window: detector.search(*window), windows(), num_workers=num_workers
     ):
         bursts += detector.chained(found)
-    if has_chips:
-        # Each burst knows its own offset. What follows a drifting delay may leave the recording.
-        stop = recording.num_samples - sounder_format.burst_samples
-        return [burst for burst in bursts if burst.sample_start <= stop]
-    return agree_on_offset(bursts, sounder_format=sounder_format)
+    if not has_chips:  # else each burst knows its own offset
+        bursts = agree_on_offset(bursts, sounder_format=sounder_format)
+    # What follows a drifting delay, or agrees on another start, may leave the recording.
+    stop = recording.num_samples - sounder_format.burst_samples
+    return [burst for burst in bursts if 0 <= burst.sample_start <= stop]
 
 
 def measure_bursts(

@@ -14,7 +14,7 @@ from phyemu.errors import SignalError
 from phyemu.sounding.front_end import FrontEndEstimate
 from phyemu.wifi import WifiTable
 
-__all__ = ["Sounding", "on_common_frequencies"]
+__all__ = ["Sounding", "on_common_frequencies", "rms_delay_spread_s"]
 
 _PER_FRAME = (
     "time_s",
@@ -132,15 +132,7 @@ class Sounding:
     @property
     def rms_delay_spread_s(self) -> NDArray[np.float64]:
         """Return the RMS delay spread of each frame's paths, (N,) [s]."""
-        power = np.square(np.abs(self.paths.gains.numpy()))
-        delays_s = self.paths.delays_s.numpy()
-        total = power.sum(axis=-1)
-        total = np.where(total > 0, total, np.nan)
-        mean = power @ delays_s / total
-        spread: NDArray[np.float64] = np.sqrt(
-            np.maximum(power @ np.square(delays_s) / total - np.square(mean), 0.0)
-        )
-        return spread
+        return rms_delay_spread_s(self.paths)
 
     def is_of(self, transmitter: int | str) -> bool:
         """Return whether this is the link of that rank (an integer), or of that MAC address."""
@@ -188,6 +180,19 @@ class Sounding:
                 for delay, value in zip(self.paths.delays_s.tolist(), power.tolist(), strict=True)
             ],
         }
+
+
+def rms_delay_spread_s(response: ImpulseResponse) -> NDArray[np.float64]:
+    """Return the RMS delay spread of a response (time, path) at each step, (time,) [s]."""
+    power = np.square(np.abs(response.gains.numpy()))
+    delays_s = response.delays_s.numpy()
+    total = power.sum(axis=-1)
+    total = np.where(total > 0, total, np.nan)
+    mean = power @ delays_s / total
+    spread: NDArray[np.float64] = np.sqrt(
+        np.maximum(power @ np.square(delays_s) / total - np.square(mean), 0.0)
+    )
+    return spread
 
 
 def _quantiles(values: NDArray[np.float64]) -> dict[str, float]:

@@ -5,8 +5,9 @@ import io
 import json
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from itertools import count, repeat
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,9 +17,10 @@ from numpy.typing import NDArray
 from phyemu.batch import air_server
 from phyemu.batch.air import Air, AirSettings, AirStatistics
 from phyemu.batch.air_process import AirProcess
+from phyemu.colosseum import MchemEmulator, load_scenario
 from phyemu.errors import ConfigError
 from phyemu.library import find_in_library
-from phyemu.live import SocketRadio
+from phyemu.live import LiveNetwork, SocketRadio
 from phyemu.radio import StreamEvent, TransmitEnd
 from phyemu.toml_config import to_table
 
@@ -72,11 +74,11 @@ class Playing:
 
     def await_position(self, position_s: float) -> None:
         with self._moved:
-            assert self._moved.wait_for(lambda: self.position_s >= position_s, 10.0)
+            assert self._moved.wait_for(lambda: self.position_s >= position_s, 60.0)
 
     def end(self) -> AirStatistics:
         self.air.end()
-        self._thread.join(10.0)
+        self._thread.join(60.0)
         assert self.statistics is not None
         return self.statistics
 
@@ -168,6 +170,45 @@ def test_every_receiver_hears_what_is_sent_through_its_link(
     assert statistics.sent == {"1": len(iq)}
     assert statistics.lost == {"2": 0, "3": 0}
     assert statistics.hung == {"1": 0}
+
+
+def test_a_street_that_fades_is_the_same_sample_by_sample_as_offline(iq: Samples) -> None:
+    chosen = settings("urban-80db", noise_dbfs=-60.0, seed=3)
+    air = Air(chosen)
+    sent = np.tile(iq, 10)
+    ports = air.ports()
+    both = SocketRadio(
+        send=f"zmq+push://127.0.0.1:{ports['send']['1']}?connect",
+        receive=f"zmq+pull://127.0.0.1:{ports['receive']['2']}",
+        sample_rate_hz=RATE_HZ,
+    )
+    with closing(air), both as radio:
+        # It listens from the scenario's first sample on.
+        assert radio.receive(1).event is StreamEvent.TIMEOUT
+        playing = Playing(air)
+        before = heard(radio, 20_000)
+        radio.transmit(sent)
+        got = np.concatenate([before, heard(radio, 1_500_000)])
+        playing.end()
+    # Silence comes in blocks, so that the burst begins at a multiple of one.
+    level = np.abs(got).reshape(-1, 1000).max(axis=1)
+    begin = int(np.flatnonzero(level > 0.02)[0]) * 1000
+    begin = min((begin - 1000, begin, begin + 1000), key=lambda start: start % 5000)
+    whole = np.zeros(len(got), np.complex64)
+    whole[begin : begin + len(sent)] = sent[: len(whole) - begin]
+    twin = MchemEmulator.of_scenario(load_scenario(Path(chosen.scenario)), noise_dbfs=-60.0)
+    network = LiveNetwork(
+        twin.network,
+        transmitters=["1"],
+        receivers=["2"],
+        sample_rate_hz=RATE_HZ,
+        symbol_rate_hz=RATE_HZ,
+        reference_power=1.0,
+        seed=3,
+        load=twin.load,
+    )
+    expected = network.process({"1": whole})["2"]
+    np.testing.assert_array_equal(got[: len(expected)], expected[: len(got)])
 
 
 def test_two_senders_are_heard_at_once(play: Callable[..., Playing]) -> None:
@@ -281,6 +322,14 @@ def test_a_receiver_that_hangs_is_waited_for_only_so_long(play: Callable[..., Pl
     statistics = playing.end()
     assert statistics.lost["2"] > 0
     assert statistics.lost["3"] == 0
+
+
+def test_a_receiver_that_hangs_does_not_hold_the_end_up(play: Callable[..., Playing]) -> None:
+    playing = play()  # whose patience is longer than this test's
+    with playing.radio(2) as hanging:
+        hanging.receive(1)
+        playing.await_position(0.1)
+        assert playing.end().lost == {"2": 0}
 
 
 def test_a_receiver_that_has_gone_holds_nobody_up(play: Callable[..., Playing]) -> None:

@@ -176,13 +176,16 @@ def test_what_the_schema_refuses_is_refused_in_one_line_and_the_rest_taken(
     # Where the schema is looser, on purpose: 300.0 is an integer to it, and it knows no numbering.
     whole = not any(isinstance(leaf, float) for leaf in leaves(changed))
     is_valid = jsonschema.Draft202012Validator(BATCH_JOB_SCHEMA).is_valid(changed)
+    refusal = ""
     try:
         check_job(changed, where="job.json")
     except ConfigError as error:
-        assert str(error).startswith("job.json: ")
-        assert "\n" not in str(error)
-        assert len(str(error)) < 400
+        refusal = str(error)
+    if refusal:
         numbered = path and path[-1] in ("RFNode_ID", "TrafficNode_ID")
+        assert refusal.startswith("job.json: ")
+        assert "\n" not in refusal
+        assert len(refusal) < 400
         assert not is_valid or not whole or numbered
     else:
         assert is_valid
@@ -300,5 +303,6 @@ def test_a_file_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
 
 
 def test_the_schema_in_docs_is_the_one_in_use() -> None:
+    jsonschema.Draft202012Validator.check_schema(BATCH_JOB_SCHEMA)
     docs = Path(__file__).parents[2] / "docs" / "batch-job.schema.json"
     assert json.loads(docs.read_text("utf-8")) == BATCH_JOB_SCHEMA

@@ -105,6 +105,12 @@ def test_an_error_names_its_reason_in_one_line(tmp_path: Path) -> None:
     assert read_node_log(folder).problems == ("ended in ERROR: no USRP was found",)
 
 
+def test_failures_of_the_worker_are_counted_with_the_last_reason(tmp_path: Path) -> None:
+    failure = {"event": "worker", "said": "error", "fields": {"reason": "no\x1b[31m sample"}}
+    folder = node(tmp_path, [failure, failure, {"event": "state", "state": "FINISHED"}])
+    assert read_node_log(folder).problems == ("its worker failed 2 times: no?[31m sample",)
+
+
 def test_tasks_are_told_by_the_loop_that_they_served(tmp_path: Path) -> None:
     lines: list[dict[str, object]] = [
         {"time": "2026-11-26T10:00:00Z", "event": "worker", "task": "task-0001"},

@@ -6,11 +6,13 @@ version 19.0.0 (commit 28f5599a3f3b8ae35688f5a91f1e1960e2bd1760), read from its 
 is stricter, the case says why.
 """
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from phyemu.colosseum import check_radio_map, make_radio_map
+from phyemu.colosseum import RADIO_MAP_SCHEMA, check_radio_map, make_radio_map
 from phyemu.errors import ConfigError
 
 ENTRY = {"SRN": 3, "RadioA": 1, "RadioB": 2}
@@ -77,3 +79,8 @@ def test_what_we_make_has_the_form_of_its_own_example() -> None:
     # "Node 5": {"SRN": 3, "RadioA": 1, "RadioB": 2} is the example in its message.
     made = make_radio_map(5, {5: 3})
     assert made == {f"Node {k}": "None" for k in range(1, 5)} | {"Node 5": ENTRY}
+
+
+def test_the_schema_in_docs_is_the_one_in_use() -> None:
+    docs = Path(__file__).parents[2] / "docs" / "radio-map.schema.json"
+    assert json.loads(docs.read_text("utf-8")) == RADIO_MAP_SCHEMA

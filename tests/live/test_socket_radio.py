@@ -292,17 +292,26 @@ def test_the_next_radio_of_a_restarted_worker_finds_the_air_again(air: Air, iq: 
             assert np.array_equal(got, iq[start : start + 100])
 
 
-def test_bad_messages_are_a_gap_of_unknown_length(air: Air, iq: Samples) -> None:
-    bad = np.array([np.nan], np.complex64)
+@pytest.mark.parametrize("pause", [False, True])
+def test_bad_messages_are_a_gap_of_unknown_length(air: Air, iq: Samples, pause: bool) -> None:
+    first = threading.Event()
 
     def talk() -> None:
-        for part in (iq[:100], bad, iq[100:200]):
+        air.say(iq[:100])
+        if pause:
+            first.wait(5.0)
+        for part in (np.array([np.nan], np.complex64), iq[100:200]):
             air.say(part)
 
     with air.radio() as radio:
         thread = threading.Thread(target=talk)
         thread.start()
-        blocks = [radio.receive(200) for _ in range(3)]
+        blocks = []
+        while sum(block.num_samples for block in blocks) < 200:
+            # More than there is, so that each call looks for what follows its last sample.
+            blocks.append(radio.receive(300))
+            if blocks[-1].num_samples:
+                first.set()
         thread.join()
         blocks = [block for block in blocks if block.num_samples]
         assert np.array_equal(np.concatenate([block.iq[0] for block in blocks]), iq[:200])
@@ -310,6 +319,8 @@ def test_bad_messages_are_a_gap_of_unknown_length(air: Air, iq: Samples) -> None
         assert len(broken) == 1
         assert broken[0].lost_samples is None
         assert "not finite" in broken[0].detail
+        if pause:
+            assert broken[0].sample_index == 100
 
 
 def test_closing_ends_both_threads_at_once(air: Air, iq: Samples) -> None:

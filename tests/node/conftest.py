@@ -1,5 +1,6 @@
-"""An exported PhyDNN in a run folder, made in a second, and the content made of it."""
+"""A node below a folder of its own, a worker, and the content that a tiny PhyDNN makes."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,6 +8,24 @@ import pytest
 
 from phyemu.node.content import write_head_content, write_tail_content
 from phyemu.training import preset, train_run
+from tests.node.driven_worker import DrivenWorker
+from tests.node.scripted_node import ScriptedNode
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Iterator[ScriptedNode]:
+    """Return a node that is off; its processes end with the test."""
+    found = ScriptedNode(tmp_path / "node")
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def worker(tmp_path: Path) -> Iterator[DrivenWorker]:
+    """Return a worker that has not been started; it is gone after the test."""
+    driven = DrivenWorker(tmp_path / "worker")
+    yield driven
+    driven.close()
 
 
 @pytest.fixture(scope="session")

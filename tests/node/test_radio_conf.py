@@ -13,6 +13,7 @@ from phyemu.node.radio_conf import (
     JobSection,
     PhyDnnSection,
     RadioSection,
+    ReceiveSection,
     RestartSection,
     SoundSection,
     TransmitSection,
@@ -37,6 +38,10 @@ def confs(draw: st.DrawFn) -> RadioConf:
         sections["capture"] = CaptureSection(
             datatype=draw(st.sampled_from(["cf32_le", "ci8", "ci16_be"])),
             max_bytes=draw(st.floats(1, 1e15)),
+        )
+    if role in (Role.RECEIVE, Role.PHYDNN_RECEIVE):
+        sections["receive"] = ReceiveSection(
+            like="/".join(draw(_content)), max_bytes=draw(st.floats(1, 1e15))
         )
     if role is Role.SOUND:
         window = draw(st.floats(1e-6, 3600))

@@ -1,0 +1,172 @@
+"""What is known of a job beside its logs: its plan, its scenario, and what its transmitter sent."""
+
+import tomllib
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from phyemu.batch.link_measurements import SentRun
+from phyemu.batch.node_log import NodeLog
+from phyemu.batch.plan import Plan, PlanKind, PlannedImage, PlannedJob, file_sha256
+from phyemu.batch.results_folder import Reservation
+from phyemu.colosseum import Scenario, load_scenario
+from phyemu.errors import ConfigError, ScenarioError
+from phyemu.evaluation import encode_images, load_exported, load_sent_images, run_test_images
+from phyemu.library import find_in_library
+
+__all__ = ["JobContext", "load_sent_run"]
+
+_TRANSMITTING = ("transmit", "phydnn-transmit")
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobContext:
+    """A job that ran, as far as it is known.
+
+    Attributes:
+        reservation: Where it ran.
+        logs: Logs by node.
+        plan: The batch that it is of; None where unknown.
+        folder: Folder of the plan.
+        reference: Recording of what was sent, where the user named it.
+        problems: Takes what is wrong with the plan, a sentence each.
+    """
+
+    reservation: Reservation
+    logs: dict[int, NodeLog]
+    plan: Plan | None = None
+    folder: Path = Path()
+    reference: Path | None = None
+    problems: list[str] = field(default_factory=list)
+
+    @cached_property
+    def name(self) -> str:
+        """Name of the job; empty where nothing tells."""
+        names = [task.job for log in self.logs.values() for task in log.tasks if task.job]
+        return self.reservation.job or (names[0] if names else "")
+
+    @cached_property
+    def planned(self) -> PlannedJob | None:
+        """Return its entry in the plan."""
+        jobs = self.plan.jobs if self.plan is not None else ()
+        return next((job for job in jobs if job.name == self.name), None)
+
+    @cached_property
+    def scenario_name(self) -> str:
+        """Name or number of the scenario, as people know it; empty where nothing tells."""
+        named = [task.scenario for log in self.logs.values() for task in log.tasks if task.scenario]
+        if named:
+            return named[0]
+        if self.planned is not None:
+            return Path(self.planned.scenario).stem
+        return "" if self.reservation.rf_scenario is None else str(self.reservation.rf_scenario)
+
+    @cached_property
+    def scenario(self) -> Scenario | None:
+        """Return the scenario; None where phyemu does not know it."""
+        try:
+            if self.planned is not None:
+                return load_scenario(self.planned.scenario_path(self.folder))
+            name = self.scenario_name
+            # Names come from logs, so none may lead into a folder.
+            if not name or "/" in name or "\\" in name:
+                return None
+            return load_scenario(find_in_library(name, "colosseum"))
+        except (ConfigError, ScenarioError, OSError):
+            return None
+
+    def expected(self) -> dict[int, str]:
+        """Return the nodes that the job has, and the role of each, where it is known."""
+        if self.planned is not None:
+            return {node.node: node.role for node in self.planned.nodes}
+        return dict.fromkeys(self.reservation.expected, "")
+
+    def transmitter(self, receiver: int | None, loop: int) -> int | None:
+        """Return the node that a receiver heard; None where there are several or none."""
+        if self.planned is not None:
+            nodes = set(self.planned.transmitters)
+        else:
+            nodes = {
+                number
+                for number, log in self.logs.items()
+                for task in log.tasks
+                if task.role in _TRANSMITTING and task.loop == loop
+            }
+        nodes -= {receiver} if receiver is not None else set()
+        return next(iter(nodes)) if len(nodes) == 1 else None
+
+    def transmission(self, transmitter: int | None, loop: int) -> dict[str, Any]:
+        """Return what the transmitter says of what it sent; empty where it says nothing."""
+        log = self.logs.get(transmitter) if transmitter is not None else None
+        told = [
+            dict(task.transmission)
+            for task in (log.tasks if log is not None else ())
+            if task.loop == loop and task.transmission
+        ]
+        return told[-1] if told else {}
+
+    @cached_property
+    def sent(self) -> Path | None:
+        """Return the recording that the only transmitter sent; None where it is not here."""
+        if self.reference is not None:
+            return self.reference
+        if self.planned is None or self.plan is None or len(self.planned.transmitters) != 1:
+            return None
+        node = self.planned.nodes[self.planned.transmitters[0] - 1]
+        if node.role != "transmit":
+            return None
+        image = next((item for item in self.plan.images if item.name == node.image), None)
+        try:
+            conf = tomllib.loads((self.folder / node.config).read_text("utf-8"))
+        except (OSError, ValueError):
+            return None
+        section = conf.get("transmit", {})
+        name = section.get("recording", "tx.sigmf") if isinstance(section, dict) else "tx.sigmf"
+        if image is None or not image.content or not isinstance(name, str):
+            return None
+        path = self.folder / image.content / name
+        if not path.is_file() or self._is_changed(path, name, image):
+            return None
+        return path
+
+    def _is_changed(self, path: Path, name: str, image: PlannedImage) -> bool:
+        """Return whether a file is not the one that the plan was made with; take note of it."""
+        hashes = [item.sha256 for item in image.files if item.path == name]
+        if not hashes or file_sha256(path) == hashes[0]:
+            return False
+        self.problems.append(
+            f"{path}: is not the file that the plan was made with (its SHA-256 differs), so what "
+            "was transmitted is not known; give it with --reference"
+        )
+        return True
+
+    @property
+    def is_sounded(self) -> bool:
+        """Whether captures of this job are there to be sounded."""
+        return self.sent is not None and (
+            self.plan is None or self.plan.kind is not PlanKind.PHYDNN
+        )
+
+
+def load_sent_run(run: Path, plan: Plan | None) -> SentRun:
+    """Return the PhyDNN of a run and the images that a job sends of it.
+
+    A plan's jobs send the first test images of the run, as many as the plan says; without a plan
+    it is what the run's `sent.npz` says, or all of its test images.
+
+    Raises:
+        CheckpointError: The run holds no PhyDNN, or a file of it is damaged.
+        DatasetError: Its images cannot be read.
+    """
+    phydnn = load_exported(run)
+    written = run / "sent.npz"
+    if written.is_file() and (plan is None or plan.num_images is None):
+        sent = load_sent_images(written)
+        return SentRun(phydnn=load_exported(run, order=sent.order), sent=sent)
+    images = run_test_images(run, phydnn)
+    if plan is not None and plan.num_images is not None:
+        import torch
+
+        images = images.subset(torch.arange(min(plan.num_images, len(images))))
+    return SentRun(phydnn=phydnn, sent=encode_images(phydnn, images))

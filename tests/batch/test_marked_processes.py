@@ -1,0 +1,47 @@
+"""Processes that carry a mark are found and killed, wherever they went, and no other."""
+
+import os
+import signal
+import subprocess
+import sys
+import uuid
+
+from phyemu.batch.marked_processes import MARK, kill_marked, marked_processes
+
+# Leaves its session and its parent, as a daemon does, and says its number.
+DAEMON = """
+import os, time
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        print(os.getpid(), flush=True)
+        time.sleep(600)
+os._exit(0)
+"""
+
+
+def test_a_daemon_is_killed_and_a_neighbour_is_not() -> None:
+    mark = uuid.uuid4().hex
+    process = subprocess.Popen(
+        [sys.executable, "-c", DAEMON],
+        env={**os.environ, MARK: mark},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    neighbour = subprocess.Popen(
+        [sys.executable, "-c", "import time; time.sleep(600)"],
+        env={**os.environ, MARK: mark + "0"},
+    )
+    try:
+        assert process.stdout is not None
+        daemon = int(process.stdout.readline())
+        process.wait(10)
+        assert list(marked_processes(mark)) == [daemon]
+        assert "time.sleep(600)" in kill_marked(mark)[daemon]
+        assert marked_processes(mark) == {}
+        assert kill_marked(mark) == {}
+        assert neighbour.poll() is None
+    finally:
+        process.stdout.close()  # type: ignore[union-attr]
+        neighbour.send_signal(signal.SIGKILL)
+        neighbour.wait()
