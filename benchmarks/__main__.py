@@ -23,6 +23,7 @@ COMPARISONS = (
     "receiver",
     "recording",
     "training",
+    "twin",
     "wifi",
 )
 # Run only when named: statistics over many repetitions, which take minutes.

@@ -94,7 +94,7 @@ def command(
     if output.suffix != ".json":
         raise click.UsageError(f"-o: a scenario is a .json file, got {output.name}")
     _refuse_unused(kind)
-    refuse_existing(output, force)
+    _refuse_overwriting(source, output, force)
     name = name or output.stem
     if kind == "mat":
         from phyemu.colosseum import import_mat
@@ -121,6 +121,15 @@ def command(
         return
     for line in lines:
         click.echo(line)
+
+
+def _refuse_overwriting(source: Any, output: Path, force: bool) -> None:
+    """Raise where the scenario, or the series beside it, would replace what is there."""
+    series = output.with_suffix(".npz")
+    if isinstance(source, Path) and source.resolve() in (output.resolve(), series.resolve()):
+        raise click.UsageError(f"-o: {source.name} is what the scenario is made from; name another")
+    refuse_existing(output, force)
+    refuse_existing(series, force)
 
 
 _SEEDED = ("channel", "urban")

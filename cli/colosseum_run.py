@@ -12,6 +12,7 @@ from .options import (
     json_option,
     named_recordings,
     quiet_option,
+    refuse_given,
     seed_option,
 )
 from .progress import progress_bars
@@ -49,6 +50,18 @@ from .progress import progress_bars
     show_default=True,
     help="Front ends of the nodes; a file has [every] and [nodes.N].",
 )
+@click.option(
+    "--tap-bits",
+    type=click.IntRange(4, 24),
+    default=16,
+    show_default=True,
+    help="Resolution of a tap's I and Q.",
+)
+@click.option(
+    "--ideal-taps",
+    is_flag=True,
+    help="Taps as the scenario has them: no grid, no bits, no range, any number.",
+)
 @click.option("--threads", type=click.IntRange(1), default=1, show_default=True)
 @seed_option
 @force_option
@@ -61,6 +74,8 @@ def command(
     noise_dbfs: float,
     base_loss: float,
     radios: str,
+    tap_bits: int,
+    ideal_taps: bool,
     threads: int,
     seed: int,
     force: bool,
@@ -73,20 +88,25 @@ def command(
     grid that switch every millisecond, in its own noise.
     """
     from phyemu.channel.emulate_network import emulate_network
-    from phyemu.colosseum import MchemEmulator, load_radios, load_scenario
+    from phyemu.colosseum import MchemEmulator, TapHardware, load_radios, load_scenario
     from phyemu.iq import open_recording
 
+    if ideal_taps:
+        refuse_given(("tap_bits",), "does nothing with --ideal-taps")
     paths = named_recordings(nodes)
     emulator = MchemEmulator.of_scenario(
         load_scenario(source),
         base_loss_db=base_loss,
         noise_dbfs=noise_dbfs,
         radios=load_radios(radios),
+        hardware=TapHardware.ideal() if ideal_taps else TapHardware(bits=tap_bits),
     )
     with ExitStack() as stack:
         recordings = {
             name: stack.enter_context(open_recording(path)) for name, path in paths.items()
         }
+        for recording in recordings.values():
+            emulator.check_sample_rate(recording.sample_rate_hz)
         progress = stack.enter_context(progress_bars(quiet))
         emulation = emulate_network(
             recordings,

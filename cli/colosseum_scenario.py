@@ -111,24 +111,26 @@ def channel_command(
     With --tx-power its C/N0 follows from the physical path gain of the link: the gain of its taps
     without the scenario's constant gain.
     """
-    from phyemu.channel import Distribution, NoiseLevel, save_model
-    from phyemu.colosseum import MchemChannel, load_scenario, parse_link, received_cn0_dbhz
+    from phyemu.channel import save_model
+    from phyemu.colosseum import MchemChannel, load_scenario, parse_link
 
     if (snr is None) == (tx_power is None):
         raise click.UsageError("give --snr or --tx-power")
     if snr is not None:
         refuse_given(("noise_figure",), "goes with --tx-power")
     item = load_scenario(source)
-    channel = MchemChannel.of_link(item, parse_link(link))
+    pair = parse_link(link)
     if tx_power is None:
-        noise, said = NoiseLevel.of_snr_db(snr or 0.0), f"SNR {snr:g} dB"
+        measured = MchemChannel.of_link(item, pair, snr_db=snr or 0.0).as_measured()
+        said = f"SNR {snr:g} dB"
     else:
-        gain_db = channel.gain_db - item.constant_gain_db
-        cn0_dbhz = received_cn0_dbhz(tx_power, gain_db, noise_figure_db=noise_figure)
-        noise = NoiseLevel(cn0_dbhz=Distribution.constant(cn0_dbhz))
-        said = f"path gain {gain_db:.1f} dB, C/N0 {cn0_dbhz:.1f} dB Hz"
-    save_model(channel.as_measured(noise), output, force=force)
-    click.echo(f"{output}: {channel.name}, {channel.taps.num_steps} steps, {said}")
+        budget = MchemChannel.of_link(item, pair).with_budget(
+            tx_power, noise_figure_db=noise_figure, constant_gain_db=item.constant_gain_db
+        )
+        measured = budget.as_measured()
+        said = f"path gain {budget.physical_gain_db(item.constant_gain_db):.1f} dB"
+    save_model(measured, output, force=force)
+    click.echo(f"{output}: {measured.name}, {measured.responses.num_steps} steps, {said}")
 
 
 @scenario.command("plot")
@@ -137,7 +139,7 @@ def channel_command(
 @output_option()
 @force_option
 def plot_command(source: Path, link: str | None, output: Path, force: bool) -> None:
-    """Draw the taps of SCENARIO over time, its delay profile, path gains and nodes."""
+    """Draw the taps of SCENARIO over time, its delay profile, path losses and nodes."""
     from phyemu.colosseum import load_scenario, parse_link
     from phyemu.colosseum.figure import plot_scenario
 
@@ -151,10 +153,17 @@ def plot_command(source: Path, link: str | None, output: Path, force: bool) -> N
 @json_option
 @click.pass_context
 def check_command(ctx: click.Context, source: Path, as_json: bool) -> None:
-    """Check SCENARIO against the limits of the emulator; exit code 1 when it breaks any."""
-    from phyemu.colosseum import check_scenario, load_scenario
+    """Check SCENARIO against the limits of the emulator; exit code 1 when it breaks any.
 
-    violations = [str(violation) for violation in check_scenario(load_scenario(source))]
+    An exchange file (.mat) is checked against what Colosseum takes, its time axis too.
+    """
+    from phyemu.colosseum import check_mat, check_scenario, load_scenario
+
+    if source.suffix == ".mat":
+        found = check_mat(source)
+    else:
+        found = check_scenario(load_scenario(source))
+    violations = [str(violation) for violation in found]
     if as_json:
         echo_json({"violations": violations})
     else:

@@ -1,28 +1,57 @@
 """`phyemu evaluate`: how an exported PhyDNN does over a channel."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import click
 
 from .options import (
-    channel_option,
     echo_json,
     force_option,
     json_option,
     plot_option,
     quiet_option,
     refuse_existing,
+    refuse_given,
     seed_option,
     widen_option,
     widened_spec,
 )
 from .progress import progress_bars
 
+if TYPE_CHECKING:
+    from phyemu.channel import ChannelModel
+    from phyemu.dnn import Lookup
+    from phyemu.evaluation import Evaluation, EvaluationFidelity
+    from phyemu.progress import ProgressCallback
+
 
 @click.command("evaluate")
 @click.argument("run", type=click.Path(path_type=Path, exists=True), metavar="RUN|CHECKPOINT")
-@channel_option()
+@click.option(
+    "--channel",
+    "channels",
+    metavar="SPEC",
+    multiple=True,
+    required=True,
+    help="As in `phyemu emulate`; repeat it for a line each. A link of a Colosseum scenario is "
+    "scenario:NAME:TX-RX[:SNR_DB].",
+)
 @widen_option
+@click.option(
+    "--tx-power",
+    type=float,
+    metavar="DBM",
+    help="Noise of links of scenarios by a link budget: transmit power over their path loss.",
+)
+@click.option(
+    "--noise-figure",
+    type=float,
+    default=7.0,
+    show_default=True,
+    metavar="DB",
+    help="With --tx-power: of the receiver.",
+)
 @click.option("--snr", "snr", metavar="RANGE", help="SNRs in dB: 4:20:2, or 4,8,12.")
 @click.option(
     "--fidelity",
@@ -48,6 +77,9 @@ from .progress import progress_bars
     show_default=True,
     help="Passes over the images, each through new channels.",
 )
+@click.option(
+    "--latency", is_flag=True, help="Time head, frames, receiver and tail on this machine, too."
+)
 @seed_option
 @plot_option
 @force_option
@@ -55,8 +87,10 @@ from .progress import progress_bars
 @quiet_option
 def command(
     run: Path,
-    channel: str,
+    channels: tuple[str, ...],
     widen: float | None,
+    tx_power: float | None,
+    noise_figure: float,
     snr: str | None,
     fidelity: str,
     dataset: str | None,
@@ -64,19 +98,20 @@ def command(
     order: int | None,
     lookup: str,
     repetitions: int,
+    latency: bool,
     seed: int,
     plot: Path | None,
     force: bool,
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Score the head and tail that RUN has exported, on test images sent over a channel."""
-    from phyemu.channel import load_channel
+    """Score the head and tail that RUN has exported, on test images sent over channels."""
     from phyemu.dnn import Lookup
     from phyemu.evaluation import (
         EvaluationFidelity,
         evaluate_phydnn,
         load_exported,
+        measure_latency,
         plot_sweep,
         run_test_images,
         snr_range,
@@ -87,52 +122,88 @@ def command(
         if snr is None:
             raise click.UsageError("--plot needs --snr: it draws results over the SNR")
         refuse_existing(plot, force)
+    models = _load(channels, widen, tx_power, noise_figure, snr)
     snrs_db = None if snr is None else snr_range(snr)
     phydnn = load_exported(run, order=order)
-    model = load_channel(widened_spec(channel, widen) or channel)
     images = run_test_images(run, phydnn, dataset=dataset, limit=limit)
+    found: list[list[Evaluation]] = []
     with progress_bars(quiet) as progress:
-        if snrs_db is None:
-            results = [
-                evaluate_phydnn(
-                    phydnn,
-                    model,
-                    images,
-                    fidelity=EvaluationFidelity(fidelity),
-                    seed=seed,
-                    lookup=Lookup(lookup),
-                    repetitions=repetitions,
-                    progress=progress,
-                )
-            ]
-        else:
-            results = sweep_snr(
-                phydnn,
-                model,
-                images,
-                snrs_db,
-                fidelity=EvaluationFidelity(fidelity),
-                seed=seed,
-                lookup=Lookup(lookup),
-                repetitions=repetitions,
-                progress=progress,
-            )
+        for model in models:
+            settings: _Settings = {
+                "fidelity": EvaluationFidelity(fidelity),
+                "seed": seed,
+                "lookup": Lookup(lookup),
+                "repetitions": repetitions,
+                "progress": progress,
+            }
+            if snrs_db is None:
+                found.append([evaluate_phydnn(phydnn, model, images, **settings)])
+            else:
+                found.append(sweep_snr(phydnn, model, images, snrs_db, **settings))
+    times = []
+    if latency:
+        times = [
+            measure_latency(phydnn, images, num_images=count, lookup=Lookup(lookup))
+            for count in (1, 64)
+        ]
     if plot is not None and snrs_db is not None:
-        plot_sweep({f"M = {phydnn.order}, {model.name}": results}, snrs_db, plot)
+        curves = {
+            f"M = {phydnn.order}, {model.name}": results
+            for model, results in zip(models, found, strict=True)
+        }
+        plot_sweep(curves, snrs_db, plot)
     if as_json:
-        points = [result.to_dict() for result in results]
-        if snrs_db is not None:
-            points = [
-                {**point, "nominal_snr_db": level}
-                for point, level in zip(points, snrs_db, strict=True)
-            ]
-        echo_json(points[0] if snrs_db is None else {"points": points})
+        answers = [_as_json(results, snrs_db) for results in found]
+        answer = answers[0] if len(answers) == 1 else {"channels": answers}
+        echo_json({**answer, "latency": [item.to_dict() for item in times]} if times else answer)
         return
-    for index, result in enumerate(results):
-        level = result.snr_db if snrs_db is None else snrs_db[index]
-        click.echo(
-            f"{result.channel} at {level:.1f} dB: {result.accuracy:.2f} % of {result.num_images} "
-            f"images, symbol error rate {result.ser:.3g}, {result.frames_lost} of "
-            f"{result.frames_sent} frames lost, "
-            f"{result.bytes_on_air_per_batch_of_64:.0f} bytes per 64 images"
-        )
+    for results in found:
+        for index, result in enumerate(results):
+            level = result.snr_db if snrs_db is None else snrs_db[index]
+            click.echo(
+                f"{result.channel} at {level:.1f} dB: {result.accuracy:.2f} % of "
+                f"{result.num_images} images, symbol error rate {result.ser:.3g}, "
+                f"{result.frames_lost} of {result.frames_sent} frames lost, "
+                f"{result.bytes_on_air_per_batch_of_64:.0f} bytes per 64 images"
+            )
+    for item in times:
+        click.echo(item.line())
+
+
+class _Settings(TypedDict):
+    fidelity: "EvaluationFidelity"
+    seed: int
+    lookup: "Lookup"
+    repetitions: int
+    progress: "ProgressCallback"
+
+
+def _load(
+    channels: tuple[str, ...],
+    widen: float | None,
+    tx_power: float | None,
+    noise_figure: float,
+    snr: str | None,
+) -> "list[ChannelModel]":
+    from phyemu.colosseum import load_channel_or_link, load_link_with_budget
+
+    if tx_power is None:
+        refuse_given(("noise_figure",), "goes with --tx-power")
+        return [load_channel_or_link(widened_spec(spec, widen) or spec) for spec in channels]
+    for name, given in (("--snr", snr), ("--widen", widen)):
+        if given is not None:
+            raise click.UsageError(f"--tx-power sets the noise and does not go with {name}")
+    return [
+        load_link_with_budget(spec, transmit_power_dbm=tx_power, noise_figure_db=noise_figure)
+        for spec in channels
+    ]
+
+
+def _as_json(results: "list[Evaluation]", snrs_db: tuple[float, ...] | None) -> dict[str, Any]:
+    if snrs_db is None:
+        return results[0].to_dict()
+    points = [
+        {**result.to_dict(), "nominal_snr_db": level}
+        for result, level in zip(results, snrs_db, strict=True)
+    ]
+    return {"points": points}

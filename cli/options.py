@@ -206,13 +206,13 @@ def plot_option(function: F) -> F:
 
 
 def channel_option(required: bool = True) -> Callable[[F], F]:
-    """Add `--channel`: a spec as phyemu.channel.load_channel reads it."""
+    """Add `--channel`: a spec as phyemu.colosseum.load_channel_or_link reads it."""
     return click.option(
         "--channel",
         metavar="SPEC",
         required=required,
         help="Channel: a shipped name, an .h5 file, awgn:SNR_DB, tgn-a..tgn-f, tdl-a..tdl-e, "
-        "mixture:SPEC,SPEC.",
+        "mixture:SPEC,SPEC, or a link of a Colosseum scenario as scenario:NAME:TX-RX[:SNR_DB].",
     )
 
 

@@ -62,11 +62,11 @@ def main() -> None:
         emulated = json.loads(run(phyemu, "inspect", out, "--json", cwd=empty))
         if emulated["samples"] != inspected["samples"] or emulated["hash_ok"] is not True:
             sys.exit(f"wheel-check: emulate changed the length or broke the hash: {emulated}")
-        deployed = "from phyemu.node.deployment import deployed_files as d; print(len(d()))"
-        run(python, "-c", deployed, cwd=empty)
         in_image = run(python, "-c", OWN_FILES, cwd=empty).split()
         if in_image != run(sys.executable, "-c", OWN_FILES, cwd=ROOT).split():
             sys.exit("wheel-check: an image gets other files from the wheel than from the checkout")
+        deployed = "from phyemu.node.deployment import deployed_files as d; print(len(d()))"
+        run(python, "-c", deployed, cwd=empty)
         sys.stdout.write(f"wheel-check: {wheel.name} ({version}) works from an empty folder\n")
 
 

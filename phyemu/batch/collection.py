@@ -91,7 +91,7 @@ def collect(
             somebody else.
         CheckpointError, DatasetError: The run cannot be used.
     """
-    reservations = [found for source in sources for found in find_results(source)]
+    reservations = [found for source in sources for found in find_results(source, leave_out=folder)]
     if plan is None:
         plan = next(
             (source / PLAN_NAME for source in sources if (source / PLAN_NAME).is_file()), None

@@ -69,10 +69,14 @@ class Reservation:
     remarks: tuple[str, ...] = field(default=())
 
 
-def find_results(source: Path) -> list[Reservation]:
+def find_results(source: Path, *, leave_out: Path | None = None) -> list[Reservation]:
     """Return the reservations in a folder, by name, each with the logs that it holds.
 
     Links are not followed, so nothing outside of the folder is read.
+
+    Args:
+        source: The folder.
+        leave_out: A folder in it that is not searched; None: all are.
 
     Raises:
         ConfigError: There is no such folder, or it holds no logs of phyemu's nodes.
@@ -83,7 +87,8 @@ def find_results(source: Path) -> list[Reservation]:
     source = source.absolute()
     found: dict[tuple[str, Path], list[Path]] = {}
     remarks: list[str] = []
-    for path in _log_folders(source, remarks):
+    skipped = None if leave_out is None else leave_out.absolute()
+    for path in _log_folders(source, remarks, skipped):
         found.setdefault(_reservation_of(path, source), []).append(path)
     # A reservation whose nodes left nothing is one all the same.
     for folder in _reservation_folders(source):
@@ -109,7 +114,7 @@ def _entries(folder: Path, remarks: list[str]) -> list[os.DirEntry[str]]:
         return []
 
 
-def _log_folders(source: Path, remarks: list[str]) -> Iterator[Path]:
+def _log_folders(source: Path, remarks: list[str], skipped: Path | None) -> Iterator[Path]:
     """Yield the folders that are a node's logs, and those of SRNs that left none."""
     waiting, seen = [(source, 0)], 0
     while waiting:
@@ -129,7 +134,8 @@ def _log_folders(source: Path, remarks: list[str]) -> Iterator[Path]:
                 if _SRN.search(entry.name) or _RESERVATION.search(entry.name):
                     remarks.append(f"{entry.path}: is a link, which is not followed")
             elif entry.is_dir(follow_symlinks=False) and entry.name != _INPUTS:
-                inner.append((Path(entry.path), depth + 1))
+                if Path(entry.path) != skipped:
+                    inner.append((Path(entry.path), depth + 1))
         if _SRN.search(folder.name) and not any(_holds_logs(path) for path, _ in inner):
             yield folder
             continue

@@ -3,7 +3,10 @@
 import dataclasses
 import math
 import re
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any, cast
 
 from phyemu.channel.awgn import Awgn
 from phyemu.channel.distribution import Distribution
@@ -32,7 +35,9 @@ _FORMS = (
 _WEIGHTED = re.compile(r"(?P<weight>[0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?)\s*\*\s*(?P<spec>.+)")
 
 
-def load_channel(spec: str) -> ChannelModel:
+def load_channel(
+    spec: str, *, load_scenario: Callable[[str], ChannelModel] | None = None
+) -> ChannelModel:
     """Return the channel model of a spec.
 
     Args:
@@ -42,6 +47,8 @@ def load_channel(spec: str) -> ChannelModel:
             "world:NAME"; "mixture:SPEC,SPEC" in equal shares, or "mixture:0.7*SPEC,0.3*SPEC";
             "widen:FACTOR:SPEC" (`Widened`; of a mixture too); the path of an .h5 file; a name on
             the library's channel shelf.
+        load_scenario: Loads what begins with "scenario:", alone or in a mixture: links of Colosseum
+            scenarios, which a higher room knows (`phyemu.colosseum.load_channel_or_link`).
 
     Raises:
         ConfigError: No such form or name; the message says which there are.
@@ -54,15 +61,18 @@ def load_channel(spec: str) -> ChannelModel:
     word = kind.lower()
     if Path(spec).is_file():
         return load_model(spec)
+    if word == "scenario" and load_scenario is not None:
+        return load_scenario(spec.strip())
     if word == "awgn":
         return Awgn(*_numbers(spec, rest, 1, 1))
     if word == "mixture":
-        return _mixture(spec, rest)
+        return _mixture(spec, rest, partial(load_channel, load_scenario=load_scenario))
     if word == "widen":
         factor, _, widened = rest.partition(":")
         if not widened.strip():
             raise ConfigError(f"{spec}: write widen:FACTOR:SPEC, as in widen:1.5:office-nlos")
-        return Widened(load_channel(widened), _numbers(spec, factor, 1, 1)[0])
+        base = load_channel(widened, load_scenario=load_scenario)
+        return Widened(base, _numbers(spec, factor, 1, 1)[0])
     if word == "world":
         return world(rest).model
     if word.startswith("tgn-"):
@@ -88,7 +98,7 @@ def load_channel(spec: str) -> ChannelModel:
         raise ConfigError(f"{exc}; a channel is {_FORMS}") from exc
 
 
-def _mixture(spec: str, text: str) -> Mixture:
+def _mixture(spec: str, text: str, load: Callable[[str], ChannelModel]) -> Mixture:
     """Return the mixture of comma-separated specs; a file's name may hold commas itself."""
     words = text.split(",")
     parts: list[str] = []
@@ -103,11 +113,11 @@ def _mixture(spec: str, text: str) -> Mixture:
     pairs = [_WEIGHTED.fullmatch(part) for part in parts]
     weighted = [pair for pair in pairs if pair is not None]
     if not weighted:
-        return Mixture(tuple(load_channel(part) for part in parts))
+        return Mixture(tuple(load(part) for part in parts))
     if len(weighted) < len(parts):
         raise ConfigError(f"{spec}: give every channel of a mixture a weight, or none")
     return Mixture(
-        tuple(load_channel(pair["spec"]) for pair in weighted),
+        tuple(load(pair["spec"]) for pair in weighted),
         tuple(float(pair["weight"]) for pair in weighted),
     )
 
@@ -151,5 +161,8 @@ def with_snr(model: ChannelModel, snr_db: float) -> ChannelModel:
             return Mixture(tuple(with_snr(part, snr_db) for part in model.models), model.weights)
         case Widened():
             return Widened(with_snr(model.model, snr_db), model.factor)
+        case _ if isinstance(getattr(model, "noise", None), NoiseLevel):
+            # Models of higher rooms, such as links of scenarios, state their noise alike.
+            return cast(ChannelModel, dataclasses.replace(cast(Any, model), noise=noise))
         case _:
             raise ConfigError(f"a {type(model).__name__} has no SNR to set")

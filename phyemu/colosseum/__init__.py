@@ -1,11 +1,12 @@
 """Colosseum: scenarios, the limits of its channel emulator, and its exchange format."""
 
 from phyemu.colosseum.construction import LinkReport, MadeScenario, make_scenario
-from phyemu.colosseum.exchange import export_mat, import_mat
+from phyemu.colosseum.exchange import check_exchange, export_mat
+from phyemu.colosseum.exchange_reading import check_mat, import_mat
 from phyemu.colosseum.files import load_scenario, save_scenario
 from phyemu.colosseum.limits import UPDATE_S, Violation, check_scenario
 from phyemu.colosseum.link_paths import LinkPaths
-from phyemu.colosseum.mchem import MchemChannel
+from phyemu.colosseum.mchem import MchemChannel, TapHardware
 from phyemu.colosseum.path_loss import PathLoss, PathLossLaw, received_cn0_dbhz
 from phyemu.colosseum.radio_map import (
     RADIO_MAP_SCHEMA,
@@ -30,7 +31,13 @@ from phyemu.colosseum.sources import (
     paths_of_response,
     paths_of_sounding,
 )
-from phyemu.colosseum.spec import load_channel_or_link, network_of_spec, parse_link
+from phyemu.colosseum.spec import (
+    load_channel_or_link,
+    load_link_with_budget,
+    network_of_spec,
+    parse_link,
+)
+from phyemu.colosseum.tap_comparison import TapComparison, TapError, compare_taps
 from phyemu.colosseum.trajectory import Trajectory, read_trajectory
 from phyemu.colosseum.twin import MchemEmulator, TwinRadios, load_radios
 from phyemu.colosseum.urban import UrbanStreet
@@ -48,16 +55,23 @@ __all__ = [
     "Reduction",
     "Scenario",
     "ScenarioSource",
+    "TapComparison",
+    "TapError",
+    "TapHardware",
     "Trajectory",
     "TwinRadios",
     "UrbanStreet",
     "Violation",
+    "check_exchange",
+    "check_mat",
     "check_radio_map",
     "check_scenario",
+    "compare_taps",
     "every_link",
     "export_mat",
     "import_mat",
     "load_channel_or_link",
+    "load_link_with_budget",
     "load_radios",
     "load_scenario",
     "make_radio_map",

@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from phyemu.channel import ImpulseResponse
-from phyemu.colosseum.limits import MIN_GAIN_DB
-from phyemu.colosseum.reduction import Reduction, reduce_paths
+from phyemu.colosseum.limits import MAX_BANDWIDTH_HZ, MIN_GAIN_DB
+from phyemu.colosseum.reduction import Reduction, choose_taps
 from phyemu.colosseum.scenario import Scenario
 from phyemu.colosseum.scenario_source import ScenarioSource
 from phyemu.errors import ScenarioError
@@ -101,9 +101,15 @@ def make_scenario(
         progress: Called with the stage "reduce" and the links done.
 
     Raises:
-        ScenarioError: No link has power, the intervals differ, or with `constant_gain_db` a tap
+        ScenarioError: No link has power, the intervals differ, the band is wider than the
+            emulator's radios, or with `constant_gain_db` a tap
             exceeds 0 dB.
     """
+    if bandwidth_hz > MAX_BANDWIDTH_HZ:
+        raise ScenarioError(
+            f"scenario {name}: a bandwidth of {bandwidth_hz / 1e6:g} MHz, usable are "
+            f"{MAX_BANDWIDTH_HZ / 1e6:g} MHz"
+        )
     links = source.links
     intervals = {paths.interval_s for paths in links.values()}
     if len(intervals) != 1:
@@ -112,20 +118,17 @@ def make_scenario(
         )
     links = {pair: paths.without_repetition() for pair, paths in links.items()}
     pairs = sorted(links)
+    choices = {}
+    for count, pair in enumerate(pairs):
+        choices[pair] = choose_taps(links[pair], bandwidth_hz=bandwidth_hz)
+        progress("reduce", count + 1, len(pairs))
     gain_db = constant_gain_db
     if gain_db is None:
-        free = []
-        for count, pair in enumerate(pairs):
-            free.append(reduce_paths(links[pair], bandwidth_hz=bandwidth_hz))
-            progress("reduce", count + 1, 2 * len(pairs))
-        gain_db = _constant_gain_db(name, free)
-    fitted: dict[tuple[int, int], Reduction] = {}
+        gain_db = _constant_gain_db(name, [choice.fitted() for choice in choices.values()])
     while True:
         # Where taps below the range are left out, the others are fitted anew and may grow.
         least = db_to_amplitude(MIN_GAIN_DB - gain_db) * (1 + _ROUNDING)
-        for count, pair in enumerate(pairs):
-            fitted[pair] = reduce_paths(links[pair], bandwidth_hz=bandwidth_hz, least_gain=least)
-            progress("reduce", len(pairs) + count + 1, 2 * len(pairs))
+        fitted = {pair: choice.fitted(least_gain=least) for pair, choice in choices.items()}
         strongest = max(_strongest(reduction) for reduction in fitted.values())
         if strongest * db_to_amplitude(gain_db) <= 1.0:
             break

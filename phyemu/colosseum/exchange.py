@@ -1,4 +1,4 @@
-"""The .mat file in which Colosseum takes a user's scenario, written and read.
+"""The .mat file in which Colosseum takes a user's scenario, written.
 
 With mobility (or several taps) it holds `chMatrix`, a cell array (tx, rx, time) whose cells are
 rows of (delay [s], complex gain), and `time` [ms], which ends on a multiple of 1000 ms; optionally
@@ -9,20 +9,20 @@ Source: Colosseum user documentation, scenario exchange format.
 
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import scipy.io
 import torch
+from numpy.typing import NDArray
 
-from phyemu.channel import ImpulseResponse
-from phyemu.colosseum.limits import check_scenario
+from phyemu.colosseum.cell_matrix import write_cell_matrix
+from phyemu.colosseum.limits import Violation, check_scenario
 from phyemu.colosseum.scenario import Scenario
 from phyemu.errors import ScenarioError
 
-__all__ = ["export_mat", "import_mat"]
+__all__ = ["check_exchange", "export_mat"]
 
-_SIMPLE_DELAY_S = 1e-9
 _BLOCK_MS = 1000
 
 
@@ -39,21 +39,59 @@ def export_mat(scenario: Scenario, path: Path) -> Path:
             f"scenario {scenario.name}: {violations[0]}{more}; "
             "move delays to the grid with --on-grid (Scenario.on_grid), or make the scenario again"
         )
-    for (tx, rx), response in sorted(scenario.links.items()):
-        strongest = float(response.gains.abs().max())
-        if strongest > 1 + 1e-6:
-            raise ScenarioError(
-                f"scenario {scenario.name}: link {tx}>{rx}: gain {20 * math.log10(strongest):.2f} "
-                "dB, the exchange file allows at most 0 dB; scale all links down"
-            )
+    above = check_exchange(scenario)
+    if above:
+        raise ScenarioError(f"scenario {scenario.name}: {above[0]}; scale all links down")
     simple = _simple_matrix(scenario)
-    contents: dict[str, Any] = {"chMatrix": simple} if simple is not None else _with_time(scenario)
+    times_ms = _times_ms(scenario)
+    contents: dict[str, Any] = {"chMatrix": simple} if simple is not None else {"time": times_ms}
+    if simple is None and scenario.coordinates is not None:
+        moving = scenario.coordinates.numpy()
+        held = np.minimum(np.arange(times_ms.size), moving.shape[2] - 1)
+        contents["coordinates"] = moving[:, :, held]
     if scenario.origin is not None:
         contents["origin"] = {"long": scenario.origin[0], "lat": scenario.origin[1]}
     partial = path.with_name(f".{path.name}.partial")
-    scipy.io.savemat(partial, contents, appendmat=False, do_compression=True)
-    partial.replace(path)
+    try:
+        with partial.open("wb") as file:
+            # SciPy takes open files, its stubs only names.
+            scipy.io.savemat(cast(Any, file), contents, appendmat=False, do_compression=True)
+            if simple is None:
+                write_cell_matrix(
+                    file,
+                    scenario.links,
+                    num_nodes=scenario.num_nodes,
+                    num_times=times_ms.size,
+                )
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
     return path
+
+
+def check_exchange(scenario: Scenario) -> list[Violation]:
+    """Return every tap that the emulator holds, but the exchange file does not allow.
+
+    The emulator takes I and Q up to 1 each, the file no tap above 0 dB.
+    """
+    found = []
+    for link, response in sorted(scenario.links.items()):
+        size = response.gains.abs()
+        strong = (size > 1 + 1e-6) & (
+            torch.view_as_real(response.gains).abs().amax(dim=-1) <= 1 + 1e-6
+        )
+        for tap in torch.nonzero(strong.any(dim=0)).flatten().tolist():
+            step = int(torch.nonzero(strong[:, tap])[0])
+            found.append(
+                Violation(
+                    link=link,
+                    time_s=step * response.interval_s,
+                    tap=tap,
+                    message=f"gain {20 * math.log10(float(size[step, tap])):.2f} dB, the exchange "
+                    "file allows at most 0 dB",
+                )
+            )
+    return found
 
 
 def _simple_matrix(scenario: Scenario) -> np.ndarray[Any, Any] | None:
@@ -78,114 +116,13 @@ def _is_positive(gain: torch.Tensor) -> bool:
     return bool((gain.imag == 0).all() and (gain.real > 0).all())
 
 
-def _with_time(scenario: Scenario) -> dict[str, Any]:
+def _times_ms(scenario: Scenario) -> NDArray[np.float64]:
+    """Return `time`: the last taps are held up to the next full second, at which it must end."""
     step_ms = round(1e3 * scenario.interval_s)
-    # The last taps are held up to the next full second, at which `time` must end.
     num_times = scenario.num_steps
+    if scenario.coordinates is not None:
+        num_times = max(num_times, scenario.coordinates.shape[2])
     end_ms = _BLOCK_MS * max(1, math.ceil((num_times - 1) * step_ms / _BLOCK_MS))
     while end_ms % step_ms:
         end_ms += _BLOCK_MS
-    times_ms = np.arange(0, end_ms + step_ms, step_ms, dtype=np.float64)
-    cells = np.empty((scenario.num_nodes, scenario.num_nodes, times_ms.size), dtype=object)
-    empty = np.zeros((0, 2))
-    for tx in range(scenario.num_nodes):
-        for rx in range(scenario.num_nodes):
-            response = scenario.links.get((tx + 1, rx + 1))
-            if response is None:
-                for step in range(times_ms.size):
-                    cells[tx, rx, step] = empty
-                continue
-            delays_s, gains = response.delays_s.numpy(), response.gains.numpy()
-            rows = []
-            for gain in gains:
-                present = gain != 0
-                rows.append(np.column_stack([delays_s[present], gain[present]]))
-            for step in range(times_ms.size):
-                cells[tx, rx, step] = rows[min(step, len(rows) - 1)]
-    contents: dict[str, Any] = {"chMatrix": cells, "time": times_ms[None]}
-    if scenario.coordinates is not None:
-        moving = scenario.coordinates.numpy()
-        held = np.minimum(np.arange(times_ms.size), moving.shape[2] - 1)
-        contents["coordinates"] = moving[:, :, held]
-    return contents
-
-
-def import_mat(
-    path: Path, *, name: str, center_frequency_hz: float, bandwidth_hz: float
-) -> Scenario:
-    """Return the scenario in Colosseum's exchange file; the file itself names no frequency.
-
-    Raises:
-        ScenarioError: The file is missing, damaged, or not of the exchange format.
-    """
-    try:
-        contents = scipy.io.loadmat(path, appendmat=False)
-        matrix = np.asarray(contents["chMatrix"])
-    except FileNotFoundError as error:
-        raise ScenarioError(f"{path}: no such file") from error
-    except KeyError as error:
-        raise ScenarioError(f"{path}: holds no chMatrix") from error
-    except (ValueError, TypeError, OSError, NotImplementedError) as error:
-        raise ScenarioError(f"{path}: cannot be read as .mat ({error})") from error
-    links: dict[tuple[int, int], ImpulseResponse] = {}
-    interval_s = 1e-3
-    coordinates = None
-    if matrix.dtype != object:
-        if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
-            raise ScenarioError(f"{path}: chMatrix must be square, got {matrix.shape}")
-        for tx, rx in np.ndindex(matrix.shape):
-            if tx != rx:
-                gain = torch.tensor([[10 ** (float(matrix[tx, rx]) / 20)]], dtype=torch.complex64)
-                delay = torch.tensor([_SIMPLE_DELAY_S], dtype=torch.float64)
-                links[tx + 1, rx + 1] = ImpulseResponse(gain, delay, interval_s)
-    else:
-        if matrix.ndim == 2:
-            matrix = matrix[:, :, None]
-        times_ms = np.ravel(contents.get("time", []))
-        if times_ms.size != matrix.shape[2] or matrix.shape[0] != matrix.shape[1]:
-            raise ScenarioError(
-                f"{path}: chMatrix {matrix.shape} and time ({times_ms.size}) contradict each other"
-            )
-        steps_ms = np.diff(times_ms)
-        if steps_ms.size and not (np.allclose(steps_ms, steps_ms[0]) and steps_ms[0] > 0):
-            raise ScenarioError(f"{path}: time must rise in equal steps")
-        interval_s = 1e-3 * float(steps_ms[0]) if steps_ms.size else 1e-3
-        for tx, rx in np.ndindex(matrix.shape[:2]):
-            response = _response(path, matrix[tx, rx], interval_s)
-            if response is not None:
-                links[tx + 1, rx + 1] = response
-        if "coordinates" in contents:
-            coordinates = torch.from_numpy(
-                np.atleast_3d(contents["coordinates"]).astype(np.float64)
-            )
-    return Scenario(
-        name=name,
-        description=f"imported from {path.name}",
-        center_frequency_hz=center_frequency_hz,
-        bandwidth_hz=bandwidth_hz,
-        num_nodes=matrix.shape[0],
-        links=links,
-        interval_s=interval_s,
-        repeats=False,
-        coordinates=coordinates,
-        derivation=f"read from {path.name}",
-    )
-
-
-def _response(path: Path, cells: np.ndarray[Any, Any], interval_s: float) -> ImpulseResponse | None:
-    rows = [np.asarray(cell).reshape(-1, 2) for cell in cells]
-    if any(not np.issubdtype(row.dtype, np.number) for row in rows):
-        raise ScenarioError(f"{path}: a cell of chMatrix must hold rows of (delay, gain)")
-    delays = sorted({float(delay) for row in rows for delay in row[:, 0].real})
-    if not delays:
-        return None
-    column = {delay: index for index, delay in enumerate(delays)}
-    gains = np.zeros((len(rows), len(delays)), np.complex64)
-    for step, row in enumerate(rows):
-        for delay, gain in row:
-            gains[step, column[float(delay.real)]] += gain
-    if (gains == gains[0]).all():
-        gains = gains[:1]
-    return ImpulseResponse(
-        torch.from_numpy(gains), torch.tensor(delays, dtype=torch.float64), interval_s
-    )
+    return np.arange(0, end_ms + step_ms, step_ms, dtype=np.float64)

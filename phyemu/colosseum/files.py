@@ -3,8 +3,11 @@
 The format is described in docs/colosseum.md.
 """
 
+import hashlib
 import itertools
 import json
+import math
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,8 +16,9 @@ import numpy as np
 import torch
 
 from phyemu.channel import ImpulseResponse
+from phyemu.colosseum.npz import read_npz
 from phyemu.colosseum.scenario import Scenario
-from phyemu.errors import ScenarioError
+from phyemu.errors import ScenarioError, SignalError
 
 __all__ = ["load_scenario", "save_scenario"]
 
@@ -30,7 +34,10 @@ _OPTIONAL = (
     "provenance",
     "reciprocal",
     "series",
+    "series_sha256",
 )
+_MOST_NODES = 1000
+_SERIES = re.compile(r"(gains|delays_s)_([1-9][0-9]{0,3})_([1-9][0-9]{0,3})")
 
 
 def load_scenario(path: Path) -> Scenario:
@@ -40,11 +47,13 @@ def load_scenario(path: Path) -> Scenario:
         ScenarioError: The file is missing or damaged; the message names the field.
     """
     header = _read_header(path)
-    reciprocal = bool(header.get("reciprocal", False))
+    reciprocal = _flag(path, header, "reciprocal", False)
     interval_s = _number(path, header, "interval_s", 1e-3)
     num_nodes = _number(path, header, "num_nodes", None)
-    if num_nodes != int(num_nodes) or not 2 <= num_nodes <= 1000:
-        raise ScenarioError(f"{path}: num_nodes must be a whole number from 2 to 1000")
+    if not (2 <= num_nodes <= _MOST_NODES and num_nodes == int(num_nodes)):
+        raise ScenarioError(f"{path}: num_nodes must be a whole number from 2 to {_MOST_NODES}")
+    if not (math.isfinite(interval_s) and interval_s > 0):
+        raise ScenarioError(f"{path}: interval_s must be positive, got {interval_s}")
     links: dict[tuple[int, int], ImpulseResponse] = {}
     for index, group in enumerate(_list(path, header, "links")):
         where = f"{path}: links[{index}]"
@@ -53,40 +62,39 @@ def load_scenario(path: Path) -> Scenario:
             _add(where, links, (tx, rx), response)
     coordinates = None
     if "series" in header:
-        series = _read_series(path, str(header["series"]))
-        coordinates = series.pop("coordinates", None)
+        series = _read_series(path, header)
+        coordinates = _coordinates(path, series.pop("coordinates", None))
         for pair, response in _series_links(path, series, interval_s).items():
             _add(str(path), links, pair, response)
     if reciprocal:
         for (tx, rx), response in list(links.items()):
             links.setdefault((rx, tx), response)
-    origin = header.get("origin")
     try:
         return Scenario(
-            name=str(header["name"]),
-            description=str(header["description"]),
+            name=_text(path, header, "name"),
+            description=_text(path, header, "description"),
             center_frequency_hz=_number(path, header, "center_frequency_hz", None),
             bandwidth_hz=_number(path, header, "bandwidth_hz", None),
             num_nodes=int(num_nodes),
             links=links,
             interval_s=interval_s,
-            repeats=bool(header.get("repeats", True)),
+            repeats=_flag(path, header, "repeats", True),
             constant_gain_db=_number(path, header, "constant_gain_db", 0.0),
-            coordinates=None if coordinates is None else torch.from_numpy(coordinates),
-            origin=None if origin is None else (float(origin[0]), float(origin[1])),
-            derivation=str(header.get("derivation", "")),
-            provenance=header.get("provenance", {}),
+            coordinates=coordinates,
+            origin=_origin(path, header.get("origin")),
+            derivation=_text(path, header, "derivation"),
+            provenance=_provenance(path, header.get("provenance", {})),
         )
     except ScenarioError as error:
-        raise ScenarioError(f"{path}: {error}") from error
-    except (TypeError, ValueError, IndexError) as error:
-        raise ScenarioError(f"{path}: origin must be [longitude, latitude]") from error
+        raise ScenarioError(f"{path}: {str(error).removeprefix(f'{path}: ')}") from error
 
 
 def save_scenario(scenario: Scenario, path: Path) -> Path:
     """Write the scenario to `path` (.json), long series to an .npz beside it; return the path.
 
-    Links that are the same in both directions are written once.
+    Links that are the same in both directions are written once. Each file is written whole or not
+    at all; a header whose series is not the one that was written with it is refused by
+    `load_scenario`.
     """
     links = dict(scenario.links)
     reciprocal = scenario.is_reciprocal
@@ -131,6 +139,7 @@ def save_scenario(scenario: Scenario, path: Path) -> Path:
         header["series"] = path.with_suffix(".npz").name
         partial = path.with_name(f".{path.stem}.partial.npz")
         np.savez_compressed(partial, allow_pickle=False, **series)
+        header["series_sha256"] = _sha256(partial)
         partial.replace(path.with_suffix(".npz"))
     partial = path.with_name(f".{path.name}.partial")
     partial.write_text(json.dumps(header, indent=1) + "\n", encoding="utf-8")
@@ -139,11 +148,16 @@ def save_scenario(scenario: Scenario, path: Path) -> Path:
 
 
 def _read_header(path: Path) -> dict[str, Any]:
+    if path.suffix == ".mat":
+        raise ScenarioError(
+            f"{path}: an exchange file; make a scenario of it: "
+            f"phyemu colosseum scenario make --mat {path} -o {path.stem}.json"
+        )
     try:
         header = json.loads(path.read_text("utf-8"))
     except OSError as error:
         raise ScenarioError(f"{path}: cannot be read ({error.strerror})") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ScenarioError(f"{path}: is no JSON ({error})") from error
     if not isinstance(header, dict) or header.get("format") != _FORMAT:
         raise ScenarioError(f'{path}: is no scenario; it needs "format": "{_FORMAT}"')
@@ -164,7 +178,53 @@ def _number(path: Path, header: Mapping[str, Any], key: str, default: float | No
     value = header.get(key, default)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ScenarioError(f"{path}: {key} must be a number, got {value!r}")
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError:
+        raise ScenarioError(f"{path}: {key} is too large for a number") from None
+
+
+def _flag(path: Path, header: Mapping[str, Any], key: str, default: bool) -> bool:
+    value = header.get(key, default)
+    if not isinstance(value, bool):
+        raise ScenarioError(f"{path}: {key} must be true or false, got {value!r}")
+    return value
+
+
+def _text(path: Path, header: Mapping[str, Any], key: str) -> str:
+    value = header.get(key, "")
+    if not isinstance(value, str):
+        raise ScenarioError(f"{path}: {key} must be a text, got {value!r}")
+    return value
+
+
+def _provenance(path: Path, value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ScenarioError(f"{path}: provenance must be an object, got {value!r}")
+    return value
+
+
+def _origin(path: Path, value: Any) -> tuple[float, float] | None:
+    if value is None:
+        return None
+    if not isinstance(value, list) or len(value) != 2 or not all(map(_is_degrees, value)):
+        raise ScenarioError(f"{path}: origin must be [longitude, latitude], got {value!r}")
+    return float(value[0]), float(value[1])
+
+
+def _is_degrees(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= 360
+
+
+def _coordinates(path: Path, value: np.ndarray[Any, Any] | None) -> torch.Tensor | None:
+    if value is None:
+        return None
+    if value.dtype.kind not in "iuf" or value.ndim != 3 or not np.isfinite(value).all():
+        raise ScenarioError(
+            f"{path}: coordinates must be finite numbers (node, 3, time), got {value.dtype} "
+            f"{value.shape}"
+        )
+    return torch.from_numpy(value.astype(np.float64))
 
 
 def _list(path: Path, header: Mapping[str, Any], key: str) -> list[Any]:
@@ -175,9 +235,12 @@ def _list(path: Path, header: Mapping[str, Any], key: str) -> list[Any]:
 
 
 def _static_response(where: str, group: Any, interval_s: float) -> ImpulseResponse:
+    if isinstance(group, dict) and set(group) - {"pairs", "taps"}:
+        unknown = ", ".join(sorted(set(group) - {"pairs", "taps"}))
+        raise ScenarioError(f"{where}: unknown field {unknown}")
     try:
         taps = np.asarray(group["taps"], dtype=np.float64).reshape(-1, 3)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise ScenarioError(f"{where}: taps must be a list of [delay_s, re, im]") from error
     if taps.shape[0] == 0 or not np.isfinite(taps).all():
         raise ScenarioError(f"{where}: taps must be at least one, and finite")
@@ -192,10 +255,13 @@ def _pairs(where: str, group: Any, num_nodes: int, reciprocal: bool) -> list[tup
         return list(
             itertools.combinations(nodes, 2) if reciprocal else itertools.permutations(nodes, 2)
         )
-    try:
-        return [(int(tx), int(rx)) for tx, rx in pairs]
-    except (TypeError, ValueError) as error:
-        raise ScenarioError(f'{where}: pairs must be "all" or a list of [tx, rx]') from error
+    fits = isinstance(pairs, list) and all(
+        isinstance(pair, list) and len(pair) == 2 and all(type(node) is int for node in pair)
+        for pair in pairs
+    )
+    if not fits:
+        raise ScenarioError(f'{where}: pairs must be "all" or a list of [tx, rx]')
+    return [(tx, rx) for tx, rx in pairs]
 
 
 def _add(
@@ -209,14 +275,24 @@ def _add(
     links[pair] = response
 
 
-def _read_series(path: Path, name: str) -> dict[str, np.ndarray[Any, Any]]:
-    if Path(name).name != name:
-        raise ScenarioError(f"{path}: series must be a file beside it, got {name}")
-    try:
-        with np.load(path.with_name(name), allow_pickle=False) as archive:
-            return {key: archive[key] for key in archive.files}
-    except (OSError, ValueError, EOFError) as error:
-        raise ScenarioError(f"{path.with_name(name)}: cannot be read as .npz ({error})") from error
+def _read_series(path: Path, header: Mapping[str, Any]) -> dict[str, np.ndarray[Any, Any]]:
+    name = _text(path, header, "series")
+    if not name or Path(name).name != name:
+        raise ScenarioError(f"{path}: series must be a file beside it, got {name!r}")
+    file = path.with_name(name)
+    series = read_npz(file)
+    expected = header.get("series_sha256")
+    if expected is not None and expected != _sha256(file):
+        raise ScenarioError(
+            f"{file}: is not the series that {path.name} was written with (its SHA-256 differs); "
+            "make the scenario again"
+        )
+    return series
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _series_links(
@@ -224,17 +300,28 @@ def _series_links(
 ) -> dict[tuple[int, int], ImpulseResponse]:
     links = {}
     for key, gains in series.items():
-        if not key.startswith("gains_"):
+        match = _SERIES.fullmatch(key)
+        if match is None:
+            raise ScenarioError(
+                f"{path}: its series holds the unknown array {key}; it takes gains_TX_RX, "
+                "delays_s_TX_RX and coordinates"
+            )
+        pair = f"{match[2]}_{match[3]}"
+        if match[1] == "delays_s":
+            if f"gains_{pair}" not in series:
+                raise ScenarioError(f"{path}: series {key} comes without gains_{pair}")
             continue
-        pair = key.removeprefix("gains_")
+        delays_s = series.get(f"delays_s_{pair}")
+        if delays_s is None or delays_s.dtype.kind not in "iuf" or gains.dtype.kind not in "iufc":
+            raise ScenarioError(f"{path}: series {key} is damaged (it needs numbers, and delays)")
+        with np.errstate(over="ignore"):  # an infinite gain is refused with its link
+            single = gains.astype(np.complex64, copy=False)
         try:
-            tx, rx = (int(node) for node in pair.split("_"))
-            delays_s = series[f"delays_s_{pair}"]
-            links[tx, rx] = ImpulseResponse(
-                torch.from_numpy(gains.astype(np.complex64)),
-                torch.from_numpy(delays_s.astype(np.float64)),
+            links[int(match[2]), int(match[3])] = ImpulseResponse(
+                torch.from_numpy(single),
+                torch.from_numpy(delays_s.astype(np.float64, copy=False)),
                 interval_s,
             )
-        except (KeyError, ValueError, TypeError) as error:
+        except SignalError as error:
             raise ScenarioError(f"{path}: series {key} is damaged ({error})") from error
     return links

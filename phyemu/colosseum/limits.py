@@ -14,6 +14,7 @@ from phyemu.colosseum.scenario import Scenario
 from phyemu.units import power_to_db
 
 __all__ = [
+    "MAX_BANDWIDTH_HZ",
     "MAX_DELAY_S",
     "MAX_NODES",
     "MAX_TAPS",
@@ -36,6 +37,8 @@ UPDATE_S = 1e-3
 """Step at which taps may change [s]."""
 MAX_NODES = 52
 """Nodes tested together in one scenario."""
+MAX_BANDWIDTH_HZ = 80e6
+"""Usable bandwidth of the radios [Hz]."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,6 +74,13 @@ def check_scenario(scenario: Scenario) -> list[Violation]:
         found.append(
             _whole(f"{scenario.num_nodes} nodes, at most {MAX_NODES} were tested in one scenario")
         )
+    if scenario.bandwidth_hz > MAX_BANDWIDTH_HZ:
+        found.append(
+            _whole(
+                f"bandwidth {scenario.bandwidth_hz / 1e6:g} MHz, usable are "
+                f"{MAX_BANDWIDTH_HZ / 1e6:g} MHz"
+            )
+        )
     steps = scenario.interval_s / UPDATE_S
     if not math.isclose(steps, round(steps), abs_tol=1e-9) or round(steps) < 1:
         found.append(
@@ -90,38 +100,47 @@ def _whole(message: str) -> Violation:
 def _check_link(link: tuple[int, int], response: ImpulseResponse) -> list[Violation]:
     found = []
     power = response.gains.abs().double().square()
+    present = power > 0
+
+    def add(step: int, tap: int, message: str) -> None:
+        time_s = step * response.interval_s
+        found.append(Violation(link=link, time_s=time_s, tap=tap, message=message))
+
     for tap, delay_s in enumerate(response.delays_s.tolist()):
-        if not bool((power[:, tap] > 0).any()):
+        if not bool(present[:, tap].any()):
             continue
+        step = _first(present[:, tap])
         if not 0 <= delay_s <= MAX_DELAY_S + 1e-15:
-            message = f"delay {1e9 * delay_s:g} ns, allowed are 0 to {1e9 * MAX_DELAY_S:g} ns"
-            found.append(Violation(link=link, time_s=None, tap=tap, message=message))
+            add(step, tap, f"delay {1e9 * delay_s:g} ns, allowed are 0 to {1e9 * MAX_DELAY_S:g} ns")
         grid = delay_s / TAP_GRID_S
         if not math.isclose(grid, round(grid), abs_tol=1e-6):
-            message = (
+            add(
+                step,
+                tap,
                 f"delay {1e9 * delay_s:g} ns is off the 10 ns grid, "
-                f"the emulator would use {10 * round(grid)} ns"
+                f"the emulator would use {10 * round(grid)} ns",
             )
-            found.append(Violation(link=link, time_s=None, tap=tap, message=message))
     # The emulator holds I and Q of a tap in [-1, 1] each, so 1+1j (3 dB) is the strongest.
     too_strong = torch.view_as_real(response.gains).abs().amax(dim=-1) > 1 + 1e-6
-    too_weak = (power > 0) & (power < 10 ** (MIN_GAIN_DB / 10) * (1 - 1e-9))
+    too_weak = present & (power < 10 ** (MIN_GAIN_DB / 10) * (1 - 1e-6))
     for mask, allowed in (
         (too_strong, "I and Q within [-1, 1]"),
         (too_weak, f"at least {MIN_GAIN_DB:g} dB"),
     ):
         for tap in torch.nonzero(mask.any(dim=0)).flatten().tolist():
-            step = int(torch.nonzero(mask[:, tap])[0])
+            step = _first(mask[:, tap])
             gain_db = power_to_db(float(power[step, tap]))
-            message = f"gain {gain_db:.2f} dB, allowed is {allowed}"
-            time_s = step * response.interval_s
-            found.append(Violation(link=link, time_s=time_s, tap=tap, message=message))
-    count = (power > 0).sum(dim=1)
-    crowded = torch.nonzero(count > MAX_TAPS).flatten()
-    if crowded.numel():
-        step = int(crowded[0])
-        message = f"{int(count[step])} taps at once, at most {MAX_TAPS} are possible"
-        found.append(
-            Violation(link=link, time_s=step * response.interval_s, tap=None, message=message)
-        )
+            at = f"at {1e9 * float(response.delays_s[tap]):g} ns"
+            add(step, tap, f"gain {gain_db:.2f} dB {at}, allowed is {allowed}")
+    count = present.sum(dim=1)
+    crowded = count > MAX_TAPS
+    if bool(crowded.any()):
+        step = _first(crowded)
+        surplus = int(torch.nonzero(present[step]).flatten()[MAX_TAPS])
+        add(step, surplus, f"{int(count[step])} taps at once, at most {MAX_TAPS} are possible")
     return found
+
+
+def _first(mask: torch.Tensor) -> int:
+    """Return the first step at which a mask (time,) holds."""
+    return int(mask.to(torch.uint8).argmax())

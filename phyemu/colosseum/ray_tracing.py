@@ -2,17 +2,16 @@
 
 | array | shape | meaning |
 | --- | --- | --- |
-| `a` | (rx, [rx_antenna,] tx, [tx_antenna,] path, time) | complex amplitude gains |
+| `a` | (rx, [rx_antenna,] tx, [tx_antenna,] path, time) | complex gains at baseband |
 | `tau` | (rx, [rx_antenna,] tx, [tx_antenna,] path [, time]) | delays [s]; negative: no such path |
 | `interval_s` | () | time between two steps [s]; needed where there is more than one |
 
+Sionna's `tau` has no antennas where its arrays are synthetic (its default), and no time.
 Of arrays of antennas the first one is taken. Transmitters and receivers are the same nodes in the
 same order (a scene in which each node has both), or, with different numbers, receivers come after
 the transmitters: node 1..T transmit, T+1..T+R receive.
 """
 
-import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from phyemu.colosseum.link_paths import LinkPaths
+from phyemu.colosseum.npz import read_npz
 from phyemu.errors import ScenarioError
 
 __all__ = ["read_ray_tracing"]
@@ -33,7 +33,7 @@ def read_ray_tracing(path: Path) -> tuple[dict[tuple[int, int], LinkPaths], int]
     Raises:
         ScenarioError: The file is missing or damaged; the message names the array.
     """
-    arrays = _read(path)
+    arrays = read_npz(path, ("a", "tau", "interval_s"))
     for name in ("a", "tau"):
         if name not in arrays:
             raise ScenarioError(f"{path}: lacks the array {name!r}; see docs/colosseum.md")
@@ -63,19 +63,6 @@ def read_ray_tracing(path: Path) -> tuple[dict[tuple[int, int], LinkPaths], int]
     if not links:
         raise ScenarioError(f"{path}: no transmitter reaches a receiver")
     return links, num_tx if same else num_tx + num_rx
-
-
-def _read(path: Path) -> dict[str, NDArray[Any]]:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            found = {}
-            for name in ("a", "tau", "interval_s"):
-                if f"{name}.npy" in archive.namelist():
-                    with archive.open(f"{name}.npy") as member:
-                        found[name] = np.lib.format.read_array(member, allow_pickle=False)
-            return found
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise ScenarioError(f"{path}: cannot be read as .npz ({error})") from error
 
 
 def _one_antenna(path: Path, name: str, array: NDArray[Any], *, with_time: bool) -> NDArray[Any]:

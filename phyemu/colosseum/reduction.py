@@ -9,7 +9,6 @@ Taps closer together than 1 / B could cancel each other with large gains, which 
 forbids: a ridge of 1e-4 keeps them small, at the price of 0.0004 dB.
 """
 
-import itertools
 import math
 from dataclasses import dataclass
 
@@ -20,9 +19,10 @@ from numpy.typing import NDArray
 from phyemu.channel import ImpulseResponse
 from phyemu.colosseum.limits import MAX_DELAY_S, MAX_TAPS, TAP_GRID_S
 from phyemu.colosseum.link_paths import LinkPaths
+from phyemu.colosseum.reduction_kernel import choose_cells
 from phyemu.errors import ScenarioError
 
-__all__ = ["Reduction", "reduce_paths"]
+__all__ = ["Reduction", "TapChoice", "choose_taps", "reduce_paths"]
 
 _NUM_CELLS = round(MAX_DELAY_S / TAP_GRID_S) + 1
 _CELLS_PER_S = round(1 / TAP_GRID_S)
@@ -57,15 +57,67 @@ class Reduction:
     worst_residual_db: float
 
 
-def reduce_paths(
-    paths: LinkPaths, *, bandwidth_hz: float, least_gain: float = 0.0, max_taps: int = MAX_TAPS
-) -> Reduction:
-    """Return the taps that meet the frequency response of a link best.
+@dataclass(frozen=True, eq=False, slots=True)
+class TapChoice:
+    """The cells of a link's taps at each step, before their gains are known.
+
+    Attributes:
+        cells: Cells of the grid, (time, tap), int64, all different.
+        present: Which of them are needed, (time, tap).
+        wanted: Inner product of the response with each of them, (time, tap).
+        power: Power of the response in the band, (time,).
+        bandwidth_hz: Band over which the responses are compared [Hz].
+        interval_s: Time between two steps [s].
+    """
+
+    cells: NDArray[np.int64]
+    present: NDArray[np.bool_]
+    wanted: NDArray[np.complex128]
+    power: NDArray[np.float64]
+    bandwidth_hz: float
+    interval_s: float
+
+    def fitted(self, *, least_gain: float = 0.0) -> Reduction:
+        """Return the taps with the best gains.
+
+        Args:
+            least_gain: Amplitude below which a tap cannot be emulated; the others are fitted anew.
+        """
+        error = np.empty(self.power.size)
+        solved = np.empty(self.cells.shape, np.complex128)
+        for start in range(0, self.power.size, _CHUNK_STEPS):
+            part = slice(start, start + _CHUNK_STEPS)
+            cells, wanted = self.cells[part], self.wanted[part]
+            gram = _inner(cells[:, :, None] - cells[:, None, :], self.bandwidth_hz)
+            gains = _solve(gram, wanted, self.present[part], least_gain)
+            inner = np.einsum("tk,tk->t", gains.conj(), wanted).real
+            own = np.einsum("ti,tij,tj->t", gains.conj(), gram, gains).real
+            error[part] = np.maximum(self.power[part] - 2.0 * inner + own, 0.0)
+            solved[part] = gains
+        used = np.unique(self.cells[solved != 0])
+        if used.size == 0:
+            used = np.array([0])
+        gains = np.zeros((self.power.size, used.size), np.complex64)
+        step, tap = np.nonzero(solved)
+        gains[step, np.searchsorted(used, self.cells[step, tap])] = solved[step, tap]
+        response = ImpulseResponse(
+            torch.from_numpy(gains), torch.from_numpy(used / _CELLS_PER_S), self.interval_s
+        )
+        live = self.power > 0
+        worst = float((error[live] / self.power[live]).max()) if live.any() else 0.0
+        return Reduction(
+            response,
+            _ratio_db(error.sum(), self.power.sum()),
+            10 * math.log10(max(worst, 1e-30)),
+        )
+
+
+def choose_taps(paths: LinkPaths, *, bandwidth_hz: float, max_taps: int = MAX_TAPS) -> TapChoice:
+    """Return the cells whose taps meet the frequency response of a link best.
 
     Args:
         paths: The link.
         bandwidth_hz: Band over which the responses are compared, around the carrier [Hz].
-        least_gain: Amplitude below which a tap cannot be emulated; the others are then fitted anew.
         max_taps: Taps at any instant.
 
     Raises:
@@ -81,32 +133,61 @@ def reduce_paths(
     first, last = _cells(paths)
     cells = np.arange(first, last + 1)
     max_taps = min(max_taps, cells.size)
-    table = np.sinc(bandwidth_hz * TAP_GRID_S * np.subtract.outer(cells, cells))
-    gains = np.zeros((paths.num_steps, cells.size), np.complex128)
-    error, power = np.empty(paths.num_steps), np.empty(paths.num_steps)
+    table = _inner(np.subtract.outer(cells, cells), bandwidth_hz)
+    starts = _starts(cells.size, max_taps)
+    parts = []
     for start in range(0, paths.num_steps, _CHUNK_STEPS):
         part = slice(start, start + _CHUNK_STEPS)
-        products, power[part] = _products(paths, part, cells, bandwidth_hz)
-        chosen, present = _choose(products, table, max_taps, power[part])
-        solved = _solve(products, table, chosen, present, least_gain)
-        rows = np.arange(solved.shape[0])[:, None]
-        gains[start + rows, chosen] = solved
-        inner = np.einsum("tk,tk->t", solved.conj(), np.take_along_axis(products, chosen, 1)).real
-        own = np.einsum("ti,tij,tj->t", solved.conj(), _gram(table, chosen), solved).real
-        error[part] = np.maximum(power[part] - 2.0 * inner + own, 0.0)
-    used = np.flatnonzero((gains != 0).any(axis=0))
-    if used.size == 0:
-        used = np.array([0])
-    response = ImpulseResponse(
-        torch.from_numpy(gains[:, used]).to(torch.complex64),
-        torch.from_numpy(cells[used] / _CELLS_PER_S),
-        paths.interval_s,
-    )
-    live = power > 0
-    worst = float((error[live] / power[live]).max()) if live.any() else 0.0
-    return Reduction(
-        response, _ratio_db(error.sum(), power.sum()), 10 * math.log10(max(worst, 1e-30))
-    )
+        products, power = _products(paths, part, cells, bandwidth_hz)
+        chosen, present = choose_cells(
+            products,
+            power,
+            table,
+            ridge=_RIDGE,
+            starts=starts,
+            least_share=_LEAST_IMPROVEMENT,
+            worth_share=_WORTH_A_TAP,
+            open_share=_NEARLY_MET,
+            most_sweeps=_MOST_SWEEPS,
+        )
+        parts.append((cells[chosen], present, np.take_along_axis(products, chosen, 1), power))
+    found = [np.concatenate(column) for column in zip(*parts, strict=True)]
+    return TapChoice(found[0], found[1], found[2], found[3], bandwidth_hz, paths.interval_s)
+
+
+def reduce_paths(
+    paths: LinkPaths, *, bandwidth_hz: float, least_gain: float = 0.0, max_taps: int = MAX_TAPS
+) -> Reduction:
+    """Return the taps that meet the frequency response of a link best, with their gains.
+
+    Args:
+        paths: The link.
+        bandwidth_hz: Band over which the responses are compared, around the carrier [Hz].
+        least_gain: Amplitude below which a tap cannot be emulated; the others are then fitted anew.
+        max_taps: Taps at any instant.
+
+    Raises:
+        ScenarioError: `bandwidth_hz` or `max_taps` is out of range.
+    """
+    choice = choose_taps(paths, bandwidth_hz=bandwidth_hz, max_taps=max_taps)
+    return choice.fitted(least_gain=least_gain)
+
+
+def _inner(distance: NDArray[np.int64], bandwidth_hz: float) -> NDArray[np.float64]:
+    """Return the inner products of cells by their distance."""
+    inner: NDArray[np.float64] = np.sinc(bandwidth_hz * TAP_GRID_S * distance)
+    return inner
+
+
+def _starts(num_cells: int, max_taps: int) -> NDArray[np.int64]:
+    """Return taps spread over shares of the span, (number of taps, share, tap); -1: none."""
+    starts = np.full((max_taps + 1, len(_SPREADS), max_taps), -1)
+    for count in range(1, max_taps + 1):
+        for index, share in enumerate(_SPREADS):
+            spread = np.linspace(0, share * (num_cells - 1), count).round().astype(np.int64)
+            if np.unique(spread).size == count:
+                starts[count, index, :count] = spread
+    return starts
 
 
 def _ratio_db(error: float, power: float) -> float:
@@ -145,29 +226,22 @@ def _products(
     return products, np.einsum("tp,tpq,tq->t", gains.conj(), among, gains).real
 
 
-def _gram(table: NDArray[np.float64], chosen: NDArray[np.int64]) -> NDArray[np.float64]:
-    return table[chosen[:, :, None], chosen[:, None, :]]
-
-
 def _solve(
-    products: NDArray[np.complex128],
-    table: NDArray[np.float64],
-    chosen: NDArray[np.int64],
+    gram: NDArray[np.float64],
+    wanted: NDArray[np.complex128],
     present: NDArray[np.bool_],
     least_gain: float,
 ) -> NDArray[np.complex128]:
-    """Return the best gains of the chosen cells that are present, (time, tap), 0 elsewhere.
+    """Return the best gains of the cells that are present, (time, tap), 0 elsewhere.
 
     Taps below `least_gain` go, too.
     """
-    gram = _gram(table, chosen) + _RIDGE * np.eye(chosen.shape[1])
-    wanted = np.take_along_axis(products, chosen, 1)
+    diagonal = np.arange(gram.shape[1])
     present = present.copy()
     while True:
         both = present[:, :, None] & present[:, None, :]
         matrix = np.where(both, gram, 0.0)
-        diagonal = np.arange(chosen.shape[1])
-        matrix[:, diagonal, diagonal] = np.where(present, gram[:, diagonal, diagonal], 1.0)
+        matrix[:, diagonal, diagonal] = np.where(present, 1.0 + _RIDGE, 1.0)
         right = np.where(present, wanted, 0.0).astype(np.complex128)
         solved = _linear(matrix, right)
         weak = present & (np.abs(solved) <= least_gain)
@@ -184,120 +258,3 @@ def _linear(matrix: NDArray[np.float64], right: NDArray[np.complex128]) -> NDArr
     both = np.stack([right.real, right.imag], axis=-1)
     parts = np.linalg.solve(matrix, both)
     return parts[..., 0] + 1j * parts[..., 1]
-
-
-def _choose(
-    products: NDArray[np.complex128],
-    table: NDArray[np.float64],
-    max_taps: int,
-    power: NDArray[np.float64],
-) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Return the cells of the taps at each step, (time, max_taps), and which are needed.
-
-    A step has as few taps as come within `_WORTH_A_TAP` of what most taps reach, so that one path
-    on the grid stays one tap.
-    """
-    chosen = _search(products, table, max_taps, power)
-    present = np.ones(chosen.shape, bool)
-    met = _met(products, table, chosen)
-    enough = met - _WORTH_A_TAP * power
-    # Where even all taps leave an error, the last one is worth having.
-    open_steps = np.flatnonzero(power - met <= _NEARLY_MET * power)
-    for count in range(1, max_taps):
-        fewer = _search(products[open_steps], table, count, power[open_steps])
-        done = _met(products[open_steps], table, fewer) >= enough[open_steps]
-        steps = open_steps[done]
-        chosen[steps, :count] = fewer[done]
-        present[steps, count:] = False
-        open_steps = open_steps[~done]
-    # Cells that are not needed must still differ from those that are.
-    for step in np.flatnonzero(~present[:, -1]):
-        count = int(present[step].sum())
-        free = np.setdiff1d(np.arange(table.shape[0]), chosen[step, :count])
-        chosen[step, count:] = free[: max_taps - count]
-    return chosen, present
-
-
-def _search(
-    products: NDArray[np.complex128],
-    table: NDArray[np.float64],
-    max_taps: int,
-    power: NDArray[np.float64],
-) -> NDArray[np.int64]:
-    """Return the best `max_taps` cells that were found at each step, all different."""
-    least = _LEAST_IMPROVEMENT * power
-    chosen = np.empty((products.shape[0], 0), np.int64)
-    for _ in range(max_taps):
-        best, _ = _best_addition(products, table, chosen)
-        chosen = np.concatenate([chosen, best[:, None]], axis=1)
-    chosen = _exchange(products, table, chosen, least)
-    # Pursuit may begin between two paths; taps spread over windows of the span do not.
-    for share in _SPREADS:
-        spread = np.linspace(0, share * (table.shape[0] - 1), max_taps).round().astype(np.int64)
-        if np.unique(spread).size == max_taps:
-            other = np.broadcast_to(spread, (products.shape[0], max_taps))
-            other = _exchange(products, table, other, least)
-            better = _met(products, table, other) > _met(products, table, chosen) + least
-            chosen = np.where(better[:, None], other, chosen)
-    # Two taps at a time leave the wrong optima that single moves end in.
-    for pair in itertools.combinations(range(max_taps), 2):
-        other = np.delete(chosen, pair, axis=1)
-        for _ in pair:
-            best, _ = _best_addition(products, table, other)
-            other = np.concatenate([other, best[:, None]], axis=1)
-        other = _exchange(products, table, other, least)
-        better = _met(products, table, other) > _met(products, table, chosen) + least
-        chosen = np.where(better[:, None], other, chosen)
-    return chosen
-
-
-def _exchange(
-    products: NDArray[np.complex128],
-    table: NDArray[np.float64],
-    chosen: NDArray[np.int64],
-    least: NDArray[np.float64],
-) -> NDArray[np.int64]:
-    """Return the cells after each tap was moved to where it serves best, until none moves."""
-    chosen = chosen.copy()
-    live = np.arange(chosen.shape[0])  # steps in which a tap moved in the last round
-    for _ in range(_MOST_SWEEPS):
-        moved = np.zeros(live.size, bool)
-        rows = np.arange(live.size)
-        for tap in range(chosen.shape[1]):
-            others = np.delete(chosen[live], tap, axis=1)
-            best, gain = _best_addition(products[live], table, others)
-            better = gain[rows, best] > gain[rows, chosen[live, tap]] + least[live]
-            chosen[live[better], tap] = best[better]
-            moved |= better
-        live = live[moved]
-        if live.size == 0:
-            break
-    return chosen
-
-
-def _met(
-    products: NDArray[np.complex128], table: NDArray[np.float64], chosen: NDArray[np.int64]
-) -> NDArray[np.float64]:
-    """Return the power that the chosen taps take off the error at each step."""
-    gram = _gram(table, chosen) + _RIDGE * np.eye(chosen.shape[1])
-    wanted = np.take_along_axis(products, chosen, 1)
-    solved = _linear(gram, wanted)
-    met: NDArray[np.float64] = np.einsum("tk,tk->t", wanted.conj(), solved).real
-    return met
-
-
-def _best_addition(
-    products: NDArray[np.complex128], table: NDArray[np.float64], chosen: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Return the cell that helps most beside the chosen ones, and how much each cell would."""
-    rest, norm = products, np.full(products.shape, 1.0 + _RIDGE)
-    if chosen.shape[1]:
-        gram = _gram(table, chosen) + _RIDGE * np.eye(chosen.shape[1])
-        towards = table[chosen]  # (time, tap, cell)
-        mixed = np.linalg.solve(gram, towards)
-        wanted = np.take_along_axis(products, chosen, 1)
-        rest = products - np.einsum("tk,tkj->tj", wanted, mixed)
-        norm = norm - np.einsum("tkj,tkj->tj", towards, mixed)
-    gain = np.square(np.abs(rest)) / np.maximum(norm, _RIDGE)
-    np.put_along_axis(gain, chosen, -np.inf, axis=1)
-    return gain.argmax(axis=1), gain

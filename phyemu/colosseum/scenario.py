@@ -82,11 +82,19 @@ class Scenario:
                 )
             if not bool(torch.isfinite(torch.view_as_real(response.gains)).all()):
                 raise ScenarioError(f"{where}: link {tx}>{rx} holds a gain that is NaN or infinite")
-        if self.coordinates is not None and self.coordinates.shape[:2] != (self.num_nodes, 3):
+        if self.coordinates is not None and (
+            self.coordinates.ndim != 3 or self.coordinates.shape[:2] != (self.num_nodes, 3)
+        ):
             raise ScenarioError(
                 f"{where}: coordinates must be ({self.num_nodes}, 3, time), "
                 f"got {tuple(self.coordinates.shape)}"
             )
+        if self.coordinates is not None and self.num_steps > 1:
+            num_times = self.coordinates.shape[2]
+            if num_times not in (1, self.num_steps):
+                raise ScenarioError(
+                    f"{where}: coordinates have {num_times} times, the links {self.num_steps} steps"
+                )
 
     @property
     def num_steps(self) -> int:

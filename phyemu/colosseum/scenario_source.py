@@ -20,7 +20,6 @@ from phyemu.colosseum.urban import UrbanStreet
 from phyemu.errors import ConfigError
 from phyemu.iq import open_recording
 from phyemu.progress import ProgressCallback, no_progress
-from phyemu.sounding import sound_recording
 
 __all__ = [
     "ScenarioSource",
@@ -158,6 +157,9 @@ def source_of_recording(
     Raises:
         PhyemuError: As `sound_recording`.
     """
+    # Whoever needs a scenario, or its twin, sounds nothing: it takes a second to import.
+    from phyemu.sounding import sound_recording
+
     with open_recording(path) as recording:
         sounding = sound_recording(recording, progress=progress)[0]
     return ScenarioSource(

@@ -3,6 +3,7 @@
 import itertools
 import math
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -12,8 +13,10 @@ from phyemu.channel import ChannelModel, ImpulseResponse, draw_of
 from phyemu.colosseum.limits import UPDATE_S
 from phyemu.colosseum.link_paths import LinkPaths
 from phyemu.errors import ScenarioError
-from phyemu.sounding import Sounding
 from phyemu.units import db_to_amplitude
+
+if TYPE_CHECKING:
+    from phyemu.sounding import Sounding
 
 __all__ = [
     "every_link",
@@ -75,7 +78,7 @@ def paths_of_response(response: ImpulseResponse, *, path_loss_db: float) -> Link
     return _held(response, times_s, response.interval_s, path_loss_db)
 
 
-def paths_of_sounding(sounding: Sounding, *, path_loss_db: float) -> LinkPaths:
+def paths_of_sounding(sounding: "Sounding", *, path_loss_db: float) -> LinkPaths:
     """Return a sounded link as `paths_of_response`, its frames at the times of their reception."""
     times_s = sounding.time_s - sounding.time_s[0]
     spacing_s = float(np.median(np.diff(times_s))) if times_s.size > 1 else UPDATE_S

@@ -15,7 +15,7 @@ from phyemu.colosseum.twin import MchemEmulator
 from phyemu.errors import ConfigError
 from phyemu.library import find_in_library
 
-__all__ = ["load_channel_or_link", "network_of_spec", "parse_link"]
+__all__ = ["load_channel_or_link", "load_link_with_budget", "network_of_spec", "parse_link"]
 
 _PREFIX = "scenario:"
 _LINK_FORM = "scenario:NAME:TX-RX or scenario:NAME:TX-RX:SNR_DB, as in scenario:90002:1-2:20"
@@ -27,15 +27,17 @@ def load_channel_or_link(spec: str) -> ChannelModel:
 
     Args:
         spec: scenario:NAME:TX-RX[:SNR_DB] with a shipped scenario or a .json file (`MchemChannel`;
-            without the SNR no noise), or another.
+            without the SNR no noise), alone or in a mixture; or another.
 
     Raises:
         ConfigError: No such form or scenario.
         ScenarioError: It has no such link, or the emulator cannot hold it.
     """
-    if not spec.strip().startswith(_PREFIX):
-        return load_channel(spec)
-    name, *words = spec.strip().removeprefix(_PREFIX).split(":")
+    return load_channel(spec, load_scenario=_load_link)
+
+
+def _load_link(spec: str) -> MchemChannel:
+    name, words = _parts(spec)
     if len(words) not in (1, 2):
         raise ConfigError(f"{spec}: write {_LINK_FORM}")
     link = parse_link(words[0])
@@ -43,6 +45,39 @@ def load_channel_or_link(spec: str) -> ChannelModel:
     if snr_db is None or snr_db == -math.inf:
         raise ConfigError(f"{spec}: the SNR is a number of dB; write {_LINK_FORM}")
     return MchemChannel.of_link(_scenario(name), link, snr_db=snr_db)
+
+
+def load_link_with_budget(
+    spec: str, *, transmit_power_dbm: float, noise_figure_db: float
+) -> MchemChannel:
+    """Return a link of a scenario with the noise of a link budget.
+
+    Args:
+        spec: scenario:NAME:TX-RX; its path loss is that of its taps without the constant gain.
+        transmit_power_dbm: Power of the transmitter [dBm].
+        noise_figure_db: Of the receiver [dB], at 290 K.
+
+    Raises:
+        ConfigError: It is no link of a scenario, states an SNR itself, or a number is not finite.
+        ScenarioError: The scenario has no such link, or the emulator cannot hold it.
+    """
+    if not spec.strip().startswith(_PREFIX):
+        raise ConfigError(f"{spec}: only a link of a scenario has a path loss; write {_LINK_FORM}")
+    name, words = _parts(spec)
+    if len(words) != 1:
+        raise ConfigError(f"{spec}: a transmit power and an SNR exclude each other")
+    scenario = _scenario(name)
+    channel = MchemChannel.of_link(scenario, parse_link(words[0]))
+    return channel.with_budget(
+        transmit_power_dbm,
+        noise_figure_db=noise_figure_db,
+        constant_gain_db=scenario.constant_gain_db,
+    )
+
+
+def _parts(spec: str) -> tuple[str, list[str]]:
+    name, *words = spec.strip().removeprefix(_PREFIX).split(":")
+    return name, words
 
 
 def parse_link(text: str) -> tuple[int, int]:

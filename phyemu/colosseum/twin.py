@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from phyemu.channel import ChannelModel
+from phyemu.channel import ChannelModel, ImpulseResponse, NoiseLevel
 from phyemu.channel.network_settings import LinkSettings, NetworkSettings, NodeSettings
-from phyemu.colosseum.mchem import MchemChannel, held_taps
+from phyemu.colosseum.mchem import MchemChannel, TapHardware
 from phyemu.colosseum.scenario import Scenario
 from phyemu.errors import ConfigError, ScenarioError
 from phyemu.toml_config import from_table, read_toml
@@ -84,16 +84,16 @@ class MchemEmulator:
         base_loss_db: float = 0.0,
         noise_dbfs: float = -80.0,
         radios: TwinRadios | None = None,
-        tap_bits: int = 16,
+        hardware: TapHardware | None = None,
     ) -> "MchemEmulator":
         """Set up the emulator.
 
         Args:
-            scenario: What it plays; delays off the grid are moved to it.
+            scenario: What it plays.
             base_loss_db: Loss of every link on top of its taps [dB].
             noise_dbfs: Noise power of every receiver [dBFS]; -infinity: none.
             radios: Front ends of the nodes; None: ideal ones.
-            tap_bits: Resolution of the taps.
+            hardware: What the filters do to the taps; None: what Colosseum's do.
 
         Raises:
             ScenarioError: The emulator cannot hold a link, or holds none.
@@ -108,12 +108,24 @@ class MchemEmulator:
                 )
         channels: dict[str, MchemChannel] = {}
         links, left_out = [], []
-        for pair in sorted(scenario.links):
+        hardware = hardware or TapHardware()
+        # Both directions of a reciprocal link are one response.
+        held: dict[int, ImpulseResponse | None] = {}
+        for pair, response in sorted(scenario.links.items(), key=lambda item: item[0]):
             key = f"{pair[0]}>{pair[1]}"
-            if held_taps(scenario.links[pair], tap_bits=tap_bits) is None:
+            name = f"{scenario.name} {key}"
+            if id(response) not in held:
+                held[id(response)] = hardware.hold(response, name=name)
+            taps = held[id(response)]
+            if taps is None:
                 left_out.append(pair)
                 continue
-            channel = MchemChannel.of_link(scenario, pair, tap_bits=tap_bits)
+            channel = MchemChannel(
+                name=name,
+                taps=taps,
+                repeats=scenario.repeats,
+                noise=NoiseLevel.of_snr_db(math.inf),
+            )
             channels[key] = channel
             links.append(
                 LinkSettings(
@@ -140,6 +152,20 @@ class MchemEmulator:
             tuple(left_out),
             scenario.interval_s,
         )
+
+    def check_sample_rate(self, sample_rate_hz: float) -> None:
+        """Refuse a rate at which the taps could not switch on a sample.
+
+        Raises:
+            ConfigError: A step of the scenario is no whole number of samples.
+        """
+        samples = sample_rate_hz * self.interval_s
+        if abs(samples - round(samples)) > 1e-6 * samples or round(samples) < 1:
+            raise ConfigError(
+                f"{samples:.2f} samples a step of {1e3 * self.interval_s:g} ms at "
+                f"{sample_rate_hz / 1e6:g} MHz; the taps switch on samples: use a rate that is a "
+                "multiple of 1 kHz"
+            )
 
     def load(self, name: str) -> ChannelModel:
         """Return the channel of a link, as `emulate_network` asks for it."""

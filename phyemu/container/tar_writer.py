@@ -3,6 +3,7 @@
 import hashlib
 import tarfile
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Protocol
 
 from phyemu.errors import ImageError
@@ -69,11 +70,9 @@ class TarWriter:
         digest = hashlib.sha256()
         if addition.content is not None:
             info.type = tarfile.REGTYPE
-            try:
+            with _readable(addition):
                 info.size = addition.content.size
-                self.copy(_header(info), _hashed(addition, info.size, digest))
-            except OSError as exc:
-                raise ImageError(f"{exc.filename}: cannot be read ({exc.strerror})") from exc
+            self.copy(_header(info), _hashed(addition, info.size, digest))
         else:
             info.type = tarfile.DIRTYPE if addition.target is None else tarfile.SYMTYPE
             info.linkname = addition.target or ""
@@ -117,14 +116,28 @@ def _header(info: tarfile.TarInfo) -> bytes:
     return info.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape")
 
 
+@contextmanager
+def _readable(addition: Addition) -> Iterator[None]:
+    try:
+        yield
+    except OSError as exc:
+        what = exc.filename or addition.path
+        raise ImageError(f"{what}: cannot be read ({exc.strerror or exc})") from exc
+
+
 def _hashed(addition: Addition, size: int, digest: "hashlib._Hash") -> Iterator[bytes]:
     if addition.content is None:
         return
     left = size
-    with addition.content.open() as file:
-        while chunk := file.read(_CHUNK):
+    with ExitStack() as stack:
+        with _readable(addition):
+            file = stack.enter_context(addition.content.open())
+        while True:
+            # What the sink raises is not the reader's, so only this is guarded.
+            with _readable(addition):
+                chunk = file.read(_CHUNK)
             left -= len(chunk)
-            if left < 0:
+            if not chunk or left < 0:
                 break
             digest.update(chunk)
             yield chunk

@@ -12,6 +12,7 @@ from phyemu.evaluation.exported import (
 from phyemu.evaluation.figure import plot_sweep
 from phyemu.evaluation.image_frames import write_image_frames
 from phyemu.evaluation.image_stream import ImagePrediction, ImageStream, StreamScore
+from phyemu.evaluation.latency import Latency, measure_latency
 from phyemu.evaluation.link_evaluation import (
     EvaluationFidelity,
     evaluate_phydnn,
@@ -38,6 +39,7 @@ __all__ = [
     "ExportedTail",
     "ImagePrediction",
     "ImageStream",
+    "Latency",
     "RecordingScore",
     "SentImages",
     "StreamScore",
@@ -49,6 +51,7 @@ __all__ = [
     "load_exported_head",
     "load_exported_tail",
     "load_sent_images",
+    "measure_latency",
     "plot_sweep",
     "run_test_images",
     "save_sent_images",

@@ -1,5 +1,6 @@
 """SigMF recordings: open, stream, write, annotate, verify."""
 
+from phyemu.iq.amend import amend_recording
 from phyemu.iq.collection import base_name, recordings_in, stored_bytes
 from phyemu.iq.metadata import Annotation, CaptureSegment, Metadata
 from phyemu.iq.recording import Recording, open_recording
@@ -17,6 +18,7 @@ __all__ = [
     "Repair",
     "SampleFormat",
     "SampleSurvey",
+    "amend_recording",
     "base_name",
     "open_recording",
     "recordings_in",

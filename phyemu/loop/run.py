@@ -9,7 +9,8 @@ import torch
 from torch import nn
 
 from phyemu import __version__
-from phyemu.channel import ChannelModel, load_channel, load_model, save_model
+from phyemu.channel import ChannelModel, load_model, save_model
+from phyemu.colosseum import load_channel_or_link
 from phyemu.datasets import Dataset, ImageSet, load_dataset
 from phyemu.dnn import Normalise, describe_architecture
 from phyemu.errors import ConfigError
@@ -124,7 +125,7 @@ class _Loop:
         fitted = self._fit()
         dataset = self._dataset
         backbone = self._backbone(dataset)
-        paper = load_channel(config.train.link.channel)
+        paper = load_channel_or_link(config.train.link.channel)
         for name, model in zip(TRAINED_ON, (paper, fitted), strict=True):
             self._phydnn(name, model, dataset, backbone)
         images = self._images(dataset.test)

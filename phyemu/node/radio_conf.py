@@ -164,18 +164,22 @@ class CaptureSection:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ReceiveSection:
-    """What frames are received.
+    """What frames are received, and kept.
 
     Attributes:
-        like: Recording whose metadata say what the frames are, such as the one that is sent,
-            within /root/phyemu.
+        like: For role receive: recording whose metadata say what the frames are, such as the one
+            that is sent, within /root/phyemu.
+        max_bytes: Size of all symbols and posteriors of a run at which no more are kept; frames are
+            received and counted all the same.
     """
 
     like: str = "tx.sigmf"
+    max_bytes: float = 20e9
 
     def __post_init__(self) -> None:
-        """Refuse a recording elsewhere."""
+        """Refuse a recording elsewhere, and no room at all."""
         _require_content("like", self.like)
+        _require("max_bytes", self.max_bytes, low=0, high=1e15, open_low=True)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -243,7 +247,7 @@ _PHYDNN = (Role.PHYDNN_TRANSMIT, Role.PHYDNN_RECEIVE)
 _ROLES: dict[str, tuple[Role, ...]] = {
     "transmit": (Role.TRANSMIT, Role.PHYDNN_TRANSMIT),
     "capture": (Role.CAPTURE,),
-    "receive": (Role.RECEIVE,),
+    "receive": (Role.RECEIVE, Role.PHYDNN_RECEIVE),
     "sound": (Role.SOUND,),
     "phydnn": _PHYDNN,
 }

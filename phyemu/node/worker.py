@@ -39,11 +39,13 @@ from phyemu.node.worker_commands import (
 )
 from phyemu.radio import Radio
 
-__all__ = ["WorkerSession", "main"]
+__all__ = ["WorkerSession", "event_line", "main"]
 
 # What is made is put on the disk, and told, this often at least [s].
 _KEEP_S = 0.4
 _PROGRESS_S = 1.0
+# The daemon takes longer lines for garbage.
+_MAX_LINE_BYTES = 1 << 15
 # A stretch ends within this time, or its thread hangs in the driver [s].
 _END_S = 45.0
 # After a failure nobody waits so long [s].
@@ -311,7 +313,7 @@ def main(
     def say(event: Mapping[str, Any]) -> None:
         with saying:
             try:
-                told.write(json.dumps(event) + "\n")
+                told.write(event_line(event) + "\n")
                 told.flush()
             except (BrokenPipeError, ValueError):
                 session.take(Stop())  # nobody listens any more
@@ -340,6 +342,22 @@ def main(
         # A thread that hangs in a driver would hold the process up until it is killed.
         os._exit(code)
     return code
+
+
+def event_line(event: Mapping[str, Any]) -> str:
+    """Return an event as JSON; where lists have grown too long for a line, without them."""
+    line = json.dumps(event)
+    if len(line) <= _MAX_LINE_BYTES:
+        return line
+    return json.dumps(_without_lists(event))
+
+
+def _without_lists(table: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        key: _without_lists(value) if isinstance(value, Mapping) else value
+        for key, value in table.items()
+        if not isinstance(value, list)
+    }
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from phyemu.sounding.collection import (
 )
 from phyemu.sounding.config import Probe, SoundingConfig
 from phyemu.sounding.front_end import Estimate, FrontEndEstimate
+from phyemu.sounding.joining import join_soundings
 from phyemu.sounding.paths import PathModel, extract_paths, fit_gains
 from phyemu.sounding.sound import sound_recording
 from phyemu.sounding.sounding import Sounding, on_common_frequencies
@@ -32,6 +33,7 @@ __all__ = [
     "choose_scheduler",
     "extract_paths",
     "fit_gains",
+    "join_soundings",
     "load_calibration",
     "load_soundings",
     "on_common_frequencies",

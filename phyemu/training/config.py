@@ -209,7 +209,7 @@ class LinkConfig:
     """The air interface in training.
 
     Attributes:
-        channel: Spec or file, as `phyemu.channel.load_channel` reads it.
+        channel: Spec or file, as `phyemu.colosseum.load_channel_or_link` reads it.
         fidelity: `symbol` or `waveform`.
         modulation: `psk` (the paper's) or `qam`.
     """

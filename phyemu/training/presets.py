@@ -27,7 +27,7 @@ def preset(dataset: str, channel: str, *, seed: int = 0) -> TrainConfig:
 
     Args:
         dataset: As `phyemu.datasets.load_dataset` reads it.
-        channel: As `phyemu.channel.load_channel` reads it.
+        channel: As `phyemu.colosseum.load_channel_or_link` reads it.
         seed: Of the run.
     """
     general = TrainConfig(

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 import phyemu
-from phyemu.channel import load_channel
+from phyemu.colosseum import load_channel_or_link
 from phyemu.datasets import Dataset, load_dataset
 from phyemu.dnn import ArtefactInfo, PhyDnn, describe_architecture, export_head, export_tail
 from phyemu.errors import ConfigError
@@ -108,7 +108,7 @@ def train_run(
         KeyboardInterrupt: Ctrl-C; `resume` continues at the very step.
     """
     # What is missing is found before anything is written.
-    channel = load_channel(config.link.channel)
+    channel = load_channel_or_link(config.link.channel)
     data = config.data
     dataset = load_dataset(
         data.dataset,
@@ -250,7 +250,7 @@ def _score(
     stages = []
     for order, stage in result.stages.items():
         link = build_link(
-            load_channel(config.link.channel),
+            load_channel_or_link(config.link.channel),
             stage.constellation.to(device),
             config.frame,
             fidelity=config.link.fidelity,

@@ -110,3 +110,13 @@ def test_a_folder_without_logs_is_refused_with_what_is_wanted(tmp_path: Path) ->
         find_results(tmp_path)
     with pytest.raises(ConfigError, match="no such folder"):
         find_results(tmp_path / "nothing")
+
+
+def test_what_was_collected_before_is_not_found_again(tmp_path: Path) -> None:
+    reservation(tmp_path / "nas")
+    reservation(tmp_path / "nas" / "home" / "fetched", name="RESERVATION-78")
+    found = find_results(tmp_path / "nas", leave_out=tmp_path / "nas" / "home")
+    assert [item.name for item in found] == ["77"]
+    # But it is where it is named itself.
+    home = tmp_path / "nas" / "home"
+    assert [item.name for item in find_results(home / "fetched", leave_out=home)] == ["78"]

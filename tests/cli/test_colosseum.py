@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import scipy.io
 import torch
@@ -82,6 +83,33 @@ def test_make_from_a_shipped_recording(tmp_path: Path) -> None:
     assert run("check", str(path))[0] == 0
 
 
+def test_make_never_writes_over_what_it_is_made_from(tmp_path: Path) -> None:
+    rays = tmp_path / "rays.npz"
+    np.savez(rays, a=np.full((1, 1, 1, 1), 0.1j), tau=np.zeros((1, 1, 1)))
+    before = rays.read_bytes()
+    arguments = ("make", "--paths", str(rays), "--force", "-o", str(tmp_path / "rays.json"))
+    code, output = run(*arguments)
+    assert code == 2
+    assert "is what the scenario is made from" in output
+    assert rays.read_bytes() == before
+    (tmp_path / "street.npz").write_bytes(b"mine")
+    code, output = run("make", "--urban", "los", "-o", str(tmp_path / "street.json"))
+    assert code == 1
+    assert "street.npz: exists already" in output
+
+
+def test_check_reads_exchange_files_too(tmp_path: Path) -> None:
+    path = tmp_path / "x.mat"
+    assert run("export", "51010", "-o", str(path))[0] == 0
+    assert run("check", str(path)) == (0, "fits the emulator\n")
+    scipy.io.savemat(path, {"chMatrix": np.array([[0.0, 3.0], [-50.0, 0.0]])})
+    code, output = run("check", str(path))
+    assert code == 1
+    assert "link 1>2, t = 0 ms, tap 0: gain 3.00 dB" in output
+    assert "link 2>1, t = 0 ms, tap 0: gain -50.00 dB" in output
+    assert "scenario make --mat" in run("show", str(path))[1]
+
+
 def test_make_refuses_what_would_do_nothing_or_is_unclear(tmp_path: Path) -> None:
     out = ("-o", str(tmp_path / "x.json"))
     assert "give one source" in run("make", *out)[1]
@@ -108,6 +136,8 @@ def test_run_sends_recordings_through_a_scenario(tmp_path: Path) -> None:
     assert "exists already" in runner.invoke(main, arguments).output
     twice = runner.invoke(main, [*arguments, "--node", "3=office_nlos"])
     assert "3 is there twice" in twice.output
+    both = runner.invoke(main, [*arguments, "--ideal-taps", "--tap-bits", "8", "--force"])
+    assert "does nothing with --ideal-taps" in both.output
     unknown = runner.invoke(main, [*arguments, "--node", "21=office_nlos", "--force"])
     assert "no link begins at a node '21'" in unknown.output
 

@@ -99,3 +99,45 @@ def test_the_folder_of_a_loop_is_refused_and_its_runs_are_named(run: Path, tmp_p
         assert result.exit_code == 1
         assert f"{loop / 'phydnn-awgn'}, {loop / 'phydnn-fitted'}" in result.stderr
         assert len(result.stderr.strip().splitlines()) == 1
+
+
+def test_links_of_scenarios_are_evaluated_by_their_link_budget(run: Path) -> None:
+    arguments = ["evaluate", str(run), "--tx-power", "-12", "--json", "--quiet", "--latency"]
+    for name in ("urban-40db", "urban-80db"):
+        arguments += ["--channel", f"scenario:{name}:1-2"]
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 0, result.output
+    answer = json.loads(result.stdout)
+    near, far = answer["channels"]
+    assert (near["channel"], far["channel"]) == ("urban-40db 1>2", "urban-80db 1>2")
+    assert near["frames_sent"] == far["frames_sent"] > 0
+    # 40 dB apart, and fading: the mean over a few frames is some dB off.
+    assert near["snr_db"] - far["snr_db"] == pytest.approx(40 - 10, abs=15)
+    assert near["ser"] < far["ser"]
+    assert [times["num_images"] for times in answer["latency"]] == [1, 64]
+
+
+def test_a_range_of_snr_goes_over_a_link_of_a_scenario(run: Path) -> None:
+    arguments = ["evaluate", str(run), "--channel", "scenario:urban-80db:1-2", "--snr", "0,30"]
+    result = CliRunner().invoke(main, [*arguments, "--fidelity", "symbol", "--json", "--quiet"])
+    assert result.exit_code == 0, result.output
+    low, high = json.loads(result.stdout)["points"]
+    assert low["ser"] > high["ser"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--channel", "awgn:9", "--tx-power", "0"], "only a link of a scenario has a path loss"),
+        (["--channel", "scenario:1009:1-2:9", "--tx-power", "0"], "exclude each other"),
+        (["--channel", "scenario:1009:1-2", "--tx-power", "0", "--snr", "9"], "with --snr"),
+        (["--channel", "awgn:9", "--noise-figure", "3"], "goes with --tx-power"),
+        (["--channel", "scenario:1009:1-2", "--tx-power", "inf"], "finite"),
+    ],
+)
+def test_budgets_that_make_no_sense_are_refused(
+    run: Path, arguments: list[str], message: str
+) -> None:
+    result = CliRunner().invoke(main, ["evaluate", str(run), *arguments])
+    assert result.exit_code != 0
+    assert message in result.output

@@ -32,14 +32,14 @@ def test_text_names_every_order(runner: CliRunner, tmp_path: Path) -> None:
     config = tmp_path / "t.toml"
     config.write_text(
         "[data]\nlimit = 40\n[backbone]\nepochs = 1\nwidth = 4\n"
-        '[phydnn]\norders = [4]\nepochs = [1]\n[link]\nchannel = "awgn:9"\n',
+        '[phydnn]\norders = [4]\nepochs = [1]\n[link]\nchannel = "scenario:urban-80db:1-2:12"\n',
         encoding="utf-8",
     )
     arguments = ["train", "--config", str(config), "-o", str(tmp_path / "run"), "--quiet"]
     result = runner.invoke(main, arguments)
     assert result.exit_code == 0, result.output
     assert "M = 4" in result.stdout
-    assert "awgn:9" in result.stdout
+    assert "through urban-80db 1>2" in result.stdout
 
 
 @pytest.mark.parametrize(

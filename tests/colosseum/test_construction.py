@@ -7,7 +7,13 @@ import numpy as np
 import pytest
 import torch
 
-from phyemu.channel import ImpulseResponse, load_channel
+from phyemu.channel import (
+    ImpulseResponse,
+    MeasuredChannel,
+    NoiseLevel,
+    load_channel,
+    save_model,
+)
 from phyemu.colosseum import (
     LinkPaths,
     MadeScenario,
@@ -22,6 +28,8 @@ from phyemu.colosseum import (
     paths_of_response,
     read_ray_tracing,
     read_trajectory,
+    source_of_channel,
+    source_of_street,
 )
 from phyemu.errors import ConfigError, ScenarioError
 from phyemu.library import find_in_library
@@ -149,23 +157,52 @@ def test_urban_delay_spreads_have_the_median_of_the_table(
     assert 0.4 * largest < np.median(spreads) < 1.3 * largest
 
 
-def test_the_shipped_urban_scenario_is_what_its_seed_gives() -> None:
-    shipped = load_scenario(find_in_library("urban-80db", "colosseum"))
-    street = UrbanStreet(line_of_sight=False)
-    links = every_link(
-        2,
-        lambda generator: street.draw(
-            path_loss_db=80.0, num_steps=300, interval_s=1e-3, generator=generator
-        ),
-        seed=int(shipped.provenance["seed"]),
+@pytest.mark.parametrize("name", ["urban-40db", "urban-80db", "urban-40db-5", "urban-80db-5"])
+def test_the_shipped_urban_scenarios_are_what_their_seeds_give(name: str) -> None:
+    shipped = load_scenario(find_in_library(name, "colosseum"))
+    # Two nodes have 10 s, of which the first is enough; five have 1 s, all of it.
+    source = source_of_street(
+        line_of_sight=shipped.provenance["urban"] == "los",
+        frequency_hz=shipped.provenance["model_frequency_hz"],
+        path_loss_db=shipped.provenance["path_loss_db"],
+        num_nodes=shipped.num_nodes,
+        duration_s=1.0,
+        seed=shipped.provenance["seed"],
     )
-    made = make(links, constant_gain_db=shipped.constant_gain_db).scenario
-    frequencies_hz = torch.linspace(-10e6, 10e6, 41, dtype=torch.float64)
-    ours = made.links[1, 2].frequency_response(frequencies_hz)
-    theirs = shipped.links[1, 2].frequency_response(frequencies_hz)[:300]
-    error = float((ours - theirs).abs().square().mean() / theirs.abs().square().mean())
-    assert error < 1e-6
-    assert shipped.duration_s == pytest.approx(10.0)
+    made = make_scenario(
+        source,
+        name=name,
+        center_frequency_hz=1e9,
+        bandwidth_hz=20e6,
+        constant_gain_db=shipped.constant_gain_db,
+    ).scenario
+    assert set(made.links) == set(shipped.links)
+    frequencies_hz = torch.linspace(-10e6, 10e6, 21, dtype=torch.float64)
+    for pair, link in shipped.links.items():
+        ours = made.links[pair].frequency_response(frequencies_hz)
+        theirs = link.frequency_response(frequencies_hz)[: made.num_steps]
+        error = float((ours - theirs).abs().square().mean() / theirs.abs().square().mean())
+        # Bit for bit on the machine that made them; another may round a choice differently.
+        assert error < 1e-6
+    assert shipped.duration_s == pytest.approx(10.0 if shipped.num_nodes == 2 else 1.0)
+
+
+def test_a_measured_channel_keeps_its_doppler(tmp_path: Path) -> None:
+    times_s = torch.arange(500, dtype=torch.float64) * 1e-3
+    turns = times_s[:, None] * torch.tensor([30.0, -55.0], dtype=torch.float64)
+    gains = torch.polar(torch.tensor([1.0, 0.5]).double().expand_as(turns), 2 * torch.pi * turns)
+    response = ImpulseResponse(
+        gains.to(torch.complex64), torch.tensor([0.0, 2e-7], dtype=torch.float64), 1e-3
+    )
+    measured = MeasuredChannel(name="moving", responses=response, noise=NoiseLevel.of_snr_db(30.0))
+    file = save_model(measured, tmp_path / "moving.h5")
+    source = source_of_channel(str(file), path_loss_db=50.0, num_nodes=2, duration_s=0.5, seed=1)
+    made = make_scenario(source, name="m", center_frequency_hz=1e9, bandwidth_hz=20e6).scenario
+    link = made.links[1, 2]
+    assert link.delays_s.tolist() == [0.0, 2e-7]
+    # The record begins anywhere and goes around: one step is off, the others turn as measured.
+    steps = torch.angle(link.gains[1:] * link.gains[:-1].conj()).double().median(dim=0).values
+    np.testing.assert_allclose(steps.numpy() / (2 * np.pi * 1e-3), [30.0, -55.0], atol=0.01)
 
 
 @pytest.mark.parametrize(

@@ -126,6 +126,49 @@ def test_no_json_and_no_file_are_refused(tmp_path: Path) -> None:
         load_scenario(tmp_path / "bad.json")
 
 
+def test_a_series_of_another_scenario_is_refused(tmp_path: Path) -> None:
+    for name, gain in (("one", 0.5), ("two", 0.25)):
+        gains = torch.full((3, 1), gain, dtype=torch.complex64)
+        gains[1] = 0.1
+        link = ImpulseResponse(gains, torch.zeros(1, dtype=torch.float64), 1e-3)
+        made = Scenario(
+            name=name,
+            description="",
+            center_frequency_hz=1e9,
+            bandwidth_hz=20e6,
+            num_nodes=2,
+            links={(1, 2): link},
+        )
+        save_scenario(made, tmp_path / f"{name}.json")
+    (tmp_path / "two.npz").replace(tmp_path / "one.npz")
+    with pytest.raises(ScenarioError, match=r"not the series that one\.json was written with"):
+        load_scenario(tmp_path / "one.json")
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"a": np.ones(3)}, "unknown array a"),
+        ({"gains_1_2": np.ones((3, 1), np.complex64)}, "gains_1_2 is damaged"),
+        ({"delays_s_1_2": np.zeros(1)}, "comes without gains_1_2"),
+        (
+            {"gains_1_2": np.ones((3, 2), np.complex64), "delays_s_1_2": np.zeros(1)},
+            "gains_1_2 is damaged",
+        ),
+        ({"coordinates": np.array(["x"])}, "coordinates must be"),
+    ],
+)
+def test_a_series_that_does_not_fit_is_refused(
+    tmp_path: Path, arrays: dict[str, np.ndarray], message: str
+) -> None:
+    header = json.loads(find_in_library("90001", "colosseum").read_text("utf-8"))
+    path = tmp_path / "x.json"
+    path.write_text(json.dumps(header | {"links": [], "series": "x.npz"}))
+    np.savez(tmp_path / "x.npz", **arrays)  # type: ignore[arg-type]
+    with pytest.raises(ScenarioError, match=message):
+        load_scenario(path)
+
+
 def test_a_pickle_in_the_series_is_never_loaded(tmp_path: Path) -> None:
     path = tmp_path / "evil.json"
     header = json.loads(find_in_library("90001", "colosseum").read_text("utf-8"))

@@ -10,7 +10,7 @@ import torch
 from click.testing import CliRunner
 from phyemu_cli.main import main
 
-from phyemu.channel import ImpulseResponse
+from phyemu.channel import ImpulseResponse, load_channel, with_snr
 from phyemu.colosseum import (
     MchemChannel,
     Scenario,
@@ -95,6 +95,13 @@ def test_a_link_is_found_by_its_spec_and_what_is_wrong_gets_one_line(scenario: P
     realisation = quiet.realise(symbol_rate_hz=1e6, generator=torch.Generator())
     assert math.isinf(realisation.snr_db)
     assert load_channel_or_link("awgn:3").name == "awgn:3"
+    mixture = load_channel_or_link(f"mixture:2*scenario:{scenario}:1-2:9,1*awgn:3")
+    assert mixture.name == "mixture:2*mine 1>2,1*awgn:3"
+    louder = with_snr(link, 20.0)
+    assert isinstance(louder, MchemChannel)
+    assert louder.realise(symbol_rate_hz=1e6, generator=torch.Generator()).snr_db == 20.0
+    with pytest.raises(PhyemuError, match="no such name"):
+        load_channel("scenario:1009:1-2")  # the channel room knows no scenarios
     for spec, message in (
         ("scenario:1009", "write scenario:NAME:TX-RX"),
         ("scenario:1009:1-2:loud", "the SNR is a number"),

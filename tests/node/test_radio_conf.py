@@ -39,8 +39,10 @@ def confs(draw: st.DrawFn) -> RadioConf:
             datatype=draw(st.sampled_from(["cf32_le", "ci8", "ci16_be"])),
             max_bytes=draw(st.floats(1, 1e15)),
         )
-    if role is Role.RECEIVE:
-        sections["receive"] = ReceiveSection(like="/".join(draw(_content)))
+    if role in (Role.RECEIVE, Role.PHYDNN_RECEIVE):
+        sections["receive"] = ReceiveSection(
+            like="/".join(draw(_content)), max_bytes=draw(st.floats(1, 1e15))
+        )
     if role is Role.SOUND:
         window = draw(st.floats(1e-6, 3600))
         sections["sound"] = SoundSection(

@@ -9,6 +9,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from phyemu.errors import RadioError
 from phyemu.evaluation import (
@@ -21,6 +23,7 @@ from phyemu.evaluation.transmission import image_waveform
 from phyemu.iq import Recording, open_recording, write_recording
 from phyemu.listening import recorded_frames
 from phyemu.node.radio_conf import RadioConf
+from phyemu.node.worker import event_line
 from phyemu.radio import Radio
 from phyemu.receiver import receive_frames
 from phyemu.sounding import load_soundings, sound_recording
@@ -445,6 +448,50 @@ def test_received_frames_are_those_that_a_recording_holds(
         np.testing.assert_allclose(file["symbols/points"][()], points, atol=1e-5)
         job = json.loads(file.attrs["provenance"])["job"]
         assert job["node"] == 2
+
+
+def test_frames_beyond_max_bytes_are_counted_and_not_kept(
+    started: DrivenWorker, radio: FakeRadio
+) -> None:
+    frame_format = FrameFormat(sample_rate_hz=RATE, max_payload_symbols=100)
+    path = started.content / "tx.sigmf"
+    write_frames(
+        path,
+        frame_format,
+        constellation_name="psk",
+        order=4,
+        num_symbols=500,
+        amplitude=0.4,
+        gap_samples=300,
+        seed=1,
+    )
+    with open_recording(path) as recording:
+        iq = recording.read(0, recording.num_samples)
+    # 8 bytes a point, 4 a posterior: the second frame of 100 symbols fills it.
+    started.configure("receive", receive={"like": "tx.sigmf", "max_bytes": 100 * 24 + 1})
+    started.expect("ready")
+    started.tell("start")
+    radio.feed(iq)
+    radio.feed(np.zeros(5000, np.complex64))
+    started.expect("progress", lambda event: event["frames"] == 5)
+    started.tell("stop")
+    summary = started.expect("stopped")["summary"]
+    assert (summary["frames"], summary["frames_not_kept"]) == (5, 3)
+    with h5py.File(started.folder / "frames-0001.h5") as file:
+        assert file["frames/frame_index"][()].tolist() == [0, 1]
+
+
+@given(count=st.integers(0, 2000))
+def test_events_stay_short_however_many_stretches_there_were(count: int) -> None:
+    captures = [{"path": f"capture-{number:04d}.sigmf"} for number in range(count)]
+    event = {"event": "stopped", "summary": {"samples": 7, "captures": captures}}
+    line = event_line(event)
+    assert len(line) <= 1 << 15
+    told = json.loads(line)
+    if len(json.dumps(event)) <= 1 << 15:
+        assert told == event
+    else:
+        assert told == {"event": "stopped", "summary": {"samples": 7}}
 
 
 Installed = Callable[[str], Path]

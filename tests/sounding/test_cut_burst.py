@@ -11,7 +11,7 @@ from phyemu.waveform import SounderFormat
 from phyemu.waveform.sounder import sounder_waveform
 
 
-@pytest.mark.parametrize("missing", [0, 1, 2, 17, 400])
+@pytest.mark.parametrize("missing", [0, 1, 17])
 @pytest.mark.parametrize("offset", [0.0, 0.0007])
 def test_a_burst_that_is_cut_is_left_out(
     make_recording: Callable[..., Recording], missing: int, offset: float

@@ -27,6 +27,8 @@ class Receive:
         self._storing = threading.Lock()
         self._status: Counter[str] = Counter()
         self._listened: list[ListeningSummary] = []
+        self._bytes_left = task.conf.receive.max_bytes
+        self._not_kept = 0
 
     def prepare(self, radio: Radio, stop: threading.Event) -> None:
         """Learn what the frames are, and load the receiver."""
@@ -86,8 +88,11 @@ class Receive:
     def _take(self, frame: ReceivedFrame) -> None:
         self._status[str(frame.status)] += 1
         with self._storing:
-            if self._store is not None:
+            if self._store is not None and self._bytes_left > 0:
                 self._store.add(frame)
+                self._bytes_left -= frame.points.nbytes + frame.posteriors.nbytes
+            else:
+                self._not_kept += 1
         self._hear(frame)
 
     def _hear(self, frame: ReceivedFrame) -> None:
@@ -102,6 +107,7 @@ class Receive:
             # Those whose header names them, as for whoever reads the files.
             "frames": sum(status.get(name, 0) for name in ("ok", "partial", "truncated")),
             "frame_status": status,
+            "frames_not_kept": self._not_kept,
             "samples": sum(summary.num_samples for summary in listened),
             "gaps": sum(summary.gaps for summary in listened),
             "lost_samples": None if None in lost else sum(filter(None, lost)),
