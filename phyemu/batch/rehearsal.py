@@ -35,6 +35,8 @@ _POLL_S = 0.05
 # status.sh is asked this often while something is awaited, and while the scenario runs [s].
 _STATUS_S = 0.5
 _STATUS_RUNNING_S = 5.0
+# A node's last lines are on the disk so long after it has said how it ended [s].
+_SETTLE_S = 5.0
 _ENDED = ("FINISHED", "ERROR", "OFF")
 # What a node that nothing listens to, or that may not transmit, is given as its other end.
 _NOWHERE = 9
@@ -133,6 +135,7 @@ class _Rehearsal:
             self._boot()
             for loop in range(1, self._setup.job.num_loops + 1):
                 self._play_loop(loop)
+            self._settle()
         finally:
             with _uninterrupted():
                 self._pool.shutdown(wait=False, cancel_futures=True)
@@ -185,6 +188,21 @@ class _Rehearsal:
         record.note("air", loop=loop, state="ended")
         record.played(loop, at_end, self._setup.air.patience_s)
         self._loops.append(RehearsedLoop(at_stop=at_stop, at_end=at_end))
+
+    def _settle(self) -> None:
+        """Give nodes that have ended the moment that their last lines take to the disk.
+
+        At Colosseum they have what is left of the two minutes.
+        """
+        deadline = time.monotonic() + _SETTLE_S
+        states = self._record.states
+        while any(
+            states[node.number] in _ENDED and node.written_state() != states[node.number]
+            for node in self.nodes
+        ):
+            if time.monotonic() > deadline:
+                return
+            time.sleep(_POLL_S)
 
     def _check_ready_again(self, loop: int) -> None:
         """Note who is not READY for another loop, as Colosseum wants it."""

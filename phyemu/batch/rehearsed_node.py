@@ -157,6 +157,13 @@ class RehearsedNode:
             problem=problem or _line(errors),
         )
 
+    def written_state(self) -> str:
+        """Return the state that its logs tell; empty: none yet."""
+        try:
+            return str(json.loads(self.layout.status.read_bytes())["state"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return ""
+
     def kill(self) -> dict[int, str]:
         """Kill everything that runs here, and return it: process number, command line."""
         killed = kill_marked(self._mark)
