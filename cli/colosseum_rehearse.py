@@ -96,7 +96,7 @@ def command(
     """Play JOBs from boot to kill on this machine: the nodes' daemons, and the twin as the air.
 
     Results land in RESULTS as Colosseum leaves them, for `phyemu colosseum collect RESULTS`. The
-    exit code is 1 where a node was not READY in time, ended in ERROR, was killed unfinished, or a
+    exit code is 1 where a node was not READY in time, was in ERROR, was killed unfinished, or a
     script took longer than 5 seconds.
     """
     from phyemu.batch import (

@@ -143,7 +143,15 @@ class RehearsalRecord:
     def verdict(self, node: RehearsedNode, *, role: str, image: str, num_loops: int) -> NodeVerdict:
         """Return how a node did; its logs are still where it wrote them."""
         slowest = max(self._calls[node.number], key=lambda call: call.took_s)
-        launched = sum(event.name == "launched" for event in read_node_log(node.layout.logs).events)
+        events = read_node_log(node.layout.logs).events
+        launched = sum(event.name == "launched" for event in events)
+        failures = list(self._failures[node.number])
+        # A node that is told to stop leaves ERROR, which nobody may have asked for until then.
+        for event in events:
+            if event.name == "state" and event.fields.get("state") == "ERROR":
+                reason = str(event.fields.get("info", "")) or "it gives no reason"
+                if not any(reason in text for text in failures):
+                    failures.append(f"was in ERROR: {reason}")
         return NodeVerdict(
             node=node.number,
             role=role,
@@ -153,6 +161,6 @@ class RehearsalRecord:
             restarts=max(0, launched - num_loops),
             slowest_s=slowest.took_s,
             slowest_script=f"{slowest.script}.sh",
-            failures=tuple(self._failures[node.number]),
+            failures=tuple(failures),
             remarks=tuple(self._remarks[node.number]),
         )

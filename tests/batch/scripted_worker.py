@@ -45,6 +45,9 @@ def main() -> None:
                 crashed.touch()
                 os.abort()
             say("active")
+            if behaviour == "dies at work":
+                say("error", reason="the antenna fell off")
+                sys.exit(1)
         elif command == "stop":
             if behaviour == "ignores stop":
                 while True:

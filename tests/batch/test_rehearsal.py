@@ -9,10 +9,13 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
+from phyemu_cli.main import main
 
 from phyemu.batch import (
     BatchJob,
@@ -212,6 +215,19 @@ def test_a_crash_is_restarted_and_an_error_fails(
     assert any("the radio refuses" in text for text in refused.failures)
 
 
+def test_a_node_that_was_in_error_says_why(batch: Callable[..., Path], tmp_path: Path) -> None:
+    settings = replace(QUICK, duration_s=1.0)
+    job = batch("dies at work", "idle", max_restarts=0)
+    dead, idle = rehearse(job, tmp_path / "results", settings).nodes
+    assert idle.passed
+    assert dead.ready_s is not None
+    # Told to stop, it finishes all the same.
+    assert dead.end_state == "FINISHED"
+    (failure,) = dead.failures
+    assert failure.startswith("was in ERROR: ")
+    assert "the antenna fell off" in failure
+
+
 def test_a_node_that_is_late_and_one_that_ignores_stop_fail_and_are_killed(
     batch: Callable[..., Path], tmp_path: Path
 ) -> None:
@@ -363,3 +379,29 @@ def test_discontinuities_come_where_the_scenario_starts_over(batch: Callable[...
         (15.0, "statistics"),
         (20.0, "scenario_discontinuity"),
     ]
+
+
+def test_the_command_s_exit_code_is_the_verdict(
+    batch: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("phyemu.batch.rehearse_job", partial(rehearse_job, open_air=Clock))
+    job = str(batch("behaves", "refuses", max_restarts=0))
+    common = ["--scenario", SCENARIO, "--duration", "0.2", "--quiet"]
+    done = CliRunner().invoke(
+        main, ["colosseum", "rehearse", job, "-o", str(tmp_path / "results"), *common]
+    )
+    assert done.exit_code == 1
+    assert "node 1 (receive, phyemu-node): passed" in done.stdout
+    assert "node 2 (receive, phyemu-node): FAILED, never READY" in done.stdout
+    assert "failure: was ERROR and not READY" in done.stdout
+    # The same again finds results, and says what to do in one line.
+    again = ["colosseum", "rehearse", job, "-o", str(tmp_path / "results"), "--json", *common]
+    done = CliRunner().invoke(main, again)
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert done.stderr.count("\n") == 1
+    assert "--force" in done.stderr
+    done = CliRunner().invoke(main, [*again, "--force"])
+    assert done.exit_code == 1
+    (told,) = json.loads(done.stdout)["jobs"]
+    assert [node["passed"] for node in told["nodes"]] == [True, False]
+    assert CliRunner().invoke(main, ["colosseum", "rehearse", "-o", "x"]).exit_code == 2
