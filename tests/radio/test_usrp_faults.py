@@ -291,6 +291,8 @@ class Faults(RuleBasedStateMachine):
         self.last_offset, self.unsure = self.uhd.stamped_offset, True
         self.rough = True
         self.broken = True
+        # It may have ended within a packet after which the stream was begun again.
+        self.before_restart = sum(count for _, count in self.uhd.delivered)
 
 
 def test_no_fault_loses_duplicates_or_mislabels_a_sample(fake_uhd: ModuleType) -> None:
