@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from phyemu.channel import ImpulseResponse
-from phyemu.colosseum.limits import MAX_BANDWIDTH_HZ, MIN_GAIN_DB
+from phyemu.colosseum.limits import MAX_BANDWIDTH_HZ, MAX_DELAY_S, MIN_GAIN_DB
 from phyemu.colosseum.reduction import Reduction, choose_taps
 from phyemu.colosseum.scenario import Scenario
 from phyemu.colosseum.scenario_source import ScenarioSource
@@ -34,6 +34,7 @@ class LinkReport:
         residual_db: Error of the taps over the power of the paths in the band [dB].
         worst_residual_db: The same at the worst step [dB].
         silent_share: Share of the steps at which every tap is below the emulator's range.
+        outside_share: Share of the paths' power at delays that the emulator does not have.
     """
 
     link: tuple[int, int]
@@ -41,6 +42,7 @@ class LinkReport:
     residual_db: float
     worst_residual_db: float
     silent_share: float
+    outside_share: float
 
     def line(self) -> str:
         """Return the report for people."""
@@ -53,6 +55,11 @@ class LinkReport:
         )
         if self.silent_share:
             text += f", below range {100 * self.silent_share:.1f} % of the time"
+        if self.outside_share:
+            text += (
+                f", {100 * self.outside_share:.2g} % of its power beyond "
+                f"{1e6 * MAX_DELAY_S:g} us and left out"
+            )
         return text
 
 
@@ -101,9 +108,9 @@ def make_scenario(
         progress: Called with the stage "reduce" and the links done.
 
     Raises:
-        ScenarioError: No link has power, the intervals differ, the band is wider than the
-            emulator's radios, or with `constant_gain_db` a tap
-            exceeds 0 dB.
+        ScenarioError: No link has power, all power of one lies beyond the emulator's delays, the
+            intervals differ, the band is wider than the emulator's radios, or with
+            `constant_gain_db` a tap exceeds 0 dB.
     """
     if bandwidth_hz > MAX_BANDWIDTH_HZ:
         raise ScenarioError(
@@ -120,7 +127,10 @@ def make_scenario(
     pairs = sorted(links)
     choices = {}
     for count, pair in enumerate(pairs):
-        choices[pair] = choose_taps(links[pair], bandwidth_hz=bandwidth_hz)
+        try:
+            choices[pair] = choose_taps(links[pair], bandwidth_hz=bandwidth_hz)
+        except ScenarioError as error:
+            raise ScenarioError(f"scenario {name}: link {pair[0]}>{pair[1]}: {error}") from error
         progress("reduce", count + 1, len(pairs))
     gain_db = constant_gain_db
     if gain_db is None:
@@ -193,4 +203,5 @@ def _report(pair: tuple[int, int], reduction: Reduction) -> LinkReport:
         residual_db=reduction.residual_db,
         worst_residual_db=reduction.worst_residual_db,
         silent_share=float((gains == 0).all(dim=1).double().mean()),
+        outside_share=reduction.outside_share,
     )

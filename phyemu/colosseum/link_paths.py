@@ -65,6 +65,15 @@ class LinkPaths:
         moved = self.delays_s + (delay_s - float(present.min()))
         return LinkPaths(self.gains, moved, self.interval_s)
 
+    def is_between(self, first_s: float, last_s: float) -> NDArray[np.bool_]:
+        """Return which paths lie at delays from `first_s` to `last_s` [s], (time, path)."""
+        inside = (self.delays_s >= first_s) & (self.delays_s <= last_s)
+        return np.broadcast_to(inside, self.gains.shape)
+
+    def where(self, kept: NDArray[np.bool_]) -> "LinkPaths":
+        """Return the paths with a gain of 0 where `kept`, (time, path), is false."""
+        return LinkPaths(np.where(kept, self.gains, 0.0), self.delays_s, self.interval_s)
+
     def without_repetition(self) -> "LinkPaths":
         """Return one step where nothing ever changes, else the paths as they are."""
         still = (self.gains == self.gains[0]).all() and (self.delays_s == self.delays_s[0]).all()

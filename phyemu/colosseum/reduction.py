@@ -7,6 +7,9 @@ delays are the solution of a 4 x 4 system. The delays are found by orthogonal ma
 improved by exchange: each tap, then each two taps, are taken out and put where they serve best.
 Taps closer together than 1 / B could cancel each other with large gains, which the emulator's range
 forbids: a ridge of 1e-4 keeps them small, at the price of 0.0004 dB.
+
+Paths beyond the emulator's delays have no part in the choice: a tap far from them could take up but
+the tail of their sinc. They are error, and the residual has them.
 """
 
 import math
@@ -50,11 +53,13 @@ class Reduction:
         residual_db: Error over the power of the response in the band, both as means over time
             [dB]; -inf: none.
         worst_residual_db: The same at the step where it is largest [dB].
+        outside_share: Share of the paths' power at delays that the emulator does not have.
     """
 
     response: ImpulseResponse
     residual_db: float
     worst_residual_db: float
+    outside_share: float
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -64,8 +69,11 @@ class TapChoice:
     Attributes:
         cells: Cells of the grid, (time, tap), int64, all different.
         present: Which of them are needed, (time, tap).
-        wanted: Inner product of the response with each of them, (time, tap).
-        power: Power of the response in the band, (time,).
+        wanted: Inner product with each of them of the paths that the emulator has delays for,
+            (time, tap).
+        heard: The same of all paths.
+        power: Power of all paths in the band, (time,).
+        outside_share: Share of the paths' power at delays that the emulator does not have.
         bandwidth_hz: Band over which the responses are compared [Hz].
         interval_s: Time between two steps [s].
     """
@@ -73,7 +81,9 @@ class TapChoice:
     cells: NDArray[np.int64]
     present: NDArray[np.bool_]
     wanted: NDArray[np.complex128]
+    heard: NDArray[np.complex128]
     power: NDArray[np.float64]
+    outside_share: float
     bandwidth_hz: float
     interval_s: float
 
@@ -90,7 +100,7 @@ class TapChoice:
             cells, wanted = self.cells[part], self.wanted[part]
             gram = _inner(cells[:, :, None] - cells[:, None, :], self.bandwidth_hz)
             gains = _solve(gram, wanted, self.present[part], least_gain)
-            inner = np.einsum("tk,tk->t", gains.conj(), wanted).real
+            inner = np.einsum("tk,tk->t", gains.conj(), self.heard[part]).real
             own = np.einsum("ti,tij,tj->t", gains.conj(), gram, gains).real
             error[part] = np.maximum(self.power[part] - 2.0 * inner + own, 0.0)
             solved[part] = gains
@@ -109,6 +119,7 @@ class TapChoice:
             response,
             _ratio_db(error.sum(), self.power.sum()),
             10 * math.log10(max(worst, 1e-30)),
+            self.outside_share,
         )
 
 
@@ -121,7 +132,7 @@ def choose_taps(paths: LinkPaths, *, bandwidth_hz: float, max_taps: int = MAX_TA
         max_taps: Taps at any instant.
 
     Raises:
-        ScenarioError: `bandwidth_hz` or `max_taps` is out of range.
+        ScenarioError: `bandwidth_hz` or `max_taps` is out of range, or all paths are.
     """
     if not (math.isfinite(bandwidth_hz) and 0 < bandwidth_hz <= 1 / TAP_GRID_S):
         raise ScenarioError(
@@ -130,7 +141,8 @@ def choose_taps(paths: LinkPaths, *, bandwidth_hz: float, max_taps: int = MAX_TA
         )
     if max_taps < 1:
         raise ScenarioError(f"max_taps must be at least 1, got {max_taps}")
-    first, last = _cells(paths)
+    inside, outside_share = _inside(paths)
+    first, last = _cells(inside)
     cells = np.arange(first, last + 1)
     max_taps = min(max_taps, cells.size)
     table = _inner(np.subtract.outer(cells, cells), bandwidth_hz)
@@ -138,7 +150,7 @@ def choose_taps(paths: LinkPaths, *, bandwidth_hz: float, max_taps: int = MAX_TA
     parts = []
     for start in range(0, paths.num_steps, _CHUNK_STEPS):
         part = slice(start, start + _CHUNK_STEPS)
-        products, power = _products(paths, part, cells, bandwidth_hz)
+        products, power = _products(inside, part, cells, bandwidth_hz)
         chosen, present = choose_cells(
             products,
             power,
@@ -150,9 +162,22 @@ def choose_taps(paths: LinkPaths, *, bandwidth_hz: float, max_taps: int = MAX_TA
             open_share=_NEARLY_MET,
             most_sweeps=_MOST_SWEEPS,
         )
-        parts.append((cells[chosen], present, np.take_along_axis(products, chosen, 1), power))
-    found = [np.concatenate(column) for column in zip(*parts, strict=True)]
-    return TapChoice(found[0], found[1], found[2], found[3], bandwidth_hz, paths.interval_s)
+        wanted = heard = np.take_along_axis(products, chosen, 1)
+        if outside_share:
+            products, power = _products(paths, part, cells, bandwidth_hz)
+            heard = np.take_along_axis(products, chosen, 1)
+        parts.append((cells[chosen], present, wanted, heard, power))
+    taps, needed, wanted, heard, power = map(np.concatenate, zip(*parts, strict=True))
+    return TapChoice(
+        cells=taps,
+        present=needed,
+        wanted=wanted,
+        heard=heard,
+        power=power,
+        outside_share=outside_share,
+        bandwidth_hz=bandwidth_hz,
+        interval_s=paths.interval_s,
+    )
 
 
 def reduce_paths(
@@ -167,7 +192,7 @@ def reduce_paths(
         max_taps: Taps at any instant.
 
     Raises:
-        ScenarioError: `bandwidth_hz` or `max_taps` is out of range.
+        ScenarioError: `bandwidth_hz` or `max_taps` is out of range, or all paths are.
     """
     choice = choose_taps(paths, bandwidth_hz=bandwidth_hz, max_taps=max_taps)
     return choice.fitted(least_gain=least_gain)
@@ -192,6 +217,24 @@ def _starts(num_cells: int, max_taps: int) -> NDArray[np.int64]:
 
 def _ratio_db(error: float, power: float) -> float:
     return 10 * math.log10(max(error / power, 1e-30)) if power > 0 else -math.inf
+
+
+def _inside(paths: LinkPaths) -> tuple[LinkPaths, float]:
+    """Return the paths that the emulator has delays for, and the others' share of the power."""
+    # What rounds to a cell of the grid has one.
+    kept = paths.is_between(-TAP_GRID_S / 2, MAX_DELAY_S + TAP_GRID_S / 2)
+    power = np.abs(paths.gains) ** 2
+    whole, outside = float(power.sum()), float(power[~kept].sum())
+    if outside == 0:
+        return paths, 0.0
+    if not power[kept].any():
+        delays_s = np.broadcast_to(paths.delays_s, power.shape)[power > 0]
+        raise ScenarioError(
+            f"all paths lie from {1e6 * delays_s.min():.2f} to {1e6 * delays_s.max():.2f} us, the "
+            f"emulator has delays from 0 to {1e6 * MAX_DELAY_S:.2f} us; move them there, or leave "
+            "the link out"
+        )
+    return paths.where(kept), outside / whole
 
 
 def _cells(paths: LinkPaths) -> tuple[int, int]:

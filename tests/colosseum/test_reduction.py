@@ -141,6 +141,45 @@ def test_what_lies_beyond_the_window_counts_as_error() -> None:
     found = reduce_paths(paths, bandwidth_hz=BANDWIDTH_HZ)
     assert float(found.response.delays_s.max()) <= 5.11e-6
     assert found.residual_db == pytest.approx(-3.0, abs=0.1)
+    assert found.outside_share == 0.5
+
+
+def test_paths_beyond_the_window_take_no_part_in_the_taps() -> None:
+    near = LinkPaths(np.array([[1.0, 0.5j]]), np.array([[5.0e-6, 5.1e-6]]), 1e-3)
+    # Just outside, where a tap at the edge would take up the most of it.
+    gains = np.array([[1.0, 0.5j, 0.5]])
+    both = LinkPaths(gains, np.array([[5.0e-6, 5.1e-6, 5.13e-6]]), 1e-3)
+    one, other = (reduce_paths(paths, bandwidth_hz=BANDWIDTH_HZ) for paths in (near, both))
+    assert torch.equal(one.response.gains, other.response.gains)
+    assert torch.equal(one.response.delays_s, other.response.delays_s)
+    assert (one.outside_share, other.outside_share) == (0.0, pytest.approx(0.25 / 1.5))
+    # The residual is that of all paths, and the integral over the band.
+    frequencies_hz = np.linspace(-BANDWIDTH_HZ / 2, BANDWIDTH_HZ / 2, 801)
+    wanted = transfer(both.gains[0], both.delays_s[0], frequencies_hz)
+    response = other.response
+    met = transfer(
+        response.gains[0].numpy().astype(complex), response.delays_s.numpy(), frequencies_hz
+    )
+    error = np.trapezoid(np.abs(met - wanted) ** 2, frequencies_hz)
+    power = np.trapezoid(np.abs(wanted) ** 2, frequencies_hz)
+    assert other.residual_db == pytest.approx(10 * np.log10(error / power), abs=0.05)
+
+
+def test_a_path_that_leaves_the_window_is_followed_to_its_edge() -> None:
+    delays_s = np.array([[5.0e-6], [5.114e-6], [9.0e-6]])
+    paths = LinkPaths(np.ones((3, 1), complex), delays_s, 1e-3)
+    found = reduce_paths(paths, bandwidth_hz=BANDWIDTH_HZ)
+    live = (found.response.gains != 0).any(dim=1)
+    # 5.114 us is the last cell.
+    assert live.tolist() == [True, True, False]
+    assert found.outside_share == pytest.approx(1 / 3)
+    assert found.worst_residual_db == 0.0
+
+
+def test_a_link_that_lies_beyond_the_window_is_refused() -> None:
+    paths = LinkPaths(np.full((1, 2), 1e-4 + 0j), np.array([[9.0e-6, 9.3e-6]]), 1e-3)
+    with pytest.raises(ScenarioError, match=r"all paths lie from 9\.00 to 9\.30 us.*5\.11 us"):
+        reduce_paths(paths, bandwidth_hz=BANDWIDTH_HZ)
 
 
 @pytest.mark.parametrize("bandwidth_hz", [0.0, float("nan"), 101e6])
