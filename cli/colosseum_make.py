@@ -17,6 +17,7 @@ from .options import (
     quiet_option,
     refuse_existing,
     refuse_given,
+    refuse_missing_folder,
     seed_option,
 )
 from .progress import progress_bars
@@ -128,6 +129,7 @@ def _refuse_overwriting(source: Any, output: Path, force: bool) -> None:
     series = output.with_suffix(".npz")
     if isinstance(source, Path) and source.resolve() in (output.resolve(), series.resolve()):
         raise click.UsageError(f"-o: {source.name} is what the scenario is made from; name another")
+    refuse_missing_folder(output)
     refuse_existing(output, force)
     refuse_existing(series, force)
 

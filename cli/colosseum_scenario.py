@@ -14,6 +14,7 @@ from .options import (
     output_option,
     refuse_existing,
     refuse_given,
+    refuse_missing_folder,
 )
 from .scenario_header import scenario_header
 
@@ -144,6 +145,7 @@ def plot_command(source: Path, link: str | None, output: Path, force: bool) -> N
     from phyemu.colosseum.figure import plot_scenario
 
     pair = None if link is None else parse_link(link)
+    refuse_missing_folder(output)
     refuse_existing(output, force)
     click.echo(f"{plot_scenario(load_scenario(source), output, link=pair)}: written")
 
@@ -181,6 +183,7 @@ def export_command(source: Path, on_grid: bool, output: Path, force: bool) -> No
     """Write SCENARIO as the .mat file that Colosseum takes."""
     from phyemu.colosseum import export_mat, load_scenario
 
+    refuse_missing_folder(output)
     refuse_existing(output, force)
     item = load_scenario(source)
     click.echo(export_mat(item.on_grid() if on_grid else item, output))

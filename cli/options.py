@@ -249,6 +249,14 @@ def refuse_existing(output: Path, force: bool) -> None:
         raise ConfigError(f"{output}: exists already; give --force to overwrite it")
 
 
+def refuse_missing_folder(output: Path) -> None:
+    """Raise ConfigError when there is no folder that `output` could be written to."""
+    from phyemu.errors import ConfigError
+
+    if not output.parent.is_dir():
+        raise ConfigError(f"{output}: there is no folder {output.parent}; make it first")
+
+
 def refuse_given(names: Collection[str], reason: str) -> None:
     """Raise UsageError when one of the command's parameters `names` was given, not defaulted."""
     context = click.get_current_context()

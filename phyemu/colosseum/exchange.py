@@ -8,6 +8,7 @@ Source: Colosseum user documentation, scenario exchange format.
 """
 
 import math
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 
@@ -30,7 +31,8 @@ def export_mat(scenario: Scenario, path: Path) -> Path:
     """Write the scenario for Colosseum to `path` (.mat), whole or not at all, and return it.
 
     Raises:
-        ScenarioError: The emulator cannot represent it; the message names the first violation.
+        ScenarioError: The emulator cannot represent it; the message names the first violation. Or
+            the file cannot be written.
     """
     violations = check_scenario(scenario)
     if violations:
@@ -64,8 +66,11 @@ def export_mat(scenario: Scenario, path: Path) -> Path:
                     num_times=times_ms.size,
                 )
         partial.replace(path)
+    except OSError as error:
+        raise ScenarioError(f"{path}: cannot be written ({error.strerror or error})") from error
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
     return path
 
 

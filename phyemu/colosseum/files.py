@@ -8,7 +8,8 @@ import itertools
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +96,9 @@ def save_scenario(scenario: Scenario, path: Path) -> Path:
     Links that are the same in both directions are written once. Each file is written whole or not
     at all; a header whose series is not the one that was written with it is refused by
     `load_scenario`.
+
+    Raises:
+        ScenarioError: A file cannot be written.
     """
     links = dict(scenario.links)
     reciprocal = scenario.is_reciprocal
@@ -136,15 +140,27 @@ def save_scenario(scenario: Scenario, path: Path) -> Path:
         series["coordinates"] = scenario.coordinates.numpy()
     header["links"] = list(groups.values())
     if series:
-        header["series"] = path.with_suffix(".npz").name
-        partial = path.with_name(f".{path.stem}.partial.npz")
-        np.savez_compressed(partial, allow_pickle=False, **series)
-        header["series_sha256"] = _sha256(partial)
-        partial.replace(path.with_suffix(".npz"))
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(json.dumps(header, indent=1) + "\n", encoding="utf-8")
-    partial.replace(path)
+        file = path.with_suffix(".npz")
+        header["series"] = file.name
+        with _written_whole(file, path.with_name(f".{path.stem}.partial.npz")) as partial:
+            np.savez_compressed(partial, allow_pickle=False, **series)
+            header["series_sha256"] = _sha256(partial)
+    with _written_whole(path, path.with_name(f".{path.name}.partial")) as partial:
+        partial.write_text(json.dumps(header, indent=1) + "\n", encoding="utf-8")
     return path
+
+
+@contextmanager
+def _written_whole(path: Path, partial: Path) -> Iterator[Path]:
+    """Give `partial` to be written, which is then `path`; where that fails, it is gone."""
+    try:
+        yield partial
+        partial.replace(path)
+    except OSError as error:
+        raise ScenarioError(f"{path}: cannot be written ({error.strerror or error})") from error
+    finally:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
 
 
 def _read_header(path: Path) -> dict[str, Any]:

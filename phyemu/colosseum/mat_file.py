@@ -203,7 +203,9 @@ class _Reader:
     def _struct(self, parts: Iterator[tuple[int, memoryview]]) -> dict[str, Any]:
         width = self._array(parts)
         names = bytes(self._array(parts).astype(np.uint8))
-        if width.size != 1 or int(width[0]) < 1 or len(names) % int(width[0]):
+        if width.dtype.kind not in "iu" or width.size != 1:
+            raise _DamageError("a struct has no proper width of its names")
+        if int(width[0]) < 1 or len(names) % int(width[0]):
             raise _DamageError("a struct has no proper names")
         size = int(width[0])
         fields = {}

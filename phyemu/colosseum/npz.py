@@ -36,6 +36,7 @@ def read_npz(path: Path, names: Collection[str] | None = None) -> dict[str, NDAr
         raise ScenarioError(f"{path}: cannot be read ({error.strerror or error})") from error
     except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise ScenarioError(f"{path}: cannot be read as .npz ({error})") from error
-    except (RuntimeError, MemoryError) as error:  # encrypted, or a size that nobody has
+    # Encrypted, or a size that nobody has, or that no integer holds.
+    except (RuntimeError, MemoryError, OverflowError) as error:
         raise ScenarioError(f"{path}: cannot be read as .npz ({error})") from error
     return found

@@ -98,6 +98,19 @@ def test_make_never_writes_over_what_it_is_made_from(tmp_path: Path) -> None:
     assert "street.npz: exists already" in output
 
 
+def test_a_folder_that_is_missing_is_told_before_anything_is_computed(tmp_path: Path) -> None:
+    missing = tmp_path / "missing"
+    for arguments in (
+        ["make", "--channel", "office-los", "-o", str(missing / "x.json")],
+        ["export", "52001", "-o", str(missing / "x.mat")],
+        ["plot", "52001", "-o", str(missing / "x.png")],
+    ):
+        done = CliRunner().invoke(main, ["colosseum", "scenario", *arguments])
+        assert done.exit_code == 1
+        assert f"there is no folder {missing}; make it first" in done.stderr
+        assert done.stderr.count("\n") == 1
+
+
 def test_check_reads_exchange_files_too(tmp_path: Path) -> None:
     path = tmp_path / "x.mat"
     assert run("export", "51010", "-o", str(path))[0] == 0

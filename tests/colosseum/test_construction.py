@@ -1,5 +1,6 @@
 """Making scenarios: the constant gain, what is below range, and every source."""
 
+import zipfile
 from functools import partial
 from pathlib import Path
 
@@ -98,6 +99,18 @@ def test_a_fade_below_the_range_is_reported_in_per_cent() -> None:
     made = make({(1, 2): LinkPaths(gains, np.zeros((1, 1)), 1e-3)})
     assert made.links[0].silent_share == pytest.approx(0.3)
     assert "below range 30.0 % of the time" in made.links[0].line()
+    assert check_scenario(made.scenario) == []
+
+
+def test_what_lies_beyond_the_emulator_s_delays_is_reported_or_refused() -> None:
+    far = LinkPaths(np.full((1, 2), 1e-4 + 0j), np.array([[9.0e-6, 9.3e-6]]), 1e-3)
+    with pytest.raises(ScenarioError, match=r"scenario made: link 1>3: all paths lie from 9\.00"):
+        make({(1, 2): one_tap(-60.0), (1, 3): far}, num_nodes=3)
+    partly = LinkPaths(np.full((1, 2), 1e-3 + 0j), np.array([[0.0, 9.3e-6]]), 1e-3)
+    made = make({(1, 2): partly})
+    assert made.links[0].outside_share == pytest.approx(0.5)
+    assert "50 % of its power beyond 5.11 us and left out" in made.links[0].line()
+    assert made.scenario.constant_gain_db == 60.0
     assert check_scenario(made.scenario) == []
 
 
@@ -263,6 +276,15 @@ def test_damaged_ray_tracing_is_one_line(
 ) -> None:
     with pytest.raises(ScenarioError, match=message):
         read_ray_tracing(npz(tmp_path / "paths.npz", **arrays))
+
+
+def test_a_shape_that_no_integer_holds_is_one_line(tmp_path: Path) -> None:
+    header = f"{{'descr': '<c16', 'fortran_order': False, 'shape': ({2**70},), }}\n".encode()
+    content = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header
+    with zipfile.ZipFile(tmp_path / "paths.npz", "w") as archive:
+        archive.writestr("a.npy", content)
+    with pytest.raises(ScenarioError, match=r"paths\.npz: cannot be read as \.npz"):
+        read_ray_tracing(tmp_path / "paths.npz")
 
 
 def test_what_is_no_npz_is_one_line(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The .mat file, read by SciPy and by GNU Octave."""
 
 import shutil
+import struct
 import subprocess
 from pathlib import Path
 
@@ -221,6 +222,21 @@ def test_a_scenario_that_matlab_could_not_open_is_refused(
     with pytest.raises(ScenarioError, match="make the scenario shorter"):
         export_mat(moving, tmp_path / "x.mat")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("width", [np.inf, np.nan, 1e300])
+def test_a_struct_whose_names_have_no_width_is_refused(tmp_path: Path, width: float) -> None:
+    path = tmp_path / "x.mat"
+    scipy.io.savemat(path, {"origin": {"long": 1.0}})
+    # The width of the names, a small element of int32: an element of float64 in its place.
+    small = struct.pack("<HHi", 5, 4, len("long") + 1)
+    content = path.read_bytes()
+    start = content.index(small, 128)
+    content = content[:start] + struct.pack("<IId", 9, 8, width) + content[start + 8 :]
+    outer = struct.unpack_from("<I", content, 132)[0] + 8
+    path.write_bytes(content[:132] + struct.pack("<I", outer) + content[136:])
+    with pytest.raises(ScenarioError, match="no proper width of its names"):
+        check_mat(path)
 
 
 def test_a_file_that_is_no_mat_is_refused(tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """Scenario files: round trip, shipped ones against the published tables, damage refused."""
 
+import errno
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -124,6 +126,20 @@ def test_no_json_and_no_file_are_refused(tmp_path: Path) -> None:
     (tmp_path / "bad.json").write_text("{")
     with pytest.raises(ScenarioError, match="is no JSON"):
         load_scenario(tmp_path / "bad.json")
+
+
+def test_a_disk_that_is_full_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fill(file: Path, **_: object) -> None:
+        file.write_bytes(b"PK")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    scenario = load_scenario(find_in_library("urban-40db-5", "colosseum"))
+    monkeypatch.setattr(np, "savez_compressed", fill)
+    with pytest.raises(ScenarioError, match=r"x\.npz: cannot be written \(No space left"):
+        save_scenario(scenario, tmp_path / "x.json")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_series_of_another_scenario_is_refused(tmp_path: Path) -> None:
