@@ -49,6 +49,8 @@ def command(
         raise click.UsageError("name the team: --team TEAM")
     remote = RemoteFolder(team=team, host=host, share=share)
     commands = upload_commands(uploads.transfers, remote)
+    for path in uploads.unchecked:
+        click.echo(f"{path}: not checked: no manifest beside it", err=True)
     for image in uploads.images_elsewhere:
         click.echo(f"image {image} is not among the files; it must be there already", err=True)
     if dry_run:

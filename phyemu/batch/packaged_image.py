@@ -12,10 +12,11 @@ from phyemu.errors import ConfigError
 __all__ = ["check_packaged"]
 
 
-def check_packaged(path: Path, planned: PlannedImage | None) -> None:
+def check_packaged(path: Path, planned: PlannedImage | None) -> bool:
     """Refuse an image that its manifest does not describe, or that lacks content of a batch.
 
-    An image without a manifest, which another program wrote, is not looked into.
+    An image without a manifest, which another program wrote, is not looked into; then this returns
+    False.
 
     Args:
         path: The image.
@@ -26,7 +27,7 @@ def check_packaged(path: Path, planned: PlannedImage | None) -> None:
     """
     beside = manifest_path(path)
     if not beside.is_file():
-        return
+        return False
     found = read_json(beside)
     if file_sha256(path) != _inside(found, "image", "sha256"):
         raise ConfigError(
@@ -39,6 +40,7 @@ def check_packaged(path: Path, planned: PlannedImage | None) -> None:
                 f"{path}: holds another {CONTENT}/{file.path} than the batch needs, or none; "
                 "package it again with the batch's content"
             )
+    return True
 
 
 def _inside(found: Any, *keys: str) -> Any:

@@ -155,6 +155,9 @@ def upload_commands(transfers: Iterable[Transfer], remote: RemoteFolder) -> list
 
 
 def _check_file(path: Path) -> None:
+    if not path.name.isprintable():
+        # `sha256sum -c` would read another line behind it.
+        raise ConfigError(f"{str(path)!r}: has a line break or the like in its name; rename it")
     if not path.is_file():
         raise ConfigError(f"{path}: no such file")
     if not path.stat().st_size:

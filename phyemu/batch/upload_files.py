@@ -13,12 +13,14 @@ from phyemu.batch.plan import PLAN_NAME, PlannedImage
 from phyemu.batch.upload import Transfer, UploadFolder
 from phyemu.container.image_name import image_name
 from phyemu.errors import ConfigError
+from phyemu.node import load_radio_conf
 
 __all__ = ["Uploads", "find_uploads"]
 
 _CONFIG_NAME = re.compile(
     BATCH_JOB_SCHEMA["properties"]["NodeData"]["items"]["properties"]["ModemConfig"]["pattern"]
 )
+_JOB_NAME = re.compile(BATCH_JOB_SCHEMA["properties"]["BatchName"]["pattern"])
 _GZIP_MAGIC = b"\x1f\x8b"
 
 
@@ -30,11 +32,13 @@ class Uploads:
         transfers: Files and where they go.
         team: The batches' own team; None where they name none.
         images_elsewhere: Images that jobs name and that are not among the files.
+        unchecked: Images without a manifest beside them, so nothing is known of their content.
     """
 
     transfers: tuple[Transfer, ...]
     team: str | None
     images_elsewhere: tuple[str, ...]
+    unchecked: tuple[Path, ...]
 
 
 def find_uploads(paths: Sequence[Path]) -> Uploads:
@@ -75,15 +79,18 @@ def find_uploads(paths: Sequence[Path]) -> Uploads:
     if len(teams) > 1:
         raise ConfigError(f"the batches are of several teams: {', '.join(teams)}; give --team")
     given = set()
+    unchecked = []
     for item in transfers:
         if item.folder is UploadFolder.IMAGES:
             name = image_name(item.path)
-            check_packaged(item.path, wanted.get(name))
+            if not check_packaged(item.path, wanted.get(name)):
+                unchecked.append(item.path)
             given.add(name)
     return Uploads(
         transfers=tuple(transfers),
         team=next(iter(teams), None),
         images_elsewhere=tuple(name for name in wanted if name not in given),
+        unchecked=tuple(unchecked),
     )
 
 
@@ -97,13 +104,19 @@ def _folder_of(path: Path) -> UploadFolder:
     if path.name == PLAN_NAME:
         raise ConfigError(f"{path}: is the plan of a batch; name its folder, {path.parent}")
     if path.suffix == ".json":
+        if _JOB_NAME.fullmatch(path.stem) is None:
+            raise ConfigError(
+                f"{str(path)!r}: no name of a job; a name is letters, digits, dots, dashes, "
+                "underscores and spaces"
+            )
         return UploadFolder.BATCH
     if path.suffix == ".conf":
-        if _CONFIG_NAME.match(path.name) is None:
+        if _CONFIG_NAME.fullmatch(path.name) is None:
             raise ConfigError(
-                f"{path}: a job could not name it; a name is letters, digits, dots, dashes and "
-                "underscores"
+                f"{str(path)!r}: a job could not name it; a name is letters, digits, dots, dashes "
+                "and underscores"
             )
+        load_radio_conf(path)
         return UploadFolder.CONFIG
     raise ConfigError(
         f"{path}: is no image (.tar.gz), job (.json), radio.conf (.conf) or folder of a batch"

@@ -37,6 +37,7 @@ def test_a_batch_brings_its_jobs_and_settings_and_names_its_images(tmp_path: Pat
     image.write_bytes(GZIP)
     found = find_uploads([folder, image])
     assert found.team == "my-team"
+    assert found.unchecked == (image,)
     assert found.images_elsewhere == ("tx",)
     assert [(item.path.name, item.folder) for item in found.transfers] == [
         ("sound-90001-tx1.json", "batch"),
@@ -49,7 +50,7 @@ def test_single_files_go_where_their_kind_belongs(tmp_path: Path) -> None:
     folder = made(tmp_path / "b", None)
     job = folder / "sound-90001-tx1.json"
     conf = tmp_path / "mine_1.conf"
-    conf.write_text("anything", "utf-8")
+    conf.write_text('role = "idle"\n', "utf-8")
     found = find_uploads([job, conf])
     assert found.team is None
     assert found.images_elsewhere == ("tx", "rx")
@@ -71,6 +72,12 @@ def test_single_files_go_where_their_kind_belongs(tmp_path: Path) -> None:
         ("it's.conf", b"1", "a job could not name it"),
         ("-e.conf", b"1", "a job could not name it"),
         ("notes.txt", b"1", "is no image"),
+        ("mine.conf", b"role = 'dance' [[[", "mine.conf"),
+        ("mine.conf", b"role = 'dance'", "dance"),
+        ("it's.json", b"{}", "no name of a job"),
+        ("two\nlines.json", b"{}", "no name of a job"),
+        ("two\nlines.conf", b"role = 'idle'", "a job could not name it"),
+        ("mine.conf\n", b"role = 'idle'", "is no image"),
     ],
 )
 def test_what_breaks_a_rule_is_not_uploaded(
@@ -80,7 +87,7 @@ def test_what_breaks_a_rule_is_not_uploaded(
     path.write_bytes(content)
     with pytest.raises(ConfigError, match=message) as caught:
         find_uploads([path])
-    assert name in str(caught.value)
+    assert repr(name).strip("'\"") in str(caught.value).replace("\n", "\\n")
 
 
 def test_two_teams_are_not_one_upload_and_a_broken_batch_is_none(tmp_path: Path) -> None:
@@ -112,7 +119,8 @@ def test_an_image_must_be_whole_and_hold_the_content_of_the_batch(tmp_path: Path
     folder = made(tmp_path / "b", None)
     wanted = hashlib.sha256((folder / "content" / "tx" / "tx.sigmf").read_bytes()).hexdigest()
     image = packaged(tmp_path, "tx", {"tx.sigmf": wanted})
-    assert find_uploads([folder, image]).images_elsewhere == ("rx",)
+    found = find_uploads([folder, image])
+    assert (found.images_elsewhere, found.unchecked) == (("rx",), ())
     packaged(tmp_path, "tx", {"tx.sigmf": "0" * 64})
     with pytest.raises(ConfigError, match=r"tx\.tar\.gz: holds another root/phyemu/tx\.sigmf"):
         find_uploads([folder, image])
