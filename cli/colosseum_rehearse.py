@@ -101,6 +101,7 @@ def command(
     """
     from phyemu.batch import (
         RehearsalSettings,
+        check_output,
         parse_rehearsal_event,
         rehearse_job,
         set_up_rehearsal,
@@ -121,6 +122,7 @@ def command(
     )
     # All of them, before the first one takes its time.
     setups = [set_up_rehearsal(job, settings) for job in jobs]
+    check_output(setups, output, force=force)
     results = []
     for setup in setups:
         with progress_bars(quiet) as progress:

@@ -29,7 +29,7 @@ from phyemu.batch.plan import (
     write_plan,
 )
 from phyemu.batch.radio_settings import RadioSettings
-from phyemu.batch.rehearsal import rehearse_job
+from phyemu.batch.rehearsal import check_output, rehearse_job
 from phyemu.batch.rehearsal_result import NodeVerdict, RehearsalResult, RehearsedLoop, TimelineEntry
 from phyemu.batch.rehearsal_setup import (
     RehearsalEvent,
@@ -78,6 +78,7 @@ __all__ = [
     "capture_batch",
     "check_batch",
     "check_job",
+    "check_output",
     "collect",
     "find_uploads",
     "job_from_json",

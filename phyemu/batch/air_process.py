@@ -25,6 +25,8 @@ _READY_S = 300.0
 # The queues between the ends empty within this time [s].
 _END_S = 30.0
 _KILL_S = 5.0
+_MAX_TEXT = 300
+_COMMAND = (sys.executable, "-m", "phyemu.batch.air_server")
 
 
 class RehearsalAir(Protocol):
@@ -82,10 +84,11 @@ class AirProcess(RehearsalAir):
         self._statistics: AirStatistics | None = None
         # A session of its own: Ctrl-C is for the rehearsal, which then ends the air.
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "phyemu.batch.air_server"],
+            _COMMAND,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
+            errors="replace",
             start_new_session=True,
         )
         self._reader = threading.Thread(target=self._read, name="phyemu-air", daemon=True)
@@ -165,7 +168,7 @@ class AirProcess(RehearsalAir):
         stdout = self._process.stdout
         if stdout is not None:
             for line in stdout:
-                self._events.put(json.loads(line))
+                self._events.put(_event(line))
         self._events.put(None)
 
     def _note(self, event: dict[str, Any] | None) -> dict[str, Any]:
@@ -192,3 +195,15 @@ class AirProcess(RehearsalAir):
                 ) from None
             if event["event"] == name:
                 return event
+
+
+def _event(line: str) -> dict[str, Any]:
+    """Return the event that a line tells; one that tells none is a failure of the air."""
+    with suppress(ValueError):
+        found = json.loads(line)
+        if isinstance(found, dict) and "event" in found:
+            return found
+    return {
+        "event": "failed",
+        "reason": f"it wrote {line.strip()[:_MAX_TEXT]!r}, which is no event",
+    }

@@ -7,13 +7,15 @@ twin. Times of the scenario are the air's, which is slower than real time where 
 Colosseum measures with its clock (boot, scripts, clean-up) is measured with the clock here, too.
 """
 
+import fcntl
 import json
+import os
 import re
 import shutil
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,10 +28,10 @@ from phyemu.batch.rehearsal_record import RehearsalRecord
 from phyemu.batch.rehearsal_result import RehearsalResult, RehearsedLoop
 from phyemu.batch.rehearsal_setup import RehearsalEvent, RehearsalSettings, RehearsalSetup
 from phyemu.batch.rehearsed_node import RehearsedNode, ScriptCall
-from phyemu.errors import ConfigError
+from phyemu.errors import ConfigError, TransportError
 from phyemu.progress import ProgressCallback, no_progress
 
-__all__ = ["rehearse_job"]
+__all__ = ["check_output", "rehearse_job"]
 
 _POLL_S = 0.05
 # status.sh is asked this often while something is awaited, and while the scenario runs [s].
@@ -40,6 +42,25 @@ _SETTLE_S = 5.0
 _ENDED = ("FINISHED", "ERROR", "OFF")
 # What a node that nothing listens to, or that may not transmit, is given as its other end.
 _NOWHERE = 9
+
+
+def check_output(setups: Sequence[RehearsalSetup], output: Path, *, force: bool = False) -> None:
+    """Refuse results that are there, or that two jobs would write to one place.
+
+    Raises:
+        ConfigError: The results of one of the jobs exist, or two jobs have one name.
+    """
+    places: dict[Path, Path] = {}
+    for setup in setups:
+        folder = _results_folder(setup, output)
+        if folder in places:
+            raise ConfigError(
+                f"{places[folder]} and {setup.job_file} would both write to {folder}; rehearse "
+                "them one by one, with outputs of their own"
+            )
+        places[folder] = setup.job_file
+        if folder.exists() and not force:
+            raise ConfigError(f"{folder}: exists; give another output, or --force")
 
 
 def rehearse_job(
@@ -55,7 +76,8 @@ def rehearse_job(
 
     The results lie in `output/RESERVATION-rehearsal-NAME` as Colosseum leaves them in the team's
     storage, with `rehearsal.json` beside them. However it ends, nothing that was started here runs
-    on; after Ctrl-C nothing is written either.
+    on; after Ctrl-C nothing is written either. Where the air fails on the way, what the nodes wrote
+    until then is kept beside `output`, and the error says where.
 
     Args:
         setup: The job and what it needs.
@@ -66,32 +88,64 @@ def rehearse_job(
         open_air: Opens what is between the radios.
 
     Raises:
-        ConfigError: The results exist, or the content of an image is damaged.
+        ConfigError: The results exist, another rehearsal writes to `output`, or the content of an
+            image is damaged.
         TransportError: The air failed, or pyzmq is missing.
         OSError: A folder cannot be written.
     """
-    name = re.sub(r"[^A-Za-z0-9_.-]", "-", setup.job.name)
-    folder = output / f"RESERVATION-rehearsal-{name}"
-    if folder.exists() and not force:
-        raise ConfigError(f"{folder}: exists; give another output, or --force")
+    check_output([setup], output, force=force)
+    folder = _results_folder(setup, output)
     output.mkdir(parents=True, exist_ok=True)
-    # The roots lie beside the results, so that logs of any size are moved and not copied.
-    partial = output.absolute() / f".{folder.name}.partial"
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir()
-    try:
-        with open_air(setup.air) as air:
-            rehearsal = _Rehearsal(setup, settings, air, partial / "roots", progress)
-            rehearsal.play()
-        result = rehearsal.result(folder)
-        _lay_out(setup, rehearsal.nodes, result, partial)
-        if folder.exists():
-            shutil.rmtree(folder)
-        partial.rename(folder)
-    except BaseException:
+    with _alone_in(output):
+        # The roots lie beside the results, so that logs of any size are moved and not copied.
+        partial = output.absolute() / f".{folder.name}.partial"
         shutil.rmtree(partial, ignore_errors=True)
-        raise
+        partial.mkdir()
+        booted = False
+        try:
+            with open_air(setup.air) as air:
+                rehearsal = _Rehearsal(setup, settings, air, partial / "roots", progress)
+                booted = True
+                rehearsal.play()
+            result = rehearsal.result(folder)
+            _lay_out(setup, rehearsal.nodes, result, partial)
+            if folder.exists():
+                shutil.rmtree(folder)
+            partial.rename(folder)
+        except (TransportError, OSError) as error:
+            if not booted:
+                raise
+            # Not in `output`: it is no result that somebody should collect.
+            kept = output.absolute().with_name(f"{output.absolute().name}-failed") / folder.name
+            shutil.rmtree(kept, ignore_errors=True)
+            kept.parent.mkdir(exist_ok=True)
+            shutil.move(partial, kept)
+            raise TransportError(f"{error}; what the nodes wrote is in {kept}") from error
+        finally:
+            # It has another name by now where something of it is kept.
+            shutil.rmtree(partial, ignore_errors=True)
     return result
+
+
+def _results_folder(setup: RehearsalSetup, output: Path) -> Path:
+    name = re.sub(r"[^A-Za-z0-9_.-]", "-", setup.job.name)
+    return output / f"RESERVATION-rehearsal-{name}"
+
+
+@contextmanager
+def _alone_in(output: Path) -> Iterator[None]:
+    """Be the only rehearsal in a folder; another one would delete this one's nodes."""
+    folder = os.open(output, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ConfigError(
+                f"{output}: another rehearsal writes there; give another output, or wait for it"
+            ) from error
+        yield
+    finally:
+        os.close(folder)
 
 
 class _Rehearsal:
@@ -176,10 +230,21 @@ class _Rehearsal:
         record = self._record
         if loop > 1:
             self._check_ready_again(loop)
+        self._call_all("start")
+        # However long a machine takes to begin, the scenario is for those who have.
+        limit_s = self._settings.start_limit_s
+        self._await(("ACTIVE", *_ENDED), limit_s, "start")
+        for node in self.nodes:
+            state = record.states[node.number]
+            if state not in ("ACTIVE", *_ENDED):
+                record.remark(
+                    node,
+                    f"was {state or 'silent'} and not ACTIVE {limit_s:g} s after start.sh of loop "
+                    f"{loop}, when the scenario began",
+                )
         self._air.start()
         record.scenario_s = 0.0
         record.note("air", loop=loop, state="started")
-        self._call_all("start")
         at_stop = self._run_scenario()
         self._call_all("stop")
         self._await(_ENDED, self._settings.clean_up_s, "clean-up")

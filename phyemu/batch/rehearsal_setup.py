@@ -23,6 +23,8 @@ __all__ = [
     "set_up_rehearsal",
 ]
 
+# A rehearsal with more events would never come to its end.
+_MOST_DISCONTINUITIES = 1000
 _TRANSMIT = (Role.TRANSMIT, Role.PHYDNN_TRANSMIT)
 _RECEIVE = (Role.CAPTURE, Role.SOUND, Role.RECEIVE, Role.PHYDNN_RECEIVE)
 # Scripts that the scenario calls while it runs, and the input that is pushed before.
@@ -89,6 +91,8 @@ class RehearsalSettings:
         events: What happens while the scenario runs.
         discontinuity: Whether scenario_discontinuity.sh is called where the scenario starts over.
         boot_limit_s: The READY check comes at the latest so long after the boot [s].
+        start_limit_s: The scenario begins at the latest so long after start.sh, and once all nodes
+            are ACTIVE [s].
         clean_up_s: From stop.sh to the end of the container [s].
         noise_dbfs: Noise power of every receiver [dBFS].
         radios: Front ends of the nodes, as for `load_radios`.
@@ -103,6 +107,7 @@ class RehearsalSettings:
     events: tuple[RehearsalEvent, ...] = ()
     discontinuity: bool = False
     boot_limit_s: float = 600.0
+    start_limit_s: float = 30.0
     clean_up_s: float = 120.0
     noise_dbfs: float = -80.0
     radios: str = "ideal"
@@ -110,7 +115,7 @@ class RehearsalSettings:
 
     def __post_init__(self) -> None:
         """Refuse what no rehearsal could do."""
-        for name in ("duration_s", "sample_rate_hz", "boot_limit_s", "clean_up_s"):
+        for name in ("duration_s", "sample_rate_hz", "boot_limit_s", "start_limit_s", "clean_up_s"):
             value = getattr(self, name)
             if value is not None and not 0 < value < math.inf:
                 raise ConfigError(f"{name} must be positive and finite, got {value}")
@@ -253,12 +258,22 @@ def _events(
     # Once, in the middle, so that the script is seen to work.
     events = [*settings.events, RehearsalEvent(time_s=duration_s / 2, script="statistics")]
     if settings.discontinuity:
+        if scenario.is_static:
+            raise ConfigError(
+                f"scenario {scenario.name} never changes, so there is no discontinuity where it "
+                "starts over"
+            )
         if not scenario.repeats or scenario.duration_s >= duration_s:
             raise ConfigError(
                 f"scenario {scenario.name} does not start over within {duration_s:g} s, so there "
                 "is no discontinuity"
             )
         count = math.ceil(duration_s / scenario.duration_s) - 1
+        if count > _MOST_DISCONTINUITIES:
+            raise ConfigError(
+                f"scenario {scenario.name} starts over {count} times within {duration_s:g} s, at "
+                f"most {_MOST_DISCONTINUITIES} discontinuities are rehearsed; rehearse it for less"
+            )
         events += [
             RehearsalEvent(time_s=index * scenario.duration_s, script="scenario_discontinuity")
             for index in range(1, count + 1)

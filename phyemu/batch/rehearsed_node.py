@@ -2,7 +2,6 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -12,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from phyemu.batch.marked_processes import MARK, kill_marked
+from phyemu.batch.marked_processes import CALL_MARK, MARK, kill_marked
 from phyemu.node.deployment import install_node_files
 from phyemu.node.layout import NodeLayout
 
@@ -23,6 +22,8 @@ SCRIPT_LIMIT_S = 5.0
 
 # A script that does not return is killed after this time [s].
 _SCRIPT_KILLED_S = 20.0
+# What is killed is gone, and its output at its end, within this time [s].
+_GONE_S = 10.0
 # As the unit has it: a daemon that fails is started again after a second, ten times at most.
 _RESTART_S = 1.0
 _MAX_RESTARTS = 10
@@ -121,6 +122,7 @@ class RehearsedNode:
     def call(self, script: str) -> ScriptCall:
         """Run a script of the Radio API, and return how that went."""
         path = self.layout.radio_api / f"{script}.sh"
+        mark = uuid.uuid4().hex
         began_s = time.monotonic()
         try:
             process = subprocess.Popen(
@@ -128,7 +130,7 @@ class RehearsedNode:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
-                env=self._variables,
+                env=self._variables | {CALL_MARK: mark},
                 cwd="/",
                 start_new_session=True,
             )
@@ -145,9 +147,9 @@ class RehearsedNode:
             output, errors = process.communicate(timeout=_SCRIPT_KILLED_S)
         except subprocess.TimeoutExpired:
             problem = f"killed after {_SCRIPT_KILLED_S:g} s"
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            output, errors = process.communicate()
+            if process.poll() is not None:
+                problem += "; it had ended, but what it started kept its output open"
+            output, errors = _killed_output(process, mark)
         took_s = time.monotonic() - began_s
         return ScriptCall(
             script=script,
@@ -168,9 +170,25 @@ class RehearsedNode:
         """Kill everything that runs here, and return it: process number, command line."""
         killed = kill_marked(self._mark)
         if self._daemon is not None:
-            self._daemon.wait()
+            self._daemon.kill()
+            with suppress(subprocess.TimeoutExpired):
+                self._daemon.wait(_GONE_S)
             self._daemon = None
         return killed
+
+
+def _killed_output(process: subprocess.Popen[bytes], mark: str) -> tuple[bytes, bytes]:
+    """Kill a script and all it started, wherever that went, and return what they wrote."""
+    process.kill()
+    kill_marked(mark, mark=CALL_MARK)
+    try:
+        return process.communicate(timeout=_GONE_S)
+    except subprocess.TimeoutExpired as late:
+        # Somebody without the mark holds the pipe.
+        for pipe in (process.stdout, process.stderr):
+            if pipe is not None:
+                pipe.close()
+        return late.output or b"", late.stderr or b""
 
 
 def _line(text: bytes) -> str:

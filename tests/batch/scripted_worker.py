@@ -44,6 +44,8 @@ def main() -> None:
             if behaviour == "crashes once" and not crashed.exists():
                 crashed.touch()
                 os.abort()
+            if behaviour == "is slow to start":
+                time.sleep(2)
             say("active")
             if behaviour == "dies at work":
                 say("error", reason="the antenna fell off")

@@ -1,10 +1,13 @@
 """Processes that carry a mark are found and killed, wherever they went, and no other."""
 
+import errno
 import os
 import signal
 import subprocess
 import sys
 import uuid
+
+import pytest
 
 from phyemu.batch.marked_processes import MARK, kill_marked, marked_processes
 
@@ -20,7 +23,16 @@ os._exit(0)
 """
 
 
-def test_a_daemon_is_killed_and_a_neighbour_is_not() -> None:
+@pytest.mark.parametrize("refusal", [None, errno.EPERM, errno.ENOSYS])
+def test_a_daemon_is_killed_and_a_neighbour_is_not(
+    monkeypatch: pytest.MonkeyPatch, refusal: int | None
+) -> None:
+    if refusal is not None:
+        # As in a container that knows no handles, or on an old kernel.
+        def refuse(number: int) -> int:
+            raise OSError(refusal, os.strerror(refusal))
+
+        monkeypatch.setattr(os, "pidfd_open", refuse)
     mark = uuid.uuid4().hex
     process = subprocess.Popen(
         [sys.executable, "-c", DAEMON],

@@ -32,7 +32,7 @@ from phyemu.batch import (
 from phyemu.batch.air import AirSettings, AirStatistics
 from phyemu.batch.node_log import read_node_log
 from phyemu.batch.results_folder import find_results
-from phyemu.errors import ConfigError
+from phyemu.errors import ConfigError, TransportError
 from phyemu.node import RadioConf, Role, write_radio_conf
 from phyemu.node.radio_conf import JobSection, RadioSection, RestartSection
 
@@ -41,6 +41,7 @@ pytest.importorskip("zmq", reason="pyzmq is not installed: pip install 'phyemu[l
 SCENARIO = "urban-40db"
 WORKER = Path(__file__).with_name("scripted_worker.py")
 QUICK = RehearsalSettings(scenario=SCENARIO, duration_s=0.3, clean_up_s=10.0)
+PARTIAL = ".RESERVATION-rehearsal-trial.partial"
 LOGS = "rehearsal-{image}-srn{node}-RESrehearsal"
 
 
@@ -124,6 +125,12 @@ def rehearse(
 ) -> RehearsalResult:
     setup = set_up_rehearsal(job, settings)
     return rehearse_job(setup, settings, output, open_air=Clock, **options)
+
+
+def runs_no_more(process: int) -> bool:
+    # What is left of a process that its parent has not yet asked for runs no more.
+    status = Path(f"/proc/{process}/status")
+    return not status.exists() or "zombie" in status.read_text()
 
 
 def told(result: RehearsalResult, node: int, task: int = 1) -> list[str]:
@@ -232,11 +239,12 @@ def test_a_node_that_was_in_error_says_why(batch: Callable[..., Path], tmp_path:
 def test_a_node_that_is_late_and_one_that_ignores_stop_fail_and_are_killed(
     batch: Callable[..., Path], tmp_path: Path
 ) -> None:
-    settings = replace(QUICK, boot_limit_s=2.0, clean_up_s=1.0)
+    settings = replace(QUICK, boot_limit_s=2.0, start_limit_s=1.0, clean_up_s=1.0)
     result = rehearse(batch("never ready", "ignores stop"), tmp_path / "results", settings)
     late, deaf = result.nodes
     assert late.ready_s is None
     assert "was BOOTING and not READY" in late.failures[0]
+    assert any("BOOTING and not ACTIVE 1 s after start.sh" in text for text in late.remarks)
     assert deaf.failures == ("was killed unfinished, while STOPPING",)
     assert any("scripted_worker.py" in text for text in deaf.remarks)
     killed = [entry for entry in result.timeline if entry.what == "killed"]
@@ -267,6 +275,98 @@ def test_a_script_that_takes_too_long_is_named(
         assert node.slowest_script == "statistics.sh"
 
 
+def test_the_scenario_begins_when_all_nodes_are_active(
+    batch: Callable[..., Path], tmp_path: Path
+) -> None:
+    # The scenario is shorter than the second node takes to become active.
+    job = batch("behaves", "is slow to start")
+    result = rehearse(job, tmp_path / "results", replace(QUICK, duration_s=0.1))
+    assert result.passed, result.lines()
+    what = [
+        entry.fields["state"] if entry.what in ("state", "air") else ""
+        for entry in result.timeline
+        if entry.node in (None, 2)
+    ]
+    assert what.index("ACTIVE") < what.index("started")
+    assert told(result, 2) == ["configure", "start", "statistics", "stop"]
+
+
+def test_a_child_that_keeps_the_output_of_a_script_holds_nobody_up(
+    batch: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rehearsed_node, "_SCRIPT_KILLED_S", 2.0)
+    node = rehearsed_node.RehearsedNode(1, tmp_path / "root", {})
+    script = node.layout.radio_api / "statistics.sh"
+    script.write_text("#!/bin/sh\necho said\nsetsid sleep 600 &\necho $! > $PHYEMU_NODE_ROOT/pid\n")
+    call = node.call("statistics")
+    assert (call.code, call.output) == (None, "said")
+    assert "it had ended, but what it started kept its output open" in call.problem
+    assert runs_no_more(int((tmp_path / "root" / "pid").read_text()))
+    assert node.kill() == {}
+
+
+class Failing(Clock):
+    """An air that fails while the scenario runs."""
+
+    def statistics(self) -> AirStatistics:
+        raise TransportError("the air is gone")
+
+
+def test_logs_are_kept_where_the_air_fails_on_the_way(
+    batch: Callable[..., Path], tmp_path: Path
+) -> None:
+    output = tmp_path / "results"
+    setup = set_up_rehearsal(batch("behaves", "idle"), QUICK)
+    with pytest.raises(
+        TransportError, match=r"the air is gone; what the nodes wrote is in "
+    ) as told:
+        rehearse_job(setup, QUICK, output, open_air=Failing)
+    assert list(output.iterdir()) == []
+    (kept,) = (tmp_path / "results-failed").iterdir()
+    assert str(told.value).endswith(str(kept))
+    for node in (1, 2):
+        assert read_node_log(kept / "roots" / f"node-{node}" / "logs").state
+    # It stands in nobody's way, and is no result.
+    assert rehearse(tmp_path / "batch" / "trial.json", output).passed
+    assert [found.name for found in find_results(output)] == ["rehearsal-trial"]
+    assert kept.is_dir()
+
+
+def test_two_rehearsals_do_not_share_an_output(batch: Callable[..., Path], tmp_path: Path) -> None:
+    job, output = batch("behaves", "idle"), tmp_path / "results"
+    refused: list[str] = []
+
+    class Second(Clock):
+        def start(self) -> None:
+            with pytest.raises(ConfigError) as caught:
+                rehearse(job, output)
+            refused.append(str(caught.value))
+            super().start()
+
+    setup = set_up_rehearsal(job, QUICK)
+    assert rehearse_job(setup, QUICK, output, open_air=Second).passed
+    assert refused == [
+        f"{output}: another rehearsal writes there; give another output, or wait for it"
+    ]
+
+
+def test_results_of_all_jobs_are_looked_for_before_the_first_is_played(
+    batch: Callable[..., Path], tmp_path: Path
+) -> None:
+    first, output = batch("behaves", "idle"), tmp_path / "results"
+    again = first.with_name("again.json")
+    again.write_text(first.read_text())
+    second = first.with_name("second.json")
+    second.write_text(first.read_text().replace('"trial"', '"second"'))
+    common = ["-o", str(output), "--scenario", SCENARIO, "--quiet"]
+    (output / "RESERVATION-rehearsal-second").mkdir(parents=True)
+    for other, message in ((second, "rehearsal-second: exists"), (again, "would both write to")):
+        done = CliRunner().invoke(main, ["colosseum", "rehearse", str(first), str(other), *common])
+        assert done.exit_code == 1
+        assert message in done.stderr
+        assert [path.name for path in output.iterdir()] == ["RESERVATION-rehearsal-second"]
+
+
 def test_every_loop_has_its_start_and_stop(batch: Callable[..., Path], tmp_path: Path) -> None:
     result = rehearse(batch("behaves", "idle", loops=2), tmp_path / "results")
     assert result.passed, result.lines()
@@ -280,7 +380,7 @@ def test_every_loop_has_its_start_and_stop(batch: Callable[..., Path], tmp_path:
 def test_ctrl_c_leaves_nothing_behind(batch: Callable[..., Path], tmp_path: Path) -> None:
     job = batch("behaves", "ignores stop")
     output = tmp_path / "results"
-    root = output / ".RESERVATION-rehearsal-trial.partial" / "roots" / "node-2"
+    root = output / PARTIAL / "roots" / "node-2"
     processes: list[int] = []
 
     def interrupt() -> None:
@@ -297,10 +397,7 @@ def test_ctrl_c_leaves_nothing_behind(batch: Callable[..., Path], tmp_path: Path
         rehearse(job, output, replace(QUICK, duration_s=60.0))
     thread.join()
     assert list(output.iterdir()) == []
-    for process in processes:
-        # What is left of a process that its parent has not yet asked for runs no more.
-        status = Path(f"/proc/{process}/status")
-        assert not status.exists() or "zombie" in status.read_text()
+    assert all(map(runs_no_more, processes))
 
 
 def test_a_daemon_that_dies_is_started_again_as_by_its_unit(
@@ -308,7 +405,7 @@ def test_a_daemon_that_dies_is_started_again_as_by_its_unit(
 ) -> None:
     job = batch("behaves", "idle")
     output = tmp_path / "results"
-    root = output / ".RESERVATION-rehearsal-trial.partial" / "roots" / "node-2"
+    root = output / PARTIAL / "roots" / "node-2"
 
     def kill() -> None:
         pid, status = root / "run" / "phyemu" / "node.pid", root / "logs" / "status.json"
@@ -380,6 +477,17 @@ def test_discontinuities_come_where_the_scenario_starts_over(batch: Callable[...
         (15.0, "statistics"),
         (20.0, "scenario_discontinuity"),
     ]
+
+
+def test_discontinuities_without_end_are_refused(batch: Callable[..., Path]) -> None:
+    job = batch(*["idle"] * 4, "behaves")
+    # One step of a millisecond that is held: it starts over, and nobody could tell.
+    static = replace(QUICK, scenario="90003", duration_s=60.0, discontinuity=True)
+    with pytest.raises(ConfigError, match="scenario 90003 never changes"):
+        set_up_rehearsal(job, static)
+    long = replace(QUICK, scenario="urban-40db-5", duration_s=3600.0, discontinuity=True)
+    with pytest.raises(ConfigError, match="starts over 3599 times within 3600 s, at most 1000"):
+        set_up_rehearsal(job, long)
 
 
 def test_the_command_s_exit_code_is_the_verdict(
