@@ -75,30 +75,14 @@ class ExportedTail:
 
 
 @dataclass(frozen=True, eq=False, slots=True, kw_only=True)
-class ExportedPhyDnn:
-    """Head and tail that belong together, and what they send.
+class ExportedPhyDnn(ExportedTail):
+    """The head that belongs to a tail, with it.
 
     Attributes:
         head: The device's side.
-        tail: The server's side.
-        constellation: Point m is sent for symbol m.
-        frame_format: Frames on the air.
     """
 
     head: PhyDnnHead
-    tail: PhyDnnTail
-    constellation: Constellation
-    frame_format: FrameFormat
-
-    @property
-    def order(self) -> int:
-        """M."""
-        return self.constellation.order
-
-    @property
-    def symbols_per_image(self) -> int:
-        """N_s."""
-        return self.tail.layout.num_slices
 
     def joined(self) -> PhyDnn:
         """Return both sides as one model, in evaluation mode; weights are shared with them."""
