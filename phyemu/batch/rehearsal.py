@@ -143,6 +143,8 @@ def _alone_in(output: Path) -> Iterator[None]:
             raise ConfigError(
                 f"{output}: another rehearsal writes there; give another output, or wait for it"
             ) from error
+        except OSError:
+            pass  # Network file systems may lock no folders.
         yield
     finally:
         os.close(folder)

@@ -1,5 +1,7 @@
 """Whole rehearsals with scripted workers: every verdict, and nothing that runs on."""
 
+import errno
+import fcntl
 import io
 import json
 import os
@@ -348,6 +350,16 @@ def test_two_rehearsals_do_not_share_an_output(batch: Callable[..., Path], tmp_p
     assert refused == [
         f"{output}: another rehearsal writes there; give another output, or wait for it"
     ]
+
+
+def test_a_file_system_without_locks_is_no_obstacle(
+    batch: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(folder: int, operation: int) -> None:
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    assert rehearse(batch("behaves", "idle"), tmp_path / "results").passed
 
 
 def test_results_of_all_jobs_are_looked_for_before_the_first_is_played(
