@@ -23,6 +23,13 @@ _SUFFIXES: dict[Shelf, tuple[str, ...]] = {
     "channels": (".h5",),
     "colosseum": (".json",),
 }
+_NOUNS: dict[Shelf, str] = {
+    "captures": "captures",
+    "channels": "channels",
+    "colosseum": "scenarios of Colosseum",
+}
+# Names less alike than this are no mistyping of each other.
+_NEAR = 0.6
 
 
 def _shelves(shelf: Shelf) -> Iterator[Path]:
@@ -79,6 +86,11 @@ def find_in_library(name: str, shelf: Shelf) -> Path:
         known.setdefault(_key(stem), entry)
     if wanted in known:
         return known[wanted]
-    near = difflib.get_close_matches(wanted, known, n=3, cutoff=0.4) or sorted(known)
-    hint = f"known {shelf}: {', '.join(near)}" if near else f"the library holds no {shelf}"
+    near = difflib.get_close_matches(wanted, known, n=3, cutoff=_NEAR)
+    if near:
+        hint = f"near names: {', '.join(near)}"
+    elif known:
+        hint = f"known {_NOUNS[shelf]}: {', '.join(sorted(known))}"
+    else:
+        hint = f"the library holds no {_NOUNS[shelf]}"
     raise ConfigError(f"{name}: no such file, and no such name in the library; {hint}")

@@ -27,8 +27,13 @@ def test_hyphens_underscores_case_and_suffix_do_not_matter(own_library: Path, na
 
 
 def test_an_unknown_name_lists_the_near_ones(own_library: Path) -> None:
-    with pytest.raises(ConfigError, match=r"my-lap.*known channels: my-lab"):
+    with pytest.raises(ConfigError, match=r"my-lap.*near names: my-lab$"):
         find_in_library("my-lap", "channels")
+
+
+def test_a_name_like_no_other_lists_all_of_them(own_library: Path) -> None:
+    with pytest.raises(ConfigError, match=r"99999.*known scenarios of Colosseum: 10009, .*90009"):
+        find_in_library("99999", "colosseum")
 
 
 def test_the_shipped_library_is_found_without_any_setting(monkeypatch: pytest.MonkeyPatch) -> None:
