@@ -154,6 +154,9 @@ class AirProcess(RehearsalAir):
         traceback: TracebackType | None,
     ) -> None:
         """End the process."""
+        if error is not None:
+            # Nobody waits for what it would still say, and it may be loading for seconds.
+            self._process.kill()
         self.close()
 
     def _tell(self, message: Mapping[str, Any]) -> None:

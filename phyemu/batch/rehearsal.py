@@ -17,7 +17,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from phyemu.batch.air import AirSettings, AirStatistics
@@ -95,7 +95,6 @@ def rehearse_job(
     """
     check_output([setup], output, force=force)
     folder = _results_folder(setup, output)
-    output.mkdir(parents=True, exist_ok=True)
     with _alone_in(output):
         # The roots lie beside the results, so that logs of any size are moved and not copied.
         partial = output.absolute() / f".{folder.name}.partial"
@@ -134,7 +133,8 @@ def _results_folder(setup: RehearsalSetup, output: Path) -> Path:
 
 @contextmanager
 def _alone_in(output: Path) -> Iterator[None]:
-    """Be the only rehearsal in a folder; another one would delete this one's nodes."""
+    """Make a folder and be the only rehearsal in it; another would delete this one's nodes."""
+    output.mkdir(parents=True, exist_ok=True)
     folder = os.open(output, os.O_RDONLY | os.O_DIRECTORY)
     try:
         try:
@@ -148,6 +148,9 @@ def _alone_in(output: Path) -> Iterator[None]:
         yield
     finally:
         os.close(folder)
+        # Only a folder to which nothing was written goes.
+        with suppress(OSError):
+            output.rmdir()
 
 
 class _Rehearsal:
