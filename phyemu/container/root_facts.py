@@ -8,6 +8,7 @@ from pathlib import Path
 
 from phyemu.errors import ImageError
 
+from .base_sshd import is_sshd_settings
 from .base_tree import BaseTree
 from .tar_entry import TarEntry
 from .tar_reader import TarReader
@@ -15,6 +16,7 @@ from .tar_reader import TarReader
 __all__ = ["RootFacts", "find_pythons"]
 
 _MAX_OS_RELEASE = 1 << 20
+_MAX_SSHD_SETTINGS = 4 << 20
 _MAX_PROGRAM = 32 << 20
 _LIBC = re.compile(r"(usr/)?lib(64)?/(x86_64-linux-gnu/)?(libc\.so\.6|libc-2\.[0-9]+\.so)")
 _GLIBC = re.compile(rb"GNU C Library [^\n]* release version ([0-9]+)\.([0-9]+)")
@@ -33,6 +35,7 @@ class RootFacts:
         glibc: Version of the C library; None: another one, or none.
         machines: Numbers of the machines that programs are for, as ELF has them.
         os_release: Of os-release(5): `ID`, `VERSION_CODENAME`, ...
+        sshd_settings: Files that tell sshd something, by path.
     """
 
     def __init__(self) -> None:
@@ -40,6 +43,7 @@ class RootFacts:
         self.glibc: tuple[int, int] | None = None
         self.machines: set[int] = set()
         self.os_release: dict[str, str] = {}
+        self.sshd_settings: dict[str, bytes] = {}
 
     def note(self, entry: TarEntry, path: str, reader: TarReader) -> None:
         """Read an entry's data where they tell something.
@@ -51,6 +55,8 @@ class RootFacts:
         """
         if entry.is_file and path in _OS_RELEASE:
             self.os_release = _settings(reader.read_data(limit=_MAX_OS_RELEASE))
+        elif entry.is_file and is_sshd_settings(path):
+            self.sshd_settings[path] = reader.read_data(limit=_MAX_SSHD_SETTINGS)
         elif entry.is_file and (_LIBC.fullmatch(path) or path in _ELF_CANDIDATES):
             self._inspect(path, reader.read_data(limit=_MAX_PROGRAM))
 
@@ -59,6 +65,7 @@ class RootFacts:
         self.glibc = upper.glibc or self.glibc
         self.machines |= upper.machines
         self.os_release = upper.os_release or self.os_release
+        self.sshd_settings |= upper.sshd_settings
 
     def refuse_other_machines(self, name: Path) -> None:
         """Raise ImageError unless the programs are for x86-64."""

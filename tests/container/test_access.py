@@ -11,7 +11,19 @@ from phyemu.container import SshAccess, TextContent, read_access
 from phyemu.errors import ConfigError, ImageError
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINdamAGCsQq31Uv+08lkBzoO4XLz2qYjJa8CGmj3B1Ea ana@lab"
-OPEN = b"PermitRootLogin yes\nPasswordAuthentication yes\nPermitEmptyPasswords yes\n"
+OPEN = b"""PermitRootLogin yes
+PasswordAuthentication yes
+PermitEmptyPasswords yes
+AuthorizedKeysFile /etc/everybodys_keys
+AuthorizedKeysCommand /usr/bin/keys
+AuthorizedKeysCommandUser nobody
+AuthorizedPrincipalsCommand /usr/bin/principals
+AuthorizedPrincipalsCommandUser nobody
+TrustedUserCAKeys /etc/ssh/ca.pub
+HostbasedAuthentication yes
+GSSAPIAuthentication yes
+AuthenticationMethods publickey,password
+"""
 
 
 @pytest.fixture
@@ -104,6 +116,13 @@ def test_sshd_keeps_our_settings_whatever_the_base_says(
     assert settings["permitemptypasswords"] == "no"
     assert settings["kbdinteractiveauthentication"] == "no"
     assert settings["pubkeyauthentication"] == "yes"
+    assert settings["authorizedkeysfile"] == ".ssh/authorized_keys"
+    for name in ("trustedusercakeys", "authorizedkeyscommand", "authorizedprincipalscommand"):
+        assert settings[name] == "none"
+    assert settings["hostbasedauthentication"] == "no"
+    assert settings.get("gssapiauthentication", "no") == "no"
+    assert settings.get("kerberosauthentication", "no") == "no"
+    assert settings["authenticationmethods"] == "any"
 
 
 def test_access_for_nobody_cannot_be_made() -> None:
