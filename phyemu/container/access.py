@@ -50,7 +50,7 @@ class SshAccess:
         """
         lines = "".join(f"{key.line}\n" for key in self.authorized_keys)
         return (
-            Addition(path="root/.ssh", mode=0o700, part="access"),
+            Addition(path="root/.ssh", mode=0o700, part="access", replaces=True),
             Addition(
                 path="root/.ssh/authorized_keys",
                 content=TextContent(lines.encode()),

@@ -58,7 +58,9 @@ def notes_on_sshd(files: Mapping[str, bytes], *, base: Path) -> list[str]:
         if not any(_means_root(pattern.partition("@")[0]) for pattern, _ in allowed):
             raise _locked_out(base, allowed[0][1], shown)
         if not any(_means_root(pattern) for pattern, _ in allowed):
-            notes.append(f"/{allowed[0][1]} of the base has '{shown}': root gets in from there only")
+            notes.append(
+                f"/{allowed[0][1]} of the base has '{shown}': root gets in from there only"
+            )
     if (groups := lists["allowgroups"]) and not any(_means_root(group) for group, _ in groups):
         shown = f"AllowGroups {' '.join(group for group, _ in groups)}"
         notes.append(f"/{groups[0][1]} of the base has '{shown}': root gets in as a member only")

@@ -2,7 +2,6 @@
 
 import posixpath
 import re
-import struct
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from phyemu.errors import ImageError
 
 from .base_sshd import is_sshd_settings
 from .base_tree import BaseTree
+from .elf_machine import X86_64, elf_machine
 from .tar_entry import TarEntry
 from .tar_reader import TarReader
 
@@ -24,7 +24,6 @@ _PYTHON = re.compile(r"python3\.([0-9]+)")
 _ELF_CANDIDATES = {
     f"{folder}/{name}" for folder in ("bin", "usr/bin") for name in ("bash", "dash", "busybox")
 }
-_ELF_X86_64 = 62
 _OS_RELEASE = ("usr/lib/os-release", "etc/os-release")
 
 
@@ -69,7 +68,7 @@ class RootFacts:
 
     def refuse_other_machines(self, name: Path) -> None:
         """Raise ImageError unless the programs are for x86-64."""
-        others = self.machines - {_ELF_X86_64}
+        others = self.machines - {X86_64}
         if others or not self.machines:
             found = f"ELF machine {min(others)}" if others else "no program that tells"
             raise ImageError(
@@ -78,9 +77,8 @@ class RootFacts:
             )
 
     def _inspect(self, path: str, data: bytes) -> None:
-        if data[:4] == b"\x7fELF" and len(data) > 20:
-            order = "<" if data[5] == 1 else ">"
-            self.machines.add(struct.unpack_from(f"{order}H", data, 18)[0])
+        if (machine := elf_machine(data)) is not None:
+            self.machines.add(machine)
         if _LIBC.fullmatch(path) and (found := _GLIBC.search(data)):
             self.glibc = (int(found[1]), int(found[2]))
 
