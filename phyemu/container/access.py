@@ -87,14 +87,13 @@ class SshAccess:
             "PasswordAuthentication": "yes" if with_password else "no",
             "PubkeyAuthentication": "yes" if self.authorized_keys else "no",
             "AuthorizedKeysFile": ".ssh/authorized_keys",
-            # Other ways in that a base may have opened, and a second proof that it may ask for.
+            # Other ways in that a base may have opened.
             "AuthorizedKeysCommand": "none",
             "AuthorizedPrincipalsCommand": "none",
             "TrustedUserCAKeys": "none",
             "HostbasedAuthentication": "no",
             "KerberosAuthentication": "no",
             "GSSAPIAuthentication": "no",
-            "AuthenticationMethods": "any",
             "PermitEmptyPasswords": "no",
             # Passwords by way of PAM; the first is the name before sshd 8.7, an alias since.
             "ChallengeResponseAuthentication": "no",

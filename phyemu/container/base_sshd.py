@@ -17,6 +17,8 @@ SSHD_CONFIG = "etc/ssh/sshd_config"
 
 _DROP_INS = "etc/ssh/sshd_config.d/"
 _LINE = re.compile(r"\s*([A-Za-z]+)(?:\s*=\s*|\s+)(.*)")
+# sshd does not start where "any" is a second value, so that a first one of ours is no remedy.
+_METHODS = "authenticationmethods"
 _LISTS = ("denyusers", "allowusers", "denygroups", "allowgroups")
 
 
@@ -43,6 +45,12 @@ def notes_on_sshd(files: Mapping[str, bytes], *, base: Path) -> list[str]:
                 f"/{path} of the base has the block 'Match {value}': for whom it matches, its "
                 "settings hold instead of ours"
             )
+        elif name == _METHODS:
+            if value.lower() != "any":
+                notes.append(
+                    f"/{path} of the base has 'AuthenticationMethods {value}': root gets in with "
+                    "all methods of one of these groups only"
+                )
         elif name == "include":
             notes.append(f"/{path} of the base includes {value}, which was not looked into")
         else:
@@ -96,7 +104,7 @@ def _settings(
                     yield path, name, pattern
                 for file in found:
                     yield from _settings(files, file, above | {path})
-        elif name in _LISTS:
+        elif name in _LISTS or name == _METHODS:
             yield path, name, value
         elif name == "match":
             yield path, name, value

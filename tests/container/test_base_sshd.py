@@ -46,6 +46,7 @@ def test_what_keeps_root_out_is_refused_wherever_it_stands(line: bytes) -> None:
         (b"AllowUsers root@10.0.0.1", "root gets in from there only"),
         (b"AllowGroups admin", "as a member only"),
         (b"DenyUsers root@10.*", "not in from there"),
+        (b"AuthenticationMethods publickey,password", "of one of these groups only"),
         (b"Match all\nAuthorizedKeysCommand /usr/bin/x", "hold instead of ours"),
         (b"Include /srv/site/sshd.conf", "/srv/site/sshd.conf, which was not looked into"),
     ],
@@ -59,7 +60,8 @@ def test_what_may_keep_root_out_is_named(line: bytes, said: str) -> None:
 @pytest.mark.parametrize(
     "line",
     [b"AllowUsers ana root", b"AllowUsers *", b"AllowGroups root", b"DenyUsers ana", b"Port 22",
-     b"", b"Include sshd_config.d/*.conf", b"Include /etc/ssh/sshd_config"],
+     b"", b"Include sshd_config.d/*.conf", b"Include /etc/ssh/sshd_config",
+     b"AuthenticationMethods any"],
 )  # fmt: skip
 def test_the_rest_is_nothing_to_tell(line: bytes) -> None:
     assert notes(line) == []
