@@ -52,7 +52,8 @@ _NAMED_PARTS = 8
 @click.option(
     "--wheels",
     type=_FOLDER,
-    help="Wheels for the base's Python, where it is not this one.  [default: this environment]",
+    help="Wheels for the base's Python (its newest, where it has several), where it is not this "
+    "one.  [default: this environment]",
 )
 @click.option(
     "--python",
@@ -88,6 +89,14 @@ def command(
 
     if kind == "gpu" and python is not None:
         raise click.UsageError("--python is for --kind srn; a Docker base brings its own Python")
+    if kind == "gpu" and base.startswith("debootstrap:"):
+        raise click.UsageError(
+            "--base debootstrap:... is for --kind srn; give --kind gpu an archive of docker save"
+        )
+    if head is None and tail is None:
+        for option, value in (("--order", order), ("--images", images)):
+            if value is not None:
+                raise click.UsageError(f"{option} needs --head or --tail")
     if not authorized_keys and root_password_file is None:
         raise click.UsageError("give --authorized-key or --root-password-file: no image is open")
     access = read_access(

@@ -11,6 +11,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from phyemu.container import IMAGE_NAME, MAX_NAME_LENGTH
 from phyemu.errors import ConfigError
 
 __all__ = ["BATCH_JOB_SCHEMA", "check_job"]
@@ -33,9 +34,9 @@ _NODE: dict[str, Any] = {
         "RFNode_ID": _WHOLE,
         "ImageName": {
             "type": "string",
-            "pattern": r"^[A-Za-z0-9]([A-Za-z0-9-]{0,29}[A-Za-z0-9])?$(?!\n)",
-            "description": "1 to 31 letters, digits and dashes, no dash first or last "
-            "(the image's file name without .tar.gz)",
+            "pattern": rf"^{IMAGE_NAME}$(?!\n)",
+            "description": f"1 to {MAX_NAME_LENGTH} letters, digits and dashes, no dash first or "
+            "last (the image's file name without .tar.gz)",
         },
         "ModemConfig": {
             "type": "string",

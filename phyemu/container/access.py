@@ -4,7 +4,7 @@ Every image needs at least one of the two; none has a default. What `SshAccess` 
 additions (`/root/.ssh`), and files of the base rewritten: the accounts (`accounts.py`), and
 `/etc/ssh/sshd_config`, which begins with our settings. There sshd keeps the first value it reads,
 so that they hold whatever the base or its drop-ins say, and also where sshd is older than drop-ins
-(8.2; base-1804 has 7.6).
+(8.2; base-1804 has 7.6). What they cannot overrule `base_sshd.py` refuses or names.
 """
 
 from dataclasses import dataclass
@@ -12,6 +12,7 @@ from pathlib import Path
 
 from phyemu.container.accounts import Rewritten, rewrite_passwd, rewrite_shadow
 from phyemu.container.addition import Addition, TextContent
+from phyemu.container.base_sshd import SSHD_CONFIG
 from phyemu.container.password import hash_password, read_password
 from phyemu.container.public_key import PublicKey, read_public_keys
 from phyemu.errors import ConfigError, ImageError
@@ -20,7 +21,6 @@ __all__ = ["SshAccess", "read_access"]
 
 SHADOW = ("etc/shadow", "etc/shadow-")
 PASSWD = ("etc/passwd", "etc/passwd-")
-SSHD_CONFIG = "etc/ssh/sshd_config"
 MADE = ("etc/shadow", SSHD_CONFIG)  # where the base has none
 
 
@@ -50,7 +50,7 @@ class SshAccess:
         """
         lines = "".join(f"{key.line}\n" for key in self.authorized_keys)
         return (
-            Addition(path="root/.ssh", mode=0o700, part="access"),
+            Addition(path="root/.ssh", mode=0o700, part="access", replaces=True),
             Addition(
                 path="root/.ssh/authorized_keys",
                 content=TextContent(lines.encode()),
@@ -87,6 +87,13 @@ class SshAccess:
             "PasswordAuthentication": "yes" if with_password else "no",
             "PubkeyAuthentication": "yes" if self.authorized_keys else "no",
             "AuthorizedKeysFile": ".ssh/authorized_keys",
+            # Other ways in that a base may have opened.
+            "AuthorizedKeysCommand": "none",
+            "AuthorizedPrincipalsCommand": "none",
+            "TrustedUserCAKeys": "none",
+            "HostbasedAuthentication": "no",
+            "KerberosAuthentication": "no",
+            "GSSAPIAuthentication": "no",
             "PermitEmptyPasswords": "no",
             # Passwords by way of PAM; the first is the name before sshd 8.7, an alias since.
             "ChallengeResponseAuthentication": "no",

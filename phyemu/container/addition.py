@@ -76,6 +76,8 @@ class Addition:
         target: Of a symbolic link.
         mode: Permission bits.
         part: What it belongs to in the size report: `node`, `content`, `numpy 2.4.6`.
+        replaces: A folder is root's with these permissions even where the base has one; what is
+            in it stays.
     """
 
     path: str
@@ -83,6 +85,7 @@ class Addition:
     target: str | None = None
     mode: int = 0o644
     part: str = "node"
+    replaces: bool = False
 
     def __post_init__(self) -> None:
         first = self.path.split("/", 1)[0]
@@ -93,7 +96,7 @@ class Addition:
 
     @property
     def is_folder(self) -> bool:
-        """Whether this is a folder; one that the base has stays as it is."""
+        """Whether this is a folder; one that the base has stays as it is, unless it `replaces`."""
         return self.content is None and self.target is None
 
 

@@ -49,6 +49,7 @@ class BaseImage:
         glibc: Version of the C library; None: another one, or none.
         os_release: Of os-release(5): `ID`, `VERSION_CODENAME`, ...
         pythons: Path of each Python 3 by its minor version: `{11: "usr/bin/python3.11"}`.
+        sshd_settings: Files that tell sshd something, by path.
         tree: What is at which path.
         has_root_entry: Whether the root itself is an entry.
         left_out: Top-level names of the archive that belong to no image, and are left out.
@@ -65,6 +66,7 @@ class BaseImage:
     glibc: tuple[int, int] | None
     os_release: Mapping[str, str]
     pythons: Mapping[int, str]
+    sshd_settings: Mapping[str, bytes]
     tree: BaseTree
     has_root_entry: bool
     left_out: tuple[str, ...]
@@ -153,6 +155,7 @@ class _Survey:
             glibc=self._facts.glibc,
             os_release=self._facts.os_release,
             pythons=find_pythons(tree),
+            sshd_settings=self._facts.sshd_settings,
             tree=tree,
             has_root_entry=(ROOTFS if unified else "") in self._entries_at_top,
             left_out=tuple(sorted(self._top - known)) if unified else (),

@@ -10,6 +10,8 @@ from pathlib import Path
 from phyemu.errors import ConfigError, ImageError
 from phyemu.progress import ProgressCallback, no_progress
 
+from .scratch_folder import unmount_below
+
 __all__ = ["DEBOOTSTRAP", "PACKAGES", "build_base"]
 
 DEBOOTSTRAP = "debootstrap:"
@@ -63,8 +65,8 @@ def build_base(
 
     Raises:
         ConfigError: The argument is malformed.
-        ImageError: debootstrap is not there, this is not root, or it fails; its last lines are
-            shown.
+        ImageError: debootstrap is not there, this is not root, or it fails (its last lines are
+            shown), or it leaves something mounted that cannot be unmounted.
     """
     match = _ARGUMENT.fullmatch(argument)
     if match is None:
@@ -94,7 +96,7 @@ def build_base(
     try:
         _run(command, argument)
     finally:
-        _unmount_below(root)
+        unmount_below(root)
     shutil.rmtree(root / "var/cache/apt/archives", ignore_errors=True)
     (root / "etc/machine-id").write_text("")  # each container makes its own
     if "ifupdown" in packages:
@@ -106,14 +108,6 @@ def build_base(
     shutil.rmtree(root, ignore_errors=True)
     progress("debootstrap", 2, 2, suite)
     return archive
-
-
-def _unmount_below(folder: Path) -> None:
-    """Unmount what a debootstrap that failed has left, before anything there is removed."""
-    lines = Path("/proc/mounts").read_text().splitlines()
-    points = [Path(line.split()[1]) for line in lines]
-    for point in reversed([point for point in points if point.is_relative_to(folder.resolve())]):
-        subprocess.run(["umount", str(point)], check=True)
 
 
 def _run(command: list[str], argument: str) -> None:

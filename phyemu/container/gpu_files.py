@@ -7,7 +7,7 @@ is a script that makes them, and runs the base's sshd from `/opt/phyemu/libexec`
 
 import re
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from phyemu.errors import ImageError
@@ -15,9 +15,10 @@ from phyemu.library import shipped_shelf
 
 from .addition import Addition, FileContent, TextContent
 from .docker_archive import DockerBase
+from .host_keys import KEYGEN
 from .node_files import CONTENT
 
-__all__ = ["environment_of", "gpu_additions", "host_keys", "search_path"]
+__all__ = ["environment_of", "gpu_additions", "search_path"]
 
 SSHD = "usr/sbin/sshd"
 MOVED_SSHD = "opt/phyemu/libexec/sshd"
@@ -40,14 +41,6 @@ def search_path(config: Mapping[str, Any]) -> list[str]:
     return list(dict.fromkeys(folder.strip("/") for folder in folders if folder.startswith("/")))
 
 
-def host_keys(base: DockerBase) -> Sequence[str]:
-    """Return the host keys that a base has: everyone who has the base knows them."""
-    folder = base.tree.followed("etc/ssh")
-    return [
-        path for path in base.tree.paths_below(folder) if path.startswith(f"{folder}/ssh_host_")
-    ]
-
-
 def gpu_additions(base: DockerBase) -> Iterator[Addition]:
     """Yield the node's own files.
 
@@ -55,7 +48,7 @@ def gpu_additions(base: DockerBase) -> Iterator[Addition]:
         ImageError: The base has no sshd where Colosseum starts it, or no ssh-keygen.
     """
     sshd = base.stack.file(SSHD)
-    if sshd is None or not base.tree.is_file("usr/bin/ssh-keygen"):
+    if sshd is None or not base.tree.is_file(KEYGEN):
         raise ImageError(
             f"{base.path}: has no OpenSSH server (/usr/sbin/sshd, /usr/bin/ssh-keygen), which "
             "Colosseum starts; build on a base that has (docker build with colosseum/gpu/"

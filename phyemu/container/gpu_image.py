@@ -1,32 +1,33 @@
 """The image of a GPU node: a Docker base with phyemu, its environment, content and a way in."""
 
-import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, BinaryIO
 
-from phyemu.errors import ConfigError, ImageError
+from phyemu.errors import ConfigError
 from phyemu.progress import ProgressCallback, no_progress
 
 from .access import SshAccess
 from .added_time import added_time_s
 from .addition import Addition
+from .base_sshd import SSHD_CONFIG, notes_on_sshd
 from .base_torch import find_torch, is_of_torch
 from .docker_archive import DockerBase, survey_docker_archive
 from .docker_config import created_s
 from .docker_image import WrittenDockerImage, write_docker_image
-from .gpu_files import gpu_additions, host_keys, search_path
+from .gpu_files import gpu_additions, search_path
+from .host_keys import host_keys
 from .image_name import image_name
 from .image_output import refuse_existing, write_image
 from .installed_environment import installed_environment
-from .manifest import manifest_path, render_manifest, sizes_by_part
+from .manifest import render_manifest
 from .node_content import NodeContent
 from .node_files import launchers
-from .packaged_image import PackagedImage
-from .python_target import MIN_MINOR, PythonTarget
+from .packaged_image import PackagedImage, packaged_image
+from .python_target import PythonTarget, choose_python
 from .root_facts import find_pythons
+from .scratch_folder import scratch_folder
 from .vendored import VendoredDistribution, files_once
 from .wheelhouse import wheelhouse_environment
 
@@ -74,11 +75,18 @@ def package_gpu(
         raise ConfigError("radio.conf is for the Radio API, and GPU nodes are interactive only")
     refuse_existing(output, force=force)
     with ExitStack() as stack:
-        scratch = Path(stack.enter_context(TemporaryDirectory(prefix="phyemu-image-")))
+        scratch = stack.enter_context(scratch_folder())
         made = content.additions(scratch)
         surveyed = survey_docker_archive(base, progress=progress)
         node = list(gpu_additions(surveyed))
-        target = _target(surveyed, has_wheels=wheels is not None)
+        target = choose_python(
+            surveyed.path,
+            find_pythons(surveyed.tree, search_path(surveyed.config)),
+            surveyed.stack.facts.glibc,
+            has_wheels=wheels is not None,
+            place=" in its PATH",
+            remedy="take a base that has one (python:3.12, a recent pytorch/pytorch)",
+        )
         torch = find_torch(surveyed.tree, target.program.lstrip("/"), target.minor)
         distributions = [
             item
@@ -99,27 +107,6 @@ def package_gpu(
         return _write(
             output, name, surveyed, target, distributions, additions, access, torch, progress
         )
-
-
-def _target(base: DockerBase, *, has_wheels: bool) -> PythonTarget:
-    """Return the base's Python to use: the running one's like, or the newest."""
-    glibc = base.stack.facts.glibc
-    if glibc is None:
-        raise ImageError(
-            f"{base.path}: has no GNU C library, for which the compiled parts are built; take a "
-            "base of Debian or Ubuntu"
-        )
-    pythons = find_pythons(base.tree, search_path(base.config))
-    fitting = {minor: path for minor, path in pythons.items() if minor >= MIN_MINOR}
-    if not fitting:
-        found = ", ".join(f"3.{minor}" for minor in sorted(pythons)) or "none"
-        raise ImageError(
-            f"{base.path}: has no Python from 3.{MIN_MINOR} on in its PATH (found: {found}); take "
-            "a base that has one (python:3.12, a recent pytorch/pytorch)"
-        )
-    running = sys.version_info[1]
-    minor = running if running in fitting and not has_wheels else max(fitting)
-    return PythonTarget(minor=minor, program=f"/{fitting[minor]}", glibc=glibc)
 
 
 def _write(
@@ -143,7 +130,7 @@ def _write(
             additions,
             file,
             access=access,
-            removed=host_keys(base),
+            removed=host_keys(base.tree),
             repository=name.lower(),
             created_by=f"phyemu {versions['phyemu']} colosseum package --kind gpu",
             time_s=time_s,
@@ -179,16 +166,13 @@ def _write(
     notes = list(_notes(base, access, versions, torch))
     write_image(output, write)
     (image,) = written
-    return PackagedImage(
-        path=output,
-        manifest=manifest_path(output),
-        sha256=image.sha256,
-        size=image.size,
+    return packaged_image(
+        output,
+        image,
         base_size=base.content_size,
-        sizes=sizes_by_part(image.added),
-        python=f"3.{target.minor} ({target.program})",
-        distributions=versions,
-        notes=tuple(notes),
+        target=target,
+        versions=versions,
+        notes=notes,
     )
 
 
@@ -201,6 +185,7 @@ def _notes(base: DockerBase, access: SshAccess, versions: dict[str, str], torch:
             f"PyTorch {versions['torch']} is brought without CUDA, so no GPU can be used; take a "
             "base with PyTorch, or --wheels with one for CUDA"
         )
+    notes += notes_on_sshd(_sshd_settings(base), base=base.path)
     locked = dict.fromkeys(
         account
         for path in ("etc/shadow", "etc/passwd")
@@ -211,3 +196,11 @@ def _notes(base: DockerBase, access: SshAccess, versions: dict[str, str], torch:
     if locked:
         notes.append(f"the base's passwords are gone, of: {', '.join(locked)}")
     return notes
+
+
+def _sshd_settings(base: DockerBase) -> dict[str, bytes]:
+    """Return the files that tell the base's sshd something, by path."""
+    drop_ins = base.stack.facts.sshd_settings
+    found = {path: content for path, content in drop_ins.items() if base.tree.is_file(path)}
+    main = base.stack.file(SSHD_CONFIG)
+    return found if main is None else found | {SSHD_CONFIG: main.content}

@@ -5,9 +5,11 @@ from pathlib import Path
 
 from phyemu.errors import ConfigError
 
-__all__ = ["MAX_NAME_LENGTH", "image_name"]
+__all__ = ["IMAGE_NAME", "MAX_NAME_LENGTH", "image_name"]
 
 MAX_NAME_LENGTH = 31
+IMAGE_NAME = rf"[A-Za-z0-9]([A-Za-z0-9-]{{0,{MAX_NAME_LENGTH - 2}}}[A-Za-z0-9])?"
+"""As a regular expression; as in a host name, no dash is at the ends."""
 
 _SUFFIX = ".tar.gz"
 
@@ -22,15 +24,14 @@ def image_name(path: Path) -> str:
     if not path.name.endswith(_SUFFIX):
         raise ConfigError(f"{path}: Colosseum takes images called NAME{_SUFFIX}; call it so")
     name = path.name.removesuffix(_SUFFIX)
-    # As a host name: no dash at the ends.
-    if not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?", name):
-        raise ConfigError(
-            f"{path.name}: the name of an image becomes a host name: letters, digits and dashes, "
-            f"no dash at its ends; got {name!r}"
-        )
     if len(name) > MAX_NAME_LENGTH:
         raise ConfigError(
             f"{path.name}: Colosseum takes names of at most {MAX_NAME_LENGTH} characters before "
             f"{_SUFFIX}, this has {len(name)}"
+        )
+    if not re.fullmatch(IMAGE_NAME, name):
+        raise ConfigError(
+            f"{path.name}: the name of an image becomes a host name: letters, digits and dashes, "
+            f"no dash at its ends; got {name!r}"
         )
     return name

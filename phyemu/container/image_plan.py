@@ -33,6 +33,7 @@ class ImagePlan:
     Attributes:
         additions: By where they land, sorted, with the folders that they need.
         owned: Where `OWNED` lies in the base.
+        removed: Further paths of the base that do not stay.
         rewritten: By where they lie in the base, the files that are passed on changed, by the name
             that whoever changes them knows.
         promoted: Of a file that goes, the hard link that keeps its data.
@@ -40,15 +41,16 @@ class ImagePlan:
 
     additions: dict[str, Addition]
     owned: str
+    removed: frozenset[str]
     rewritten: dict[str, str]
     promoted: dict[str, str] = field(default_factory=dict)
     hard_links: dict[str, str]
 
     def is_dropped(self, path: str) -> bool:
         """Return whether the base's entry at `path` does not stay."""
-        addition = self.additions.get(path)
-        replaced = addition is not None and not addition.is_folder
-        return replaced or path == self.owned or path.startswith(f"{self.owned}/")
+        # A folder is among the additions only where the base has none, or is to have another.
+        gone = path in self.additions or path in self.removed
+        return gone or path == self.owned or path.startswith(f"{self.owned}/")
 
     def link_target(self, path: str) -> str:
         """Return what a hard link to the base's `path` repeats in the image.
@@ -75,7 +77,11 @@ class ImagePlan:
 
 
 def plan_image(
-    base: _Base, additions: Iterable[Addition], *, rewritten: Iterable[str]
+    base: _Base,
+    additions: Iterable[Addition],
+    *,
+    rewritten: Iterable[str],
+    removed: Iterable[str] = (),
 ) -> ImagePlan:
     """Return the plan for an image.
 
@@ -83,6 +89,7 @@ def plan_image(
         base: Its tree is changed: it becomes the image's.
         additions: What is added; a path may be there once.
         rewritten: Paths of files that are to be passed on changed, where the base has them.
+        removed: Paths of files, as the base's tree has them, that do not stay.
 
     Raises:
         ImageError: Two additions land at the same place, or something in the base is in the way.
@@ -92,6 +99,7 @@ def plan_image(
     plan = ImagePlan(
         additions={},
         owned=owned,
+        removed=frozenset(removed),
         rewritten={tree.followed(path): path for path in rewritten if tree.is_file(path)},
         hard_links=dict(tree.hard_links),
     )
@@ -106,7 +114,7 @@ def plan_image(
             plan.additions[folder] = Addition(path=folder, mode=0o755, part=addition.part)
             tree.add_folder(folder)
         if addition.is_folder:
-            if landing in tree:
+            if landing in tree and not addition.replaces:
                 continue
             tree.add_folder(landing)
         plan.additions[landing] = addition

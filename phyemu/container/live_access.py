@@ -4,6 +4,7 @@
 image of a base, so that both ways of building an image let in the same people.
 """
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,17 +12,26 @@ from pathlib import Path
 from phyemu.errors import ImageError, PhyemuError
 
 from .access import SshAccess, read_access
+from .base_sshd import SSHD_CONFIG, notes_on_sshd
 
 __all__ = ["install_access"]
 
 
-def install_access(root: Path, access: SshAccess) -> None:
+def install_access(root: Path, access: SshAccess) -> list[str]:
     """Let the users of `access` log in to a root file system, and nobody else.
+
+    Returns:
+        What a user should know of the settings that its sshd had.
 
     Raises:
         ImageError: It is none, root cannot log in to it, or a file cannot be written.
     """
     try:
+        settings = [root / SSHD_CONFIG, *sorted(root.glob(f"{SSHD_CONFIG}.d/*.conf"))]
+        found_settings = {
+            str(file.relative_to(root)): file.read_bytes() for file in settings if file.is_file()
+        }
+        notes = notes_on_sshd(found_settings, base=root)
         for path in access.REWRITTEN:
             file = root / path
             found = access.rewrite(path, file.read_bytes() if file.exists() else None)
@@ -38,6 +48,9 @@ def install_access(root: Path, access: SshAccess) -> None:
                 with addition.content.open() as content:
                     file.write_bytes(content.read())
             file.chmod(addition.mode)
+            if os.geteuid() == 0:
+                os.chown(file, 0, 0)  # sshd takes no keys out of another account's folder
+        return notes
     except OSError as exc:
         raise ImageError(f"{exc.filename}: cannot be written ({exc.strerror})") from exc
 
@@ -48,7 +61,8 @@ def _main(arguments: Sequence[str]) -> None:
     root, *keys = map(Path, arguments)
     try:
         access = read_access(authorized_keys=tuple(keys), root_password_file=None, image_name="")
-        install_access(root, access)
+        for note in install_access(root, access):
+            sys.stderr.write(f"note: {note}\n")
     except PhyemuError as exc:
         sys.exit(f"Error: {exc}")
 

@@ -56,6 +56,7 @@ class WrittenImage:
         content_size: Of the archive in it, not compressed [bytes].
         added: What was added to the root file system, in order.
         rewritten: Files of the base that were changed.
+        removed: Files of the base that are left out.
         metadata: Of LXD.
     """
 
@@ -64,6 +65,7 @@ class WrittenImage:
     content_size: int
     added: tuple[AddedFile, ...]
     rewritten: tuple[str, ...]
+    removed: tuple[str, ...]
     metadata: Mapping[str, Any]
 
 
@@ -89,6 +91,7 @@ def write_lxd_image(
     name: str,
     description: str,
     time_s: int,
+    removed: Sequence[str] = (),
     python: StandalonePython | None = None,
     progress: ProgressCallback = no_progress,
 ) -> WrittenImage:
@@ -102,6 +105,7 @@ def write_lxd_image(
         name: Of the image, for its metadata.
         description: Of the image, for its metadata.
         time_s: Of what is added [s since 1970].
+        removed: Paths in the base that the image does not have.
         python: Goes below /opt/phyemu/python.
         progress: Told of the megabytes of the base and of the additions.
 
@@ -114,7 +118,7 @@ def write_lxd_image(
         for path in access.REWRITTEN
         if not base.tree.is_file(path) and (content := access.rewrite(path, None)) is not None
     ]
-    plan = plan_image(base, [*additions, *made], rewritten=access.REWRITTEN)
+    plan = plan_image(base, [*additions, *made], rewritten=access.REWRITTEN, removed=removed)
     known = dict(base.metadata) or bare_metadata(time_s, os_release=base.os_release)
     metadata = render_metadata(known, name=name, description=description, created_s=time_s)
     hashed = HashedOutput(output)
@@ -132,6 +136,7 @@ def write_lxd_image(
         content_size=tar.num_bytes,
         added=tuple(added),
         rewritten=tuple(sorted(rewritten)),
+        removed=tuple(sorted(removed)),
         metadata={**known, "creation_date": time_s},
     )
 

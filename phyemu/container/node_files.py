@@ -32,7 +32,7 @@ def launchers(program: str) -> Iterator[Addition]:
     )
     command = (
         "#!/bin/sh\n"
-        f"exec /{_BIN}/python -c "
+        f"exec /{_BIN}/python -P -c "  # -P: nothing in the current folder is a module of ours
         '\'from phyemu_cli.main import main; main(prog_name="phyemu")\' "$@"\n'
     )
     for name, text in (("python", python), ("phyemu", command)):

@@ -1,12 +1,16 @@
 """The Python that an image's environment is for, and which wheels run on it."""
 
 import functools
-from collections.abc import Iterable, Iterator
+import sys
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from packaging.tags import Tag, compatible_tags, cpython_tags
 
-__all__ = ["MIN_MINOR", "PythonTarget"]
+from phyemu.errors import ImageError
+
+__all__ = ["MIN_MINOR", "PythonTarget", "choose_python", "known_glibc"]
 
 MIN_MINOR = 11  # phyemu's requires-python
 
@@ -53,6 +57,54 @@ class PythonTarget:
     def __str__(self) -> str:
         """Return what it is, for messages."""
         return f"Python 3.{self.minor} with glibc {self.glibc[0]}.{self.glibc[1]}"
+
+
+def known_glibc(base: Path, glibc: tuple[int, int] | None) -> tuple[int, int]:
+    """Return the version of a base's C library.
+
+    Raises:
+        ImageError: It is none of GNU.
+    """
+    if glibc is None:
+        raise ImageError(
+            f"{base}: has no GNU C library, for which the compiled parts are built; take a base of "
+            "Debian or Ubuntu"
+        )
+    return glibc
+
+
+def choose_python(
+    base: Path,
+    pythons: Mapping[int, str],
+    glibc: tuple[int, int] | None,
+    *,
+    has_wheels: bool,
+    place: str = "",
+    remedy: str,
+) -> PythonTarget:
+    """Return the base's Python to use: the running one's like, with wheels the newest.
+
+    Args:
+        base: For messages.
+        pythons: Path of each by its minor version.
+        glibc: Version of the base's C library; None: another one, or none.
+        has_wheels: The environment comes from wheels.
+        place: Where the base's Pythons were looked for, for messages.
+        remedy: What to do where none fits.
+
+    Raises:
+        ImageError: None fits, or there is no GNU C library.
+    """
+    glibc = known_glibc(base, glibc)
+    fitting = {minor: path for minor, path in pythons.items() if minor >= MIN_MINOR}
+    if not fitting:
+        found = ", ".join(f"3.{minor}" for minor in sorted(pythons)) or "none"
+        raise ImageError(
+            f"{base}: has no Python from 3.{MIN_MINOR} on{place} (found: {found}); {remedy}"
+        )
+    running = sys.version_info[1]
+    minor = running if running in fitting and not has_wheels else max(fitting)
+    return PythonTarget(minor=minor, program=f"/{fitting[minor]}", glibc=glibc)
 
 
 @functools.cache

@@ -4,25 +4,26 @@ import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, BinaryIO
 
-from phyemu.errors import ImageError
 from phyemu.progress import ProgressCallback, no_progress
 
 from .access import SshAccess
 from .addition import Addition
 from .base_image import BaseImage, survey_base
+from .base_sshd import notes_on_sshd
 from .debootstrap import DEBOOTSTRAP, build_base
+from .host_keys import KEYGEN, host_keys, key_maker
 from .image_name import image_name
 from .image_output import refuse_existing, write_image
 from .installed_environment import installed_environment
 from .lxd_image import WrittenImage, image_time_s, write_lxd_image
-from .manifest import manifest_path, render_manifest, sizes_by_part
+from .manifest import render_manifest
 from .node_content import NodeContent
 from .node_files import launchers, node_additions
-from .packaged_image import PackagedImage
-from .python_target import MIN_MINOR, PythonTarget
+from .packaged_image import PackagedImage, packaged_image
+from .python_target import PythonTarget, choose_python, known_glibc
+from .scratch_folder import scratch_folder
 from .standalone_python import StandalonePython, read_standalone_python
 from .vendored import VendoredDistribution, files_once
 from .wheelhouse import wheelhouse_environment
@@ -62,7 +63,7 @@ def package_srn(
     name = image_name(output)
     refuse_existing(output, force=force)
     with ExitStack() as stack:
-        scratch = Path(stack.enter_context(TemporaryDirectory(prefix="phyemu-image-")))
+        scratch = stack.enter_context(scratch_folder())
         made = content.additions(_folder(scratch / "phydnn"))
         archive = (
             build_base(base, _folder(scratch / "base"), progress=progress)
@@ -81,6 +82,7 @@ def package_srn(
             *files_once(distributions),
             *launchers(target.program),
             *node_additions(content.radio_conf),
+            *(key_maker() if _makes_keys(surveyed) else ()),
             *made,
             *access.additions(),
         ]
@@ -95,26 +97,21 @@ def _folder(path: Path) -> Path:
 
 
 def _target(base: BaseImage, python: StandalonePython | None, has_wheels: bool) -> PythonTarget:
-    """Return the Python to use: the one that is brought, the running one's like, or the newest."""
-    if base.glibc is None:
-        raise ImageError(
-            f"{base.path}: has no GNU C library, for which the compiled parts are built; take a "
-            "base of Debian or Ubuntu"
-        )
+    """Return the Python to use: the one that is brought, or one of the base's."""
     if python is not None:
-        return PythonTarget(minor=python.minor, program=python.program, glibc=base.glibc)
-    running = sys.version_info[1]
-    fitting = {minor: path for minor, path in base.pythons.items() if minor >= MIN_MINOR}
-    if not fitting:
-        found = ", ".join(f"3.{minor}" for minor in sorted(base.pythons)) or "none"
-        raise ImageError(
-            f"{base.path}: has no Python from 3.{MIN_MINOR} on (found: {found}); bring one, "
-            f"--python cpython-3.{running}.*-x86_64-unknown-linux-gnu-install_only.tar.gz "
-            "(python-build-standalone; another than this one needs --wheels, too), or install it "
-            "in the base"
-        )
-    minor = running if running in fitting and not has_wheels else max(fitting)
-    return PythonTarget(minor=minor, program=f"/{fitting[minor]}", glibc=base.glibc)
+        glibc = known_glibc(base.path, base.glibc)
+        return PythonTarget(minor=python.minor, program=python.program, glibc=glibc)
+    return choose_python(
+        base.path,
+        base.pythons,
+        base.glibc,
+        has_wheels=has_wheels,
+        remedy=(
+            f"bring one, --python cpython-3.{sys.version_info[1]}.*-x86_64-unknown-linux-gnu-"
+            "install_only.tar.gz (python-build-standalone; another than this one needs --wheels, "
+            "too), or install it in the base"
+        ),
+    )
 
 
 def _write(
@@ -142,6 +139,7 @@ def _write(
             name=name,
             description=f"phyemu {versions['phyemu']} on {shown}",
             time_s=image_time_s(base),
+            removed=host_keys(base.tree) if _makes_keys(base) else (),
             python=python,
             progress=progress,
         )
@@ -166,22 +164,21 @@ def _write(
             "creation_date": written.metadata["creation_date"],
             "distributions": versions,
             "rewritten": list(written.rewritten),
+            "removed": list(written.removed),
             "left_out": list(base.left_out),
         }
         return render_manifest(made_of, written.added)
 
+    notes = _notes(base, distributions)
     write_image(output, write)
     (written,) = done
-    return PackagedImage(
-        path=output,
-        manifest=manifest_path(output),
-        sha256=written.sha256,
-        size=written.size,
+    return packaged_image(
+        output,
+        written,
         base_size=base.content_size,
-        sizes=sizes_by_part(written.added),
-        python=f"3.{target.minor} ({target.program})",
-        distributions=versions,
-        notes=tuple(_notes(base, distributions)),
+        target=target,
+        versions=versions,
+        notes=notes,
     )
 
 
@@ -193,6 +190,12 @@ def _notes(base: BaseImage, distributions: Sequence[VendoredDistribution]) -> li
         )
     if not base.has_systemd:
         notes.append("the base has no systemd: nothing starts phyemu-node.service, or sshd")
+    if not _makes_keys(base) and host_keys(base.tree):
+        notes.append(
+            "sshd's host keys are the base's, as nothing in it could make others (systemd, "
+            "/usr/bin/ssh-keygen): all nodes of this base share them"
+        )
+    notes += notes_on_sshd(base.sshd_settings, base=base.path)
     if not any(_has_uhd(path) for path in base.tree.paths_below("")):
         notes.append("the base has no UHD for Python (python3-uhd): no radio can be opened")
     gpu = [item.name for item in distributions if item.name.startswith("nvidia-")]
@@ -202,6 +205,11 @@ def _notes(base: BaseImage, distributions: Sequence[VendoredDistribution]) -> li
             "torch for CPUs makes the image smaller by gigabytes"
         )
     return notes
+
+
+def _makes_keys(base: BaseImage) -> bool:
+    """Return whether a node of this base makes host keys at its first boot."""
+    return base.has_systemd and base.tree.is_file(KEYGEN)
 
 
 def _has_uhd(path: str) -> bool:

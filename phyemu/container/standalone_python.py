@@ -5,7 +5,6 @@ wherever it lies.
 """
 
 import re
-import struct
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from phyemu.errors import ImageError
 from phyemu.progress import ProgressCallback, no_progress
 
 from .archive_file import ArchiveFile
+from .elf_machine import X86_64, elf_machine
 from .python_target import MIN_MINOR
 from .tar_reader import TarReader
 
@@ -21,7 +21,6 @@ __all__ = ["StandalonePython", "read_standalone_python"]
 
 _TOP = "python"
 _PROGRAM = re.compile(r"python/bin/python3\.([0-9]+)")
-_ELF_X86_64 = 62
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,9 +71,7 @@ def read_standalone_python(
                     raise ImageError(f"{path}: {entry.path} is a {entry.kind}; no Python has one")
             match = _PROGRAM.fullmatch(entry.path)
             if match and entry.is_file:
-                start = next(reader.data(), b"")[:20]
-                machine = struct.unpack("<H", start[18:20])[0] if len(start) == 20 else 0
-                if start[:4] != b"\x7fELF" or machine != _ELF_X86_64:
+                if elf_machine(next(reader.data(), b"")) != X86_64:
                     raise ImageError(f"{path}: {entry.path} is no program for x86-64 Linux")
                 minors.append(int(match[1]))
         sha256 = archive.sha256

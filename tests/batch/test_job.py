@@ -20,6 +20,7 @@ from phyemu.batch import (
     load_job,
     write_job,
 )
+from phyemu.container import image_name
 from phyemu.errors import ConfigError
 
 EXAMPLE: dict[str, Any] = {
@@ -300,6 +301,21 @@ def test_a_file_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"job.json: cannot be written"):
         write_job(job_from_json(EXAMPLE), tmp_path / "missing" / "job.json")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["a", "A1-b2", "x" * 31, "x" * 32, "x" * 30 + "-", "-x", "x-", "a_b", "a.b", "", "a\n",
+     "\u00e9", "a b"],
+)  # fmt: skip
+def test_schema_and_package_take_the_same_names_of_images(name: str) -> None:
+    node = BATCH_JOB_SCHEMA["properties"]["NodeData"]["items"]
+    rule = node["properties"]["ImageName"]
+    try:
+        taken = image_name(Path(f"{name}.tar.gz")) == name
+    except ConfigError:
+        taken = False
+    assert jsonschema.Draft202012Validator(rule).is_valid(name) is taken
 
 
 def test_the_schema_in_docs_is_the_one_in_use() -> None:

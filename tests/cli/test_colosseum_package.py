@@ -170,7 +170,19 @@ def test_bases_of_the_other_kind_and_a_python_are_refused(public_key: Path, tmp_
     key = ["--authorized-key", public_key, "-o", output, "--quiet"]
     assert "--kind gpu" in package("--kind", "srn", "--base", docker, *key).stderr
     assert "--kind srn" in package("--kind", "gpu", "--base", other, *key).stderr
-    assert "cannot be read" in package("--kind", "gpu", "--base", "debootstrap:x", *key).stderr
+    result = package("--kind", "gpu", "--base", "debootstrap:bookworm", *key)
+    assert result.exit_code == 2
+    assert "--base debootstrap:... is for --kind srn" in result.stderr
     result = package("--kind", "gpu", "--base", docker, *key, "--python", docker)
     assert result.exit_code == 2
     assert "--python is for --kind srn" in result.stderr
+
+
+@pytest.mark.parametrize("option", ["--images", "--order"])
+def test_what_is_of_a_run_needs_one(public_key: Path, tmp_path: Path, option: str) -> None:
+    result = package(
+        "--kind", "srn", "--base", "b", "-o", tmp_path / "rx.tar.gz", option, 3,
+        "--authorized-key", public_key,
+    )  # fmt: skip
+    assert result.exit_code == 2
+    assert f"{option} needs --head or --tail" in result.stderr

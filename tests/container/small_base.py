@@ -24,6 +24,7 @@ FILES: Mapping[str, bytes] = {
     "usr/bin/dash": elf(),
     "usr/bin/python3.11": elf(more=b"python"),
     "usr/sbin/sshd": elf(more=b"sshd"),
+    "usr/bin/ssh-keygen": elf(more=b"keygen"),
     "usr/lib/systemd/systemd": elf(more=b"systemd"),
     "usr/lib/x86_64-linux-gnu/libc.so.6": libc(),
     "usr/lib/os-release": b'ID=debian\nVERSION_CODENAME=bookworm\nPRETTY_NAME="Debian 12"\n',

@@ -11,7 +11,19 @@ from phyemu.container import SshAccess, TextContent, read_access
 from phyemu.errors import ConfigError, ImageError
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINdamAGCsQq31Uv+08lkBzoO4XLz2qYjJa8CGmj3B1Ea ana@lab"
-OPEN = b"PermitRootLogin yes\nPasswordAuthentication yes\nPermitEmptyPasswords yes\n"
+OPEN = b"""PermitRootLogin yes
+PasswordAuthentication yes
+PermitEmptyPasswords yes
+AuthorizedKeysFile /etc/everybodys_keys
+AuthorizedKeysCommand /usr/bin/keys
+AuthorizedKeysCommandUser nobody
+AuthorizedPrincipalsCommand /usr/bin/principals
+AuthorizedPrincipalsCommandUser nobody
+TrustedUserCAKeys /etc/ssh/ca.pub
+HostbasedAuthentication yes
+GSSAPIAuthentication yes
+AuthenticationMethods any
+"""
 
 
 @pytest.fixture
@@ -91,7 +103,9 @@ def test_sshd_keeps_our_settings_whatever_the_base_says(
     found = access.rewrite("etc/ssh/sshd_config", base)
     assert found is not None
     config = tmp_path / "sshd_config"
-    config.write_bytes(found.content)
+    twice = access.rewrite("etc/ssh/sshd_config", found.content)  # an image of ours as a base
+    assert twice is not None
+    config.write_bytes(twice.content)
     host_key = tmp_path / "host"
     keygen = ["ssh-keygen", "-q", "-N", "", "-t", "ed25519", "-f", str(host_key)]
     subprocess.run(keygen, check=True, timeout=60)
@@ -104,6 +118,12 @@ def test_sshd_keeps_our_settings_whatever_the_base_says(
     assert settings["permitemptypasswords"] == "no"
     assert settings["kbdinteractiveauthentication"] == "no"
     assert settings["pubkeyauthentication"] == "yes"
+    assert settings["authorizedkeysfile"] == ".ssh/authorized_keys"
+    for name in ("trustedusercakeys", "authorizedkeyscommand", "authorizedprincipalscommand"):
+        assert settings[name] == "none"
+    assert settings["hostbasedauthentication"] == "no"
+    assert settings.get("gssapiauthentication", "no") == "no"
+    assert settings.get("kerberosauthentication", "no") == "no"
 
 
 def test_access_for_nobody_cannot_be_made() -> None:

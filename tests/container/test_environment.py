@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from packaging.tags import parse_tag
 
+import phyemu.container.own_distribution as own_distribution_module
 from phyemu.container import Addition, TextContent
 from phyemu.container.installed_environment import installed_environment
 from phyemu.container.own_distribution import own_distribution
@@ -150,6 +151,19 @@ def test_phyemu_itself_runs_from_what_is_vendored(tmp_path: Path) -> None:
     assert where == str(lib / "phyemu/__init__.py")
     assert version == own_distribution().version
     assert scenario.startswith(str(lib / "phyemu/_library/colosseum"))
+
+
+def test_what_an_editor_left_in_a_checkout_stays_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("office.json", "office.json~", ".x.npz.partial", "gpu/sshd"):
+        path = tmp_path / "colosseum" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(name)
+    monkeypatch.setattr(own_distribution_module, "shipped_shelf", lambda shelf: tmp_path / shelf)
+    library = "opt/phyemu/lib/phyemu/_library/colosseum/"
+    found = {file.path for file in own_distribution().files if file.path.startswith(library)}
+    assert found == {f"{library}office.json", f"{library}gpu/sshd"}
 
 
 def test_a_wheelhouse_needs_what_phyemu_needs_and_no_more(wheelhouse: Path) -> None:

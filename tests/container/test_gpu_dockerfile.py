@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -22,7 +23,7 @@ def steps() -> list[tuple[str, str]]:
     lines = text.replace("\\\n", " ").splitlines()
     found = [(name, rest) for name, _, rest in (line.partition(" ") for line in lines if line)]
     assert {name for name, _ in found} <= {
-        "ARG", "FROM", "RUN", "COPY", "EXPOSE", "USER", "ENTRYPOINT",
+        "ARG", "FROM", "ENV", "RUN", "COPY", "EXPOSE", "USER", "ENTRYPOINT",
     }  # fmt: skip
     return found
 
@@ -66,6 +67,45 @@ def test_the_shell_takes_its_commands(steps: list[tuple[str, str]]) -> None:
             command = re.sub(r"^(--mount=\S+\s+)+", "", rest)
             subprocess.run(["/bin/sh", "-n", "-c", command], check=True, timeout=30)
     subprocess.run(["/bin/sh", "-n", str(FOLDER / "sshd")], check=True, timeout=30)
+
+
+PYTHON = """#!/bin/sh
+# Debian's: it refuses unless it is told otherwise. The base's: programs land where `scripts` says.
+[ "$PIP_BREAK_SYSTEM_PACKAGES" = 1 ] || {{ echo "error: externally-managed" >&2; exit 1; }}
+case "$*" in
+  "-m pip install --no-cache-dir {root}/context/phyemu-1-py3-none-any.whl[live]") ;;
+  *) echo "not called like this: $*" >&2; exit 1 ;;
+esac
+printf '#!/bin/sh\\necho phyemu, version 1\\n' > {scripts}/phyemu
+chmod 755 {scripts}/phyemu
+"""
+
+
+@pytest.mark.parametrize("scripts", ["usr/local/bin", "opt/conda/bin"])
+def test_phyemu_is_installed_and_found_on_every_base(
+    steps: list[tuple[str, str]], tmp_path: Path, scripts: str
+) -> None:
+    for folder in ("usr/local/bin", "opt/conda/bin", "etc/profile.d", "context", "bin"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "context/phyemu-1-py3-none-any.whl").touch()
+    python = tmp_path / "bin/python3"
+    python.write_text(PYTHON.format(root=tmp_path, scripts=tmp_path / scripts))
+    python.chmod(0o755)
+    (command,) = (rest for name, rest in steps if name == "RUN" and "pip install" in rest)
+    command = re.sub(r"^(--mount=\S+\s+)+", "", command)
+    command = re.sub(r"(?<![\w}])/(context|root|usr/local|etc)\b", rf"{tmp_path}/\1", command)
+    folders = (tmp_path / "opt/conda/bin", tmp_path / "usr/local/bin", tmp_path / "bin")
+    variables = dict(line.split("=") for line in (only(steps, "ENV"),))
+    done = subprocess.run(
+        ["/bin/sh", "-c", command], capture_output=True, text=True, timeout=30,
+        env={**variables, "PATH": ":".join(map(str, (*folders, "/usr/bin", "/bin")))},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    found = subprocess.run(
+        [tmp_path / "usr/local/bin/phyemu"], capture_output=True, text=True, timeout=30
+    )
+    assert found.stdout == "phyemu, version 1\n"
+    assert f"export PATH='{folders[0]}:" in (tmp_path / "etc/profile.d/phyemu.sh").read_text()
 
 
 def test_only_what_the_build_needs_leaves_the_folder() -> None:

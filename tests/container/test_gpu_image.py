@@ -10,7 +10,7 @@ import subprocess
 import tarfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 
@@ -170,6 +170,65 @@ def test_the_layer_has_sshd_access_environment_and_content(
     assert {f"etc/ssh/.wh.{Path(key).name}" for key in HOST_KEYS} <= set(names)
     assert "the base's passwords are gone, of: root" in made.notes
     assert any(note.startswith("PyTorch 99 is brought without CUDA") for note in made.notes)
+
+
+def test_copies_of_the_accounts_lose_their_passwords_too(package: Package) -> None:
+    old = {
+        "etc/shadow-": b"root:$6$old$hash:1::::::\nana:$6$old$hash:1::::::\n",
+        "etc/passwd-": b"root:$6$old$hash:0:0::/root:/bin/sh\n",
+    }
+    made = package(legacy([BASE, files_layer(old)]))
+    image = Image(made.path)
+    assert image.read("etc/shadow-") == b"root:*::0:99999:7:::\nana:!*:1::::::\n"
+    assert image.read("etc/passwd-") == b"root:x:0:0::/root:/bin/sh\n"
+    assert set(json.loads(made.manifest.read_text())["rewritten"]) >= set(old)
+
+
+def test_settings_of_sshd_that_keep_root_out_are_refused_and_others_named(
+    package: Package,
+) -> None:
+    include = b"Include /etc/ssh/sshd_config.d/*.conf\n"
+    base = system({"etc/ssh/sshd_config": include})
+    denied = files_layer({"etc/ssh/sshd_config.d/a.conf": b"DenyUsers root\n"})
+    with pytest.raises(ImageError, match=r"sshd_config.d/a.conf has 'DenyUsers root'"):
+        package(legacy([base, denied]))
+    gone = files_layer({"etc/ssh/sshd_config.d/.wh.a.conf": b""})
+    assert not [note for note in package(legacy([base, denied, gone])).notes if "Deny" in note]
+    main = files_layer({"etc/ssh/sshd_config": include + b"Match User ana\n"})
+    notes = package(legacy([base, main]), name="b").notes
+    assert any("'Match User ana'" in note for note in notes)
+
+
+def test_the_folder_of_the_keys_is_roots(package: Package) -> None:
+    def theirs(tar: tarfile.TarFile) -> None:
+        add_other(tar, "root/.ssh", tarfile.DIRTYPE, mode=0o777, uid=1000, gid=1000)
+
+    folder = Image(package(legacy([BASE, layer(theirs)])).path).added()["root/.ssh"]
+    assert (folder.mode, folder.uid, folder.gid) == (0o700, 0, 0)
+
+
+class Unsteady:
+    """Content that is another one each time it is read, of the same length."""
+
+    size = 4
+
+    def __init__(self) -> None:
+        self._readings = 0
+
+    def open(self) -> BinaryIO:
+        self._readings += 1
+        return io.BytesIO(b"%04d" % self._readings)
+
+
+def test_a_file_that_changes_between_its_two_readings_is_refused(
+    tmp_path: Path, access: SshAccess
+) -> None:
+    base = survey_docker_archive(write_archive(tmp_path / "base.tar", legacy([BASE])))
+    with pytest.raises(ImageError, match="a file that is added changed while it was read"):
+        write_docker_image(
+            base, [Addition(path="root/x", content=Unsteady())], io.BytesIO(), access=access,
+            removed=(), repository="x", created_by="test", time_s=0,
+        )  # fmt: skip
 
 
 def test_nothing_of_another_phyemu_stays(package: Package) -> None:

@@ -1,5 +1,6 @@
 """Access installed into a root file system that is there, as `docker build` does."""
 
+import os
 import stat
 import subprocess
 import sys
@@ -59,3 +60,29 @@ def test_what_is_no_root_file_system_is_refused(tmp_path: Path, public_key: Path
     )
     with pytest.raises(ImageError, match="no /etc/passwd"):
         install_access(tmp_path / "nowhere", access)
+
+
+def test_settings_that_keep_root_out_are_refused_and_others_named(
+    root: Path, public_key: Path
+) -> None:
+    config = root / "etc/ssh/sshd_config"
+    config.write_text("Include /etc/ssh/sshd_config.d/*.conf\nMatch Address 10.0.0.0/8\n")
+    done = run(root, public_key)
+    assert done.returncode == 0
+    assert "'Match Address 10.0.0.0/8'" in done.stderr
+    (root / "etc/ssh/sshd_config.d").mkdir()
+    (root / "etc/ssh/sshd_config.d/a.conf").write_text("DenyUsers root\n")
+    done = run(root, public_key)
+    assert done.returncode == 1
+    assert "sshd_config.d/a.conf has 'DenyUsers root'" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="not root")
+def test_the_folder_of_the_keys_becomes_roots(root: Path, public_key: Path) -> None:
+    folder = root / "root/.ssh"
+    folder.mkdir(mode=0o777)
+    os.chown(folder, 1000, 1000)
+    assert run(root, public_key).returncode == 0
+    assert (folder.stat().st_uid, folder.stat().st_gid) == (0, 0)
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700

@@ -67,12 +67,13 @@ def scratch() -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def base(scratch: Path) -> Path:
-    """Return the archive of Debian's smallest system with python3 and sshd."""
+    """Return the archive of Debian's smallest system with python3, sshd and what starts it."""
     suite = SUITES[sys.version_info[1]]
     folder = scratch / "base"
     folder.mkdir()
     try:
-        return build_base(f"debootstrap:{suite}", folder, packages=("python3", "openssh-server"))
+        packages = ("python3", "openssh-server", "systemd")
+        return build_base(f"debootstrap:{suite}", folder, packages=packages)
     except ImageError as error:
         pytest.skip(f"debootstrap cannot build {suite} here: {error}")
 
@@ -211,13 +212,15 @@ def unpack(image: Path, folder: Path) -> Path:
     return folder / "rootfs"
 
 
-def differences(base: Path, root: Path, rewritten: set[str]) -> list[str]:
+def differences(base: Path, root: Path, rewritten: set[str], removed: set[str]) -> list[str]:
     """Return what of a base is not in a root as it was."""
     found = []
     with tarfile.open(base) as tar:
         for info in tar:
             path = root / info.name
             name = os.path.normpath(info.name)
+            if name in removed:
+                continue
             there = path.lstat()
             kind = {
                 tarfile.DIRTYPE: stat.S_ISDIR,
@@ -251,7 +254,7 @@ def test_a_packaged_root_file_system_runs_every_script(base: Path, scratch: Path
 
     # The base is there as it was; the image names what it changed of it.
     manifest = json.loads(image.manifest.read_text())
-    assert differences(base, root, set(manifest["rewritten"])) == []
+    assert differences(base, root, set(manifest["rewritten"]), set(manifest["removed"])) == []
     for path, noted in manifest["added"].items():
         assert (root / path).lstat().st_size == noted.get("size", (root / path).lstat().st_size)
     assert (root / "root/phyemu/tx.sigmf").read_bytes() == b"some content"
@@ -263,6 +266,22 @@ def test_a_packaged_root_file_system_runs_every_script(base: Path, scratch: Path
     imported = node.run("/opt/phyemu/bin/python", "-c", heavy)
     assert imported.stdout == "2.0\n", imported.stderr
     (root / "run/sshd").mkdir(exist_ok=True)
+
+    # Its host keys are its own: none came with the image, and its unit makes them for sshd.
+    assert {path.rpartition("/")[2] for path in manifest["removed"]} >= {
+        "ssh_host_ed25519_key", "ssh_host_rsa_key.pub",
+    }  # fmt: skip
+    assert not list(root.glob("etc/ssh/ssh_host_*"))
+    assert "no hostkeys" in node.run("/usr/sbin/sshd", "-t").stderr
+    link = root / "etc/systemd/system/multi-user.target.wants/phyemu-host-keys.service"
+    unit = root / str(link.readlink()).lstrip("/")
+    (command,) = (
+        line.partition("=")[2]
+        for line in unit.read_text().splitlines()
+        if line.startswith("ExecStart=")
+    )
+    assert node.run(*command.split()).returncode == 0
+    assert node.run("/usr/sbin/sshd", "-t").returncode == 0
     checked = node.run("/usr/sbin/sshd", "-T")
     assert checked.returncode == 0, checked.stderr
     assert "permitrootlogin without-password" in checked.stdout

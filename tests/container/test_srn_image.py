@@ -4,7 +4,9 @@ import gzip
 import hashlib
 import io
 import json
+import shutil
 import stat
+import subprocess
 import sys
 import tarfile
 from collections.abc import Callable
@@ -14,8 +16,10 @@ from typing import Any
 import pytest
 
 from phyemu.container import NodeContent, SshAccess, package_srn, read_access
+from phyemu.container.host_keys import key_maker
+from phyemu.container.node_files import launchers
 from phyemu.errors import ConfigError, ImageError, PhyemuError
-from tests.container.small_base import add_file, elf, libc
+from tests.container.small_base import add_file, add_other, elf, libc
 
 Make = Callable[..., Path]
 
@@ -207,6 +211,143 @@ def test_what_a_user_should_know_of_the_base_is_said(
     assert "no UHD" in bare
     uhd = {"usr/lib/python3/dist-packages/uhd/__init__.py": b""}
     assert notes("b.tar.gz", replacing=uhd) == ""
+
+
+HOST_KEYS = {"etc/ssh/ssh_host_rsa_key": b"everybody's", "etc/ssh/ssh_host_rsa_key.pub": b"public"}
+
+
+def test_host_keys_of_the_base_go_and_a_unit_makes_others(
+    make_base: Make, wheelhouse: Path, access: SshAccess, tmp_path: Path
+) -> None:
+    def packaged(name: str, **changes: Any) -> tuple[dict[str, bytes | str], Any, str]:
+        image = package_srn(
+            tmp_path / name,
+            str(make_base(replacing=HOST_KEYS, **changes)),
+            access=access,
+            content=NodeContent(),
+            wheels=wheelhouse,
+        )
+        removed = json.loads(image.manifest.read_text())["removed"]
+        return contents(image.path), removed, " ".join(image.notes)
+
+    found, removed, notes = packaged("a.tar.gz")
+    assert not [name for name in found if "ssh_host_" in name]
+    assert b"everybody's" not in gzip.decompress((tmp_path / "a.tar.gz").read_bytes())
+    assert removed == sorted(HOST_KEYS)
+    assert "host keys" not in notes
+    units = "rootfs/etc/systemd/system"
+    target = found[f"{units}/multi-user.target.wants/phyemu-host-keys.service"]
+    assert target == "/etc/systemd/system/phyemu-host-keys.service"
+    unit = found[f"{units}/phyemu-host-keys.service"]
+    assert isinstance(unit, bytes)
+    lines = unit.decode().splitlines()
+    assert "ExecStart=/usr/bin/ssh-keygen -A" in lines
+    (before,) = (line for line in lines if line.startswith("Before="))
+    assert {"ssh.service", "sshd.service", "ssh.socket"} <= set(before[7:].split())
+    # Where nothing could make others, sshd must still start.
+    for name, missing in (("b", "usr/bin/ssh-keygen"), ("c", "usr/lib/systemd/systemd")):
+        found, removed, notes = packaged(f"{name}.tar.gz", without=[missing])
+        assert found["rootfs/etc/ssh/ssh_host_rsa_key"] == b"everybody's"
+        assert removed == []
+        assert "host keys are the base's" in notes
+        assert f"{units}/phyemu-host-keys.service" not in found
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd")
+@pytest.mark.skipif(not Path("/usr/bin/ssh-keygen").exists(), reason="no ssh-keygen")
+def test_systemd_has_nothing_to_say_of_the_unit(tmp_path: Path) -> None:
+    unit = next(addition for addition in key_maker() if addition.content is not None)
+    path = tmp_path / Path(unit.path).name
+    assert unit.content is not None
+    text = unit.content.open().read().decode()
+
+    def said(text: str) -> list[str]:
+        path.write_text(text)
+        command = ["systemd-analyze", "verify", "--man=no", str(path)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        return [line for line in done.stderr.splitlines() if path.name in line]
+
+    assert said(text) == []
+    assert said(text.replace("Type=oneshot", "Type=once"))  # it does look
+
+
+def test_copies_of_the_accounts_lose_their_passwords_too(
+    make_base: Make, wheelhouse: Path, access: SshAccess, tmp_path: Path
+) -> None:
+    old = {
+        "etc/shadow-": b"root:$6$old$hash:1::::::\nana:$6$old$hash:1::::::\n",
+        "etc/passwd-": b"root:$6$old$hash:0:0::/root:/bin/sh\n",
+    }
+    image = package_srn(
+        tmp_path / "rx.tar.gz",
+        str(make_base(replacing=old)),
+        access=access,
+        content=NodeContent(),
+        wheels=wheelhouse,
+    )
+    assert b"$6$" not in gzip.decompress(image.path.read_bytes())
+    found = contents(image.path)
+    assert found["rootfs/etc/shadow-"] == b"root:*::0:99999:7:::\nana:!*:1::::::\n"
+    assert found["rootfs/etc/passwd-"] == b"root:x:0:0::/root:/bin/sh\n"
+    assert set(json.loads(image.manifest.read_text())["rewritten"]) >= set(old)
+
+
+def test_settings_of_sshd_that_keep_root_out_are_refused_and_others_named(
+    make_base: Make, wheelhouse: Path, access: SshAccess, tmp_path: Path
+) -> None:
+    def notes(name: str, drop_in: bytes) -> str:
+        settings = {
+            "etc/ssh/sshd_config": b"Include /etc/ssh/sshd_config.d/*.conf\n",
+            "etc/ssh/sshd_config.d/site.conf": drop_in,
+        }
+        image = package_srn(
+            tmp_path / name,
+            str(make_base(replacing=settings)),
+            access=access,
+            content=NodeContent(),
+            wheels=wheelhouse,
+        )
+        return " ".join(image.notes)
+
+    assert "'Match User ana'" in notes("a.tar.gz", b"Match User ana\n")
+    with pytest.raises(ImageError, match=r"sshd_config.d/site.conf has 'DenyUsers root'"):
+        notes("b.tar.gz", b"DenyUsers root\n")
+    assert not (tmp_path / "b.tar.gz").exists()
+
+
+def test_the_folder_of_the_keys_is_roots_and_keeps_what_else_is_in_it(
+    make_base: Make, wheelhouse: Path, access: SshAccess, tmp_path: Path
+) -> None:
+    def theirs(tar: tarfile.TarFile) -> None:
+        add_other(tar, "rootfs/root/.ssh", tarfile.DIRTYPE, mode=0o777, uid=1000, gid=1000)
+        add_file(tar, "rootfs/root/.ssh/known_hosts", b"hosts")
+
+    image = package_srn(
+        tmp_path / "rx.tar.gz",
+        str(make_base(more=theirs)),
+        access=access,
+        content=NodeContent(),
+        wheels=wheelhouse,
+    )
+    with tarfile.open(image.path) as tar:
+        found = [info for info in tar if info.name.startswith("rootfs/root/.ssh")]
+    assert [(info.mode, info.uid, info.gid) for info in found if info.isdir()] == [(0o700, 0, 0)]
+    assert {info.name for info in found if info.isreg()} == {
+        "rootfs/root/.ssh/known_hosts", "rootfs/root/.ssh/authorized_keys",
+    }  # fmt: skip
+
+
+def test_a_module_in_the_current_folder_is_not_taken_for_ours(tmp_path: Path) -> None:
+    launcher = next(item for item in launchers(sys.executable) if item.path.endswith("/phyemu"))
+    assert launcher.content is not None
+    text = launcher.content.open().read().decode().replace("/opt/phyemu/bin/python", sys.executable)
+    for name in ("phyemu_cli", "click", "typing"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('taken from the current folder')\n")
+    done = subprocess.run(
+        ["/bin/sh", "-c", text, "phyemu", "--version"], cwd=tmp_path, capture_output=True,
+        text=True, timeout=60,
+    )  # fmt: skip
+    assert done.stdout.startswith("phyemu, version "), done.stderr
 
 
 def test_an_image_that_exists_is_kept(

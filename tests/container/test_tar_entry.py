@@ -225,3 +225,19 @@ def test_records_without_an_end_are_not_held_in_memory() -> None:
     info.type, info.size = tarfile.XHDTYPE, 1 << 40
     with pytest.raises(ImageError, match="names and attributes of 1099511627776 bytes"):
         entries(info.tobuf(tarfile.GNU_FORMAT) + bytes(4096))
+
+
+@pytest.mark.parametrize("kind", [tarfile.LNKTYPE, tarfile.SYMTYPE, tarfile.CHRTYPE])
+def test_links_and_devices_have_no_data_whatever_their_size_says(kind: bytes) -> None:
+    # As some writers have it: the size is that of the file that a hard link repeats.
+    link = tarfile.TarInfo("link")
+    link.type, link.linkname, link.size = kind, "file", 1000
+    parts = []
+    for name, data in (("file", b"x" * 1000), ("next", b"y" * 1000)):
+        info = tarfile.TarInfo(name)
+        info.size = len(data)
+        parts.append(info.tobuf() + data + bytes(24))
+    whole = parts[0] + link.tobuf() + parts[1] + bytes(10240)
+    reader = TarReader(io.BytesIO(whole), name="base.tar")
+    found = [(entry.path, entry.size, b"".join(reader.data())) for entry in reader]
+    assert found == [("file", 1000, b"x" * 1000), ("link", 0, b""), ("next", 1000, b"y" * 1000)]
