@@ -32,7 +32,7 @@ _WIDTH = 240
 @click.option(
     "--plan",
     type=click.Path(path_type=Path, exists=True),
-    help="plan.json of the batch, or its folder.  [default: one beside the results]",
+    help="plan.json of the batch, or its folder.  [default: one in SOURCE or beside it]",
 )
 @click.option(
     "--run",
@@ -43,6 +43,11 @@ _WIDTH = 240
     "--reference",
     type=CAPTURES,
     help="What was transmitted, where neither the plan nor a recording says.",
+)
+@click.option(
+    "--sound-captures",
+    is_flag=True,
+    help="Sound captures of all jobs whose waveform is known, not of sounding jobs only.",
 )
 @click.option("--dry-run", is_flag=True, help="Only print the commands that would fetch.")
 @click.option(
@@ -58,6 +63,7 @@ def command(
     plan: Path | None,
     run: Path | None,
     reference: Path | None,
+    sound_captures: bool,
     dry_run: bool,
     allow_missing: bool,
     force: bool,
@@ -86,8 +92,9 @@ def command(
     from phyemu.batch.collection import collect  # torch and SciPy load only when asked for
 
     folders = [
-        Path(source) if folder is None else fetch(folder, fetched, quiet=quiet)
+        found
         for source, folder in remote
+        for found in ([Path(source)] if folder is None else fetch(folder, fetched, quiet=quiet))
     ]
     with progress_bars(quiet) as progress:
         found = collect(
@@ -96,6 +103,7 @@ def command(
             plan=plan,
             run=run,
             reference=reference,
+            sound_captures=sound_captures,
             force=force,
             progress=progress,
         )

@@ -2,7 +2,8 @@
 
 `collected.json` lists every file with its sources, their sizes, times and hashes. A file is made
 under a temporary name and takes its place when it is whole. It is made again only when its sources
-have changed; files that are not in the list are the user's and are overwritten with force only.
+have changed, or what is to be written of them; files that are not in the list are the user's and
+are overwritten with force only.
 """
 
 import json
@@ -16,8 +17,8 @@ from typing import Any
 
 from phyemu.batch.foreign_files import read_json_object
 from phyemu.batch.json_file import write_text
-from phyemu.batch.plan import file_sha256
 from phyemu.errors import ConfigError
+from phyemu.file_hash import file_sha256
 
 __all__ = ["MANIFEST_NAME", "CollectedFiles", "as_json"]
 
@@ -60,7 +61,11 @@ class CollectedFiles:
         return {name: item for name, item in items.items() if isinstance(item, dict)}
 
     def make(
-        self, name: str, sources: Sequence[Path], make: Callable[[Path], Mapping[str, Any] | None]
+        self,
+        name: str,
+        sources: Sequence[Path],
+        make: Callable[[Path], Mapping[str, Any] | None],
+        settings: Mapping[str, Any] | None = None,
     ) -> tuple[Path, Mapping[str, Any]]:
         """Return a file of the collection and what was noted of it; make it where need be.
 
@@ -69,6 +74,7 @@ class CollectedFiles:
             sources: Files that it is made of.
             make: Makes it under the path given, with the same file name, and returns JSON values
                 to note; what it leaves beside that is thrown away.
+            settings: JSON values that it depends on beside its sources.
 
         Raises:
             ConfigError: A file that nobody collected is in its place.
@@ -77,6 +83,7 @@ class CollectedFiles:
         """
         path = self.folder / name
         states = [_state(source) for source in sources]
+        wanted = json.loads(json.dumps(dict(settings or {})))
         item = self._items.get(name)
         if item is not None and path.is_file() and not self._force:
             known = [
@@ -84,7 +91,7 @@ class CollectedFiles:
                 for entry in item.get("sources", ())
                 if isinstance(entry, dict)
             ]
-            if known == states:
+            if known == states and item.get("settings", {}) == wanted:
                 note = item.get("note")
                 return path, note if isinstance(note, dict) else {}
         elif path.exists() and not self._force:
@@ -99,6 +106,7 @@ class CollectedFiles:
                 {**state, "sha256": file_sha256(source)}
                 for state, source in zip(states, sources, strict=True)
             ],
+            "settings": wanted,
             "note": dict(note),
         }
         self.save()

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from phyemu import __version__
 from phyemu.batch.result_table import LinkResult
@@ -58,10 +59,10 @@ class LinkSoundings:
         link.sources += [path for path in sources if path not in link.sources]
         link.runs.append(f"{result.job} {result.reservation} loop {result.loop}".strip())
 
-    def files(self) -> Iterator[tuple[str, list[Path], Callable[[Path], None]]]:
-        """Yield the name of each file, what it is made of, and what makes it."""
+    def files(self) -> Iterator[tuple[str, list[Path], Callable[[Path], None], dict[str, Any]]]:
+        """Yield the name of each file, its sources, what makes it, and what of."""
         for (scenario, *ends), link in sorted(self._links.items()):
-            provenance = {
+            provenance: dict[str, Any] = {
                 "made_by": f"phyemu {__version__}",
                 "command": "phyemu colosseum collect",
                 "scenario": scenario,
@@ -71,10 +72,10 @@ class LinkSoundings:
             }
 
             def make(
-                path: Path, link: _Link = link, provenance: dict[str, object] = provenance
+                path: Path, link: _Link = link, provenance: dict[str, Any] = provenance
             ) -> None:
                 joined = join_soundings(link.parts, link.begins_s, provenance=provenance)
                 save_soundings([joined], path)
 
             name = file_name(scenario, *ends) + ".h5"
-            yield f"soundings/{name}", link.sources, make
+            yield f"soundings/{name}", link.sources, make, provenance | {"begins_s": link.begins_s}

@@ -3,7 +3,7 @@
 What is missing or damaged is named and stops nothing else.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -72,6 +72,7 @@ def collect(
     plan: Path | None = None,
     run: Path | None = None,
     reference: Path | None = None,
+    sound_captures: bool = False,
     force: bool = False,
     progress: ProgressCallback = no_progress,
 ) -> Collection:
@@ -80,11 +81,13 @@ def collect(
     Args:
         sources: Folders that hold reservations, or logs of nodes; they are not changed.
         folder: Where everything goes; a second call adds what is new.
-        plan: Plan of the batch (or its folder); None: the one in a source, where there is one.
+        plan: Plan of the batch (or its folder); None: the one in a source or beside it, where there
+            is one.
         run: Run folder of the PhyDNN whose images were sent.
         reference: Recording of what was transmitted, where the plan does not tell.
+        sound_captures: Sound captures of jobs that sound nothing, too.
         force: Overwrite files that nobody collected.
-        progress: Told of the nodes done.
+        progress: Told of reservations done, and of captures that are sounded.
 
     Raises:
         ConfigError: A source holds no logs, the plan cannot be read, or the folder holds files of
@@ -93,9 +96,8 @@ def collect(
     """
     reservations = [found for source in sources for found in find_results(source, leave_out=folder)]
     if plan is None:
-        plan = next(
-            (source / PLAN_NAME for source in sources if (source / PLAN_NAME).is_file()), None
-        )
+        places = (place for source in sources for place in (source, source.absolute().parent))
+        plan = next((path for place in places if (path := place / PLAN_NAME).is_file()), None)
     batch = load_plan(plan) if plan is not None else None
     if folder.is_dir() and not (folder / MANIFEST_NAME).exists() and not force:
         stray = sorted(path.name for path in folder.iterdir() if path.name != "fetched")
@@ -107,14 +109,13 @@ def collect(
     sent_run = load_sent_run(run, batch) if run is not None else None
     files = CollectedFiles(folder, force=force)
     files.clear_scratch()
-    collector = _Collector(files, sent_run)
+    collector = _Collector(files, sent_run, reference, sound_captures, progress)
     for done, reservation in enumerate(reservations):
         progress("collect", done, len(reservations), f"reservation {reservation.name or '-'}")
         collector.take(
             reservation,
             batch,
             (plan if plan.is_dir() else plan.parent) if plan is not None else Path(),
-            reference,
         )
     collector.join_links()
     progress("collect", len(reservations), len(reservations))
@@ -133,17 +134,23 @@ def collect(
 class _Collector:
     """Collects one reservation after the other."""
 
-    def __init__(self, files: CollectedFiles, run: SentRun | None) -> None:
-        self._files, self._run = files, run
+    def __init__(
+        self,
+        files: CollectedFiles,
+        run: SentRun | None,
+        reference: Path | None,
+        sound_captures: bool,
+        progress: ProgressCallback,
+    ) -> None:
+        self._files, self._run, self._progress = files, run, progress
+        self._reference, self._sound_captures = reference, sound_captures
         self.results: list[LinkResult] = []
         self.nodes: list[NodeResult] = []
         self.files: set[Path] = set()
         self.problems: list[str] = []
         self._links = LinkSoundings()
 
-    def take(
-        self, reservation: Reservation, plan: Plan | None, folder: Path, reference: Path | None
-    ) -> None:
+    def take(self, reservation: Reservation, plan: Plan | None, folder: Path) -> None:
         """Collect a reservation."""
         self.problems += reservation.remarks
         logs: dict[int, NodeLog] = {}
@@ -179,7 +186,8 @@ class _Collector:
             logs=logs,
             plan=plan,
             folder=folder,
-            reference=reference,
+            reference=self._reference,
+            sound_captures=self._sound_captures,
             problems=self.problems,
         )
         if plan is not None and context.planned is None:
@@ -215,8 +223,13 @@ class _Collector:
             problems += task.problems
             loops.setdefault(task.loop, []).append(task)
 
-        def keep(name: str, sources: Sequence[Path], make: Make) -> Path | None:
-            return self.keep(name, sources, make, problems)
+        def keep(
+            name: str,
+            sources: Sequence[Path],
+            make: Make,
+            settings: Mapping[str, Any] | None = None,
+        ) -> Path | None:
+            return self.keep(name, sources, make, problems, settings)
 
         products = ReceiverProducts(
             context=context,
@@ -225,6 +238,7 @@ class _Collector:
             keep=keep,
             links=self._links,
             problems=problems,
+            progress=self._progress,
         )
         for loop, tasks in sorted(loops.items()):
             receiving = [task for task in tasks if task.role in _KINDS or task.captures]
@@ -248,10 +262,11 @@ class _Collector:
         sources: Sequence[Path],
         make: Make,
         problems: list[str],
+        settings: Mapping[str, Any] | None = None,
     ) -> Path | None:
         """Return a file of the collection; None, with the problem named, where it failed."""
         try:
-            path, note = self._files.make(name, sources, make)
+            path, note = self._files.make(name, sources, make, settings)
         except (PhyemuError, OSError) as exc:
             problems.append(" ".join(str(exc).split()))
             return None
@@ -263,8 +278,8 @@ class _Collector:
 
     def join_links(self) -> None:
         """Write the soundings of every link to one file each."""
-        for name, sources, make in self._links.files():
-            self.keep(name, sources, make, self.problems)
+        for name, sources, make, settings in self._links.files():
+            self.keep(name, sources, make, self.problems, settings)
 
 
 def _node_result(

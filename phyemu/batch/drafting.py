@@ -1,25 +1,25 @@
 """Jobs before they have files: which node has which task and which image."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from phyemu.batch.job_scenario import JobScenario, listeners, sounding_transmitters
 from phyemu.batch.plan import Plan
+from phyemu.colosseum import Scenario
 from phyemu.errors import ConfigError
-from phyemu.node.radio_conf import RadioConf, Role
+from phyemu.node.radio_conf import RadioConf, Role, TransmitSection
 
 __all__ = [
-    "TRANSMITTING",
     "ImageChoice",
     "JobDraft",
     "MadeBatch",
     "WriteContent",
     "contents_by_role",
+    "transmit_section",
     "transmitter_drafts",
 ]
-
-TRANSMITTING = (Role.TRANSMIT, Role.PHYDNN_TRANSMIT)
 
 WriteContent = Callable[[Path], object]
 """Writes what an image must hold under /root/phyemu into a folder that is there."""
@@ -76,14 +76,12 @@ class JobDraft:
     @property
     def transmitters(self) -> tuple[int, ...]:
         """Return the nodes that transmit."""
-        return tuple(n for n, conf in sorted(self.settings.items()) if conf.role in TRANSMITTING)
+        return tuple(n for n, conf in sorted(self.settings.items()) if conf.role.transmits)
 
     @property
     def receivers(self) -> tuple[int, ...]:
         """Return the nodes that listen."""
-        return tuple(
-            n for n, conf in sorted(self.settings.items()) if conf.role not in TRANSMITTING
-        )
+        return tuple(n for n, conf in sorted(self.settings.items()) if not conf.role.transmits)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -132,13 +130,33 @@ def transmitter_drafts(
                     name=f"{name}-{place.name}-tx{node}",
                     place=place,
                     settings={
-                        node: RadioConf(role=Role.TRANSMIT),
+                        node: RadioConf(
+                            role=Role.TRANSMIT,
+                            transmit=transmit_section(place.scenario, node, heard_by),
+                        ),
                         **dict.fromkeys(heard_by, listening),
                     },
                     images=images.of(place),
                 )
             )
     return drafts
+
+
+def transmit_section(
+    scenario: Scenario, transmitter: int, receivers: Sequence[int]
+) -> TransmitSection:
+    """Return how strongly the only transmitter of a job sends.
+
+    The taps of a link may sum to more than 0 dB; by as much as the strongest ever does, the peak is
+    below the usual one, which leaves a receiver the 3 dB that turned I and Q may need.
+    """
+    section = TransmitSection()
+    sums = [float(scenario.links[transmitter, rx].gains.abs().sum(-1).max()) for rx in receivers]
+    largest = max(sums, default=0.0)
+    if not largest > 1.0:
+        return section
+    excess_db = math.ceil(2000 * math.log10(largest)) / 100
+    return replace(section, peak_dbfs=round(section.peak_dbfs - excess_db, 2))
 
 
 def contents_by_role(

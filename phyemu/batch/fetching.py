@@ -3,7 +3,8 @@
 Nothing of what a user types is read by a shell: neither here, nor at the other end, where rsync
 itself takes the path (`--protect-args`) and only wildcards mean something. Files that came whole
 are not fetched again, and one that was cut goes on where it ended. Links and devices are left where
-they are.
+they are. Every machine has a folder of its own here, with paths as they are there, so that two
+sources never mix.
 """
 
 import re
@@ -33,10 +34,16 @@ class RemoteSource:
     host: str
     path: str
 
-    @property
-    def name(self) -> str:
-        """Return the last part of the path."""
-        return PurePosixPath(self.path).name
+    def place(self, into: Path) -> Path:
+        """Return the folder that stands for its root, or for the home folder there."""
+        return into / self.host / ("root" if self.path.startswith("/") else "home")
+
+    def fetched(self, into: Path) -> list[Path]:
+        """Return the folders and files of it that are in `into`, by name."""
+        place, path = self.place(into), self.path.lstrip("/")
+        if not set(path) & set("*?["):
+            return [place / path]
+        return sorted(place.glob(re.sub(r"\*+", "*", path)))
 
     def __str__(self) -> str:
         return f"{self.host}:{self.path}"
@@ -64,18 +71,23 @@ def remote_folder(source: str) -> RemoteSource | None:
             )
     if not path.isprintable() or ".." in PurePosixPath(path).parts:
         raise ConfigError(f"{source!r}: the path must be printable and without '..'")
-    path = path.rstrip("/")
+    # Without "." and double slashes, which would mean something to rsync.
+    path = ("/" if path.startswith("/") else "") + "/".join(
+        part for part in path.split("/") if part not in ("", ".")
+    )
     if not PurePosixPath(path).name:
         raise ConfigError(f"{source!r}: name a folder, such as /share/nas/TEAM/RESERVATION-1234")
     return RemoteSource(host=f"{user}@{host}" if user else host, path=path)
 
 
 def fetch_command(folder: RemoteSource, into: Path) -> list[str]:
-    """Return the command that fetches a folder to `into`/NAME, as a list of arguments."""
+    """Return the command that fetches a folder to its place in `into`, as a list of arguments."""
     return [
         "rsync",
         "--recursive",
         "--times",
+        "--relative",
+        "--no-implied-dirs",
         "--partial",
         "--protect-args",
         "--no-links",
@@ -85,18 +97,18 @@ def fetch_command(folder: RemoteSource, into: Path) -> list[str]:
         "--rsh=ssh",
         "--",
         f"{folder.host}:{folder.path}",
-        f"{into}/",
+        f"{folder.place(into)}/",
     ]
 
 
-def fetch(folder: RemoteSource, into: Path, *, quiet: bool = False) -> Path:
+def fetch(folder: RemoteSource, into: Path, *, quiet: bool = False) -> list[Path]:
     """Fetch a folder, or what is new or changed in it, and return where it is.
 
-    What a path with wildcards stands for lies in `into` itself.
+    A path with wildcards gives every folder here that it names, and no other.
 
     Args:
         folder: On the other machine; ssh must reach it (password and keys are its business).
-        into: Folder that will hold NAME; it is made.
+        into: Folder for all that is fetched; it is made.
         quiet: Whether rsync's progress is kept off stderr.
 
     Raises:
@@ -105,7 +117,7 @@ def fetch(folder: RemoteSource, into: Path, *, quiet: bool = False) -> Path:
     """
     command = fetch_command(folder, into)
     try:
-        into.mkdir(parents=True, exist_ok=True)
+        folder.place(into).mkdir(parents=True, exist_ok=True)
     except OSError as exc:
         raise ConfigError(f"{into}: cannot be made ({exc.strerror or exc})") from exc
     try:
@@ -127,4 +139,4 @@ def fetch(folder: RemoteSource, into: Path, *, quiet: bool = False) -> Path:
             f"{folder}: could not be fetched (rsync exit code {done.returncode}: {reason}); run it "
             f"again to go on: {shlex.join(command)}"
         )
-    return into if set(folder.name) & set("*?[") else into / folder.name
+    return folder.fetched(into)

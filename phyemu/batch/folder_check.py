@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from phyemu.batch.job import BatchJob, load_job
-from phyemu.batch.plan import Plan, PlannedImage, PlannedJob, file_sha256, load_plan
+from phyemu.batch.plan import Plan, PlannedImage, PlannedJob, load_plan
 from phyemu.errors import ConfigError
+from phyemu.file_hash import file_sha256
 from phyemu.node.radio_conf import load_radio_conf
 
 __all__ = ["check_batch"]

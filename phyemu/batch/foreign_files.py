@@ -3,7 +3,6 @@
 Whatever is read here lay in a folder that others can write to, and may have been cut anywhere.
 """
 
-import json
 import math
 import os
 import stat
@@ -11,18 +10,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from phyemu.batch.json_file import read_json
 from phyemu.errors import ConfigError
 
 __all__ = [
     "finite",
     "is_plain_file",
-    "parse_json",
     "printable",
     "read_json_object",
     "whole",
 ]
-
-_MAX_JSON_BYTES = 16 << 20
 
 
 def is_plain_file(path: Path) -> bool:
@@ -31,18 +28,6 @@ def is_plain_file(path: Path) -> bool:
         return stat.S_ISREG(path.lstat().st_mode)
     except OSError:
         return False
-
-
-def parse_json(text: bytes) -> Any:
-    """Return a JSON value; NaN and infinities, which are no JSON, become None.
-
-    Raises:
-        ValueError: It is no JSON, or nested beyond reason.
-    """
-    try:
-        return json.loads(text, parse_constant=lambda _: None)
-    except RecursionError as exc:
-        raise ValueError("nested too deeply") from exc
 
 
 def read_json_object(path: Path) -> dict[str, Any]:
@@ -54,17 +39,7 @@ def read_json_object(path: Path) -> dict[str, Any]:
     if not is_plain_file(path):
         what = "is no plain file" if os.path.lexists(path) else "no such file"
         raise ConfigError(f"{path}: {what}")
-    try:
-        with path.open("rb") as file:
-            text = file.read(_MAX_JSON_BYTES + 1)
-    except OSError as exc:
-        raise ConfigError(f"{path}: cannot be read ({exc.strerror or exc})") from exc
-    if len(text) > _MAX_JSON_BYTES:
-        raise ConfigError(f"{path}: larger than the {_MAX_JSON_BYTES >> 20} MiB that are read")
-    try:
-        value = parse_json(text)
-    except ValueError as exc:
-        raise ConfigError(f"{path}: is no JSON ({exc}); cut off, or damaged") from exc
+    value = read_json(path, strict=False)
     if not isinstance(value, dict):
         raise ConfigError(f"{path}: holds no JSON object")
     return value

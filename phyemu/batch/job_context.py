@@ -1,23 +1,25 @@
 """What is known of a job beside its logs: its plan, its scenario, and what its transmitter sent."""
 
-import tomllib
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from phyemu.batch.foreign_files import whole
 from phyemu.batch.link_measurements import SentRun
 from phyemu.batch.node_log import NodeLog
-from phyemu.batch.plan import Plan, PlanKind, PlannedImage, PlannedJob, file_sha256
+from phyemu.batch.plan import Plan, PlanKind, PlannedImage, PlannedJob
 from phyemu.batch.results_folder import Reservation
 from phyemu.colosseum import Scenario, load_scenario
 from phyemu.errors import ConfigError, ScenarioError
 from phyemu.evaluation import encode_images, load_exported, load_sent_images, run_test_images
+from phyemu.file_hash import file_sha256
 from phyemu.library import find_in_library
+from phyemu.node.radio_conf import Role, load_radio_conf
 
 __all__ = ["JobContext", "load_sent_run"]
 
-_TRANSMITTING = ("transmit", "phydnn-transmit")
+_TRANSMITTING = frozenset(str(role) for role in Role if role.transmits)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +32,7 @@ class JobContext:
         plan: The batch that it is of; None where unknown.
         folder: Folder of the plan.
         reference: Recording of what was sent, where the user named it.
+        sound_captures: Whether captures of any job are to be sounded.
         problems: Takes what is wrong with the plan, a sentence each.
     """
 
@@ -38,6 +41,7 @@ class JobContext:
     plan: Plan | None = None
     folder: Path = Path()
     reference: Path | None = None
+    sound_captures: bool = False
     problems: list[str] = field(default_factory=list)
 
     @cached_property
@@ -97,14 +101,21 @@ class JobContext:
         return next(iter(nodes)) if len(nodes) == 1 else None
 
     def transmission(self, transmitter: int | None, loop: int) -> dict[str, Any]:
-        """Return what the transmitter says of what it sent; empty where it says nothing."""
+        """Return what the transmitter says of what it sent; empty where it says nothing.
+
+        A worker that was started again counts anew: frames are those of all its runs, the rest is
+        what the last one says.
+        """
         log = self.logs.get(transmitter) if transmitter is not None else None
         told = [
             dict(task.transmission)
             for task in (log.tasks if log is not None else ())
             if task.loop == loop and task.transmission
         ]
-        return told[-1] if told else {}
+        if not told:
+            return {}
+        frames = [count for item in told if (count := whole(item, "frames")) is not None]
+        return {**told[-1], "frames": sum(frames) if frames else None}
 
     @cached_property
     def sent(self) -> Path | None:
@@ -114,16 +125,14 @@ class JobContext:
         if self.planned is None or self.plan is None or len(self.planned.transmitters) != 1:
             return None
         node = self.planned.nodes[self.planned.transmitters[0] - 1]
-        if node.role != "transmit":
+        if node.role != Role.TRANSMIT:
             return None
         image = next((item for item in self.plan.images if item.name == node.image), None)
         try:
-            conf = tomllib.loads((self.folder / node.config).read_text("utf-8"))
-        except (OSError, ValueError):
+            name = load_radio_conf(self.folder / node.config).transmit.recording
+        except (ConfigError, OSError):
             return None
-        section = conf.get("transmit", {})
-        name = section.get("recording", "tx.sigmf") if isinstance(section, dict) else "tx.sigmf"
-        if image is None or not image.content or not isinstance(name, str):
+        if image is None or not image.content:
             return None
         path = self.folder / image.content / name
         if not path.is_file() or self._is_changed(path, name, image):
@@ -143,23 +152,25 @@ class JobContext:
 
     @property
     def is_sounded(self) -> bool:
-        """Whether captures of this job are there to be sounded."""
-        return self.sent is not None and (
-            self.plan is None or self.plan.kind is not PlanKind.PHYDNN
-        )
+        """Whether captures of this job are there to be sounded: where others sound, too."""
+        if self.sent is None or self.sound_captures:
+            return self.sent is not None
+        if self.plan is not None:
+            return self.plan.kind is PlanKind.SOUND
+        return any(task.role == Role.SOUND for log in self.logs.values() for task in log.tasks)
 
 
 def load_sent_run(run: Path, plan: Plan | None) -> SentRun:
     """Return the PhyDNN of a run and the images that a job sends of it.
 
-    A plan's jobs send the first test images of the run, as many as the plan says; without a plan
-    it is what the run's `sent.npz` says, or all of its test images.
+    A plan's jobs send the first test images of the run at one order, both as the plan says; without
+    a plan it is what the run's `sent.npz` says, or all of its test images at the smallest order.
 
     Raises:
         CheckpointError: The run holds no PhyDNN, or a file of it is damaged.
         DatasetError: Its images cannot be read.
     """
-    phydnn = load_exported(run)
+    phydnn = load_exported(run, order=None if plan is None else plan.order)
     written = run / "sent.npz"
     if written.is_file() and (plan is None or plan.num_images is None):
         sent = load_sent_images(written)

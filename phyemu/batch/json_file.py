@@ -1,4 +1,4 @@
-"""JSON files that others wrote: read strictly; our own: written whole or not at all."""
+"""JSON files: those of others read within bounds, our own written whole or not at all."""
 
 import json
 from pathlib import Path
@@ -6,30 +6,47 @@ from typing import Any
 
 from phyemu.errors import ConfigError
 
-__all__ = ["read_json", "write_text"]
+__all__ = ["json_value", "read_json", "write_text"]
 
 _LARGEST_BYTES = 16 * 1024**2
 
 
-def read_json(path: Path) -> Any:
+def read_json(path: Path, *, strict: bool = True) -> Any:
     """Return what a JSON file holds.
 
+    Args:
+        path: The file.
+        strict: Refuse a key that is there twice, NaN and infinities; else the last one counts, and
+            these become None.
+
     Raises:
-        ConfigError: It is missing, larger than 16 MiB, no JSON, or holds a key twice, NaN or an
-            infinity.
+        ConfigError: It is missing, larger than 16 MiB, no JSON, or refused.
     """
     try:
         with path.open("rb") as file:
             content = file.read(_LARGEST_BYTES + 1)
     except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
+        raise ConfigError(f"{path}: cannot be read ({error.strerror or error})") from error
     if len(content) > _LARGEST_BYTES:
         raise ConfigError(f"{path}: is larger than {_LARGEST_BYTES >> 20} MiB; is it another file?")
     try:
-        return json.loads(content, object_pairs_hook=_unique, parse_constant=_refuse)
-    except (ValueError, RecursionError) as error:
-        reason = "it is nested too deeply" if isinstance(error, RecursionError) else error
-        raise ConfigError(f"{path}: is no JSON ({reason})") from error
+        return json_value(content, strict=strict)
+    except ValueError as error:
+        raise ConfigError(f"{path}: is no JSON ({error})") from error
+
+
+def json_value(content: bytes, *, strict: bool = True) -> Any:
+    """Return the value of a JSON text; `strict` as for `read_json`.
+
+    Raises:
+        ValueError: It is no JSON, nested beyond reason, or refused.
+    """
+    try:
+        if strict:
+            return json.loads(content, object_pairs_hook=_unique, parse_constant=_refuse)
+        return json.loads(content, parse_constant=lambda _: None)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

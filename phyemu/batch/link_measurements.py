@@ -167,12 +167,17 @@ def measure_frames(
                 score += score_circular(stored, run.sent, run.phydnn, pass_samples=pass_samples)
             index = stored.columns["frame_index"]
             known = index >= 0
+            starts = stored.columns["sample_start"][known]
             levels += stored.columns["snr_db"][known].tolist()
-            lost += _missing(index[known], frames_per_pass)
+            lost += _missing(index[known], starts, frames_per_pass, pass_samples)
+    received_there = _total(summaries, "frames_received")
+    # A node that knows what is sent tells lost frames best, and its file may have been full.
+    lost_there = _total(summaries, "frames_lost")
+    is_counted = received_there is not None and lost_there is not None
     result = replace(
         result,
-        frames_received=len(levels) if frames else _total(summaries, "frames_received"),
-        frames_lost=lost if frames else _total(summaries, "frames_lost"),
+        frames_received=received_there if is_counted or not frames else len(levels),
+        frames_lost=lost_there if is_counted or not frames else lost,
         snr_db=float(np.mean(levels)) if levels else math.nan,
     )
     if run is not None:
@@ -188,16 +193,34 @@ def measure_frames(
     return _scored_there(result, predictions, run, summaries, images_per_pass)
 
 
-def _missing(index: NDArray[np.int64], frames_per_pass: int | None) -> int:
-    """Return how many frames are missing between those received, of a circle of frames."""
+def _missing(
+    index: NDArray[np.int64],
+    starts: NDArray[np.int64],
+    frames_per_pass: int | None,
+    pass_samples: float | None,
+) -> int:
+    """Return how many frames are missing between those received, of a circle of frames.
+
+    Where the length of a pass is known, the time between two frames tells how many passes went by,
+    and that nothing was missed where the transmitter began anew.
+    """
     if len(index) < 2:
         return 0
     # A circle that was heard once shows how long it is, unless its last frame never came.
     count = int(index.max()) + 1
     if frames_per_pass is not None and count <= frames_per_pass <= NUM_FRAME_INDICES:
         count = frames_per_pass
-    ahead = (np.diff(index) - 1) % count + 1
-    return int((ahead - 1).sum())
+    steps, distances = np.diff(index), np.diff(starts)
+    ahead = (steps - 1) % count + 1
+    if pass_samples is None or not pass_samples >= 1:
+        return int((ahead - 1).sum())
+    # All frames but the last of a pass are equally long.
+    next_ones = distances[(steps == 1) & (distances < 2 * pass_samples / count)]
+    frame_samples = float(np.median(next_ones)) if len(next_ones) else pass_samples / count
+    within = np.where(ahead == steps, steps * frame_samples, steps * frame_samples + pass_samples)
+    passes = np.maximum(0, np.rint((distances - within) / pass_samples))
+    in_circle = np.abs(distances - within - passes * pass_samples) <= frame_samples / 2
+    return int((ahead - 1 + passes.astype(np.int64) * count)[in_circle].sum())
 
 
 def _scored_here(result: LinkResult, score: CircularScore, different: int) -> LinkResult:

@@ -16,18 +16,18 @@ from typing import Any
 from phyemu.batch.foreign_files import (
     finite,
     is_plain_file,
-    parse_json,
     printable,
     read_json_object,
     whole,
 )
+from phyemu.batch.json_file import json_value
 from phyemu.errors import ConfigError
+from phyemu.node.layout import NODE_LOG, STATUS_FILE, task_number
 
 __all__ = ["NodeEvent", "NodeLog", "TaskLog", "json_lines", "read_node_log"]
 
 _MAX_LINE_BYTES = 1 << 20
 _MAX_EVENTS = 1_000_000
-_TASK = re.compile(r"task-0*(\d{1,6})$")
 # Files, and what is left of one whose writer was killed.
 _CAPTURE = re.compile(r"(.+\.sigmf)(?:\.partial|\.journal)?$")
 _FRAMES = re.compile(r"(frames.*\.h5)(?:\.partial)?$")
@@ -154,7 +154,7 @@ def _object(line: bytes) -> Iterator[dict[str, Any] | None]:
     if not line.strip():
         return
     try:
-        value = parse_json(line)
+        value = json_value(line, strict=False)
     except ValueError:
         yield None
         return
@@ -172,18 +172,18 @@ def read_node_log(folder: Path) -> NodeLog:
     except OSError as exc:
         raise ConfigError(f"{folder}: cannot be read ({exc.strerror or exc})") from exc
     problems: list[str] = []
-    events, damaged, is_cut = _events(folder / "node.jsonl", problems)
+    events, damaged, is_cut = _events(folder / NODE_LOG, problems)
     state, info = _last_state(folder, events, problems)
     tasks = []
     for name in names:
-        match = _TASK.match(name)
-        if match is None:
+        number = task_number(name)
+        if number is None:
             continue
         path = folder / name
         if path.is_symlink() or not path.is_dir():
             problems.append(f"{name}: is no folder, so it is left out")
             continue
-        tasks.append(_read_task(path, int(match[1]), events))
+        tasks.append(_read_task(path, number, events))
     if not tasks:
         problems.append("no task: its worker never ran")
     problems += _crashes(events)
@@ -287,7 +287,7 @@ def _text(fields: Mapping[str, Any], *names: str) -> str:
 
 def _last_state(folder: Path, events: list[NodeEvent], problems: list[str]) -> tuple[str, str]:
     """Return the last state and its reason: of status.json, or else of the last event with one."""
-    path = folder / "status.json"
+    path = folder / STATUS_FILE
     if os.path.lexists(path):
         try:
             status = read_json_object(path)

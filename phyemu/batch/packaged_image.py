@@ -4,10 +4,11 @@ from pathlib import Path
 from typing import Any
 
 from phyemu.batch.json_file import read_json
-from phyemu.batch.plan import PlannedImage, file_sha256
+from phyemu.batch.plan import PlannedImage
 from phyemu.container.manifest import manifest_path
 from phyemu.container.node_files import CONTENT
 from phyemu.errors import ConfigError
+from phyemu.file_hash import file_sha256
 
 __all__ = ["check_packaged"]
 

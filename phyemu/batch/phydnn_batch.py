@@ -5,7 +5,13 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from phyemu.batch.drafting import ImageChoice, JobDraft, MadeBatch, WriteContent
+from phyemu.batch.drafting import (
+    ImageChoice,
+    JobDraft,
+    MadeBatch,
+    WriteContent,
+    transmit_section,
+)
 from phyemu.batch.job_scenario import JobScenario, listeners
 from phyemu.batch.plan import PlanKind
 from phyemu.batch.writing import BatchSettings, write_batch
@@ -110,6 +116,7 @@ def phydnn_batch(
         settings,
         choice.contents(PhyDnnSection().folder),
         num_images=num_images,
+        order=phydnn.order,
         pass_s=pass_s,
         force=force,
     )
@@ -134,7 +141,10 @@ def _draft(place: JobScenario, choice: PhyDnnChoice, name: str) -> JobDraft:
         name=f"{name}-{place.name}",
         place=place,
         settings={
-            choice.transmitter: RadioConf(role=Role.PHYDNN_TRANSMIT),
+            choice.transmitter: RadioConf(
+                role=Role.PHYDNN_TRANSMIT,
+                transmit=transmit_section(place.scenario, choice.transmitter, choice.receivers),
+            ),
             **dict.fromkeys(choice.receivers, receiving),
         },
         images=images.of(place),

@@ -6,7 +6,6 @@ phyemu does not ship, and `plan.json`, which is this module's.
 """
 
 import dataclasses
-import hashlib
 import json
 import re
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from typing import Any
 
 from phyemu.batch.json_file import read_json, write_text
 from phyemu.errors import ConfigError
+from phyemu.file_hash import file_sha256
 from phyemu.library import find_in_library
 from phyemu.toml_config import from_table
 
@@ -27,7 +27,6 @@ __all__ = [
     "PlannedImage",
     "PlannedJob",
     "PlannedNode",
-    "file_sha256",
     "load_plan",
     "planned_files",
     "write_plan",
@@ -182,6 +181,7 @@ class Plan:
         jobs: Its jobs, in the order to submit them.
         images: Every image that the jobs name.
         num_images: Pictures that the transmitter of a PhyDNN sends in one pass; None otherwise.
+        order: M of the PhyDNN that sends them; None otherwise.
         pass_s: Time that one pass of what is sent takes on air [s].
         team: Whose storage it goes to; None where that was not said.
     """
@@ -190,6 +190,7 @@ class Plan:
     jobs: tuple[PlannedJob, ...]
     images: tuple[PlannedImage, ...]
     num_images: int | None = None
+    order: int | None = None
     pass_s: float | None = None
     team: str | None = None
 
@@ -251,12 +252,6 @@ def planned_files(folder: Path) -> tuple[PlannedFile, ...]:
                 )
             )
     return tuple(found)
-
-
-def file_sha256(path: Path) -> str:
-    """Return the SHA-256 of a file's bytes, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_plan(plan: Plan, folder: Path) -> Path:

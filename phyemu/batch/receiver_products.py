@@ -5,8 +5,9 @@ import re
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from phyemu import __version__
 from phyemu.batch.collected_recording import (
@@ -25,20 +26,36 @@ from phyemu.batch.link_measurements import (
     measure_sounding,
 )
 from phyemu.batch.node_log import TaskLog
-from phyemu.batch.plan import file_sha256
 from phyemu.batch.result_table import LinkResult
 from phyemu.errors import PhyemuError
+from phyemu.file_hash import file_sha256
+from phyemu.iq import open_recording
 from phyemu.iq.unfinished import PARTIAL_EXT
 from phyemu.listening import finish_frame_store
 from phyemu.listening.stored_frames import StoredFrames
-from phyemu.sounding import Sounding, SoundingJob, load_soundings, sound_file
+from phyemu.node.radio_conf import Role
+from phyemu.progress import ProgressCallback, no_progress
+from phyemu.sounding import Sounding, SoundingJob, load_soundings, save_soundings, sound_file
 from phyemu.sounding.joining import join_soundings
 
 __all__ = ["Keep", "Make", "ReceiverProducts"]
 
+_CLIPPED = {"sound": "windows", "capture": "captures"}
+
 Make = Callable[[Path], Mapping[str, Any] | None]
-Keep = Callable[[str, Sequence[Path], Make], Path | None]
-"""Makes a file of the collection from sources, and returns it; None where that failed."""
+
+
+class Keep(Protocol):
+    """Makes a file of the collection from sources, and returns it; None where that failed."""
+
+    def __call__(
+        self,
+        name: str,
+        sources: Sequence[Path],
+        make: Make,
+        settings: Mapping[str, Any] | None = None,
+    ) -> Path | None:
+        """Make it, unless it is there, made of the same sources with the same settings."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,6 +69,7 @@ class ReceiverProducts:
         keep: Makes a file of the collection.
         links: Where soundings are gathered.
         problems: Takes what could not be used, a sentence each.
+        progress: Told of captures that are sounded.
     """
 
     context: JobContext
@@ -60,6 +78,7 @@ class ReceiverProducts:
     keep: Keep
     links: LinkSoundings
     problems: list[str]
+    progress: ProgressCallback = no_progress
 
     def measured(self, result: LinkResult, tasks: Sequence[TaskLog]) -> list[LinkResult]:
         """Return the rows of a receiver: who and when, with what its tasks hold.
@@ -70,7 +89,7 @@ class ReceiverProducts:
         """
         found = []
         recordings = [
-            path
+            (task, path)
             for task in tasks
             for capture in _kept_captures(task)
             if (path := self._recording(result, task, capture)) is not None
@@ -84,12 +103,24 @@ class ReceiverProducts:
             self.problems.append("sounded nothing")
         if recordings:
             try:
-                found.append(measure_captures(replace(result, kind="capture"), recordings))
+                captured = measure_captures(
+                    replace(result, kind="capture"), [path for _, path in recordings]
+                )
+                found.append(captured)
+                if result.kind != "sound":  # whose windows have been told of
+                    self._tell_clipped(captured)
             except PhyemuError as exc:
                 self.problems.append(str(exc))
         elif result.kind == "capture":
             self.problems.append("captured nothing")
         return found
+
+    def _tell_clipped(self, result: LinkResult) -> None:
+        if result.clipped_samples:
+            self.problems.append(
+                f"{result.clipped_samples} samples of its {_CLIPPED[result.kind]} are clipped; "
+                "lower the transmitter's peak_dbfs or gain_db, or the receiver's gain_db"
+            )
 
     def _name(self, result: LinkResult, task: TaskLog, path: Path) -> str:
         where = f"RES{result.reservation}" if result.reservation else ""
@@ -122,19 +153,25 @@ class ReceiverProducts:
 
         def make(path: Path) -> Mapping[str, Any]:
             hashes = {source.name: file_sha256(source) for source in sources}
-            fields["phyemu:collected"] = {"by": f"phyemu {__version__}", "sha256": hashes}
-            return collect_recording(capture, path, fields)
+            told = {"by": f"phyemu {__version__}", "sha256": hashes}
+            return collect_recording(capture, path, {**fields, "phyemu:collected": told})
 
-        return self.keep(f"recordings/{self._name(result, task, capture)}.sigmf", sources, make)
+        name = f"recordings/{self._name(result, task, capture)}.sigmf"
+        return self.keep(name, sources, make, fields)
 
     def _soundings(
-        self, result: LinkResult, tasks: Sequence[TaskLog], recordings: Sequence[Path]
+        self,
+        result: LinkResult,
+        tasks: Sequence[TaskLog],
+        recordings: Sequence[tuple[TaskLog, Path]],
     ) -> LinkResult | None:
         parts: list[Sounding] = []
         begins_s: list[float] = []
         sources: list[Path] = []
+        clipped: list[int | None] = []
         for task in tasks:
-            begin_s = task.started.timestamp() if task.started is not None else 0.0
+            begin_s = _started_s(task)
+            told_clipped: list[int | None] = []
             for path in task.soundings:
                 try:
                     links = load_soundings(path)
@@ -142,26 +179,30 @@ class ReceiverProducts:
                     self.problems.append(f"{path.parent.name}/{path.name}: {exc}")
                     continue
                 parts.append(links[0])
+                told_clipped.append(whole(links[0].provenance, "clipped_samples"))
                 begins_s.append(begin_s + _begin_of(task, path, links[0]))
                 sources.append(path)
+            summed = whole(task.summary, "clipped_samples")
+            if task.role == Role.SOUND:
+                clipped += told_clipped if summed is None else [summed]
         sent = self.context.sent
         if not parts and sent is not None and self.context.is_sounded:
-            for number, recording in enumerate(recordings):
-                try:
-                    job = SoundingJob(recording=recording, reference=sent)
-                    parts.append(sound_file(job)[0])
-                except PhyemuError as exc:
-                    self.problems.append(str(exc))
-                    continue
-                begins_s.append(float(number))
-                sources.append(recording)
+            for task, recording in recordings:
+                kept = self._sounded(recording, sent)
+                if kept is not None:
+                    parts.append(load_soundings(kept)[0])
+                    begins_s.append(_began_s(task, recording))
+                    sources.append(kept)
         if not parts:
             return None
         self.links.add(result, begins_s, parts, sources)
         told = self.context.transmission(result.transmitter, result.loop)
         try:
+            known = [count for count in clipped if count is not None]
+            result = replace(result, kind="sound", clipped_samples=sum(known) if known else None)
+            self._tell_clipped(result)
             return measure_sounding(
-                replace(result, kind="sound"),
+                result,
                 join_soundings(parts, begins_s),
                 scenario=self.context.scenario,
                 sent_power_dbfs=_number(told, "power_dbfs"),
@@ -169,6 +210,17 @@ class ReceiverProducts:
         except PhyemuError as exc:
             self.problems.append(str(exc))
             return None
+
+    def _sounded(self, recording: Path, sent: Path) -> Path | None:
+        """Return the soundings of a capture, made once."""
+
+        def make(path: Path) -> None:
+            job = SoundingJob(recording=recording, reference=sent)
+            save_soundings(sound_file(job, self.progress), path)
+
+        sources = [recording, *([sent] if sent.is_file() else [])]
+        settings = {"reference": str(sent)}
+        return self.keep(f"sounded/{recording.stem}.h5", sources, make, settings)
 
     def _frames(self, result: LinkResult, tasks: Sequence[TaskLog]) -> LinkResult:
         frames: list[Path] = []
@@ -190,19 +242,24 @@ class ReceiverProducts:
                 predictions += [kept] if kept is not None else []
         told = self.context.transmission(result.transmitter, result.loop)
         tail_s = [_number(task.summary, "tail_s") for task in tasks if "tail_s" in task.summary]
-        try:
-            result = measure_frames(
-                result,
-                frames,
-                predictions,
-                run=self.run if result.kind == "phydnn" else None,
-                summaries=[task.summary for task in tasks],
-                frames_per_pass=whole(told, "frames_per_pass"),
-                pass_samples=finite(told, "pass_samples"),
-                images_per_pass=whole(told, "images_per_pass"),
-            )
-        except (PhyemuError, OSError) as exc:
-            self.problems.append(str(exc))
+        # What cannot be scored here, or not be read, leaves what the node itself has counted.
+        run = self.run if result.kind == "phydnn" else None
+        for scored_with, readable in dict.fromkeys([(run, True), (None, True), (None, False)]):
+            try:
+                result = measure_frames(
+                    result,
+                    frames if readable else (),
+                    predictions,
+                    run=scored_with,
+                    summaries=[task.summary for task in tasks],
+                    frames_per_pass=whole(told, "frames_per_pass"),
+                    pass_samples=finite(told, "pass_samples"),
+                    images_per_pass=whole(told, "images_per_pass"),
+                )
+                break
+            except (PhyemuError, OSError) as exc:
+                if str(exc) not in self.problems:
+                    self.problems.append(str(exc))
         if not frames and not predictions:
             self.problems.append("received nothing")
         told_bytes = told.get("bytes_of_64_images")
@@ -233,6 +290,24 @@ def _kept_captures(task: TaskLog) -> list[Path]:
     section = conf.get("sound") if isinstance(conf, dict) else None
     keeps = isinstance(section, dict) and section.get("keep_samples") is True
     return [path for path in task.captures if is_plain_file(path)] if keeps else []
+
+
+def _started_s(task: TaskLog) -> float:
+    return task.started.timestamp() if task.started is not None else 0.0
+
+
+def _began_s(task: TaskLog, recording: Path) -> float:
+    """Return when a capture began, by the node's clock [s]."""
+    with open_recording(recording) as opened:
+        told = opened.global_fields.get(JOB_FIELD)
+        begin_s = finite(told, "begin_s") if isinstance(told, dict) else None
+        first = opened.captures[0].datetime
+    if begin_s is None and first is not None:
+        try:
+            return datetime.fromisoformat(first).timestamp()
+        except ValueError:
+            pass  # somebody else's words
+    return _started_s(task) + (begin_s or 0.0)
 
 
 def _number(fields: Mapping[str, Any], name: str) -> float:

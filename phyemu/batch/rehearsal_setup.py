@@ -1,7 +1,7 @@
 """What a rehearsal needs before anything starts: the job, its scenario, and its nodes' settings."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,7 +25,6 @@ __all__ = [
 
 # A rehearsal with more events would never come to its end.
 _MOST_DISCONTINUITIES = 1000
-_TRANSMIT = (Role.TRANSMIT, Role.PHYDNN_TRANSMIT)
 _RECEIVE = (Role.CAPTURE, Role.SOUND, Role.RECEIVE, Role.PHYDNN_RECEIVE)
 # Scripts that the scenario calls while it runs, and the input that is pushed before.
 _EVENT_INPUTS = {
@@ -188,8 +187,8 @@ def set_up_rehearsal(job_file: Path, settings: RehearsalSettings) -> RehearsalSe
         air=AirSettings(
             scenario=str(scenario_file),
             sample_rate_hz=settings.sample_rate_hz or _common_rate_hz(loaded),
-            transmitters=_with_role(loaded, _TRANSMIT),
-            receivers=_with_role(loaded, _RECEIVE),
+            transmitters=tuple(node for node, conf in loaded.items() if conf.role.transmits),
+            receivers=tuple(node for node, conf in loaded.items() if conf.role in _RECEIVE),
             seed=settings.seed,
             noise_dbfs=settings.noise_dbfs,
             radios=settings.radios,
@@ -241,10 +240,6 @@ def _common_rate_hz(confs: Mapping[int, RadioConf]) -> float:
             "[radio] sample_rate_hz of their radio.conf to one"
         )
     return next(iter(rates.values()))
-
-
-def _with_role(confs: Mapping[int, RadioConf], roles: Sequence[Role]) -> tuple[int, ...]:
-    return tuple(number for number, conf in confs.items() if conf.role in roles)
 
 
 def _events(

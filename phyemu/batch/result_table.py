@@ -62,7 +62,8 @@ class LinkResult:
         duration_s: Length of the samples captured [s].
         gaps: Gaps in them.
         lost_samples: Samples missing in the gaps; None: not known for one of them.
-        clipped_samples: Samples at the end of the range.
+        clipped_samples: Samples whose I or Q is at the end of the range, of captures or of the
+            windows that were sounded.
         scored_by: "node", or "collect" where the receiver could not score itself.
     """
 
@@ -205,6 +206,7 @@ _COLUMNS: Mapping[str, tuple[tuple[str, str], ...]] = {
         ("RMS spread [ns]", "delay_spread_ns"),
         ("scenario [ns]", "scenario_spread_ns"),
         ("CFO [Hz]", "cfo_hz"),
+        ("clipped", "clipped_samples"),
     ),
     "capture": (
         ("duration [s]", "duration_s"),

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from phyemu.batch.foreign_files import is_plain_file, printable, read_json_object, whole
 from phyemu.errors import ConfigError
+from phyemu.node.layout import NODE_LOG, STATUS_FILE, task_number
 
 __all__ = ["NodeFolder", "Reservation", "find_results"]
 
@@ -28,8 +29,7 @@ _MAX_ENTRIES = 200_000
 _RESERVATION = re.compile(r"RESERVATION-([A-Za-z0-9_.-]+)$")
 _SRN = re.compile(r"-srn0*(\d{1,4})-RES([A-Za-z0-9]+)$")
 _NODE = re.compile(r"(?:node[-_]?)?0*(\d{1,4})$")
-_TASK = re.compile(r"task-\d{4,}$")
-_LOGS = ("node.jsonl", "status.json")
+_LOGS = (NODE_LOG, STATUS_FILE)
 _INPUTS = "Inputs"
 
 
@@ -125,7 +125,7 @@ def _log_folders(source: Path, remarks: list[str], skipped: Path | None) -> Iter
             remarks.append(f"{source}: more than {_MAX_ENTRIES} files and folders; gave up there")
             return
         names = [entry.name for entry in entries]
-        if any(name in _LOGS or _TASK.match(name) for name in names):
+        if any(map(_is_of_logs, names)):
             yield folder
             continue
         inner = []
@@ -144,10 +144,11 @@ def _log_folders(source: Path, remarks: list[str], skipped: Path | None) -> Iter
 
 
 def _holds_logs(folder: Path) -> bool:
-    return any(
-        name in _LOGS or _TASK.match(name)
-        for name in (entry.name for entry in _entries(folder, []))
-    )
+    return any(_is_of_logs(entry.name) for entry in _entries(folder, []))
+
+
+def _is_of_logs(name: str) -> bool:
+    return name in _LOGS or task_number(name) is not None
 
 
 def _named(folder: Path) -> str:

@@ -14,8 +14,8 @@ from enum import StrEnum
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from phyemu.batch.plan import file_sha256
 from phyemu.errors import ConfigError, TransportError
+from phyemu.file_hash import file_sha256
 
 __all__ = ["Command", "RemoteFolder", "Transfer", "UploadFolder", "run_commands", "upload_commands"]
 

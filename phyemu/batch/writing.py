@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from phyemu.batch.drafting import TRANSMITTING, JobDraft, WriteContent
+from phyemu.batch.drafting import JobDraft, WriteContent
 from phyemu.batch.job import BatchJob, Loopinfo, NodeEntry, NodeType, write_job
 from phyemu.batch.plan import (
     PLAN_NAME,
@@ -77,6 +77,7 @@ def write_batch(
     contents: Mapping[str, WriteContent],
     *,
     num_images: int | None = None,
+    order: int | None = None,
     pass_s: float | None = None,
     force: bool = False,
 ) -> Plan:
@@ -89,6 +90,7 @@ def write_batch(
         settings: What they share.
         contents: By image, for those that must hold something.
         num_images: Pictures that one pass sends.
+        order: M of the PhyDNN that sends them.
         pass_s: Time of one pass on air [s].
         force: Replace a batch that is there.
 
@@ -105,7 +107,13 @@ def write_batch(
         raise ConfigError(f"{folder}: cannot be written ({error.strerror})") from error
     replaced = stage.with_name(f"{stage.name}.replaced")
     try:
-        plan = _fill(stage, kind, drafts, settings, contents, num_images=num_images, pass_s=pass_s)
+        plan = replace(
+            _fill(stage, kind, drafts, settings, contents),
+            num_images=num_images,
+            order=order,
+            pass_s=pass_s,
+        )
+        write_plan(plan, stage)
         stage.chmod(0o755)
         if folder.exists():
             folder.rename(replaced)
@@ -133,23 +141,16 @@ def _fill(
     drafts: Sequence[JobDraft],
     settings: BatchSettings,
     contents: Mapping[str, WriteContent],
-    *,
-    num_images: int | None,
-    pass_s: float | None,
 ) -> Plan:
     (folder / CONFIG_FOLDER).mkdir()
     jobs = [_write_job(folder, draft, settings) for draft in drafts]
     names = dict.fromkeys(node.image for job in jobs for node in job.nodes)
-    plan = Plan(
+    return Plan(
         kind=kind,
         jobs=tuple(jobs),
         images=tuple(_write_content(folder, name, contents.get(name)) for name in names),
-        num_images=num_images,
-        pass_s=pass_s,
         team=settings.team,
     )
-    write_plan(plan, folder)
-    return plan
 
 
 def _write_job(folder: Path, draft: JobDraft, settings: BatchSettings) -> PlannedJob:
@@ -199,7 +200,7 @@ def _write_node(folder: Path, draft: JobDraft, settings: BatchSettings, node: in
         conf,
         job=JobSection(name=draft.name, node=node, scenario=place.name),
         radio=settings.radio.section(
-            place.scenario.center_frequency_hz, transmits=conf.role in TRANSMITTING
+            place.scenario.center_frequency_hz, transmits=conf.role.transmits
         ),
     )
     name = f"{CONFIG_FOLDER}/{draft.name}-node-{node}.conf"

@@ -3,7 +3,6 @@
 The format is described in docs/colosseum.md.
 """
 
-import hashlib
 import itertools
 import json
 import math
@@ -20,6 +19,7 @@ from phyemu.channel import ImpulseResponse
 from phyemu.colosseum.npz import read_npz
 from phyemu.colosseum.scenario import Scenario
 from phyemu.errors import ScenarioError, SignalError
+from phyemu.file_hash import file_sha256
 
 __all__ = ["load_scenario", "save_scenario"]
 
@@ -144,7 +144,7 @@ def save_scenario(scenario: Scenario, path: Path) -> Path:
         header["series"] = file.name
         with _written_whole(file, path.with_name(f".{path.stem}.partial.npz")) as partial:
             np.savez_compressed(partial, allow_pickle=False, **series)
-            header["series_sha256"] = _sha256(partial)
+            header["series_sha256"] = file_sha256(partial)
     with _written_whole(path, path.with_name(f".{path.name}.partial")) as partial:
         partial.write_text(json.dumps(header, indent=1) + "\n", encoding="utf-8")
     return path
@@ -298,17 +298,12 @@ def _read_series(path: Path, header: Mapping[str, Any]) -> dict[str, np.ndarray[
     file = path.with_name(name)
     series = read_npz(file)
     expected = header.get("series_sha256")
-    if expected is not None and expected != _sha256(file):
+    if expected is not None and expected != file_sha256(file):
         raise ScenarioError(
             f"{file}: is not the series that {path.name} was written with (its SHA-256 differs); "
             "make the scenario again"
         )
     return series
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _series_links(

@@ -1,11 +1,23 @@
 """Where a node's files lie below its root: `/` on an SRN, another folder in rehearsals."""
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["NodeLayout"]
+__all__ = ["NODE_LOG", "STATUS_FILE", "NodeLayout", "task_number"]
+
+# Names below /logs; who reads what was brought home finds them in another folder.
+NODE_LOG = "node.jsonl"
+STATUS_FILE = "status.json"
+_TASK = re.compile(r"task-(\d{4,9})")
+
+
+def task_number(name: str) -> int | None:
+    """Return which worker run a folder of /logs is of, from 1; None where it is of none."""
+    match = _TASK.fullmatch(name)
+    return int(match[1]) if match is not None else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +103,12 @@ class NodeLayout:
     @property
     def node_log(self) -> Path:
         """Every event, one JSON object a line."""
-        return self.logs / "node.jsonl"
+        return self.logs / NODE_LOG
 
     @property
     def status(self) -> Path:
         """The last state, as JSON."""
-        return self.logs / "status.json"
+        return self.logs / STATUS_FILE
 
     @property
     def inputs(self) -> Path:

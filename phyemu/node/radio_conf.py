@@ -52,6 +52,11 @@ class Role(StrEnum):
     IDLE = "idle"
     """Nothing: the node answers, and its radio stays silent."""
 
+    @property
+    def transmits(self) -> bool:
+        """Whether a node with it transmits."""
+        return self in (Role.TRANSMIT, Role.PHYDNN_TRANSMIT)
+
 
 def _require(name: str, value: float, *, low: float, high: float, open_low: bool = False) -> None:
     if not (low < value if open_low else low <= value) or not value <= high:

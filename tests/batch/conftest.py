@@ -10,13 +10,18 @@ from typing import Any
 import numpy as np
 import pytest
 
+from phyemu.batch.job_context import load_sent_run
 from phyemu.channel.emulate_network import emulate_network
 from phyemu.colosseum import MchemEmulator, load_scenario
+from phyemu.evaluation import image_waveform
 from phyemu.iq import open_recording
 from phyemu.library import find_in_library
+from phyemu.listening import FrameStore
+from phyemu.receiver import receive_frames
 from phyemu.sounding import save_soundings, sound_recording
 from phyemu.training import preset, train_run
 from phyemu.waveform import SounderFormat
+from phyemu.waveform.sent_frames import SentFrames
 from phyemu.waveform.transmission import write_sounder
 
 SOUNDER = SounderFormat(sample_rate_hz=20e6, length=255, repetitions=4, gap_samples=510)
@@ -121,3 +126,33 @@ def trained_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runs") / "run"
     train_run(config, folder)
     return folder
+
+
+@pytest.fixture
+def image_job(tmp_path: Path, make_node: NodeMaker, trained_run: Path) -> Path:
+    """Return the logs of a job that sent images at 12 dB, and lost a frame of the second pass."""
+    run = load_sent_run(trained_run, None)
+    frame_format, table = run.phydnn.frame_format, run.phydnn.constellation
+    iq, _ = image_waveform(run.sent, table, frame_format, amplitude=0.5, gap_samples=600)
+    samples = np.tile(iq.numpy(), 3)
+    noise = np.random.default_rng(1).normal(size=(2, len(samples))) * 0.03
+    sent = SentFrames(frame_format=frame_format, constellation=table)
+    frames = receive_frames(
+        [(samples + noise[0] + 1j * noise[1]).astype(np.complex64)],
+        frame_format=frame_format,
+        constellation=table,
+    )
+    count = len(run.sent.payload_plan)
+    assert len(frames) == 3 * count
+    logs = tmp_path / "logs"
+    sender = make_node(logs / "1", 1, "phydnn-transmit", job="images", scenario="urban-40db")
+    told = {"frames": 3 * count, "frames_per_pass": count, "pass_samples": len(iq), "head_s": 2e-3}
+    told["bytes_of_64_images"] = {"payload": 4096.0, "overhead": 128.5}
+    (sender / "task-0001" / "transmission.json").write_text(json.dumps(told))
+    receiver = make_node(logs / "2", 2, "phydnn-receive", job="images", scenario="urban-40db")
+    with FrameStore(receiver / "task-0001" / "frames-0001.h5", sent, provenance={}) as store:
+        for number, frame in enumerate(frames):
+            if number != count:
+                store.add(frame)
+    (receiver / "task-0001" / "summary.json").write_text('{"tail_s": 0.001, "x": NaN}')
+    return logs

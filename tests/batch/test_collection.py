@@ -9,19 +9,10 @@ import h5py
 import numpy as np
 import pytest
 
-from phyemu.batch import (
-    Plan,
-    PlanKind,
-    PlannedImage,
-    PlannedJob,
-    PlannedNode,
-    planned_files,
-    write_plan,
-)
 from phyemu.batch.collection import collect
 from phyemu.batch.result_table import LinkResult
 from phyemu.errors import CheckpointError, ConfigError
-from phyemu.evaluation import image_waveform, load_exported
+from phyemu.evaluation import load_exported
 from phyemu.fitting import FitConfig, fit_channel
 from phyemu.iq import RecordingWriter, open_recording
 from phyemu.listening import FrameStore
@@ -29,11 +20,11 @@ from phyemu.listening.stored_frames import StoredFrames
 from phyemu.loop import LoopConfig
 from phyemu.loop.place import CapturedPlace
 from phyemu.progress import no_progress
-from phyemu.receiver import receive_frames
 from phyemu.sounding import load_soundings
 from phyemu.waveform import SounderFormat
 from phyemu.waveform.sent_frames import SentFrames
 from phyemu.waveform.transmission import write_sounder
+from tests.batch.planned_job import planned
 
 NodeMaker = Callable[..., Path]
 
@@ -248,38 +239,6 @@ def test_hostile_trees_reach_nothing_outside(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["home", "nas", "secret"]
 
 
-@pytest.fixture
-def image_job(tmp_path: Path, make_node: NodeMaker, trained_run: Path) -> Path:
-    """Return the logs of a job that sent images at 12 dB, and lost a frame of the second pass."""
-    from phyemu.batch.job_context import load_sent_run
-
-    run = load_sent_run(trained_run, None)
-    frame_format, table = run.phydnn.frame_format, run.phydnn.constellation
-    iq, _ = image_waveform(run.sent, table, frame_format, amplitude=0.5, gap_samples=600)
-    samples = np.tile(iq.numpy(), 3)
-    noise = np.random.default_rng(1).normal(size=(2, len(samples))) * 0.03
-    sent = SentFrames(frame_format=frame_format, constellation=table)
-    frames = receive_frames(
-        [(samples + noise[0] + 1j * noise[1]).astype(np.complex64)],
-        frame_format=frame_format,
-        constellation=table,
-    )
-    count = len(run.sent.payload_plan)
-    assert len(frames) == 3 * count
-    logs = tmp_path / "logs"
-    sender = make_node(logs / "1", 1, "phydnn-transmit", job="images", scenario="urban-40db")
-    told = {"frames": 3 * count, "frames_per_pass": count, "pass_samples": len(iq), "head_s": 2e-3}
-    told["bytes_of_64_images"] = {"payload": 4096.0, "overhead": 128.5}
-    (sender / "task-0001" / "transmission.json").write_text(json.dumps(told))
-    receiver = make_node(logs / "2", 2, "phydnn-receive", job="images", scenario="urban-40db")
-    with FrameStore(receiver / "task-0001" / "frames-0001.h5", sent, provenance={}) as store:
-        for number, frame in enumerate(frames):
-            if number != count:
-                store.add(frame)
-    (receiver / "task-0001" / "summary.json").write_text('{"tail_s": 0.001, "x": NaN}')
-    return logs
-
-
 def test_frames_are_scored_here_where_the_receiver_could_not(
     image_job: Path, trained_run: Path, tmp_path: Path
 ) -> None:
@@ -346,35 +305,18 @@ def test_another_run_is_refused_for_its_frames(
         file["constellation/points"] = np.ones(8, np.complex64)
         file["constellation/points"].attrs["unit"] = ""
         file["symbols/posteriors"] = np.ones((len(file["symbols/points"]), 8), np.float32)
+    task = image_job / "2" / "task-0001"
+    counts = {"images": 30, "images_right": 18, "frames_received": 5, "frames_lost": 2}
+    (task / "summary.json").write_text(json.dumps(counts))
     found = collect([image_job], tmp_path / "home", run=trained_run)
-    assert any("frames of order 8" in line for line in found.lines())
+    (line,) = found.lines()
+    assert "frames of order 8" in line
+    # What the node counted by itself stays.
+    (result,) = found.results
+    assert (result.images, result.accuracy, result.scored_by) == (30, 60.0, "node")
+    assert (result.frames_received, result.frames_lost) == (5, 2)
     with pytest.raises(CheckpointError, match="no exported PhyDNN"):
         collect([image_job], tmp_path / "home", run=tmp_path)
-
-
-def planned(folder: Path, sounded_air: Path) -> Path:
-    """Write the plan of a batch with one sounding job, and what its transmitter sends."""
-    content = folder / "content" / "img"
-    content.mkdir(parents=True)
-    shutil.copy(sounded_air / "tx.sigmf", content / "tx.sigmf")
-    (folder / "config").mkdir()
-    roles = ["transmit", "sound", "capture", "idle", "idle"]
-    for node, role in enumerate(roles, start=1):
-        (folder / "config" / f"{node}.conf").write_text(f'role = "{role}"\n')
-    job = PlannedJob(
-        name="sound-90003",
-        file="sound-90003.json",
-        scenario="90003",
-        rf_scenario=90003,
-        transmitters=(1,),
-        receivers=(2, 3),
-        nodes=tuple(
-            PlannedNode(node=node, role=role, config=f"config/{node}.conf", image="img")
-            for node, role in enumerate(roles, start=1)
-        ),
-    )
-    image = PlannedImage(name="img", content="content/img", files=planned_files(content))
-    return write_plan(Plan(kind=PlanKind.SOUND, jobs=(job,), images=(image,)), folder)
 
 
 def test_the_plan_tells_who_sent_what_and_which_nodes_there_were(

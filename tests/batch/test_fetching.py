@@ -44,8 +44,8 @@ def test_a_folder_comes_under_its_own_name_and_only_what_changed_comes_again(
     (there / "link").symlink_to("/etc")
     folder = remote_folder(f"user@file-proxy:{there}/")
     assert folder is not None
-    got = fetch(folder, tmp_path / "here", quiet=True)
-    assert got == tmp_path / "here" / "RESERVATION-7"
+    (got,) = fetch(folder, tmp_path / "here", quiet=True)
+    assert got == tmp_path / "here" / "user@file-proxy" / "root" / there.relative_to("/")
     assert (got / "x-srn1-RES7" / "node.jsonl").read_text() == "{}\n"
     assert not (got / "link").exists()
     assert hosts.read_text().split() == ["file-proxy"]
@@ -69,20 +69,40 @@ def test_a_path_is_never_read_by_a_shell(
     (tmp_path / "nas" / "another").mkdir()
     folder = remote_folder(f"h:{there}")
     assert folder is not None
-    got = fetch(folder, tmp_path / "here", quiet=True)
+    (got,) = fetch(folder, tmp_path / "here", quiet=True)
     assert (got / "file").read_text() == "content"
-    assert [path.name for path in (tmp_path / "here").iterdir()] == [name]
+    assert [path.name for path in got.parent.iterdir()] == [name]
     assert not list(tmp_path.rglob("PWNED"))
 
 
 def test_a_wildcard_stands_for_several_reservations(hosts: Path, tmp_path: Path) -> None:
     for name in ("RESERVATION-1", "RESERVATION-2", "images"):
         (tmp_path / "nas" / name).mkdir(parents=True)
-    folder = remote_folder(f"h:{tmp_path}/nas/RESERVATION-*")
-    assert folder is not None
-    got = fetch(folder, tmp_path / "here", quiet=True)
-    assert got == tmp_path / "here"
-    assert sorted(path.name for path in got.iterdir()) == ["RESERVATION-1", "RESERVATION-2"]
+
+    def names(pattern: str) -> list[str]:
+        folder = remote_folder(f"h:{tmp_path}/{pattern}")
+        assert folder is not None
+        return [path.name for path in fetch(folder, tmp_path / "here", quiet=True)]
+
+    assert names("nas/images") == ["images"]
+    assert names("nas/RESERVATION-1") == ["RESERVATION-1"]
+    # What was fetched before under another name is none of them.
+    assert names("nas/RESERVATION-*") == ["RESERVATION-1", "RESERVATION-2"]
+    assert names("nas/RESERVATION-?") == ["RESERVATION-1", "RESERVATION-2"]
+
+
+def test_folders_of_one_name_do_not_mix(hosts: Path, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name / "logs").mkdir(parents=True)
+        (tmp_path / name / "logs" / "told").write_text(name)
+    sources = [f"h:{tmp_path}/?/./logs/", f"srn1:{tmp_path}/a/logs", f"srn2:{tmp_path}//b/logs"]
+    found = []
+    for source in sources:
+        folder = remote_folder(source)
+        assert folder is not None
+        found += fetch(folder, tmp_path / "here", quiet=True)
+    assert [(path / "told").read_text() for path in found] == ["a", "b", "a", "b"]
+    assert len(set(found)) == 4
 
 
 @pytest.mark.parametrize(
@@ -111,8 +131,15 @@ def test_the_command_says_the_paths_as_they_are(tmp_path: Path) -> None:
     assert folder is not None
     command = fetch_command(folder, Path("out/fetched"))
     assert command[0] == "rsync"
-    assert command[-3:] == ["--", "me@file-proxy:/share/nas/team/RESERVATION-7", "out/fetched/"]
+    assert command[-3:] == [
+        "--",
+        "me@file-proxy:/share/nas/team/RESERVATION-7",
+        "out/fetched/me@file-proxy/root/",
+    ]
     assert shlex.split(shlex.join(command)) == command
+    folder = remote_folder("host:results/RESERVATION-7")
+    assert folder is not None
+    assert fetch_command(folder, Path("out"))[-1] == "out/host/home/"
 
 
 def test_a_failure_is_one_line_with_the_way_to_go_on(hosts: Path, tmp_path: Path) -> None:

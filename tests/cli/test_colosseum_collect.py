@@ -61,11 +61,11 @@ def test_a_remote_folder_is_fetched_and_collected(
     source, home = f"file-proxy:{reservation}", tmp_path / "home"
     dry = run(source, "-o", home, "--dry-run")
     assert dry.exit_code == 0
-    assert shlex.split(dry.stdout)[-2:] == [source, f"{home}/fetched/"]
+    assert shlex.split(dry.stdout)[-2:] == [source, f"{home}/fetched/file-proxy/root/"]
     assert not home.exists()
     result = run(source, "-o", home, "--quiet", "--allow-missing")
     assert result.exit_code == 0, result.output
-    assert (home / "fetched" / "RESERVATION-5" / "Inputs").is_dir()
+    assert (home / "fetched/file-proxy/root" / reservation.relative_to("/") / "Inputs").is_dir()
     assert len(list((home / "recordings").iterdir())) == 1
 
 

@@ -386,6 +386,35 @@ def test_soundings_are_those_of_the_windows_that_are_kept(
     np.testing.assert_allclose(np.diff(begins), 0.012, atol=1e-9)
 
 
+def test_a_link_that_sums_above_full_scale_is_sounded_as_it_is_and_said(
+    started: DrivenWorker, radio: FakeRadio
+) -> None:
+    format_ = SounderFormat(sample_rate_hz=RATE, length=127, repetitions=5, gap_samples=381)
+    path = started.content / "tx.sigmf"
+    write_sounder(path, format_, num_bursts=20, amplitude=0.7)
+    with open_recording(path) as recording:
+        sent = recording.read(0, recording.num_samples)
+    iq = sent.copy()
+    for delay in (3, 9):
+        iq[delay:] += sent[:-delay]
+    beyond = (np.abs(iq.real) >= 1) | (np.abs(iq.imag) >= 1)
+    assert np.count_nonzero(beyond[:8000]) > 100
+    started.configure("sound", sound={"window_s": 0.008, "every_s": 0.008})
+    started.expect("ready")
+    started.tell("start")
+    radio.feed(iq[:8500])
+    started.expect("progress", lambda event: event["windows"] == 1)
+    started.tell("stop")
+    summary = started.expect("stopped")["summary"]
+    assert summary["clipped_samples"] == np.count_nonzero(beyond[:8000])
+    (found,) = load_soundings(started.folder / "soundings-0001.h5")
+    assert found.provenance["clipped_samples"] == summary["clipped_samples"]
+    # Three equal paths and no other: nothing was limited on the way.
+    assert found.paths.num_paths == 3
+    powers_db = 20 * np.log10(np.abs(found.paths.gains.numpy()).mean(axis=0))
+    assert np.ptp(powers_db) < 0.2
+
+
 def test_samples_of_windows_are_thrown_away_where_nobody_wants_them(
     started: DrivenWorker, radio: FakeRadio
 ) -> None:

@@ -5,7 +5,10 @@ is touched again, whenever the container is killed. `phyemu fit` takes the folde
 """
 
 import threading
+from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from phyemu.errors import RadioError, RecordingError, SyncError
 from phyemu.iq import Recording, open_recording
@@ -19,6 +22,9 @@ __all__ = ["Sound"]
 # A reference of at most this length is sounded itself at first [s]: it loads compiled code, and
 # shows that it is one.
 _REHEARSED_S = 2.0
+# |I| or |Q| from here on is the last code of a converter of 14 bit or more.
+_CLIPS_AT = 1.0 - 1.5 * 2.0**-13
+_BLOCK = 1 << 20
 
 
 class Sound:
@@ -31,6 +37,7 @@ class Sound:
         self._windows = 0
         self._silent = 0
         self._frames = 0
+        self._clipped = 0
         self._last: dict[str, Any] = {}
         self._problem = ""
 
@@ -75,15 +82,18 @@ class Sound:
             if not section.keep_samples:
                 path.unlink()
 
-    def _record(self, radio: Radio, stretch: Stretch, path: Any) -> bool:
+    def _record(self, radio: Radio, stretch: Stretch, path: Path) -> bool:
         """Record a window; return whether it is whole."""
         task = self._task
         fields = {} if self._reference is None else sent_fields(self._reference)
+        # Samples that nobody keeps are sounded as they come, also beyond full scale.
+        datatype = "ci16_le" if task.conf.sound.keep_samples else "cf32_le"
         try:
             summary = capture_to_recording(
                 radio,
                 path,
                 num_samples=max(1, round(task.conf.sound.window_s * radio.sample_rate_hz)),
+                datatype=datatype,
                 description=f"phyemu node {task.conf.job.node}: window to sound",
                 global_fields={**fields, "phyemu:job": stretch.labels(task)},
                 stall_s=task.stall_s,
@@ -102,6 +112,8 @@ class Sound:
 
     def _sound(self, window: Recording, stretch: Stretch, begin_s: float) -> None:
         task, number = self._task, self._windows
+        clipped = _clipped_samples(window)
+        self._clipped += clipped
         try:
             links = sound_recording(window, reference=self._reference)
         except SyncError as exc:
@@ -117,6 +129,7 @@ class Sound:
                 "job": stretch.labels(task),
                 "window": number,
                 "begin_s": begin_s,
+                "clipped_samples": clipped,
             },
         )
         self._frames += links[0].num_frames
@@ -128,6 +141,7 @@ class Sound:
             "windows": self._windows,
             "windows_without_signal": self._silent,
             "soundings": self._frames,
+            "clipped_samples": self._clipped,
             "last": self._last,
             "last_problem": self._problem,
         }
@@ -139,6 +153,15 @@ class Sound:
         """Close the reference."""
         if self._reference is not None:
             self._reference.close()
+
+
+def _clipped_samples(window: Recording) -> int:
+    """Return the samples whose I or Q is where a converter ends."""
+    count = 0
+    for block in window.blocks(_BLOCK):
+        beyond = np.abs(block.view(np.float32)) >= _CLIPS_AT
+        count += int(np.count_nonzero(beyond[0::2] | beyond[1::2]))
+    return count
 
 
 def _described(link: Sounding) -> dict[str, Any]:
