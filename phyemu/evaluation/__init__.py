@@ -22,6 +22,7 @@ from phyemu.evaluation.link_evaluation import (
 from phyemu.evaluation.reception_score import RecordingScore, score_frames, score_recording
 from phyemu.evaluation.result import Evaluation
 from phyemu.evaluation.run_images import run_test_images
+from phyemu.evaluation.side_latency import measure_side_latency
 from phyemu.evaluation.transmission import (
     SentImages,
     encode_images,
@@ -52,6 +53,7 @@ __all__ = [
     "load_exported_tail",
     "load_sent_images",
     "measure_latency",
+    "measure_side_latency",
     "plot_sweep",
     "run_test_images",
     "save_sent_images",

@@ -6,7 +6,6 @@ experiment sees.
 """
 
 import statistics
-import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -21,6 +20,7 @@ from phyemu.receiver import assemble, receive_frames
 from phyemu.waveform import modulate, split_payload, transmit_waveform
 
 from .exported import ExportedPhyDnn
+from .stopwatch import time_calls
 
 __all__ = ["Latency", "measure_latency"]
 
@@ -145,11 +145,6 @@ def measure_latency(
 
 
 def _timed(function: Callable[[], torch.Tensor], repetitions: int) -> tuple[float, torch.Tensor]:
-    """Return the median time of a call [s], and its result; the first call warms up."""
-    result = function()
-    times = []
-    for _ in range(repetitions):
-        start = time.perf_counter()
-        result = function()
-        times.append(time.perf_counter() - start)
+    """Return the median time of a call [s], and its result."""
+    times, result = time_calls(lambda _: function(), repetitions)
     return statistics.median(times), result

@@ -123,6 +123,7 @@ def listen(
     duration_s: float | None = None,
     idle_s: float | None = None,
     stop: threading.Event | None = None,
+    listener: FrameListener | None = None,
 ) -> ListeningSummary:
     """Tell of every frame in a stream until it ends, and return how it went.
 
@@ -139,6 +140,8 @@ def listen(
         duration_s: Length of the stream to take, gaps included [s]; None: all.
         idle_s: End when no sample came for so long after the first [s]; None: wait for ever.
         stop: Ends it when set, as Ctrl-C does.
+        listener: Hears the blocks, for whoever wants its counts meanwhile; with one that is new
+            and has `sent` and `config`. None: one of its own.
 
     Raises:
         ConfigError: A setting is out of range, or the feed has another sample rate.
@@ -159,7 +162,8 @@ def listen(
             f"{rate_hz / 1e6:g} MHz; receive at that rate"
         )
     rehearse_receiver(sent, config)
-    run = _Listening(feed, FrameListener(sent, config), on_frame, stop or threading.Event())
+    listener = listener or FrameListener(sent, config)
+    run = _Listening(feed, listener, on_frame, stop or threading.Event())
     run.limit(num_frames, duration_s, idle_s)
     return run.run()
 

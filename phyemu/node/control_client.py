@@ -158,13 +158,17 @@ def start_daemon(root: Path) -> None:
     if root == Path("/") and Path("/run/systemd/system").is_dir():
         # A daemon that failed so often that systemd has given it up may begin anew.
         for order, must in (("reset-failed", False), ("start", True)):
-            subprocess.run(
-                ["systemctl", "--no-block", order, "phyemu-node.service"],
-                check=must,
-                timeout=0.8,
-                stdin=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-            )
+            try:
+                subprocess.run(
+                    ["systemctl", "--no-block", order, "phyemu-node.service"],
+                    check=must,
+                    timeout=0.8,
+                    stdin=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                )
+            except subprocess.TimeoutExpired:
+                if must:
+                    raise
         return
     python = os.environ.get("PHYEMU_PYTHON") or str(root / "opt/phyemu/bin/python")
     try:

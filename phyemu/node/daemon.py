@@ -10,11 +10,13 @@ daemon ends.
 import asyncio
 import json
 import os
+import shutil
 import signal
 import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -23,13 +25,13 @@ from phyemu.node import events as on
 from phyemu.node.control import ControlServer, bind_unix_socket
 from phyemu.node.daemon_lock import lock_daemon
 from phyemu.node.deadlines import Deadlines
-from phyemu.node.environment import Environment, EnvironmentFiles
-from phyemu.node.events import Answer, Asked, Command, Event, State
-from phyemu.node.input_file import read_input
+from phyemu.node.environment import Environment
+from phyemu.node.events import Answer, Command, Event, State
 from phyemu.node.layout import NodeLayout
 from phyemu.node.leftover import end_leftover, note_worker
+from phyemu.node.node_inputs import NodeInputs
 from phyemu.node.node_log import NodeLog, write_json_atomically
-from phyemu.node.radio_conf import RadioConf, Role, load_radio_conf
+from phyemu.node.radio_conf import RadioConf, Role
 from phyemu.node.resumption import StateFile, resumed_node
 from phyemu.node.service_notify import notify_service
 from phyemu.node.state_machine import Node, next_deadline, step
@@ -67,14 +69,16 @@ class NodeDaemon:
         self._events: asyncio.Queue[
             tuple[Event | Command, asyncio.Future[dict[str, Any]] | None]
         ] = asyncio.Queue()
-        self._files = EnvironmentFiles(layout)
-        self._environment: Environment | None = None
-        self._conf: RadioConf | None = None
         self._worker: Worker | None = None
-        # What the worker of this run said last, by event, and when.
-        self._said: dict[str, tuple[float, dict[str, Any]]] = {}
+        # What the worker of this run said last, by event, newest last; when that was logged; what
+        # is wrong with its signal.
+        self._said: dict[str, dict[str, Any]] = {}
+        self._logged_s: dict[str, float] = {}
+        self._problem = ""
+        self._entered: on.Entered | None = None
         self._leaving = False
         self._log: NodeLog
+        self._inputs: NodeInputs
         self._state_file: StateFile
 
     async def run(self) -> None:
@@ -88,6 +92,7 @@ class NodeDaemon:
         if before:
             self._node, line = resumed_node(self._layout.state, self._node.deadlines)
         self._log = NodeLog(self._layout)
+        self._inputs = NodeInputs(self._layout, self._log)
         self._log.event("daemon-started", pid=os.getpid(), root=str(self._layout.root))
         if before:
             self._log.event("daemon-died", info=line)
@@ -97,6 +102,7 @@ class NodeDaemon:
         server = ControlServer(listener, self._answer)
         with StateFile(self._layout.state) as self._state_file:
             self._publish()
+            self._take_request()  # it is older than whatever the server takes
             await server.start()
             notify_service("READY=1")
             begin = asyncio.create_task(self._begin())
@@ -113,12 +119,14 @@ class NodeDaemon:
         """Boot, once what a daemon before has left is out of the way."""
         if line := await end_leftover(self._layout.worker_pid):
             self._log.event("leftover", info=line)
+        self._put(on.Boot())
+
+    def _take_request(self) -> None:
         with suppress(OSError, ValueError):
             requested = Command(self._layout.requested.read_text("utf-8").strip())
             self._layout.requested.unlink()
             self._log.event("requested", command=requested)
             self._put(requested)
-        self._put(on.Boot())
 
     # Events
 
@@ -163,7 +171,7 @@ class NodeDaemon:
         """Do what an event brings about, and return what a script prints of it."""
         if self._leaving and event is Command.START:
             return {"ok": False, "text": "the daemon is ending"}
-        asked = self._asked(event) if isinstance(event, Command) else event
+        asked = self._inputs.asked(event) if isinstance(event, Command) else event
         answer = Answer(True, "")
         events: list[Event] = [asked, on.Tick()]
         while events:
@@ -177,44 +185,11 @@ class NodeDaemon:
             return {"STATUS": self._node.state.value, "INFO": self._info}
         text = answer.text
         if event is Command.STATISTICS:
-            counts = {key: value for _, said in self._said.values() for key, value in said.items()}
+            counts = {key: value for said in self._said.values() for key, value in said.items()}
             text = json.dumps({"STATUS": self._node.state.value, **counts})
         elif isinstance(event, Command):
             self._log.event("command", command=event, ok=answer.ok, text=answer.text)
         return {"ok": answer.ok, "text": text}
-
-    def _asked(self, command: Command) -> Asked:
-        if command is Command.UPDATE_ENVIRONMENT:
-            before = self._environment
-            problem = self._read_environment()
-            changed = self._environment is not None and self._environment != before
-            table = self._environment.to_table() if changed and self._environment else None
-            return Asked(command, table, problem)
-        if command is Command.UPDATE_OUTCOMES:
-            try:
-                self._log.input(self._layout.outcomes, read_input(self._layout.outcomes))
-            except (ConfigError, FileNotFoundError) as exc:
-                missing = isinstance(exc, FileNotFoundError)
-                return Asked(
-                    command,
-                    problem=f"{self._layout.outcomes}: no such file" if missing else str(exc),
-                )
-        return Asked(command)
-
-    def _read_environment(self) -> str:
-        for path in (self._layout.colosseum_config, self._layout.environment):
-            self._keep(path)
-        problems = self._files.read()
-        for problem in problems:
-            self._log.event("problem", text=problem)
-        if self._conf is not None:
-            self._environment = self._files.over(self._conf.radio.center_frequency_hz)
-            self._log.event("environment", **self._environment.to_table())
-        return "; ".join(problems)
-
-    def _keep(self, path: Any) -> None:
-        with suppress(ConfigError, FileNotFoundError):
-            self._log.input(path, read_input(path))
 
     # Actions
 
@@ -232,19 +207,24 @@ class NodeDaemon:
                 if self._worker is not None:
                     self._worker.signal(number)
             case on.Entered():
-                self._log.event("state", state=action.state, before=action.before, info=action.info)
+                if action != self._entered:  # whoever looks for radio.conf again says so once
+                    self._log.event(
+                        "state", state=action.state, before=action.before, info=action.info
+                    )
+                self._entered = replace(action, before=action.state)
                 self._publish()
         return []
 
     async def _launch(self, run: int) -> list[Event]:
-        self._said = {}
+        self._said, self._problem = {}, ""
         try:
-            self._keep(self._layout.radio_conf)
-            conf = self._conf = load_radio_conf(self._layout.radio_conf)
+            conf, environment = self._inputs.configure()
+        except FileNotFoundError:
+            reason = f"{self._layout.radio_conf}: no such file yet; it is looked for every second"
+            return [on.NotConfigured(run, reason)]
         except ConfigError as exc:
             return [on.LaunchFailed(run, str(exc), final=True)]
-        self._read_environment()
-        environment = self._files.over(conf.radio.center_frequency_hz)
+        shutil.rmtree(self._layout.scratch, ignore_errors=True)
         policy = on.Configured(run, conf.restart.max_restarts, conf.restart.delay_s)
 
         def heard(name: str, fields: dict[str, Any]) -> None:
@@ -302,14 +282,16 @@ class NodeDaemon:
         """Take an event of a worker; it is called in the loop's thread."""
         now_s = self._heard_s = time.monotonic()
         if name in ("progress", "statistics"):
-            before_s, _ = self._said.get(name, (-1.0, {}))
-            repeated = now_s - before_s < 1.0
-            self._said[name] = (before_s if repeated else now_s, fields)
-            if repeated:
+            self._said.pop(name, None)
+            self._said[name] = fields
+            if now_s - self._logged_s.get(name, -1.0) < 1.0:
                 return
+            self._logged_s[name] = now_s
         self._log.event("worker", said=name, run=run, fields=fields)
         reason = " ".join(str(fields.get("reason", "no reason given")).split())[:500]
         match name:
+            case "problem" if run == self._node.run:
+                self._problem = " ".join(str(fields.get("text", "")).split())[:500]
             case "ready":
                 self._put(on.WorkerReady(run))
             case "active":
@@ -335,6 +317,8 @@ class NodeDaemon:
             and silent_s > self._silence_s
         ):
             parts.append(f"[the worker has said nothing for {silent_s:.0f} s]")
+        if self._problem:
+            parts.append(f"[{self._problem}]")
         if problem := self._log.problem:
             parts.append(f"[{problem}]")
         return " ".join(parts)

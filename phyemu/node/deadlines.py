@@ -12,6 +12,7 @@ class Deadlines:
     Attributes:
         ready_s: A worker that is not ready by then counts as crashed; Colosseum looks after ten
             minutes.
+        look_s: Where there are no settings yet, they are looked for again after it.
         active_s: From its start until it says that it is active; else it counts as crashed.
         terminate_s: After a stop: the worker is asked to end by SIGTERM.
         kill_s: After a stop: it is killed.
@@ -24,6 +25,7 @@ class Deadlines:
     """
 
     ready_s: float = 180.0
+    look_s: float = 1.0
     active_s: float = 60.0
     terminate_s: float = 60.0
     kill_s: float = 80.0

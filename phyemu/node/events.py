@@ -19,6 +19,7 @@ __all__ = [
     "Kill",
     "Launch",
     "LaunchFailed",
+    "NotConfigured",
     "Send",
     "State",
     "Terminate",
@@ -66,13 +67,15 @@ class Asked:
 
     Attributes:
         command: Which.
-        environment: For update_environment: what holds now; None: it is what held before.
+        environment: For update_environment and start: what holds now; None: it is what held before.
         problem: One line when a file that was read for it is broken; the script then fails.
+        reconfigured: For start: radio.conf is not what the worker was given.
     """
 
     command: Command
     environment: dict[str, float | None] | None = None
     problem: str = ""
+    reconfigured: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +94,14 @@ class LaunchFailed:
     run: int
     reason: str
     final: bool
+
+
+@dataclass(frozen=True, slots=True)
+class NotConfigured:
+    """There are no settings yet; they may still come."""
+
+    run: int
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +151,7 @@ Event = (
     | Asked
     | Configured
     | LaunchFailed
+    | NotConfigured
     | WorkerReady
     | WorkerActive
     | WorkerStopped

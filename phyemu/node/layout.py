@@ -96,6 +96,11 @@ class NodeLayout:
         return self.run / "requested"
 
     @property
+    def scratch(self) -> Path:
+        """What a worker makes for itself; emptied before the next one begins."""
+        return self.run / "scratch"
+
+    @property
     def logs(self) -> Path:
         """What Colosseum keeps."""
         return self.root / "logs"

@@ -3,9 +3,11 @@
 import json
 import os
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from phyemu.node.deadlines import Deadlines
 from phyemu.node.events import State
@@ -14,6 +16,8 @@ from phyemu.node.state_machine import Node
 __all__ = ["StateFile", "resumed_node"]
 
 _BYTES = 4096
+# Of a character in JSON: a pair of surrogates.
+_MOST_BYTES = 12
 
 
 class StateFile:
@@ -32,14 +36,14 @@ class StateFile:
         """Write the state as it is now, with the time: one that grows old is of a hung daemon."""
         table = {
             "state": node.state.value,
-            "info": info[:1000],
+            "info": info,
             "wanted": node.wanted,
             "restarts": node.restarts,
             "run": node.run,
             "monotonic": time.monotonic(),
         }
         with suppress(OSError):  # scripts then say that nothing is known
-            os.pwrite(self._descriptor, json.dumps(table).encode().ljust(_BYTES)[:_BYTES], 0)
+            os.pwrite(self._descriptor, _block(table), 0)
 
     def __enter__(self) -> "StateFile":
         """Return itself."""
@@ -55,6 +59,14 @@ class StateFile:
         if kind is None:
             self._path.unlink(missing_ok=True)
         os.close(self._descriptor)
+
+
+def _block(table: Mapping[str, Any]) -> bytes:
+    """Return a table as JSON of always as many bytes; what does not fit is cut off its info."""
+    info = table["info"][:1000]
+    while excess := max(0, len(line := json.dumps({**table, "info": info}).encode()) - _BYTES):
+        info = info[: -max(1, excess // _MOST_BYTES)]
+    return line.ljust(_BYTES)
 
 
 def resumed_node(path: Path, deadlines: Deadlines) -> tuple[Node, str]:

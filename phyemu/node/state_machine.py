@@ -11,10 +11,8 @@ started; a crash, a hang at boot or a hang at start costs a restart.
 """
 
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 from typing import Any
 
-from phyemu.node.deadlines import Deadlines
 from phyemu.node.events import (
     Action,
     Answer,
@@ -27,6 +25,7 @@ from phyemu.node.events import (
     Kill,
     Launch,
     LaunchFailed,
+    NotConfigured,
     Send,
     State,
     Terminate,
@@ -37,6 +36,7 @@ from phyemu.node.events import (
     WorkerReady,
     WorkerStopped,
 )
+from phyemu.node.node_state import Node, Phase
 
 __all__ = [
     "Node",
@@ -46,61 +46,7 @@ __all__ = [
 ]
 
 
-class Phase(StrEnum):
-    """Where the worker process is."""
-
-    NONE = "none"
-    BOOTING = "booting"
-    READY = "ready"
-    STARTING = "starting"
-    ACTIVE = "active"
-    STOPPING = "stopping"
-    FAILED = "failed"
-    """It said that it failed, or hangs: it is to end, and is killed if it does not."""
-
-
 _WORKING = (Phase.BOOTING, Phase.READY, Phase.STARTING, Phase.ACTIVE)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Node:
-    """A node at an instant.
-
-    Attributes:
-        state: What status.sh says.
-        info: And what it says beside.
-        run: Number of the worker run, from 1; 0: there was none.
-        worker: Where that worker is.
-        wanted: Whether the node is to be ACTIVE as soon as it can.
-        restarts: Restarts of this task so far.
-        max_restarts: How many there may be.
-        delay_s: From a crash to the restart [s].
-        relaunch_at_s: When the next worker is launched; None: it is not.
-        since_s: Since when the worker is where it is [s].
-        stop_since_s: Since when the node is STOPPING [s].
-        leave_by_s: When a worker that has stopped is terminated [s]; None: at the usual time.
-        terminated: Whether this worker was told to end.
-        killed: Whether it was killed.
-        reason: Why the worker failed; empty: it did not.
-        deadlines: How long a worker may take.
-    """
-
-    state: State = State.OFF
-    info: str = "the node has not begun to boot"
-    run: int = 0
-    worker: Phase = Phase.NONE
-    wanted: bool = False
-    restarts: int = 0
-    max_restarts: int = 3
-    delay_s: float = 2.0
-    relaunch_at_s: float | None = None
-    since_s: float = 0.0
-    stop_since_s: float = 0.0
-    leave_by_s: float | None = None
-    terminated: bool = False
-    killed: bool = False
-    reason: str = ""
-    deadlines: Deadlines = field(default_factory=Deadlines)
 
 
 def step(node: Node, event: Event, now_s: float) -> tuple[Node, list[Action]]:
@@ -186,6 +132,7 @@ class _Work:
         self.change(
             run=self.node.run + 1,
             relaunch_at_s=None,
+            unconfigured="",
             leave_by_s=None,
             terminated=False,
             killed=False,
@@ -227,10 +174,10 @@ class _Work:
             f"restart {node.restarts + 1} of {node.max_restarts} in {node.delay_s:g} s: {reason}",
         )
 
-    def stop(self) -> None:
+    def stop(self, why: str = "stop was asked for") -> None:
         self.change(wanted=False, relaunch_at_s=None, stop_since_s=self.now_s)
         worker = self.node.worker
-        self.enter(State.STOPPING, "stop was asked for")
+        self.enter(State.STOPPING, why)
         if worker in _WORKING:
             self.phase(Phase.STOPPING)
             self.send(command="stop")
@@ -244,14 +191,16 @@ class _Work:
         self.phase(Phase.NONE)
         self.enter(State.FINISHED, f"finished; {reason}" if reason else "finished")
         if self.node.wanted:
-            self.begin_task("a new task: start was asked for while the last one stopped")
+            self.begin_task("a new task: start was asked for")
 
     # Commands
 
     def ask(self, event: Asked) -> None:
         match event.command:
             case Command.START:
-                self.ask_start()
+                if event.environment is not None and not event.reconfigured:
+                    self.move(event.environment)
+                self.ask_start(reconfigured=event.reconfigured)
             case Command.STOP:
                 self.ask_stop()
             case Command.STATUS:
@@ -283,9 +232,13 @@ class _Work:
         self.send(command="environment", **environment)
         return "the worker goes to the new environment"
 
-    def ask_start(self) -> None:
+    def ask_start(self, *, reconfigured: bool) -> None:
         node = self.node
         match node.state:
+            case _ if reconfigured and node.worker in (Phase.BOOTING, Phase.READY):
+                self.stop("radio.conf has changed; the worker ends, and another begins")
+                self.change(wanted=True)
+                self.answer("radio.conf has changed: the node becomes active with a new worker")
             case State.OFF:
                 self.change(wanted=True)
                 self.answer("remembered: the node becomes active when it has booted")
@@ -335,6 +288,11 @@ class _Work:
         match event:
             case Configured():
                 self.change(max_restarts=event.max_restarts, delay_s=event.delay_s)
+            case NotConfigured():
+                self.phase(Phase.NONE)
+                again_s = self.now_s + node.deadlines.look_s
+                self.change(run=node.run - 1, unconfigured=event.reason, relaunch_at_s=again_s)
+                self.enter(State.BOOTING, event.reason)
             case LaunchFailed(final=True):
                 self.change(wanted=False)
                 self.phase(Phase.NONE)
@@ -371,7 +329,8 @@ class _Work:
         while (deadline_s := next_deadline(self.node)) is not None and deadline_s <= self.now_s:
             node = self.node
             if node.relaunch_at_s is not None:
-                self.launch(f"restart {node.restarts} of {node.max_restarts}")
+                restart = f"restart {node.restarts} of {node.max_restarts}"
+                self.launch(node.unconfigured or restart)
             elif node.worker is Phase.BOOTING:
                 self.fail(f"not ready within {node.deadlines.ready_s:g} s", hangs=True)
             elif node.worker is Phase.STARTING:

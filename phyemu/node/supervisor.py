@@ -204,6 +204,7 @@ _EVENTS = {
     "active": False,
     "progress": True,
     "statistics": True,
+    "problem": True,
     "stopped": False,
     "error": False,
 }

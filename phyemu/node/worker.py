@@ -26,6 +26,7 @@ from phyemu.node.layout import NodeLayout
 from phyemu.node.node_log import write_json_atomically
 from phyemu.node.radio_conf import RadioConf, Role
 from phyemu.node.role_radio import open_role_radio, stall_s
+from phyemu.node.roles.occupied_band import band_problem
 from phyemu.node.roles.work import Stretch, Work, WorkTask
 from phyemu.node.worker_commands import (
     Configure,
@@ -99,6 +100,8 @@ class WorkerSession:
         self._future: Future[None] | None = None
         self._num_stretches = 0
         self._kept_s = self._told_s = 0.0
+        self._problem = ""
+        self._problems: list[str] = []
 
     def take(self, command: WorkerCommand) -> None:
         """Take a command; any thread, and signal handlers, may call."""
@@ -115,20 +118,25 @@ class WorkerSession:
         try:
             ended = self._run()
         except (PhyemuError, OSError, MemoryError) as exc:
-            reason = " ".join(str(exc).split()) or type(exc).__name__
-            self._note(reason)
-            try:
-                self._write_summary("error", reason)
-            except OSError as problem:
-                self._note(f"summary.json cannot be written: {problem}")
-            self._say({"event": "error", "reason": reason})
+            self._fail(" ".join(str(exc).split()) or type(exc).__name__)
             return 1
+        except Exception as exc:  # of a driver, or a fault of ours: said, and its traceback logged
+            self._fail(f"{type(exc).__name__}: {' '.join(str(exc).split())}")
+            raise
         else:
             self._say({"event": "stopped", "summary": ended})
             return 0
         finally:
             # Only now: a driver may wait long for a device that is gone.
             self._leave()
+
+    def _fail(self, reason: str) -> None:
+        self._note(reason)
+        try:
+            self._write_summary("error", reason)
+        except OSError as problem:
+            self._note(f"summary.json cannot be written: {problem}")
+        self._say({"event": "error", "reason": reason})
 
     @property
     def is_hung(self) -> bool:
@@ -146,7 +154,11 @@ class WorkerSession:
         module, name = _WORK[conf.role]
         make = getattr(importlib.import_module(f"phyemu.node.roles.{module}"), name)
         task = WorkTask(
-            conf=conf, content=self._layout.content, folder=self._folder, stall_s=stall_s()
+            conf=conf,
+            content=self._layout.content,
+            folder=self._folder,
+            scratch=self._layout.scratch,
+            stall_s=stall_s(),
         )
         work: Work = make(task)
         self._work = work
@@ -158,6 +170,7 @@ class WorkerSession:
             if not self._ending.is_set():
                 raise
         else:
+            self._hold_against_band(work)
             self._say({"event": "ready"})
             self._obey(self._radio, work)
         return self._write_summary("stop", "")
@@ -252,8 +265,18 @@ class WorkerSession:
         if environment.center_frequency_hz != self._environment.center_frequency_hz:
             radio.retune(environment.center_frequency_hz)
         self._environment = environment
+        self._hold_against_band(work)
         if at_work:
             self._begin(radio, work)
+
+    def _hold_against_band(self, work: Work) -> None:
+        """Say where the signal is wider than the environment has it, and where it is no more."""
+        problem = band_problem(work.occupied_hz, self._environment.rf_bandwidth_hz)
+        if problem != self._problem:
+            self._problem = problem
+            if problem and problem not in self._problems:
+                self._problems.append(problem)
+            self._say({"event": "problem", "text": problem})
 
     def _leave(self) -> None:
         """Let go of everything, unless a thread hangs in it."""
@@ -273,7 +296,12 @@ class WorkerSession:
         if conf is None:
             return {}
         if work is not None:
-            work.keep()
+            try:
+                work.keep()
+            except (PhyemuError, OSError) as problem:
+                if ended_by != "error":
+                    raise
+                self._note(f"not all was kept: {problem}")
         summary = {
             "role": str(conf.role),
             "ended_by": ended_by,
@@ -281,6 +309,7 @@ class WorkerSession:
             "began": self._began.isoformat(timespec="milliseconds"),
             "ended": datetime.now(UTC).isoformat(timespec="milliseconds"),
             **self._environment.to_table(),
+            "problems": self._problems,
             "stretches": self._num_stretches,
             **({} if work is None else work.counts()),
         }

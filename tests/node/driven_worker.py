@@ -90,12 +90,14 @@ class DrivenWorker:
     def tell(self, command: str, **values: Any) -> None:
         self.write(json.dumps({"command": command, **values}).encode())
 
-    def configure(self, role: str, *, hz: float = 1e9, **sections: Any) -> None:
+    def configure(
+        self, role: str, *, hz: float = 1e9, band_hz: float = 5e6, **sections: Any
+    ) -> None:
         job = {"name": "job-1", "node": 2, "scenario": "urban-40db"}
         self.tell(
             "configure",
             radio_conf={"role": role, "job": job, **sections},
-            environment={"center_frequency_hz": hz, "rf_bandwidth_hz": 5e6},
+            environment={"center_frequency_hz": hz, "rf_bandwidth_hz": band_hz},
         )
 
     def end_of_input(self) -> None:
@@ -114,12 +116,12 @@ class DrivenWorker:
             assert event is not None, f"ended before {name}"
             if event["event"] == name and (wanted is None or wanted(event)):
                 return event
-            assert event["event"] in ("progress", "active", *passing), event
+            assert event["event"] in ("progress", "active", "problem", *passing), event
 
     def code(self) -> int:
         """Return the exit code once it has ended, without another event."""
         while (event := self._events.get(timeout=WAIT_S)) is not None:
-            assert event["event"] in ("progress", "statistics"), event
+            assert event["event"] in ("progress", "statistics", "problem"), event
         if self.process is not None:
             return self.process.wait(WAIT_S)
         assert self._worker is not None

@@ -19,6 +19,7 @@ from phyemu.node.events import (
     Kill,
     Launch,
     LaunchFailed,
+    NotConfigured,
     Send,
     State,
     Terminate,
@@ -51,7 +52,7 @@ TRANSITIONS = {
     (S.ERROR, S.STOPPING),
 }
 MAX_RESTARTS, DELAY_S = 2, 2.0
-LAUNCHES = ("good", "fails", "final")
+LAUNCHES = ("good", "fails", "final", "missing")
 
 
 class Worker:
@@ -92,7 +93,14 @@ class SimulatedNode:
     def boot(self) -> None:
         self.feed(Boot())
 
-    def ask(self, command: Command, *, environment: bool = False, problem: str = "") -> None:
+    def ask(
+        self,
+        command: Command,
+        *,
+        environment: bool = False,
+        problem: str = "",
+        reconfigured: bool = False,
+    ) -> None:
         table = {"center_frequency_hz": 1e9, "rf_bandwidth_hz": None} if environment else None
         before = self.node
         if command is Command.START and before.state in (S.FINISHED, S.ERROR):
@@ -102,7 +110,7 @@ class SimulatedNode:
         elif command is Command.STOP:
             self.start_holds = False
         told = len(self.worker.told) if self.worker else 0
-        answer = self.feed(Asked(command, table, problem))
+        answer = self.feed(Asked(command, table, problem, reconfigured))
         assert answer is not None
         if command is Command.STOP:
             assert answer.ok
@@ -113,6 +121,12 @@ class SimulatedNode:
                 assert self.worker.told[told:] == [{"command": "stop"}]
         if command is Command.START:
             assert answer.ok
+            loads = before.worker in ("booting", "ready")
+            if loads and reconfigured:
+                assert self.node.state is S.STOPPING
+            elif loads and environment:
+                assert self.worker is not None
+                assert self.worker.told[told]["command"] == "environment"
         if command is Command.STATUS:
             assert self.node == before
         if command in (Command.STATUS, Command.STATISTICS, Command.UPDATE_OUTCOMES):
@@ -187,6 +201,8 @@ class SimulatedNode:
         assert all(answer.text and "\n" not in answer.text for answer in answers)
         if stale:
             assert (self.node, actions) == (before, [])
+        if isinstance(event, NotConfigured):
+            self.launches -= 1  # no worker was made
         state, follow = before.state, []
         for action in actions:
             match action:
@@ -221,6 +237,10 @@ class SimulatedNode:
                 case Terminate() | Kill():
                     follow += self.signal(action)
         assert state is self.node.state
+        if isinstance(event, LaunchFailed) and event.final:
+            assert state is S.ERROR
+        if isinstance(event, NotConfigured):
+            assert self.node.run == before.run - 1  # runs number the workers there were
         self.check()
         for result in follow:
             self.feed(result)
@@ -233,6 +253,8 @@ class SimulatedNode:
         )
         self.launches += 1
         assert self.launches <= 1 + MAX_RESTARTS
+        if self.launch_as == "missing":
+            return [NotConfigured(run, "there is no radio.conf yet")]
         policy = Configured(run, MAX_RESTARTS, DELAY_S)
         if self.launch_as == "final":
             return [LaunchFailed(run, "it could not be", True)]
@@ -321,6 +343,7 @@ def play(world: SimulatedNode, seed: int, num_events: int = 60) -> None:
                     draw.choice(list(Command)),
                     environment=draw.random() < 0.5,
                     problem=draw.choice(["", "the file is broken"]),
+                    reconfigured=draw.random() < 0.2,
                 )
             case 3 | 4 | 5:
                 proper = {"booting": "ready", "starting": "active", "stopping": "stopped"}

@@ -10,6 +10,7 @@ import pytest
 
 from phyemu.node import control_client
 from phyemu.node.control_client import Unreachable, ask, last_state, start_daemon
+from tests.node.scripted_node import LIMIT_S
 
 
 def test_systemd_starts_the_daemon_where_it_runs(
@@ -30,6 +31,29 @@ def test_systemd_starts_the_daemon_where_it_runs(
     systemctl.write_text("#!/bin/sh\nexit 5\n")
     with pytest.raises(subprocess.CalledProcessError):
         start_daemon(Path("/"))
+
+
+def test_a_systemctl_that_takes_its_time_to_reset_keeps_no_daemon_from_its_start(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    calls = tmp_path / "calls"
+    systemctl = tmp_path / "systemctl"
+    systemctl.write_text(
+        f'#!/bin/sh\nif [ "$2" = reset-failed ]; then exec sleep 60; fi\necho "$2" >>{calls}\n'
+    )
+    systemctl.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setattr(Path, "is_dir", lambda path: str(path) == "/run/systemd/system")
+    start_daemon(Path("/"))
+    assert calls.read_text() == "start\n"
+    systemctl.write_text('#!/bin/sh\nif [ "$2" = start ]; then exec sleep 60; fi\n')
+    with pytest.raises(subprocess.TimeoutExpired):
+        start_daemon(Path("/"))
+
+
+def test_scripts_have_half_of_colosseums_limit_to_spare() -> None:
+    # Measured times say nothing on a busy machine; these are the waits that there are.
+    assert control_client.DEADLINE_S <= LIMIT_S / 2
 
 
 @pytest.mark.parametrize(

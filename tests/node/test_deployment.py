@@ -1,4 +1,5 @@
 import configparser
+import inspect
 import os
 import subprocess
 import sys
@@ -6,9 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from phyemu.node.control_client import COMMANDS
+from phyemu.node.control_client import COMMANDS, STALE_S
+from phyemu.node.daemon import NodeDaemon
+from phyemu.node.deadlines import Deadlines
 from phyemu.node.deployment import UNIT_LINKS, deployed_files, install_node_files
 from phyemu.node.events import Command
+from phyemu.node.radio_conf import RestartSection
 
 
 def test_every_script_of_the_api_is_deployed_and_may_be_run(tmp_path: Path) -> None:
@@ -33,6 +37,26 @@ def test_the_unit_is_started_at_boot_restarts_and_gives_a_stop_its_time() -> Non
     assert 90 < int(unit["Service"]["TimeoutStopSec"]) < 120
     program = unit["Service"]["ExecStart"].split()
     assert program == ["/opt/phyemu/bin/python", "-m", "phyemu.node.daemon"]
+
+
+def test_the_unit_gives_a_daemon_that_lives_the_time_to_say_so() -> None:
+    (target,) = UNIT_LINKS.values()
+    unit = configparser.RawConfigParser(strict=False)
+    unit.optionxform = str  # type: ignore[assignment, method-assign]
+    unit.read_string(deployed_files()[target.removeprefix("/")][0].decode())
+    assert unit["Service"]["Type"] == "notify"
+    heartbeat_s = inspect.signature(NodeDaemon).parameters["heartbeat_s"].default
+    assert int(unit["Service"]["WatchdogSec"]) >= 3 * heartbeat_s
+    assert STALE_S >= 3 * heartbeat_s
+    assert float(unit["Service"]["TimeoutStopSec"]) > Deadlines().abandon_s
+
+
+def test_a_worker_that_hangs_at_boot_leaves_time_for_another_before_colosseum_looks() -> None:
+    limits, restart = Deadlines(), RestartSection()
+    assert restart.max_restarts >= 1
+    # The first hangs, is asked to end, is killed; the second is ready at the last moment.
+    hangs_s = limits.ready_s + 2 * limits.failed_s + restart.delay_s
+    assert hangs_s + limits.ready_s < 600.0
 
 
 @pytest.mark.parametrize("module", ["phyemu.node", "phyemu.node.daemon", "phyemu.node.deployment"])

@@ -59,7 +59,8 @@ def situations() -> dict[str, Node]:
 def effect(node: Node, command: Command) -> str:
     """Return what a command does, in few words."""
     environment = {"center_frequency_hz": 1e9, "rf_bandwidth_hz": None}
-    later, actions = step(node, Asked(command, environment), 0.0)
+    table = environment if command is Command.UPDATE_ENVIRONMENT else None
+    later, actions = step(node, Asked(command, table), 0.0)
     said = [
         action.state.value
         for action in actions

@@ -60,6 +60,19 @@ def test_each_file_supersedes_the_one_below_while_it_says_something(layout: Node
     assert files.over(7e8) == Environment(1e9, 20e6)
 
 
+def test_a_file_that_is_removed_says_nothing_any_more(layout: NodeLayout) -> None:
+    files = EnvironmentFiles(layout)
+    layout.colosseum_config.write_text(INI)
+    layout.environment.write_text(json.dumps(UPDATE))
+    assert files.read() == []
+    layout.environment.unlink()
+    assert files.read() == []
+    assert files.over(7e8) == Environment(1e9, 20e6)
+    layout.colosseum_config.unlink()
+    assert files.read() == []
+    assert files.over(7e8) == Environment(7e8, None)
+
+
 @given(cut=st.integers(0, len(json.dumps(UPDATE)) - 1), ini_cut=st.integers(0, 15))
 def test_half_written_files_change_nothing(
     cut: int, ini_cut: int, tmp_path_factory: pytest.TempPathFactory

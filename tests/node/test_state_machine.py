@@ -33,9 +33,19 @@ class AnyOrder(RuleBasedStateMachine):
     def boot(self) -> None:
         self.world.boot()
 
-    @rule(command=st.sampled_from(Command), environment=st.booleans(), broken=st.booleans())
-    def ask(self, command: Command, environment: bool, broken: bool) -> None:
-        self.world.ask(command, environment=environment, problem="broken" if broken else "")
+    @rule(
+        command=st.sampled_from(Command),
+        environment=st.booleans(),
+        broken=st.booleans(),
+        reconfigured=st.booleans(),
+    )
+    def ask(self, command: Command, environment: bool, broken: bool, reconfigured: bool) -> None:
+        self.world.ask(
+            command,
+            environment=environment,
+            problem="broken" if broken else "",
+            reconfigured=reconfigured,
+        )
 
     @rule(back=st.integers(-1, 2), word=st.sampled_from(WORDS))
     def say(self, back: int, word: str) -> None:
@@ -174,6 +184,47 @@ def test_settings_that_cannot_work_are_an_error_at_once_and_a_start_tries_again(
     assert world.node.state is State.ACTIVE
 
 
+def test_settings_that_are_not_there_yet_are_waited_for_and_cost_no_restart() -> None:
+    world = world_of()
+    world.launch_as = "missing"
+    world.boot()
+    world.ask(Command.START)
+    for _ in range(599):
+        world.wait(1.0)
+        assert (world.node.state, world.node.restarts) == (State.BOOTING, 0)
+        assert world.node.info == "there is no radio.conf yet"
+    world.launch_as = "good"
+    world.wait(1.0)
+    assert world.node.info == "there is no radio.conf yet"
+    world.say(1, "ready")
+    world.say(1, "active")
+    assert world.node.state is State.ACTIVE
+
+
+def test_a_start_with_other_settings_begins_with_another_worker() -> None:
+    world = world_of()
+    world.boot()
+    world.say(1, "ready")
+    world.ask(Command.START, environment=True, reconfigured=True)
+    assert world.workers[1].told == [{"command": "stop"}]
+    world.say(1, "stopped")
+    world.end(1)
+    assert world.node.state is State.BOOTING
+    world.say(2, "ready")
+    world.say(2, "active")
+    assert world.node.state is State.ACTIVE
+    world.ask(Command.START, reconfigured=True)  # what is on the air goes on
+    assert world.node.state is State.ACTIVE
+
+
+def test_a_start_in_another_environment_tells_it_first() -> None:
+    world = world_of()
+    world.boot()
+    world.say(1, "ready")
+    world.ask(Command.START, environment=True)
+    assert [line["command"] for line in world.workers[1].told] == ["environment", "start"]
+
+
 def test_a_clock_that_jumps_back_costs_patience_and_nothing_else() -> None:
     node, _ = step(Node(), Boot(), 1000.0)
     node, _ = step(node, Configured(1, 3, 2.0), 1000.0)
@@ -214,6 +265,10 @@ MUTATIONS = [
     ("self.change(killed=True)~self.actions.append(Kill(node.run))", "self.change(killed=True)"),
     ("deadline_s <= self.now_s:", "deadline_s <= self.now_s + 1:"),
     ('self.send(command="stop")', "pass"),
+    ("run=node.run - 1, unconfigured", "unconfigured"),
+    ("relaunch_at_s=again_s", "relaunch_at_s=None"),
+    ("case _ if reconfigured and", "case _ if False and"),
+    ("case NotConfigured():~self.phase(Phase.NONE)", "case NotConfigured():~pass"),
     ("node.stop_since_s + limits.terminate_s", "node.stop_since_s + limits.failed_s"),
 ]
 

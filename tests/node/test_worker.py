@@ -3,8 +3,10 @@
 import json
 import resource
 import shutil
+import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -12,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from phyemu.errors import RadioError
+from phyemu.errors import RadioError, StoreError
 from phyemu.evaluation import (
     load_exported,
     load_sent_images,
@@ -22,8 +24,16 @@ from phyemu.evaluation import (
 from phyemu.evaluation.transmission import image_waveform
 from phyemu.iq import Recording, open_recording, write_recording
 from phyemu.listening import recorded_frames
-from phyemu.node.radio_conf import RadioConf
-from phyemu.node.worker import event_line
+from phyemu.node.environment import Environment
+from phyemu.node.layout import NodeLayout
+from phyemu.node.radio_conf import RadioConf, Role
+from phyemu.node.roles import transmit as transmit_role
+from phyemu.node.roles.capture import Capture
+from phyemu.node.roles.occupied_band import occupied_hz
+from phyemu.node.roles.transmit import Transmit
+from phyemu.node.roles.work import WorkTask
+from phyemu.node.worker import WorkerSession, event_line
+from phyemu.node.worker_commands import Configure
 from phyemu.radio import Radio
 from phyemu.receiver import receive_frames
 from phyemu.sounding import load_soundings, sound_recording
@@ -242,6 +252,128 @@ def test_a_radio_that_is_not_there_is_an_error(worker: DrivenWorker) -> None:
     assert worker.read("summary.json")["ended_by"] == "error"
 
 
+def test_an_error_is_told_where_keeping_fails_again(
+    started: DrivenWorker, radio: FakeRadio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def keep(work: Capture) -> None:
+        raise StoreError("frames.h5: no room is left")
+
+    monkeypatch.setattr(Capture, "keep", keep)
+    started.configure("capture")
+    started.expect("ready")
+    started.tell("start")
+    radio.feed(numbered(0, 3000))
+    assert started.expect("error")["reason"] == "frames.h5: no room is left"
+    assert started.code() == 1
+    summary = started.read("summary.json")
+    assert (summary["ended_by"], summary["reason"]) == ("error", "frames.h5: no room is left")
+
+
+def test_what_is_made_and_cannot_be_kept_at_the_stop_is_an_error(
+    started: DrivenWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def keep(work: Capture) -> None:
+        raise StoreError("frames.h5: no room is left")
+
+    started.configure("capture")
+    started.expect("ready")
+    monkeypatch.setattr(Capture, "keep", keep)
+    started.tell("stop")
+    assert started.expect("error")["reason"] == "frames.h5: no room is left"
+    assert started.read("summary.json")["ended_by"] == "error"
+
+
+def test_an_exception_that_nobody_foresaw_is_told_with_its_type(worker: DrivenWorker) -> None:
+    said: list[Any] = []
+    notes: list[str] = []
+
+    def open_radio(conf: RadioConf, center_frequency_hz: float) -> Radio:
+        raise RuntimeError("EnvironmentError: IOError:\n the FPGA is another")
+
+    session = WorkerSession(
+        NodeLayout(worker.root),
+        worker.folder,
+        say=said.append,
+        note=notes.append,
+        open_radio=open_radio,
+    )
+    session.take(Configure(RadioConf(role=Role.CAPTURE), Environment(1e9)))
+    with pytest.raises(RuntimeError, match="FPGA"):
+        session.run()
+    reason = "RuntimeError: EnvironmentError: IOError: the FPGA is another"
+    assert said == [{"event": "error", "reason": reason}]
+    assert notes == [reason]
+    assert worker.read("summary.json")["reason"] == reason
+
+
+def test_a_signal_wider_than_the_emulated_band_is_told_of_until_it_is_not(
+    started: DrivenWorker,
+) -> None:
+    text = "the signal takes 1 MHz, but the emulated band has 0.8 MHz"
+    started.configure("capture", band_hz=0.8e6)
+    assert started.expect("problem")["text"] == text
+    started.expect("ready")
+    started.tell("environment", center_frequency_hz=1e9, rf_bandwidth_hz=1e6)
+    assert started.expect("problem")["text"] == ""
+    started.tell("stop")
+    assert started.expect("stopped")["summary"]["problems"] == [text]
+
+
+def test_frames_take_the_band_of_their_pulses_and_others_that_of_their_samples(
+    tmp_path: Path,
+) -> None:
+    frames = write_frames(
+        tmp_path / "frames.sigmf",
+        FrameFormat(sample_rate_hz=RATE, samples_per_symbol=4, rolloff=0.3),
+        constellation_name="psk",
+        order=4,
+        num_symbols=100,
+        amplitude=0.4,
+        gap_samples=300,
+        seed=1,
+    )
+    format_ = SounderFormat(sample_rate_hz=RATE, length=63, repetitions=4, gap_samples=126)
+    sounder = write_sounder(tmp_path / "sounder.sigmf", format_, num_bursts=3, amplitude=0.2)
+    with open_recording(frames) as recording:
+        assert occupied_hz(recording) == pytest.approx(RATE / 4 * 1.3)
+    with open_recording(sounder) as recording:
+        assert occupied_hz(recording) == RATE
+
+
+def test_two_threads_write_transmission_json_one_after_the_other(
+    worker: DrivenWorker, radio: FakeRadio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    format_ = SounderFormat(sample_rate_hz=RATE, length=63, repetitions=4, gap_samples=126)
+    write_sounder(worker.content / "tx.sigmf", format_, num_bursts=3, amplitude=0.2)
+    work = Transmit(
+        WorkTask(
+            conf=RadioConf(role=Role.TRANSMIT),
+            content=worker.content,
+            folder=worker.folder,
+            scratch=worker.root,
+        )
+    )
+    work.prepare(radio, threading.Event())
+    entered, release, again = threading.Event(), threading.Event(), threading.Event()
+
+    def write(path: Path, told: Any) -> None:
+        (again if entered.is_set() else entered).set()
+        assert release.wait(60)
+
+    monkeypatch.setattr(transmit_role, "write_json_atomically", write)
+    threads = [threading.Thread(target=work.keep) for _ in range(2)]
+    for count, thread in enumerate(threads):
+        work._stretches[:] = [{"samples": count}]  # something new each time
+        thread.start()
+        assert entered.wait(60)
+    assert not again.wait(0.2)
+    release.set()
+    assert again.wait(60)
+    for thread in threads:
+        thread.join(60)
+    work.close()
+
+
 def test_transmit_repeats_without_a_gap_and_starts_anew_at_another_frequency(
     started: DrivenWorker, radio: FakeRadio
 ) -> None:
@@ -455,7 +587,10 @@ def test_received_frames_are_those_that_a_recording_holds(
     started.expect("ready")
     started.tell("start")
     radio.feed(iq)
-    started.expect("progress", lambda event: event["frames"] >= 6)
+    told = started.expect("progress", lambda event: event["frames"] >= 6)
+    assert told["samples"] > 0  # of the stretch at work
+    assert told["snr_db"] > 20
+    assert (told["gaps"], told["lost_samples"]) == (0, 0)
     # They are on the disk by now, or at most half a second later: see the test with a kill.
     started.tell("stop")
     summary = started.expect("stopped")["summary"]
@@ -547,11 +682,18 @@ def test_the_head_sends_what_the_tail_expects(
     phydnn_of("head")
     radio.enough = 1 << 17
     started.configure("phydnn-transmit", transmit={"peak_dbfs": -1.0})
+    # 10 Msymbols/s with a rolloff of 0.25.
+    problem = "the signal takes 12.5 MHz, but the emulated band has 5 MHz"
+    assert started.expect("problem")["text"] == problem
     started.expect("ready")
+    waveform = NodeLayout(started.root).scratch / "images.sigmf"
+    assert waveform.exists()
     started.tell("start")
     assert radio.sent_enough.wait(60)
     started.tell("stop")
     started.expect("stopped")
+    assert started.code() == 0
+    assert not waveform.exists()
     told = started.read("transmission.json")
     sent = load_sent_images(content / "sent.npz")
     both = load_exported(run)

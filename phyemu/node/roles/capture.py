@@ -20,6 +20,7 @@ class Capture:
         self._task = task
         self._bytes_left = task.conf.capture.max_bytes
         self._bytes_per_sample = 0
+        self._rate_hz = 0.0
         self._captures: list[dict[str, Any]] = []
         self._samples_now = 0
         self._full = False
@@ -28,7 +29,13 @@ class Capture:
         """Refuse a datatype that nobody knows."""
         datatype = self._task.conf.capture.datatype
         stored = sample_format(datatype, where="radio.conf: [capture] datatype")
+        self._rate_hz = radio.sample_rate_hz
         self._bytes_per_sample = stored.sample_bytes * radio.num_channels
+
+    @property
+    def occupied_hz(self) -> float:
+        """Return the band that is recorded [Hz]."""
+        return self._rate_hz
 
     def run(self, radio: Radio, stretch: Stretch) -> None:
         """Record, and drop what comes when there is enough."""

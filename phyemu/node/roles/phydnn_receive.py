@@ -18,9 +18,9 @@ from phyemu.evaluation import (
     SentImages,
     load_exported_tail,
     load_sent_images,
+    measure_side_latency,
 )
 from phyemu.node.content import SENT_FILE
-from phyemu.node.latency import measure_latency
 from phyemu.node.roles.phydnn_transmit import GAP_SAMPLES
 from phyemu.node.roles.receive import Receive
 from phyemu.node.roles.work import Stretch, WorkTask
@@ -72,7 +72,7 @@ class PhyDnnReceive(Receive):
         symbols = torch.randint(order, (64, size), generator=torch.Generator().manual_seed(1))
         posteriors = torch.nn.functional.one_hot(symbols, order).float()
         with evaluating(tail):
-            self._latency = measure_latency(tail, posteriors, device=self._device, stop=stop)
+            self._latency = measure_side_latency(tail, posteriors, device=self._device, stop=stop)
         # Refuses what is sent where it is of another PhyDNN.
         self._new_stream(exported)
         path = self._task.folder / "predictions.jsonl"

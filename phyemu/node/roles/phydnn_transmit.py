@@ -3,8 +3,6 @@
 The tail is never loaded: it is not there.
 """
 
-import shutil
-import tempfile
 import threading
 from pathlib import Path
 from typing import Any
@@ -13,10 +11,14 @@ import torch
 
 from phyemu.dnn import evaluating
 from phyemu.errors import ConfigError, RadioError
-from phyemu.evaluation import bytes_on_air, encode_images, load_exported_head
+from phyemu.evaluation import (
+    bytes_on_air,
+    encode_images,
+    load_exported_head,
+    measure_side_latency,
+)
 from phyemu.iq import Recording, open_recording
 from phyemu.node.content import IMAGES_FILE, load_images
-from phyemu.node.latency import measure_latency
 from phyemu.node.roles.transmit import Transmit
 from phyemu.node.roles.work import WorkTask
 from phyemu.waveform.transmission import write_symbols
@@ -35,7 +37,7 @@ class PhyDnnTransmit(Transmit):
     def __init__(self, task: WorkTask) -> None:
         """Take note of the task."""
         super().__init__(task)
-        self._scratch: Path | None = None
+        self._waveform: Path | None = None
         self._images: dict[str, Any] = {}
         self._pass: dict[str, float] = {}
 
@@ -51,16 +53,16 @@ class PhyDnnTransmit(Transmit):
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         head = exported.head.to(device)
         with evaluating(head):
-            latency = measure_latency(head, images.images, device=device, stop=stop)
+            latency = measure_side_latency(head, images.images, device=device, stop=stop)
 
         def progress(stage: str, done: int, total: int, note: str = "") -> None:
             if stop.is_set():
                 raise RadioError("was stopped while it encoded images")
 
         sent = encode_images(exported, images.to(device), progress=progress)
-        self._scratch = Path(tempfile.mkdtemp(prefix="phyemu-node-"))
-        path = write_symbols(
-            self._scratch / "images.sigmf",
+        self._task.scratch.mkdir(parents=True, exist_ok=True)
+        path = self._waveform = write_symbols(
+            self._task.scratch / "images.sigmf",
             sent.symbols.flatten(),
             exported.constellation,
             exported.frame_format,
@@ -103,5 +105,5 @@ class PhyDnnTransmit(Transmit):
     def close(self) -> None:
         """Close the recording and delete it."""
         super().close()
-        if self._scratch is not None:
-            shutil.rmtree(self._scratch, ignore_errors=True)
+        if self._waveform is not None:
+            self._waveform.unlink(missing_ok=True)

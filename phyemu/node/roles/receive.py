@@ -6,7 +6,15 @@ from typing import Any
 
 from phyemu.errors import RadioError, RecordingError
 from phyemu.iq import open_recording
-from phyemu.listening import FrameStore, ListeningSummary, RadioFeed, listen, rehearse_receiver
+from phyemu.listening import (
+    FrameListener,
+    FrameStore,
+    ListeningSummary,
+    RadioFeed,
+    listen,
+    rehearse_receiver,
+)
+from phyemu.listening.summary import FrameCounts
 from phyemu.node.roles.work import Stretch, WorkTask
 from phyemu.radio import Radio
 from phyemu.receiver import ReceivedFrame
@@ -23,10 +31,13 @@ class Receive:
         self._task = task
         self._sent: SentFrames | None = None
         self._store: FrameStore | None = None
-        # The thread that hears frames and the one that flushes them share the store.
+        # The thread that hears frames and the one that flushes and counts them share what follows.
         self._storing = threading.Lock()
         self._status: Counter[str] = Counter()
         self._listened: list[ListeningSummary] = []
+        self._listener: FrameListener | None = None
+        # Of the stretch at work or the last one, and of the one before it.
+        self._heard, self._heard_before = FrameCounts(), FrameCounts()
         self._bytes_left = task.conf.receive.max_bytes
         self._not_kept = 0
 
@@ -52,6 +63,11 @@ class Receive:
         with open_recording(path) as like:
             return sent_frames(like.global_fields, name=path.name)
 
+    @property
+    def occupied_hz(self) -> float:
+        """Return the band of the frames [Hz]."""
+        return 0.0 if self._sent is None else self._sent.frame_format.bandwidth_hz
+
     def run(self, radio: Radio, stretch: Stretch) -> None:
         """Listen until the stretch ends."""
         task, sent = self._task, self._sent
@@ -66,15 +82,25 @@ class Receive:
         }
         path = task.folder / f"frames-{stretch.number:04d}.h5"
         with FrameStore(path, sent, provenance=origin) as store:
-            self._store = store
+            listener = FrameListener(sent)
+            with self._storing:
+                self._store, self._listener = store, listener
+                if self._heard.status:
+                    self._heard, self._heard_before = FrameCounts(), self._heard
             try:
                 summary = listen(
-                    RadioFeed(radio, stall_s=task.stall_s), sent, self._take, stop=stretch.stop
+                    RadioFeed(radio, stall_s=task.stall_s),
+                    sent,
+                    self._take,
+                    stop=stretch.stop,
+                    listener=listener,
                 )
             finally:
                 with self._storing:
                     self._store = None
-        self._listened.append(summary)
+        with self._storing:
+            self._listener = None
+            self._listened.append(summary)
         self._end()
         if summary.ended_by.is_failure:
             raise RadioError(f"{radio.name}: the device is gone ({summary.detail})")
@@ -88,6 +114,7 @@ class Receive:
     def _take(self, frame: ReceivedFrame) -> None:
         self._status[str(frame.status)] += 1
         with self._storing:
+            self._heard.add(frame)
             if self._store is not None and self._bytes_left > 0:
                 self._store.add(frame)
                 self._bytes_left -= frame.points.nbytes + frame.posteriors.nbytes
@@ -100,19 +127,24 @@ class Receive:
 
     def counts(self) -> dict[str, Any]:
         """Return what became of the frames."""
-        listened = list(self._listened)
+        with self._storing:
+            listened: list[ListeningSummary | FrameListener]
+            listened = [*self._listened, *filter(None, [self._listener])]
+            levels = self._heard.medians()
+            if levels[0] is None:
+                levels = self._heard_before.medians()
         status = dict(sorted(self._status.items()))
-        lost = [summary.lost_samples for summary in listened]
+        lost = [each.lost_samples for each in listened]
         return {
             # Those whose header names them, as for whoever reads the files.
             "frames": sum(status.get(name, 0) for name in ("ok", "partial", "truncated")),
             "frame_status": status,
             "frames_not_kept": self._not_kept,
-            "samples": sum(summary.num_samples for summary in listened),
-            "gaps": sum(summary.gaps for summary in listened),
+            "samples": sum(each.num_samples for each in listened),
+            "gaps": sum(each.gaps for each in listened),
             "lost_samples": None if None in lost else sum(filter(None, lost)),
-            "snr_db": listened[-1].snr_db if listened else None,
-            "cfo_hz": listened[-1].cfo_hz if listened else None,
+            "snr_db": levels[0],
+            "cfo_hz": levels[2],
         }
 
     def keep(self) -> None:

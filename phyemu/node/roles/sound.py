@@ -13,6 +13,7 @@ import numpy as np
 from phyemu.errors import RadioError, RecordingError, SyncError
 from phyemu.iq import Recording, open_recording
 from phyemu.node.roles.draining import drain
+from phyemu.node.roles.occupied_band import occupied_hz
 from phyemu.node.roles.work import Stretch, WorkTask
 from phyemu.radio import CaptureEnd, Radio, capture_to_recording, sent_fields
 from phyemu.sounding import Sounding, save_soundings, sound_recording
@@ -57,6 +58,11 @@ class Sound:
             )
         if reference.duration_s <= _REHEARSED_S:
             sound_recording(reference, reference=reference)
+
+    @property
+    def occupied_hz(self) -> float:
+        """Return the band of what is sounded [Hz]."""
+        return 0.0 if self._reference is None else occupied_hz(self._reference)
 
     def run(self, radio: Radio, stretch: Stretch) -> None:
         """Sound a window each `every_s` until the stretch ends."""

@@ -8,6 +8,7 @@ from phyemu.channel.emulate import reference_level
 from phyemu.errors import RadioError, RecordingError
 from phyemu.iq import Recording, open_recording
 from phyemu.node.node_log import write_json_atomically
+from phyemu.node.roles.occupied_band import occupied_hz
 from phyemu.node.roles.work import Stretch, WorkTask
 from phyemu.radio import (
     Radio,
@@ -41,6 +42,8 @@ class Transmit:
         self._stretches: list[dict[str, Any]] = []
         self._transmission: Transmission | None = None
         self._written: dict[str, Any] = {}
+        # Both threads write transmission.json.
+        self._keeping = threading.Lock()
 
     def prepare(self, radio: Radio, stop: threading.Event) -> None:
         """Open the recording, find its peak, and set up the transmitter."""
@@ -67,6 +70,11 @@ class Transmit:
     def _told(self, passes: float) -> dict[str, Any]:
         """Return what else transmission.json says of so many passes."""
         return {}
+
+    @property
+    def occupied_hz(self) -> float:
+        """Return the band of what is sent [Hz]."""
+        return 0.0 if self._recording is None else occupied_hz(self._recording)
 
     def run(self, radio: Radio, stretch: Stretch) -> None:
         """Send until the stretch ends."""
@@ -127,6 +135,10 @@ class Transmit:
 
     def keep(self) -> None:
         """Write transmission.json."""
+        with self._keeping:
+            self._keep()
+
+    def _keep(self) -> None:
         recording = self._recording
         if recording is None or not self._stretches:
             return

@@ -20,12 +20,14 @@ class WorkTask:
         conf: What to do.
         content: Where the image keeps waveforms, exported PhyDNNs and images.
         folder: Where everything goes that is made.
+        scratch: Where what nobody keeps goes; it need not be there yet, and is emptied by others.
         stall_s: Time without a sample after which the radio counts as gone [s].
     """
 
     conf: RadioConf
     content: Path
     folder: Path
+    scratch: Path
     stall_s: float = 5.0
 
 
@@ -72,6 +74,10 @@ class Work(Protocol):
         Raises:
             PhyemuError: The radio or a file is not what it should be.
         """
+
+    @property
+    def occupied_hz(self) -> float:
+        """Return the band of what is sent or received [Hz]; called when it is prepared."""
 
     def run(self, radio: Radio, stretch: Stretch) -> None:
         """Work until `stretch.stop` is set, or there is nothing more to do.

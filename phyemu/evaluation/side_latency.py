@@ -1,7 +1,6 @@
-"""How long a side of a PhyDNN takes for an image on this machine."""
+"""How long a side of a PhyDNN takes for an image on this machine, as on a node that has but one."""
 
 import threading
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -9,7 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["measure_latency"]
+from .stopwatch import time_calls
+
+__all__ = ["measure_side_latency"]
 
 _SINGLES = 100
 _BATCHES = 10
@@ -18,8 +19,8 @@ _BATCH = 64
 _BUDGET_S = 10.0
 
 
-def measure_latency(
-    call: Callable[[Tensor], Tensor],
+def measure_side_latency(
+    side: Callable[[Tensor], Tensor],
     inputs: Tensor,
     *,
     device: torch.device,
@@ -27,13 +28,13 @@ def measure_latency(
 ) -> dict[str, Any]:
     """Return medians and 95th percentiles for images one by one, and in batches of up to 64.
 
-    Inputs come from the memory of the host and results go back there, as on a node. The first call
-    of each kind is not counted.
+    Inputs come from the memory of the host and results go back there. The first call of each kind
+    is not counted.
 
     Args:
-        call: What is measured.
+        side: Head or tail.
         inputs: One for each image, (num_images, ...), on the CPU, at least one.
-        device: Where `call` computes.
+        device: Where `side` computes.
         stop: Ends it with what there is.
 
     Returns:
@@ -42,23 +43,18 @@ def measure_latency(
     """
 
     def timed(size: int, repetitions: int) -> dict[str, Any] | None:
-        taken: list[float] = []
-        begun = time.perf_counter()
-        for number in range(repetitions + 1):
+        def call(number: int) -> Tensor:
             first = number * size % max(1, len(inputs) - size + 1)
-            start = time.perf_counter()
-            call(inputs[first : first + size].to(device)).cpu()
-            now = time.perf_counter()
-            taken.append((now - start) / size)
-            if stop.is_set() or (number and now - begun > _BUDGET_S):
-                break
-        if len(taken) < 2:
+            return side(inputs[first : first + size].to(device)).cpu()
+
+        taken, _ = time_calls(call, repetitions, stop=stop, budget_s=_BUDGET_S)
+        if not taken:
             return None
         return {
             "images": size,
-            "measurements": len(taken) - 1,
-            "median_s": float(np.median(taken[1:])),
-            "p95_s": float(np.percentile(taken[1:], 95)),
+            "measurements": len(taken),
+            "median_s": float(np.median(taken)) / size,
+            "p95_s": float(np.percentile(taken, 95)) / size,
         }
 
     name = "cpu" if device.type == "cpu" else torch.cuda.get_device_name(device)
