@@ -63,8 +63,9 @@ def test_every_frame_of_a_phydnn_arrives(tmp_path: Path) -> None:
     assert (link["transmitter"], link["receiver"]) == (1, 2)
     assert link["frames_lost"] == 0
     assert link["frames_received"] > 100
-    # The last frame may be cut by the end, and its missing symbols count as wrong.
-    assert link["symbol_error_rate"] < 1 / link["frames_received"]
+    # The last frame may be cut by the end, and its missing symbols count as wrong; frames differ in
+    # length, as the last of a pass holds what is left.
+    assert link["symbol_error_rate"] < 2 / link["frames_received"]
     assert link["images"] >= 20
     for log in (tmp_path / "rehearsed").rglob("node.jsonl"):
         assert '"the worker ended by itself (exit code 0)"' in log.read_text()
