@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test lint bench bench-peers wheel-check clean
+.PHONY: demo test test-slow lint bench bench-peers wheel-check clean
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV) || { apt-get update && apt-get install -y python3-venv && \
@@ -19,7 +19,11 @@ demo: $(STAMP)
 
 # It installs no system packages: what needs them skips. .ci/install-peers, as root, brings them.
 test: $(STAMP)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 $(TESTARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 -m "not slow" $(TESTARGS)
+
+# Those that take more than ten seconds each, whole systems and trainings among them.
+test-slow: $(STAMP)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 -m slow $(TESTARGS)
 
 lint: $(STAMP)
 	$(BIN)/ruff format --check .
