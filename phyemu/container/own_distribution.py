@@ -37,11 +37,13 @@ def own_distribution() -> VendoredDistribution:
         *_library(package, part),
         *_metadata(dist, part),
     ]
+    kept = [file for file in found if belongs_in_lib(file.path.removeprefix(f"{LIB}/"))]
     return VendoredDistribution(
         name=_NAME,
         version=dist.version,
         tags=parse_tag("py3-none-any"),
-        files=tuple(file for file in found if belongs_in_lib(file.path.removeprefix(f"{LIB}/"))),
+        # In one order, whether the library lies in the package or beside it.
+        files=tuple(sorted(kept, key=lambda file: file.path)),
     )
 
 
