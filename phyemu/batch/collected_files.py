@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from phyemu.batch.foreign_files import read_json_object
-from phyemu.batch.json_file import write_text
 from phyemu.errors import ConfigError
 from phyemu.file_hash import file_sha256
+from phyemu.whole_file import write_whole
 
 __all__ = ["MANIFEST_NAME", "CollectedFiles", "as_json"]
 
@@ -121,7 +121,7 @@ class CollectedFiles:
         path = self.folder / name
         if path.exists() and name not in self._items and not self._force:
             raise ConfigError(f"{path}: exists already; give --force to overwrite it")
-        write_text(path, text)
+        write_whole(path, text)
         self._items[name] = {"sources": [], "note": {}}
         self.save()
         return path
@@ -129,7 +129,7 @@ class CollectedFiles:
     def save(self) -> None:
         """Write the list."""
         listed = {name: self._items[name] for name in sorted(self._items)}
-        write_text(
+        write_whole(
             self.folder / MANIFEST_NAME, json.dumps({**_FORMAT, "files": listed}, indent=1) + "\n"
         )
 

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from phyemu.batch.job_schema import check_job
-from phyemu.batch.json_file import read_json, write_text
+from phyemu.batch.json_file import read_json
 from phyemu.errors import ConfigError
+from phyemu.whole_file import write_whole
 
 __all__ = [
     "BatchJob",
@@ -196,6 +197,6 @@ def write_job(job: BatchJob, path: Path) -> Path:
         ConfigError: The file cannot be written.
     """
     try:
-        return write_text(path, json.dumps(job.to_json(), indent=2) + "\n")
+        return write_whole(path, json.dumps(job.to_json(), indent=2) + "\n")
     except OSError as error:
         raise ConfigError(f"{path}: cannot be written ({error.strerror})") from error

@@ -6,7 +6,7 @@ from typing import Any
 
 from phyemu.errors import ConfigError
 
-__all__ = ["json_value", "read_json", "write_text"]
+__all__ = ["json_value", "read_json"]
 
 _LARGEST_BYTES = 16 * 1024**2
 
@@ -59,14 +59,3 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse(constant: str) -> None:
     raise ValueError(f"{constant} is no JSON number")
-
-
-def write_text(path: Path, text: str) -> Path:
-    """Write a text file, whole or not at all, and return its path."""
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
-    return path

@@ -13,11 +13,12 @@ from enum import StrEnum
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from phyemu.batch.json_file import read_json, write_text
+from phyemu.batch.json_file import read_json
 from phyemu.errors import ConfigError
 from phyemu.file_hash import file_sha256
 from phyemu.library import find_in_library
 from phyemu.toml_config import from_table
+from phyemu.whole_file import write_whole
 
 __all__ = [
     "PLAN_NAME",
@@ -259,7 +260,7 @@ def write_plan(plan: Plan, folder: Path) -> Path:
     table = _FORMAT | dataclasses.asdict(
         plan, dict_factory=lambda items: {key: value for key, value in items if value is not None}
     )
-    return write_text(folder / PLAN_NAME, json.dumps(table, indent=2) + "\n")
+    return write_whole(folder / PLAN_NAME, json.dumps(table, indent=2) + "\n")
 
 
 def load_plan(path: Path) -> Plan:

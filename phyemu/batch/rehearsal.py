@@ -22,7 +22,6 @@ from pathlib import Path
 
 from phyemu.batch.air import AirSettings, AirStatistics
 from phyemu.batch.air_process import AirProcess, RehearsalAir
-from phyemu.batch.json_file import write_text
 from phyemu.batch.rehearsal_content import install_content
 from phyemu.batch.rehearsal_record import RehearsalRecord
 from phyemu.batch.rehearsal_result import RehearsalResult, RehearsedLoop
@@ -30,6 +29,7 @@ from phyemu.batch.rehearsal_setup import RehearsalEvent, RehearsalSettings, Rehe
 from phyemu.batch.rehearsed_node import RehearsedNode, ScriptCall
 from phyemu.errors import ConfigError, TransportError
 from phyemu.progress import ProgressCallback, no_progress
+from phyemu.whole_file import write_whole
 
 __all__ = ["check_output", "rehearse_job"]
 
@@ -375,7 +375,7 @@ def _lay_out(
     inputs.mkdir()
     shutil.copyfile(setup.job_file, inputs / "batch_input.json")
     srns = {str(node.number): node.number for node in nodes}
-    write_text(
+    write_whole(
         inputs / "match_conf.json", json.dumps({"node_to_srn_mapping": srns}, indent=2) + "\n"
     )
     for node, entry in zip(nodes, setup.job.nodes, strict=True):

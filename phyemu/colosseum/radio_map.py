@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from phyemu.errors import ConfigError
+from phyemu.whole_file import write_whole
 
 __all__ = ["RADIO_MAP_SCHEMA", "check_radio_map", "make_radio_map", "write_radio_map"]
 
@@ -103,7 +104,4 @@ def check_radio_map(radio_map: Any, *, num_nodes: int, where: str = "radio map")
 
 def write_radio_map(radio_map: Mapping[str, Any], path: Path) -> Path:
     """Write a radio map, whole or not at all, and return its path."""
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(json.dumps(radio_map, indent=1) + "\n", encoding="utf-8")
-    partial.replace(path)
-    return path
+    return write_whole(path, json.dumps(radio_map, indent=1) + "\n")

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from phyemu.node.layout import NodeLayout
+from phyemu.whole_file import write_whole
 
 __all__ = ["NodeLog", "write_json_atomically"]
 
@@ -31,14 +32,7 @@ def write_json_atomically(path: Path, value: object) -> None:
     Raises:
         OSError: The disk is full or fails.
     """
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        partial.write_text(json.dumps(value) + "\n", encoding="utf-8")
-        partial.replace(path)
-    except OSError:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
-        raise
+    write_whole(path, json.dumps(value) + "\n")
 
 
 def _now() -> str:
@@ -144,9 +138,7 @@ def _ends_with_newline(path: Path) -> bool:
 
 def _write_new(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_bytes(content)
-    partial.replace(path)
+    write_whole(path, content)
 
 
 def _last_input(folder: Path) -> int:

@@ -15,6 +15,7 @@ from typing import Any
 from phyemu.errors import ConfigError
 from phyemu.node.input_file import read_input
 from phyemu.toml_config import from_table, table_to_toml, to_table
+from phyemu.whole_file import write_whole
 
 __all__ = [
     "CaptureSection",
@@ -342,7 +343,4 @@ def load_radio_conf(path: Path) -> RadioConf:
 
 def write_radio_conf(conf: RadioConf, path: Path) -> Path:
     """Write a radio.conf, whole or not at all, and return its path."""
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(table_to_toml(conf.to_table()), encoding="utf-8")
-    partial.replace(path)
-    return path
+    return write_whole(path, table_to_toml(conf.to_table()))

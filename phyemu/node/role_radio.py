@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from phyemu.errors import ConfigError
 from phyemu.live.socket_radio import SocketRadio
-from phyemu.node.radio_conf import RadioConf, Role
+from phyemu.node.radio_conf import RadioConf
 from phyemu.radio import Radio, UsrpConfig, UsrpPort, UsrpRadio
 
 __all__ = ["RADIO_VARIABLE", "open_role_radio", "stall_s"]
@@ -46,7 +46,7 @@ def open_role_radio(
         antenna=section.antenna or None,
         lo_offset_hz=section.lo_offset_hz,
     )
-    transmits = conf.role in (Role.TRANSMIT, Role.PHYDNN_TRANSMIT)
+    transmits = conf.role.transmits
     return UsrpRadio(
         UsrpConfig(
             args=section.usrp,
