@@ -41,6 +41,7 @@ from .sampling import (
 )
 from .slices import SliceLayout, from_slices, to_slices
 from .split import split_model
+from .symbol_tuples import channel_order, joint_posteriors, split_indices, split_probabilities
 
 __all__ = [
     "ArtefactCard",
@@ -68,6 +69,7 @@ __all__ = [
     "build_architecture",
     "captured_output",
     "carry_optimizer",
+    "channel_order",
     "choose_symbols",
     "commitment_loss",
     "describe_architecture",
@@ -78,6 +80,7 @@ __all__ = [
     "export_tail",
     "from_slices",
     "gumbel_softmax",
+    "joint_posteriors",
     "least_used",
     "load_head",
     "load_pretrained",
@@ -88,7 +91,9 @@ __all__ = [
     "read_card",
     "remove_embeddings",
     "resnet",
+    "split_indices",
     "split_model",
+    "split_probabilities",
     "start_embeddings",
     "straight_through",
     "task_loss",

@@ -119,8 +119,12 @@ class _PhyDnnTask:
         return self.model.embedding.num_embeddings
 
     def points(self, order: int) -> Constellation:
-        """Return the constellation of an order."""
-        return constellation(self._config.link.modulation, order)
+        """Return the constellation of the stage with M = `order`."""
+        channel_order = self._settings.channel_order(self._settings.orders.index(order))
+        return constellation(self._config.link.modulation, channel_order)
+
+    def _slice_symbols(self, order: int) -> int:
+        return self._settings.slice_symbols(self._settings.orders.index(order))
 
     def untrained(self, order: int) -> PhyDnn:
         """Return a PhyDNN around a copy of the backbone, with random embeddings."""
@@ -135,6 +139,7 @@ class _PhyDnnTask:
             num_embeddings=order,
             generator=generator,
             score=self._settings.score,
+            symbols_per_slice=self._slice_symbols(order),
         ).requires_grad_(True)
         set_memory_format(model, channels_last=self._config.channels_last)
         return model
@@ -201,6 +206,7 @@ class _PhyDnnTask:
             least_used(counts, self.order - order),
             points=self.points(order).points,
             seed=derived_seed(self._config.seed, SeedUse.EMBEDDING, order),
+            symbols_per_slice=self._slice_symbols(order),
         )
         carry_optimizer(self.optimizer, removal)
         self.model = removal.model
@@ -322,8 +328,8 @@ def train_phydnn(
         CheckpointError: The checkpoint is of another run.
         KeyboardInterrupt: Ctrl-C; `resume` continues at the very step.
     """
-    for order in config.phydnn.orders:  # before hours are spent, not after
-        constellation(config.link.modulation, order)
+    for stage in range(len(config.phydnn.orders)):  # before hours are spent, not after
+        constellation(config.link.modulation, config.phydnn.channel_order(stage))
     task = _PhyDnnTask(backbone, normalise, dataset, channel, config, device)
     fingerprint = training_fingerprint(config, dataset, "phydnn")
     fingerprint["backbone"] = module_digest(backbone)
