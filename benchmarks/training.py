@@ -54,7 +54,7 @@ def phydnn_step(
             num_samples=settings.num_samples,
             temperature=settings.temperature,
             lookup=settings.lookup,
-            binding=weights.binding > 0,
+            binding_share=settings.binding_share if weights.binding else 0.0,
         )
         teacher = None
         if weights.distillation:

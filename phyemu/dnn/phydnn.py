@@ -1,6 +1,7 @@
 """A network whose two halves talk in symbols (paper, Sec. III, Fig. 2)."""
 
 import copy
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -26,8 +27,8 @@ class PhyDnnOutput:
 
     Attributes:
         logits: Through the link, (num_samples, batch, num_classes), float32.
-        binding_logits: Head to tail without embedding and link, (batch, num_classes), float32;
-            None when it was not asked for.
+        binding_logits: Head to tail without embedding and link, of the first images of the batch,
+            (num_binding, num_classes), float32; None when they were not asked for.
         log_probabilities: log p(z_i = m | x) of Eq. (2), (batch, num_slices, M), float32.
         slices: Output of the head, (batch, num_slices, D).
     """
@@ -151,7 +152,7 @@ class PhyDnn(nn.Module):
         num_samples: int = 1,
         temperature: float = 1.0,
         lookup: Lookup = Lookup.HARD,
-        binding: bool = True,
+        binding_share: float = 1.0,
     ) -> PhyDnnOutput:
         """Return the quantities of Algorithm 1, lines 4 to 12, for a mini-batch.
 
@@ -164,14 +165,18 @@ class PhyDnn(nn.Module):
             num_samples: N_mc, realisations of symbols and of the channel for each image.
             temperature: Of the Gumbel-softmax gradient.
             lookup: Hard or soft.
-            binding: Also compute the unmodified path (one more pass through the tail, whose
-                batch-norm statistics it does not move).
+            binding_share: Share of the images, the first of the batch, that also take the
+                unmodified path (one more pass through the tail, whose batch-norm statistics it
+                does not move), in [0, 1]; 0: none. Rounded up, two images at least for the batch
+                norms. In batches of random order their mean estimates that of all without bias.
 
         Raises:
-            ConfigError: `num_samples` is below 1.
+            ConfigError: `num_samples` is below 1, or the share is out of range.
         """
         if num_samples < 1:
             raise ConfigError(f"num_samples (N_mc) must be at least 1, got {num_samples}")
+        if not 0 <= binding_share <= 1:
+            raise ConfigError(f"binding_share must lie in [0, 1], got {binding_share}")
         slices = self.slices(images)
         log_probabilities = self.embedding.log_probabilities(slices)
         repeated = log_probabilities.repeat(num_samples, 1, 1)  # sample j of image k: row j * B + k
@@ -179,9 +184,10 @@ class PhyDnn(nn.Module):
         received = self.embedding.lookup(link(sent, generator), lookup)
         logits = self.tail(from_slices(received, self.layout)).float()
         binding_logits = None
-        if binding:
+        if binding_share > 0:
+            bound = slices[: max(2, math.ceil(binding_share * len(slices)))]
             with untracked_batch_norm(self.tail):
-                binding_logits = self.tail(from_slices(slices, self.layout)).float()
+                binding_logits = self.tail(from_slices(bound, self.layout)).float()
         return PhyDnnOutput(
             logits=logits.unflatten(0, (num_samples, len(images))),
             binding_logits=binding_logits,

@@ -121,6 +121,8 @@ class PhyDnnConfig:
         beta_growth: Beta at the end over beta at the start, >= 1; it grows linearly; 10 in the
             paper.
         binding: Weight of the binding loss, >= 0; 1 in the paper.
+        binding_share: Share of the images of a batch that it is estimated on, in (0, 1]; 1 in the
+            paper. Without bias, and a pass through the tail cheaper by as much.
         distillation: Weight of the divergence from the frozen backbone, >= 0; not in the paper.
         distillation_temperature: Its softness, > 0.
         commitment: Weight of the distance from slices to their embeddings, >= 0; not in the paper.
@@ -143,6 +145,7 @@ class PhyDnnConfig:
     beta: float = 1e-4
     beta_growth: float = 10.0
     binding: float = 1.0
+    binding_share: float = 1.0
     distillation: float = 0.0
     distillation_temperature: float = 2.0
     commitment: float = 0.0
@@ -171,6 +174,11 @@ class PhyDnnConfig:
             f"final_learning_rate_ratio must lie in [0, 1], got {self.final_learning_rate_ratio}",
         )
         _require(self.weight_decay >= 0, f"weight_decay must be >= 0, got {self.weight_decay}")
+        _require(
+            0 < self.binding_share <= 1,
+            f"binding_share must lie in (0, 1], got {self.binding_share}; "
+            "binding = 0 turns the binding loss off",
+        )
         _require(self.freeze_epochs >= 0, f"freeze_epochs must be >= 0, got {self.freeze_epochs}")
         _require(
             self.beta_growth >= 1 and self.beta * self.beta_growth <= 1,

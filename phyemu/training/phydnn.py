@@ -223,7 +223,7 @@ class _PhyDnnTask:
                 num_samples=settings.num_samples,
                 temperature=settings.temperature,
                 lookup=settings.lookup,
-                binding=weights.binding > 0,
+                binding_share=settings.binding_share if weights.binding else 0.0,
             )
         terms = total_loss(
             output,
