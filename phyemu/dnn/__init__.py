@@ -32,7 +32,13 @@ from .normalise import Normalise
 from .phydnn import PhyDnn, PhyDnnOutput
 from .pretrained import load_pretrained, pretrained_resnet
 from .resnet import ResNet, ResNetConfig, resnet
-from .sampling import gumbel_softmax, one_hot_argmax
+from .sampling import (
+    Estimator,
+    choose_symbols,
+    gumbel_softmax,
+    one_hot_argmax,
+    straight_through,
+)
 from .slices import SliceLayout, from_slices, to_slices
 from .split import split_model
 
@@ -40,6 +46,7 @@ __all__ = [
     "ArtefactCard",
     "ArtefactInfo",
     "Embedding",
+    "Estimator",
     "Link",
     "Lookup",
     "LossTerms",
@@ -61,6 +68,7 @@ __all__ = [
     "build_architecture",
     "captured_output",
     "carry_optimizer",
+    "choose_symbols",
     "commitment_loss",
     "describe_architecture",
     "distillation_loss",
@@ -82,6 +90,7 @@ __all__ = [
     "resnet",
     "split_model",
     "start_embeddings",
+    "straight_through",
     "task_loss",
     "to_slices",
     "total_loss",

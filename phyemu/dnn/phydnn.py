@@ -14,7 +14,7 @@ from .embedding import Embedding, Lookup, Score
 from .link import Link
 from .modes import evaluating, untracked_batch_norm
 from .normalise import Normalise
-from .sampling import gumbel_softmax, one_hot_argmax
+from .sampling import Estimator, choose_symbols, one_hot_argmax
 from .slices import SliceLayout, from_slices, to_slices
 from .split import split_model
 
@@ -150,20 +150,22 @@ class PhyDnn(nn.Module):
         generator: torch.Generator,
         *,
         num_samples: int = 1,
+        estimator: Estimator = Estimator.GUMBEL,
         temperature: float = 1.0,
         lookup: Lookup = Lookup.HARD,
         binding_share: float = 1.0,
     ) -> PhyDnnOutput:
         """Return the quantities of Algorithm 1, lines 4 to 12, for a mini-batch.
 
-        Symbols are sampled, so use `infer` for results.
+        Symbols may be sampled, so use `infer` for results.
 
         Args:
             images: (batch, channels, height, width), uint8 or float in [0, 1].
             link: Modulator, channel, demodulator.
             generator: Source of samples, noise and channel, on the device of the model; advanced.
             num_samples: N_mc, realisations of symbols and of the channel for each image.
-            temperature: Of the Gumbel-softmax gradient.
+            estimator: How symbols are chosen, and how the gradient comes through the choice.
+            temperature: Of that gradient.
             lookup: Hard or soft.
             binding_share: Share of the images, the first of the batch, that also take the
                 unmodified path (one more pass through the tail, whose batch-norm statistics it
@@ -180,7 +182,7 @@ class PhyDnn(nn.Module):
         slices = self.slices(images)
         log_probabilities = self.embedding.log_probabilities(slices)
         repeated = log_probabilities.repeat(num_samples, 1, 1)  # sample j of image k: row j * B + k
-        sent = gumbel_softmax(repeated, temperature=temperature, generator=generator)
+        sent = choose_symbols(repeated, estimator, temperature=temperature, generator=generator)
         received = self.embedding.lookup(link(sent, generator), lookup)
         logits = self.tail(from_slices(received, self.layout)).float()
         binding_logits = None

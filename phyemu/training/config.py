@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
-from phyemu.dnn import Lookup, LossWeights, Score
+from phyemu.dnn import Estimator, Lookup, LossWeights, Score
 from phyemu.errors import ConfigError
 from phyemu.link import Fidelity
 from phyemu.waveform import FrameFormat
@@ -127,7 +127,10 @@ class PhyDnnConfig:
         distillation_temperature: Its softness, > 0.
         commitment: Weight of the distance from slices to their embeddings, >= 0; not in the paper.
         score: Likeness of slice and embedding: `inner-product` is the paper's.
-        temperature: Of the Gumbel-softmax gradient, > 0.
+        estimator: How symbols are chosen in training: `gumbel` (the paper's) samples them,
+            `straight-through` sends the likeliest, as what is deployed does.
+        temperature: Of the gradient through that choice, at the start, > 0.
+        final_temperature: At the end, > 0; it changes by the same factor each step; None: constant.
         lookup: `hard` (the paper's) or `soft`.
         slices_per_image: Slices of each training image that k-means sees; None: all.
     """
@@ -150,7 +153,9 @@ class PhyDnnConfig:
     distillation_temperature: float = 2.0
     commitment: float = 0.0
     score: Score = Score.INNER_PRODUCT
+    estimator: Estimator = Estimator.GUMBEL
     temperature: float = 1.0
+    final_temperature: float | None = None
     lookup: Lookup = Lookup.HARD
     slices_per_image: int | None = 64
 
@@ -169,6 +174,8 @@ class PhyDnnConfig:
         _check_positive(
             self, "embedding_learning_rate", "backbone_learning_rate", "temperature", "beta_growth"
         )
+        if self.final_temperature is not None:
+            _check_positive(self, "final_temperature")
         _require(
             0 <= self.final_learning_rate_ratio <= 1,
             f"final_learning_rate_ratio must lie in [0, 1], got {self.final_learning_rate_ratio}",
