@@ -4,13 +4,15 @@ Row m of the dictionary belongs to symbol m and to point m of the constellation.
 """
 
 from enum import StrEnum
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from phyemu.errors import ConfigError, SignalError
 
-from .sampling import one_hot_argmax
+from .categories import argmax_symbol, in_rows, log_softmax, products_in_rows
 
 __all__ = ["Embedding", "Lookup", "Score"]
 
@@ -90,11 +92,13 @@ class Embedding(nn.Module):
         if slices.shape[-1] != self.dim:
             raise SignalError(f"slices must be (..., {self.dim}), got {tuple(slices.shape)}")
         with torch.autocast(device_type=slices.device.type, enabled=False):
-            scores = slices.to(self.vectors.dtype) @ self.vectors.T
+            rows = slices.to(self.vectors.dtype)
+            weights, offsets = self.score_scale * self.vectors, None
             if self.score is Score.DISTANCE:
                 # |s - e|^2 = |s|^2 - 2 s.e + |e|^2, of which the softmax cannot see |s|^2.
-                scores = 2 * scores - self.vectors.square().sum(-1)
-            return (self.score_scale * scores).log_softmax(-1)
+                weights, offsets = 2 * weights, -(weights * self.vectors).sum(-1)
+            scores = products_in_rows(weights, rows[None] if rows.ndim == 1 else rows, offsets)
+            return log_softmax(scores[0] if rows.ndim == 1 else scores)
 
     def probabilities(self, slices: Tensor) -> Tensor:
         """Return f(x) of Eq. (2), (..., M) float32, rows sum to one."""
@@ -127,8 +131,50 @@ class Embedding(nn.Module):
             )
         with torch.autocast(device_type=posteriors.device.type, enabled=False):
             weights = posteriors.to(self.vectors.dtype)
-            if mode is Lookup.HARD:
-                # Rows sum to one, so the largest entry is 1 / M only where all are.
-                erased = weights.amax(-1, keepdim=True) <= (1 + 1e-6) / self.num_embeddings
-                weights = torch.where(erased, weights, one_hot_argmax(weights))
-            return weights @ self.vectors
+            if mode is Lookup.SOFT:
+                return weights @ self.vectors
+            if torch.is_grad_enabled():
+                chosen: Tensor = _HardLookup.apply(weights, self.vectors)  # type: ignore[no-untyped-call]
+                return chosen
+            return _likeliest(weights, self.vectors)[0]
+
+
+def _likeliest(posteriors: Tensor, vectors: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the embedding of the largest posterior, the mean where all are equal, and its row."""
+    num_embeddings = len(vectors)
+    # Rows sum to one, so the largest entry is 1 / M only where all are.
+    erased = posteriors.amax(-1) <= (1 + 1e-6) / num_embeddings
+    symbols = torch.where(erased, num_embeddings, argmax_symbol(posteriors))
+    table = torch.cat([vectors, vectors.mean(0, keepdim=True)])
+    return functional.embedding(symbols, table), symbols
+
+
+class _HardLookup(torch.autograd.Function):
+    """`_likeliest`, taken backward for the product of posteriors and embeddings, but that an
+    embedding learns only from the slices that it was chosen for."""
+
+    @staticmethod
+    def forward(ctx: Any, posteriors: Tensor, vectors: Tensor) -> Tensor:
+        """Return (..., D)."""
+        chosen, symbols = _likeliest(posteriors, vectors)
+        ctx.save_for_backward(symbols, vectors)
+        ctx.rows = in_rows(posteriors)
+        return chosen
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        """Return those of posteriors and embeddings."""
+        symbols, vectors = ctx.saved_tensors
+        gradient = gradients[0]
+        of_posteriors = of_vectors = None
+        if ctx.needs_input_grad[0]:
+            of_posteriors = (
+                products_in_rows(vectors, gradient) if ctx.rows else gradient @ vectors.T
+            )
+        if ctx.needs_input_grad[1]:
+            flat = gradient.reshape(-1, gradient.shape[-1])
+            num = len(vectors)
+            weights = flat.new_zeros((num + 1, len(flat)))
+            sums = weights.scatter_(0, symbols.reshape(1, -1), 1.0) @ flat
+            of_vectors = sums[:num] + sums[num] / num
+        return of_posteriors, of_vectors

@@ -179,17 +179,20 @@ class PhyDnn(nn.Module):
             raise ConfigError(f"num_samples (N_mc) must be at least 1, got {num_samples}")
         if not 0 <= binding_share <= 1:
             raise ConfigError(f"binding_share must lie in [0, 1], got {binding_share}")
-        slices = self.slices(images)
+        features = self.head(self.normalise(images))
+        layout = _memory_format(features)
+        slices = to_slices(features)
         log_probabilities = self.embedding.log_probabilities(slices)
-        repeated = log_probabilities.repeat(num_samples, 1, 1)  # sample j of image k: row j * B + k
+        # Sample j of image k is row j * batch + k; `repeat` itself would move symbols out of rows.
+        repeated = log_probabilities.mT.repeat(num_samples, 1, 1).mT
         sent = choose_symbols(repeated, estimator, temperature=temperature, generator=generator)
         received = self.embedding.lookup(link(sent, generator), lookup)
-        logits = self.tail(from_slices(received, self.layout)).float()
+        logits = self.tail(from_slices(received, self.layout, layout)).float()
         binding_logits = None
         if binding_share > 0:
             bound = slices[: max(2, math.ceil(binding_share * len(slices)))]
             with untracked_batch_norm(self.tail):
-                binding_logits = self.tail(from_slices(bound, self.layout)).float()
+                binding_logits = self.tail(from_slices(bound, self.layout, layout)).float()
         return PhyDnnOutput(
             logits=logits.unflatten(0, (num_samples, len(images))),
             binding_logits=binding_logits,
@@ -233,3 +236,9 @@ class PhyDnn(nn.Module):
         """Return the logits (batch, num_classes) of head and tail alone, as on one machine."""
         logits: Tensor = self.tail(self.head(self.normalise(images)))
         return logits.float()
+
+
+def _memory_format(features: Tensor) -> torch.memory_format:
+    """Return `channels_last` where feature maps lie so, as slices do: they need no copy then."""
+    channels_last = features.ndim == 4 and features.is_contiguous(memory_format=torch.channels_last)
+    return torch.channels_last if channels_last else torch.contiguous_format
