@@ -23,6 +23,7 @@ from .losses import (
     commitment_loss,
     distillation_loss,
     entropy_loss,
+    feature_distillation_loss,
     task_loss,
     total_loss,
     variational_loss,
@@ -41,6 +42,7 @@ from .sampling import (
 )
 from .slices import SliceLayout, from_slices, to_slices
 from .split import split_model
+from .symbol_tuples import channel_order, joint_posteriors, split_indices, split_probabilities
 
 __all__ = [
     "ArtefactCard",
@@ -68,6 +70,7 @@ __all__ = [
     "build_architecture",
     "captured_output",
     "carry_optimizer",
+    "channel_order",
     "choose_symbols",
     "commitment_loss",
     "describe_architecture",
@@ -76,8 +79,10 @@ __all__ = [
     "evaluating",
     "export_head",
     "export_tail",
+    "feature_distillation_loss",
     "from_slices",
     "gumbel_softmax",
+    "joint_posteriors",
     "least_used",
     "load_head",
     "load_pretrained",
@@ -88,7 +93,9 @@ __all__ = [
     "read_card",
     "remove_embeddings",
     "resnet",
+    "split_indices",
     "split_model",
+    "split_probabilities",
     "start_embeddings",
     "straight_through",
     "task_loss",

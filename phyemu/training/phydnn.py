@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,8 +13,10 @@ from phyemu.channel import ChannelModel
 from phyemu.datasets import Augmentation, Batch, Dataset, ImageSet, ordered_batches
 from phyemu.dnn import (
     Link,
+    LossWeights,
     Normalise,
     PhyDnn,
+    captured_output,
     carry_optimizer,
     evaluating,
     least_used,
@@ -105,6 +108,9 @@ class _PhyDnnTask:
         seed = derived_seed(config.seed, SeedUse.LINK)
         self.generator = torch.Generator(device).manual_seed(seed)
         self.model = self.untrained(self._settings.orders[0])
+        for name in self._settings.feature_layers:  # before hours are spent, not after
+            with captured_output(self.model.tail, name):
+                pass
         self._link = self._new_link()
         self.optimizer: torch.optim.Optimizer = self._new_optimizer()
 
@@ -119,8 +125,12 @@ class _PhyDnnTask:
         return self.model.embedding.num_embeddings
 
     def points(self, order: int) -> Constellation:
-        """Return the constellation of an order."""
-        return constellation(self._config.link.modulation, order)
+        """Return the constellation of the stage with M = `order`."""
+        channel_order = self._settings.channel_order(self._settings.orders.index(order))
+        return constellation(self._config.link.modulation, channel_order)
+
+    def _slice_symbols(self, order: int) -> int:
+        return self._settings.slice_symbols(self._settings.orders.index(order))
 
     def untrained(self, order: int) -> PhyDnn:
         """Return a PhyDNN around a copy of the backbone, with random embeddings."""
@@ -135,6 +145,7 @@ class _PhyDnnTask:
             num_embeddings=order,
             generator=generator,
             score=self._settings.score,
+            symbols_per_slice=self._slice_symbols(order),
         ).requires_grad_(True)
         set_memory_format(model, channels_last=self._config.channels_last)
         return model
@@ -201,6 +212,7 @@ class _PhyDnnTask:
             least_used(counts, self.order - order),
             points=self.points(order).points,
             seed=derived_seed(self._config.seed, SeedUse.EMBEDDING, order),
+            symbols_per_slice=self._slice_symbols(order),
         )
         carry_optimizer(self.optimizer, removal)
         self.model = removal.model
@@ -216,7 +228,7 @@ class _PhyDnnTask:
         self._set_schedule(epoch, step, num_steps)
         weights = settings.loss_weights(self._beta)
         with forward_precision(self._config.precision, batch.images.device):
-            teacher_logits = self._teacher_logits(batch.images) if weights.distillation else None
+            teacher_logits, teacher_features = self._teach(batch.images, weights)
             output = self.model(
                 batch.images,
                 self._link,
@@ -226,6 +238,7 @@ class _PhyDnnTask:
                 temperature=self._temperature,
                 lookup=settings.lookup,
                 binding_share=settings.binding_share if weights.binding else 0.0,
+                layers=settings.feature_layers,
             )
         terms = total_loss(
             output,
@@ -233,21 +246,23 @@ class _PhyDnnTask:
             weights,
             embedding=self.model.embedding,
             teacher_logits=teacher_logits,
+            teacher_features=teacher_features,
         )
-        named = {
-            "total": terms.total,
-            "task": terms.task,
-            "entropy": terms.entropy,
-            "binding": terms.binding,
-            "distillation": terms.distillation,
-            "commitment": terms.commitment,
-        }
-        return {name: value for name, value in named.items() if value is not None}
+        return terms.computed()
 
-    def _teacher_logits(self, images: Tensor) -> Tensor:
-        with evaluating(self._teacher):
+    def _teach(
+        self, images: Tensor, weights: LossWeights
+    ) -> tuple[Tensor | None, tuple[Tensor, ...]]:
+        """Return what the frozen backbone makes of the images, where a loss asks for it."""
+        if not weights.distillation and not weights.feature_distillation:
+            return None, ()
+        layers: tuple[str, ...] = ()
+        if weights.feature_distillation:
+            layers = (self._settings.split, *self._settings.feature_layers)
+        with evaluating(self._teacher), ExitStack() as hooks:
+            outputs = [hooks.enter_context(captured_output(self._teacher, name)) for name in layers]
             logits: Tensor = self._teacher(self._normalise(images))
-        return logits.float()
+        return logits.float(), tuple(output for (output,) in outputs)
 
     def _set_schedule(self, epoch: int, step: int, num_steps: int) -> None:
         settings = self._settings
@@ -322,8 +337,8 @@ def train_phydnn(
         CheckpointError: The checkpoint is of another run.
         KeyboardInterrupt: Ctrl-C; `resume` continues at the very step.
     """
-    for order in config.phydnn.orders:  # before hours are spent, not after
-        constellation(config.link.modulation, order)
+    for stage in range(len(config.phydnn.orders)):  # before hours are spent, not after
+        constellation(config.link.modulation, config.phydnn.channel_order(stage))
     task = _PhyDnnTask(backbone, normalise, dataset, channel, config, device)
     fingerprint = training_fingerprint(config, dataset, "phydnn")
     fingerprint["backbone"] = module_digest(backbone)
