@@ -24,6 +24,11 @@ from .progress import progress_bars
     help="Settings (TOML); options given here come before it.",
 )
 @click.option(
+    "--preset",
+    type=click.Choice(["paper", "best"]),
+    help="Settings by name: the paper's, or those that measured best.",
+)
+@click.option(
     "--dataset",
     metavar="SPEC",
     help="digits, cifar10:PATH, cifar100:PATH or image-folder:PATH.",
@@ -49,6 +54,12 @@ from .progress import progress_bars
     help="M; give it again for each removal: --order 16 --order 8 --order 4.",
 )
 @click.option(
+    "--symbols-per-slice",
+    type=click.IntRange(1),
+    multiple=True,
+    help="Channel symbols for each slice: one number, or one for each order.",
+)
+@click.option(
     "--epochs",
     type=click.IntRange(1),
     multiple=True,
@@ -56,6 +67,12 @@ from .progress import progress_bars
 )
 @click.option("--split", metavar="NAME", help="Last submodule of the head.")
 @click.option("--seed", type=click.IntRange(0), help="Seed of every draw.  [default: 0]")
+@click.option(
+    "--compile/--no-compile",
+    "compiled",
+    default=None,
+    help="Compile head and tail: minutes at the start, faster steps.  [default: no]",
+)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 ...")
 @click.option(
     "-o",
@@ -71,6 +88,7 @@ from .progress import progress_bars
 @quiet_option
 def command(
     config_file: Path | None,
+    preset: str | None,
     dataset: str | None,
     limit: int | None,
     backbone: str | None,
@@ -81,20 +99,26 @@ def command(
     fidelity: str | None,
     modulation: str | None,
     orders: tuple[int, ...],
+    symbols_per_slice: tuple[int, ...],
     epochs: tuple[int, ...],
     split: str | None,
     seed: int | None,
+    compiled: bool | None,
     device: str,
     run: Path,
     resume: bool,
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Train a PhyDNN through a channel and export its head and tail to RUN."""
-    from phyemu.training import pick_device, resolve_config, train_run
+    """Train a PhyDNN through a channel and export its head and tail to RUN.
+
+    Several processes share the batches: torchrun --nproc-per-node 2 -m phyemu_cli.main train ...
+    """
+    from phyemu.training import Preset, joined, pick_device, resolve_config, train_run
 
     options: dict[str, Any] = {
         "seed": seed,
+        "compile": compiled,
         "data.dataset": dataset,
         "data.limit": limit,
         "backbone.name": backbone,
@@ -104,15 +128,29 @@ def command(
         "link.fidelity": fidelity,
         "link.modulation": modulation,
         "phydnn.orders": list(orders) or None,
+        "phydnn.symbols_per_slice": list(symbols_per_slice) or None,
         "phydnn.epochs": list(epochs) or None,
         "phydnn.split": split,
     }
     given = {name: value for name, value in options.items() if value is not None}
-    config = resolve_config(given, file=config_file, resumed=run if resume else None)
-    with progress_bars(quiet) as progress:
-        report = train_run(
-            config, run, resume=resume, device=pick_device(device), progress=progress
+    with joined(pick_device(device)) as processes:
+        config = resolve_config(
+            given,
+            file=config_file,
+            resumed=run if resume else None,
+            name=None if preset is None else Preset(preset),
         )
+        with progress_bars(quiet or not processes.first) as progress:
+            report = train_run(
+                config,
+                run,
+                resume=resume,
+                device=processes.device,
+                progress=progress,
+                processes=processes,
+            )
+    if not processes.first:
+        return
     if as_json:
         echo_json(report.to_dict())
         return

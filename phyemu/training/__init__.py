@@ -11,9 +11,10 @@ from phyemu.training.config import (
     Precision,
     TrainConfig,
 )
+from phyemu.training.distributed import ALONE, Processes, joined
 from phyemu.training.history import EpochRecord
 from phyemu.training.phydnn import PhyDnnResult, TrainedPhyDnn, train_phydnn
-from phyemu.training.presets import preset
+from phyemu.training.presets import Preset, named_preset, preset
 from phyemu.training.resolve import backbone_depth, overlay, pick_device, resolve_config
 from phyemu.training.run import (
     StageReport,
@@ -25,6 +26,7 @@ from phyemu.training.run import (
 from phyemu.training.validation import LinkScore, score_images, score_over_link
 
 __all__ = [
+    "ALONE",
     "BackboneConfig",
     "BackboneResult",
     "DataConfig",
@@ -34,6 +36,8 @@ __all__ = [
     "PhyDnnConfig",
     "PhyDnnResult",
     "Precision",
+    "Preset",
+    "Processes",
     "StageReport",
     "TrainConfig",
     "TrainReport",
@@ -41,6 +45,8 @@ __all__ = [
     "backbone_depth",
     "export_phydnn",
     "from_table",
+    "joined",
+    "named_preset",
     "overlay",
     "pick_device",
     "preset",

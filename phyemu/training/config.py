@@ -147,7 +147,7 @@ class PhyDnnConfig:
         temperature: Of the gradient through that choice, at the start, > 0.
         final_temperature: At the end, > 0; it changes by the same factor each step; None: constant.
         lookup: `hard` (the paper's) or `soft`.
-        slices_per_image: Slices of each training image that k-means sees; None: all.
+        slices_per_image: Slices of each training image that k-means sees; None: all (the paper's).
         early_stopping: Epochs without a better score on the validation images after which a stage
             ends and the next begins, >= 1; None: each stage has all of its epochs.
     """
@@ -177,7 +177,7 @@ class PhyDnnConfig:
     temperature: float = 1.0
     final_temperature: float | None = None
     lookup: Lookup = Lookup.HARD
-    slices_per_image: int | None = 64
+    slices_per_image: int | None = None
     early_stopping: int | None = None
 
     def __post_init__(self) -> None:
