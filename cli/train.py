@@ -45,7 +45,7 @@ from .progress import progress_bars
 @channel_option(required=False)
 @widen_option
 @click.option("--fidelity", type=click.Choice(["symbol", "waveform"]), help="Of the link.")
-@click.option("--modulation", type=click.Choice(["psk", "qam"]), help="Constellation.")
+@click.option("--modulation", type=click.Choice(["psk", "qam", "learned"]), help="Constellation.")
 @click.option(
     "--order",
     "orders",
@@ -64,6 +64,11 @@ from .progress import progress_bars
     type=click.IntRange(1),
     multiple=True,
     help="Epochs of the PhyDNN: one number, or one for each order.",
+)
+@click.option(
+    "--lookup",
+    type=click.Choice(["hard", "soft", "learned"]),
+    help="How posteriors become slices.",
 )
 @click.option("--split", metavar="NAME", help="Last submodule of the head.")
 @click.option("--seed", type=click.IntRange(0), help="Seed of every draw.  [default: 0]")
@@ -101,6 +106,7 @@ def command(
     orders: tuple[int, ...],
     symbols_per_slice: tuple[int, ...],
     epochs: tuple[int, ...],
+    lookup: str | None,
     split: str | None,
     seed: int | None,
     compiled: bool | None,
@@ -130,6 +136,7 @@ def command(
         "phydnn.orders": list(orders) or None,
         "phydnn.symbols_per_slice": list(symbols_per_slice) or None,
         "phydnn.epochs": list(epochs) or None,
+        "phydnn.lookup": lookup,
         "phydnn.split": split,
     }
     given = {name: value for name, value in options.items() if value is not None}
@@ -138,7 +145,7 @@ def command(
             given,
             file=config_file,
             resumed=run if resume else None,
-            name=None if preset is None else Preset(preset),
+            named=None if preset is None else Preset(preset),
         )
         with progress_bars(quiet or not processes.first) as progress:
             report = train_run(

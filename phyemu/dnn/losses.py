@@ -169,7 +169,7 @@ def feature_distillation_loss(
         channel = 1 if target.ndim == 4 else target.ndim - 1  # of maps, of tokens
         axes = [axis for axis in range(target.ndim) if axis != channel]
         variance = target.var(axes, correction=0).mean()
-        rows = ours.float().unflatten(0, (-1, len(target)))
+        rows = ours.float().reshape(-1, *target.shape)
         errors.append((rows - target).square().mean() / variance.clamp_min(1e-12))
     return torch.stack(errors).mean()
 

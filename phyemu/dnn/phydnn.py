@@ -11,13 +11,16 @@ from torch import Tensor, nn
 
 from phyemu.errors import ConfigError
 
+from .demapper import Demapper
 from .embedding import Embedding, Lookup, Score
+from .learned_constellation import LearnedConstellation
 from .link import Link
 from .modes import captured_output, evaluating, untracked_batch_norm
 from .normalise import Normalise
 from .sampling import Estimator, choose_symbols, one_hot_argmax
 from .slices import SliceLayout, from_slices, to_slices
 from .split import split_model
+from .symbol_tuples import channel_order
 
 __all__ = ["PhyDnn", "PhyDnnOutput"]
 
@@ -58,6 +61,8 @@ class PhyDnn(nn.Module):
         embedding: The dictionary both sides share.
         tail: Features to logits, on the edge server.
         layout: Shape of the features of one image.
+        constellation: Points that are trained with the rest; None: they are not. The caller gives
+            the link the points of each step: `link.constellation = model.constellation()`.
 
     Raises:
         ConfigError: Embeddings and features differ in length.
@@ -71,6 +76,7 @@ class PhyDnn(nn.Module):
         embedding: Embedding,
         tail: nn.Module,
         layout: SliceLayout,
+        constellation: LearnedConstellation | None = None,
     ) -> None:
         super().__init__()
         if embedding.dim != layout.dim:
@@ -83,6 +89,7 @@ class PhyDnn(nn.Module):
         self.embedding = embedding
         self.tail = tail
         self.layout = layout
+        self.constellation = constellation
 
     @classmethod
     def from_backbone(
@@ -96,6 +103,8 @@ class PhyDnn(nn.Module):
         generator: torch.Generator,
         score: Score = Score.DISTANCE,
         symbols_per_slice: int = 1,
+        lookup: Lookup = Lookup.HARD,
+        constellation: LearnedConstellation | None = None,
     ) -> "PhyDnn":
         """Return a PhyDNN around a copy of a trained network, with random embeddings.
 
@@ -110,6 +119,8 @@ class PhyDnn(nn.Module):
             generator: CPU source of the embeddings; it is advanced.
             score: Likeness of slice and embedding.
             symbols_per_slice: u, channel symbols for each slice, of order M^(1/u).
+            lookup: `Lookup.LEARNED` gives the model a demapper; it can then do all three.
+            constellation: Points that are trained with the rest.
 
         Raises:
             ConfigError: The backbone cannot be cut there, or an argument is out of range.
@@ -125,10 +136,25 @@ class PhyDnn(nn.Module):
             raise ConfigError(f"split point {split!r} gives {type(features).__name__}, no tensor")
         layout = SliceLayout(tuple(features.shape[1:]))
         vectors = torch.randn((num_embeddings, layout.dim), generator=generator)
-        embedding = Embedding(vectors.to(device), score=score, symbols_per_slice=symbols_per_slice)
-        return cls(normalise=normalise, head=head, embedding=embedding, tail=tail, layout=layout)
+        demapper = None
+        if lookup is Lookup.LEARNED:
+            order = channel_order(num_embeddings, symbols_per_slice)
+            demapper = Demapper(order, symbols_per_slice, generator=generator).to(device)
+        embedding = Embedding(
+            vectors.to(device), score=score, symbols_per_slice=symbols_per_slice, demapper=demapper
+        )
+        return cls(
+            normalise=normalise,
+            head=head,
+            embedding=embedding,
+            tail=tail,
+            layout=layout,
+            constellation=None if constellation is None else constellation.to(device),
+        )
 
-    def with_embedding(self, embedding: Embedding) -> "PhyDnn":
+    def with_embedding(
+        self, embedding: Embedding, constellation: LearnedConstellation | None = None
+    ) -> "PhyDnn":
         """Return a PhyDNN that shares head and tail with this one and has another dictionary."""
         model = PhyDnn(
             normalise=self.normalise,
@@ -136,15 +162,27 @@ class PhyDnn(nn.Module):
             embedding=embedding,
             tail=self.tail,
             layout=self.layout,
+            constellation=constellation,
         )
         model.training = self.training
         model.embedding.train(self.training)
+        if constellation is not None:
+            constellation.train(self.training)
         return model
 
     @property
     def symbols_per_image(self) -> int:
         """Channel symbols that an image takes: u for each of its N_s slices."""
         return self.layout.num_slices * self.embedding.symbols_per_slice
+
+    def dictionary_parameters(self) -> Iterator[nn.Parameter]:
+        """Yield what both sides of the link share: embeddings, then demapper and points if learned.
+
+        They have the higher learning rate, and are never frozen.
+        """
+        yield from self.embedding.parameters()
+        if self.constellation is not None:
+            yield from self.constellation.parameters()
 
     def backbone_parameters(self) -> Iterator[nn.Parameter]:
         """Yield the weights of head and tail: the lower learning rate, frozen at first."""
@@ -179,7 +217,7 @@ class PhyDnn(nn.Module):
             num_samples: N_mc, realisations of symbols and of the channel for each image.
             estimator: How symbols are chosen, and how the gradient comes through the choice.
             temperature: Of that gradient.
-            lookup: Hard or soft.
+            lookup: Hard, soft or learned.
             binding_share: Share of the images, the first of the batch, that also take the
                 unmodified path (one more pass through the tail, whose batch-norm statistics it
                 does not move), in [0, 1]; 0: none. Rounded up, two images at least for the batch
@@ -229,7 +267,7 @@ class PhyDnn(nn.Module):
         Args:
             posteriors: Of the received symbols, (batch, symbols_per_image, M_c); equal entries mark
                 a lost symbol.
-            lookup: Hard or soft.
+            lookup: Hard, soft or learned.
         """
         logits: Tensor = self.tail(
             from_slices(self.embedding.lookup(posteriors, lookup), self.layout)

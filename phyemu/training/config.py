@@ -146,7 +146,8 @@ class PhyDnnConfig:
             `straight-through` sends the likeliest, as what is deployed does.
         temperature: Of the gradient through that choice, at the start, > 0.
         final_temperature: At the end, > 0; it changes by the same factor each step; None: constant.
-        lookup: `hard` (the paper's) or `soft`.
+        lookup: `hard` (the paper's), `soft`, or `learned`: by a small network, trained with the
+            rest at the rate of the embeddings and exported with the tail.
         slices_per_image: Slices of each training image that k-means sees; None: all (the paper's).
         early_stopping: Epochs without a better score on the validation images after which a stage
             ends and the next begins, >= 1; None: each stage has all of its epochs.
@@ -272,17 +273,18 @@ class LinkConfig:
     Attributes:
         channel: Spec or file, as `phyemu.colosseum.load_channel_or_link` reads it.
         fidelity: `symbol` or `waveform`.
-        modulation: `psk` (the paper's) or `qam`.
+        modulation: `psk` (the paper's), `qam`, or `learned`: points that begin as one of these and
+            are trained with the rest, at the rate of the embeddings and under the same peak power.
     """
 
     channel: str
     fidelity: Fidelity = Fidelity.SYMBOL
-    modulation: Literal["psk", "qam"] = "psk"
+    modulation: Literal["psk", "qam", "learned"] = "psk"
 
     def __post_init__(self) -> None:
         _require(
-            self.modulation in ("psk", "qam"),
-            f"modulation must be psk or qam, got {self.modulation!r}",
+            self.modulation in ("psk", "qam", "learned"),
+            f"modulation must be psk, qam or learned, got {self.modulation!r}",
         )
 
 

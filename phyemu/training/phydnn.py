@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from phyemu.channel import ChannelModel
 from phyemu.datasets import Augmentation, Batch, Dataset, ImageSet, ordered_batches
 from phyemu.dnn import (
+    LearnedConstellation,
     Link,
     LossWeights,
     Normalise,
@@ -21,11 +22,12 @@ from phyemu.dnn import (
     evaluating,
     least_used,
     remove_embeddings,
+    start_constellation,
     start_embeddings,
     total_loss,
     usage_counts,
 )
-from phyemu.link import build_link
+from phyemu.link import SymbolLink, WaveformLink, build_link
 from phyemu.progress import ProgressCallback, no_progress
 from phyemu.waveform import Constellation, constellation
 
@@ -42,6 +44,7 @@ from .validation import LinkScore, score_over_link
 __all__ = ["PhyDnnResult", "TrainedPhyDnn", "train_phydnn"]
 
 _BATCH = 256
+_LEARNED = "learned"
 
 
 @dataclass(frozen=True, eq=False, slots=True, kw_only=True)
@@ -126,9 +129,17 @@ class _PhyDnnTask:
         return self.model.embedding.num_embeddings
 
     def points(self, order: int) -> Constellation:
-        """Return the constellation of the stage with M = `order`."""
+        """Return the constellation that the stage with M = `order` begins with."""
         channel_order = self._settings.channel_order(self._settings.orders.index(order))
-        return constellation(self._config.link.modulation, channel_order)
+        return _constellation(self._config.link.modulation, channel_order)
+
+    def sent_points(self, model: PhyDnn, order: int) -> Constellation:
+        """Return the constellation of a model: as learned, where it is."""
+        if model.constellation is None:
+            return self.points(order)
+        with torch.no_grad():
+            learned: Constellation = model.constellation()
+        return learned
 
     def _slice_symbols(self, order: int) -> int:
         return self._settings.slice_symbols(self._settings.orders.index(order))
@@ -147,6 +158,8 @@ class _PhyDnnTask:
             generator=generator,
             score=self._settings.score,
             symbols_per_slice=self._slice_symbols(order),
+            lookup=self._settings.lookup,
+            constellation=LearnedConstellation(self.points(order)) if self._is_learned else None,
         ).requires_grad_(True)
         set_memory_format(model, channels_last=self._config.channels_last)
         return model
@@ -157,7 +170,17 @@ class _PhyDnnTask:
             compiled_in_place(model.head, model.tail)
         return model
 
-    def _new_link(self) -> Link:
+    @property
+    def _is_learned(self) -> bool:
+        return self._config.link.modulation == _LEARNED
+
+    def _air(self) -> Link:
+        """Return the link, at the points as they are now."""
+        if self.model.constellation is not None:
+            self._link.constellation = self.model.constellation()
+        return self._link
+
+    def _new_link(self) -> SymbolLink | WaveformLink:
         return build_link(
             self._channel,
             self.points(self.order).to(self._device),
@@ -170,7 +193,7 @@ class _PhyDnnTask:
         return torch.optim.AdamW(
             [
                 {
-                    "params": [self.model.embedding.vectors],
+                    "params": list(self.model.dictionary_parameters()),
                     "lr": settings.embedding_learning_rate,
                     "weight_decay": 0.0,
                 },
@@ -238,7 +261,7 @@ class _PhyDnnTask:
             teacher_logits, teacher_features = self._teach(batch.images, weights)
             output = self.model(
                 batch.images,
-                self._link,
+                self._air(),
                 self.generator,
                 num_samples=settings.num_samples,
                 estimator=settings.estimator,
@@ -300,11 +323,17 @@ class _PhyDnnTask:
         """Return the score on the validation images: no sampling, the same channels each time."""
         return score_over_link(
             self.model,
-            self._link,
+            self._air(),
             self._validation,
             seed=derived_seed(self._config.seed, SeedUse.VALIDATION),
             lookup=self._settings.lookup,
         )
+
+
+def _constellation(modulation: str, order: int) -> Constellation:
+    if modulation == _LEARNED:
+        return start_constellation(order)
+    return constellation(modulation, order)
 
 
 def train_phydnn(
@@ -347,7 +376,7 @@ def train_phydnn(
         KeyboardInterrupt: Ctrl-C; `resume` continues at the very step.
     """
     for stage in range(len(config.phydnn.orders)):  # before hours are spent, not after
-        constellation(config.link.modulation, config.phydnn.channel_order(stage))
+        _constellation(config.link.modulation, config.phydnn.channel_order(stage))
     task = _PhyDnnTask(backbone, normalise, dataset, channel, config, device)
     fingerprint = training_fingerprint(config, dataset, "phydnn")
     fingerprint["backbone"] = module_digest(backbone)
@@ -377,7 +406,7 @@ def train_phydnn(
         model.load_state_dict(best.tensors)
         stages[order] = TrainedPhyDnn(
             phydnn=model.eval(),
-            constellation=task.points(order),
+            constellation=task.sent_points(model, order),
             validation_accuracy=best.accuracy,
             epoch=best.epoch,
         )

@@ -25,7 +25,7 @@ def resolve_config(
     *,
     file: Path | None = None,
     resumed: Path | None = None,
-    name: Preset | None = None,
+    named: Preset | None = None,
 ) -> TrainConfig:
     """Return the settings: options before the file before the preset of the dataset.
 
@@ -35,21 +35,21 @@ def resolve_config(
             are the processes that torchrun started, where nothing else is given.
         file: TOML file.
         resumed: Run folder whose settings take the place of the preset of the dataset.
-        name: Preset by name, in place of both.
+        named: Preset by name, in place of both.
 
     Raises:
         ConfigError: A name is unknown, or a value out of range.
     """
     given = read_toml(file) if file is not None else {}
-    if name is None and resumed is not None and (resumed / "config.toml").is_file():
+    if named is None and resumed is not None and (resumed / "config.toml").is_file():
         base = read_run_config(resumed)
     else:
         dataset = options.get("data.dataset", _find(given, "data", "dataset") or "digits")
         channel = options.get("link.channel", _find(given, "link", "channel") or _CHANNEL)
         base = (
             preset(str(dataset), str(channel))
-            if name is None
-            else named_preset(name, str(dataset), str(channel))
+            if named is None
+            else named_preset(named, str(dataset), str(channel))
         )
     table = to_table(base)
     where = "settings" if file is None else str(file)

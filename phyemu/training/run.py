@@ -228,6 +228,7 @@ def export_phydnn(
         },
         frame=config.frame.to_dict(),
         provenance=provenance,
+        lookup=config.phydnn.lookup,
     )
     name = f"m{phydnn.embedding.num_embeddings}.safetensors"
     head, tail = folder / "head" / name, folder / "tail" / name

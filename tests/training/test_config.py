@@ -69,7 +69,7 @@ def test_no_epochs_need_weights() -> None:
 
 
 def test_unknown_modulation_is_refused() -> None:
-    with pytest.raises(ConfigError, match="psk or qam"):
+    with pytest.raises(ConfigError, match="psk, qam or learned"):
         LinkConfig(channel="awgn:12", modulation="fsk")  # type: ignore[arg-type]
 
 
