@@ -164,6 +164,12 @@ class _PhyDnnTask:
         set_memory_format(model, channels_last=self._config.channels_last)
         return model
 
+    def _new_model(self, order: int) -> PhyDnn:
+        model = self.untrained(order)
+        if self._config.compile:
+            compiled_in_place(model.head, model.tail)
+        return model
+
     @property
     def _is_learned(self) -> bool:
         return self._config.link.modulation == _LEARNED
@@ -173,12 +179,6 @@ class _PhyDnnTask:
         if self.model.constellation is not None:
             self._link.constellation = self.model.constellation()
         return self._link
-
-    def _new_model(self, order: int) -> PhyDnn:
-        model = self.untrained(order)
-        if self._config.compile:
-            compiled_in_place(model.head, model.tail)
-        return model
 
     def _new_link(self) -> SymbolLink | WaveformLink:
         return build_link(
