@@ -333,6 +333,11 @@ class TrainConfig:
                 f"{self.shards} shards",
             )
         _require(
+            not (self.compile and self.phydnn.feature_layers),
+            "a compiled tail shows no outputs of its layers; give compile = false, or no "
+            "feature_layers",
+        )
+        _require(
             self.checkpoint_interval_s >= 0,
             f"checkpoint_interval_s must be >= 0, got {self.checkpoint_interval_s}",
         )
