@@ -9,6 +9,7 @@ from .options import (
     echo_json,
     force_option,
     json_option,
+    model_option,
     plot_option,
     quiet_option,
     refuse_existing,
@@ -60,6 +61,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="frames: the real receiver; symbol: fast.",
 )
+@model_option
 @click.option("--dataset", metavar="SPEC", help="Other images than the run was trained on.")
 @click.option("--limit", type=click.IntRange(1), help="At most so many test images.")
 @click.option("--order", type=click.IntRange(2), help="M, where the run holds several.")
@@ -93,6 +95,7 @@ def command(
     noise_figure: float,
     snr: str | None,
     fidelity: str,
+    model: str | None,
     dataset: str | None,
     limit: int | None,
     order: int | None,
@@ -122,13 +125,13 @@ def command(
         if snr is None:
             raise click.UsageError("--plot needs --snr: it draws results over the SNR")
         refuse_existing(plot, force)
-    models = _load(channels, widen, tx_power, noise_figure, snr)
+    channel_models = _load(channels, widen, tx_power, noise_figure, snr)
     snrs_db = None if snr is None else snr_range(snr)
-    phydnn = load_exported(run, order=order)
+    phydnn = load_exported(run, order=order, model=model)
     images = run_test_images(run, phydnn, dataset=dataset, limit=limit)
     found: list[list[Evaluation]] = []
     with progress_bars(quiet) as progress:
-        for model in models:
+        for channel_model in channel_models:
             settings: _Settings = {
                 "fidelity": EvaluationFidelity(fidelity),
                 "seed": seed,
@@ -137,9 +140,9 @@ def command(
                 "progress": progress,
             }
             if snrs_db is None:
-                found.append([evaluate_phydnn(phydnn, model, images, **settings)])
+                found.append([evaluate_phydnn(phydnn, channel_model, images, **settings)])
             else:
-                found.append(sweep_snr(phydnn, model, images, snrs_db, **settings))
+                found.append(sweep_snr(phydnn, channel_model, images, snrs_db, **settings))
     times = []
     if latency:
         times = [
@@ -148,8 +151,8 @@ def command(
         ]
     if plot is not None and snrs_db is not None:
         curves = {
-            f"M = {phydnn.order}, {model.name}": results
-            for model, results in zip(models, found, strict=True)
+            f"M = {phydnn.order}, {channel_model.name}": results
+            for channel_model, results in zip(channel_models, found, strict=True)
         }
         plot_sweep(curves, snrs_db, plot)
     if as_json:

@@ -22,6 +22,7 @@ __all__ = [
     "echo_json",
     "force_option",
     "json_option",
+    "model_option",
     "named_recordings",
     "output_option",
     "plot_option",
@@ -172,6 +173,16 @@ def force_option(function: F) -> F:
 def json_option(function: F) -> F:
     """Add `--json`: one JSON object on stdout instead of text."""
     return click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")(function)
+
+
+def model_option(function: F) -> F:
+    """Add `--model`: a network that is not phyemu's, which is imported because the user names it."""
+    return click.option(
+        "--model",
+        metavar="NAME",
+        help="Network of the run where it is not phyemu's: timm:MODEL or package.module:factory. "
+        "It is imported, so name only code that you trust.",
+    )(function)
 
 
 def calibrate_option(function: F) -> F:

@@ -9,6 +9,7 @@ from .options import (
     channel_option,
     echo_json,
     json_option,
+    model_option,
     quiet_option,
     widen_option,
     widened_spec,
@@ -30,6 +31,7 @@ from .progress import progress_bars
 )
 @click.option("--limit", type=click.IntRange(1), help="At most so many images a split.")
 @click.option("--backbone", metavar="NAME", help="resnet8, resnet20, resnet56, resnet110 ...")
+@model_option
 @click.option(
     "--pretrained",
     type=click.Path(path_type=Path),
@@ -74,6 +76,7 @@ def command(
     dataset: str | None,
     limit: int | None,
     backbone: str | None,
+    model: str | None,
     pretrained: Path | None,
     backbone_epochs: int | None,
     channel: str | None,
@@ -93,11 +96,14 @@ def command(
     """Train a PhyDNN through a channel and export its head and tail to RUN."""
     from phyemu.training import pick_device, resolve_config, train_run
 
+    if model is not None and backbone is not None:
+        raise click.UsageError("--model and --backbone both name the network; give one")
     options: dict[str, Any] = {
         "seed": seed,
         "data.dataset": dataset,
         "data.limit": limit,
         "backbone.name": backbone,
+        "backbone.model": model,
         "backbone.pretrained": None if pretrained is None else str(pretrained),
         "backbone.epochs": backbone_epochs,
         "link.channel": widened_spec(channel, widen),

@@ -35,6 +35,7 @@ from .resnet import ResNet, ResNetConfig, resnet
 from .sampling import gumbel_softmax, one_hot_argmax
 from .slices import SliceLayout, from_slices, to_slices
 from .split import split_model
+from .user_model import UserModel, check_classifier
 
 __all__ = [
     "ArtefactCard",
@@ -55,12 +56,14 @@ __all__ = [
     "ResNetConfig",
     "Score",
     "SliceLayout",
+    "UserModel",
     "assign_to_constellation",
     "assignment_cost",
     "binding_loss",
     "build_architecture",
     "captured_output",
     "carry_optimizer",
+    "check_classifier",
     "commitment_loss",
     "describe_architecture",
     "distillation_loss",

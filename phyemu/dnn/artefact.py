@@ -129,19 +129,23 @@ def export_tail(model: PhyDnn, path: Path, info: ArtefactInfo) -> ArtefactCard:
     return _export(model, path, info, Part.TAIL, model.tail)
 
 
-def load_head(path: Path, *, backbone: nn.Module | None = None) -> PhyDnnHead:
+def load_head(
+    path: Path, *, backbone: nn.Module | None = None, model: str | None = None
+) -> PhyDnnHead:
     """Return an exported head, in evaluation mode, on the CPU.
 
     Args:
         path: The .safetensors file; its card lies beside it.
         backbone: The network, where it is not one of phyemu's; its weights do not matter and are
             overwritten.
+        model: In place of `backbone`: the network's name, as the card has it, to be imported and
+            built (`UserModel`). Without either nothing is imported that a card names.
 
     Raises:
         CheckpointError: A file is missing or damaged, or of another part or architecture.
     """
     card, state = _read(path, Part.HEAD)
-    head, _ = _parts(path, card, backbone)
+    head, _ = _parts(path, card, backbone, model)
     try:
         normalise = Normalise(card.mean, card.std)
     except ConfigError as exc:
@@ -153,19 +157,23 @@ def load_head(path: Path, *, backbone: nn.Module | None = None) -> PhyDnnHead:
     return loaded.eval()
 
 
-def load_tail(path: Path, *, backbone: nn.Module | None = None) -> PhyDnnTail:
+def load_tail(
+    path: Path, *, backbone: nn.Module | None = None, model: str | None = None
+) -> PhyDnnTail:
     """Return an exported tail, in evaluation mode, on the CPU.
 
     Args:
         path: The .safetensors file; its card lies beside it.
         backbone: The network, where it is not one of phyemu's; its weights do not matter and are
             overwritten.
+        model: In place of `backbone`: the network's name, as the card has it, to be imported and
+            built (`UserModel`). Without either nothing is imported that a card names.
 
     Raises:
         CheckpointError: A file is missing or damaged, or of another part or architecture.
     """
     card, state = _read(path, Part.TAIL)
-    _, tail = _parts(path, card, backbone)
+    _, tail = _parts(path, card, backbone, model)
     loaded = PhyDnnTail(card, embedding=_embedding(path, card, state), tail=tail)
     install_state(loaded.tail, _below(state, "tail."), source=str(path))
     return loaded.eval()
@@ -231,11 +239,12 @@ def _read(path: Path, part: Part) -> tuple[ArtefactCard, dict[str, Tensor]]:
 
 
 def _parts(
-    path: Path, card: ArtefactCard, backbone: nn.Module | None
+    path: Path, card: ArtefactCard, backbone: nn.Module | None, model: str | None
 ) -> tuple[nn.Module, nn.Module]:
     try:
-        network = build_architecture(card.architecture) if backbone is None else backbone
-        return split_model(network, card.split)
+        if backbone is None:
+            backbone = build_architecture(card.architecture, model=model)
+        return split_model(backbone, card.split)
     except ConfigError as exc:
         raise CheckpointError(f"{card_path(path)}: {exc}") from exc
 

@@ -9,15 +9,17 @@ from pathlib import Path
 import torch
 
 from phyemu.dnn import PhyDnn, PhyDnnHead, PhyDnnTail, SliceLayout, load_head, load_tail
-from phyemu.dnn.card import ArtefactCard
+from phyemu.dnn.card import ArtefactCard, read_card
 from phyemu.errors import CheckpointError, ConfigError
 from phyemu.waveform import Constellation, FrameFormat, constellation, custom_constellation
+from phyemu.waveform.sent_frames import SentFrames
 
 __all__ = [
     "ExportedHead",
     "ExportedPhyDnn",
     "ExportedTail",
     "check_exported",
+    "exported_waveform",
     "load_exported",
     "load_exported_head",
     "load_exported_tail",
@@ -96,12 +98,15 @@ class ExportedPhyDnn(ExportedTail):
         return model.eval()
 
 
-def load_exported(path: Path, *, order: int | None = None) -> ExportedPhyDnn:
+def load_exported(
+    path: Path, *, order: int | None = None, model: str | None = None
+) -> ExportedPhyDnn:
     """Return the PhyDNN of a run folder.
 
     Args:
         path: A run folder, or one of the .safetensors files in its head/ or tail/.
         order: M, where the folder holds several; None: the smallest.
+        model: Name of a network that is not phyemu's, which may be imported (`phyemu.dnn.UserModel`).
 
     Raises:
         CheckpointError: There is none, a file is damaged, or head and tail do not belong together.
@@ -115,7 +120,8 @@ def load_exported(path: Path, *, order: int | None = None) -> ExportedPhyDnn:
         if order is not None and order not in orders:
             raise CheckpointError(f"{path}: holds no PhyDNN of order {order}, but {sorted(orders)}")
         name = f"m{min(orders) if order is None else order}.safetensors"
-    head, tail = load_head(folder / "head" / name), load_tail(folder / "tail" / name)
+    head = load_head(folder / "head" / name, model=model)
+    tail = load_tail(folder / "tail" / name, model=model)
     tail.check_partner(head.card)
     return ExportedPhyDnn(
         head=head,
@@ -125,14 +131,21 @@ def load_exported(path: Path, *, order: int | None = None) -> ExportedPhyDnn:
     )
 
 
-def load_exported_head(folder: Path, *, order: int | None = None) -> ExportedHead:
+def load_exported_head(
+    folder: Path, *, order: int | None = None, model: str | None = None
+) -> ExportedHead:
     """Return the device's side that `folder`/head holds; there need be no tail.
+
+    Args:
+        folder: With head/mM.safetensors.
+        order: M, where the folder holds several; None: the smallest.
+        model: Name of a network that is not phyemu's, which may be imported (`phyemu.dnn.UserModel`).
 
     Raises:
         CheckpointError: There is none of that order, or a file is damaged.
     """
     path = _side(folder, "head", order)
-    head = load_head(path)
+    head = load_head(path, model=model)
     return ExportedHead(
         head=head,
         constellation=_constellation(path, head.card),
@@ -140,18 +153,38 @@ def load_exported_head(folder: Path, *, order: int | None = None) -> ExportedHea
     )
 
 
-def load_exported_tail(folder: Path, *, order: int | None = None) -> ExportedTail:
+def load_exported_tail(
+    folder: Path, *, order: int | None = None, model: str | None = None
+) -> ExportedTail:
     """Return the server's side that `folder`/tail holds; there need be no head.
+
+    Args:
+        folder: With tail/mM.safetensors.
+        order: M, where the folder holds several; None: the smallest.
+        model: Name of a network that is not phyemu's, which may be imported (`phyemu.dnn.UserModel`).
 
     Raises:
         CheckpointError: There is none of that order, or a file is damaged.
     """
     path = _side(folder, "tail", order)
-    tail = load_tail(path)
+    tail = load_tail(path, model=model)
     return ExportedTail(
         tail=tail,
         constellation=_constellation(path, tail.card),
         frame_format=_frame_format(path, tail.card),
+    )
+
+
+def exported_waveform(folder: Path, *, order: int | None = None) -> SentFrames:
+    """Return what the exported head of a folder sends, from its card alone: no network is built.
+
+    Raises:
+        CheckpointError: There is none of that order, or the card is damaged.
+    """
+    path = _side(folder, "head", order)
+    card = read_card(path)
+    return SentFrames(
+        constellation=_constellation(path, card), frame_format=_frame_format(path, card)
     )
 
 

@@ -126,6 +126,7 @@ def score_recording(
     order: int | None = None,
     channel: int = 0,
     lookup: Lookup = Lookup.HARD,
+    model: str | None = None,
     progress: ProgressCallback = no_progress,
 ) -> RecordingScore:
     """Return the score of a recording of frames that a run's head sent.
@@ -139,6 +140,7 @@ def score_recording(
         order: M, where the run holds several; None: that of `sent`.
         channel: Channel of the recording.
         lookup: Hard or soft.
+        model: Name of a network that is not phyemu's, which may be imported.
         progress: Told of the samples read.
 
     Raises:
@@ -150,7 +152,7 @@ def score_recording(
         if run.is_dir():
             check_exported(run)
         sent = load_sent_images(run / SENT_FILE)
-    phydnn = load_exported(run, order=sent.order if order is None else order)
+    phydnn = load_exported(run, order=sent.order if order is None else order, model=model)
     rate_hz = phydnn.frame_format.sample_rate_hz
     if abs(recording.sample_rate_hz - rate_hz) > 1e-6 * rate_hz:
         raise CheckpointError(

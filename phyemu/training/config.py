@@ -63,11 +63,16 @@ class BackboneConfig:
     `warmup_fraction` of all steps and then falls to 0 along a half cosine.
 
     Attributes:
-        depth: 8, 14, 20, 32, 44, 56, 110.
-        width: Feature maps of the first stage.
-        pretrained: File with weights to start from; None: random weights. The file decides depth
-            and width.
-        epochs: >= 0; 0 takes the pre-trained weights as they are.
+        model: Network that is not phyemu's: `timm:MODEL` or `package.module:factory`; None: a
+            CIFAR residual network.
+        options: Of that network: further keyword arguments; None: none.
+        depth: Of the CIFAR residual network: 8, 14, 20, 32, 44, 56, 110.
+        width: Of the CIFAR residual network: feature maps of the first stage.
+        pretrained: File with weights to start from; None: random weights, or what the factory of
+            `model` gives. For a CIFAR residual network the file decides depth and width.
+        fresh_layers: Submodules of `model` that do not take their weights from `pretrained`, as the
+            classifier of other classes.
+        epochs: >= 0; 0 takes the given weights as they are.
         batch_size: >= 2.
         learning_rate: Largest learning rate, > 0.
         momentum: In [0, 1).
@@ -76,9 +81,12 @@ class BackboneConfig:
         warmup_fraction: In [0, 1).
     """
 
+    model: str | None = None
+    options: dict[str, object] | None = None
     depth: int = 20
     width: int = 16
     pretrained: str | None = None
+    fresh_layers: tuple[str, ...] = ()
     epochs: int = 20
     batch_size: int = 128
     learning_rate: float = 0.1
@@ -90,8 +98,16 @@ class BackboneConfig:
     def __post_init__(self) -> None:
         _require(self.epochs >= 0, f"backbone epochs must be >= 0, got {self.epochs}")
         _require(
-            self.epochs > 0 or self.pretrained is not None,
+            self.epochs > 0 or self.pretrained is not None or self.model is not None,
             "backbone epochs = 0 needs pretrained weights",
+        )
+        _require(
+            self.model is not None or not (self.options or self.fresh_layers),
+            "backbone options and fresh_layers are of a model; name it: model = ...",
+        )
+        _require(
+            self.pretrained is not None or not self.fresh_layers,
+            "fresh_layers are those that pretrained weights are not taken for; give pretrained",
         )
         _require(self.batch_size >= 2, f"batch_size must be at least 2, got {self.batch_size}")
         _check_positive(self, "learning_rate")

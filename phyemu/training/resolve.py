@@ -48,6 +48,8 @@ def resolve_config(
         target = table.setdefault(section, {}) if section else table
         if name == "backbone.name":
             key, value = "depth", backbone_depth(str(value))
+            for of_model in ("model", "options", "fresh_layers"):  # the file names another network
+                target.pop(of_model, None)
         target[key] = value
     epochs, orders = table["phydnn"]["epochs"], table["phydnn"]["orders"]
     if len(epochs) == 1 < len(orders):

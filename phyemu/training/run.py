@@ -11,7 +11,7 @@ import torch
 import phyemu
 from phyemu.colosseum import load_channel_or_link
 from phyemu.datasets import Dataset, load_dataset
-from phyemu.dnn import ArtefactInfo, PhyDnn, describe_architecture, export_head, export_tail
+from phyemu.dnn import ArtefactInfo, PhyDnn, export_head, export_tail
 from phyemu.errors import ConfigError
 from phyemu.link import build_link
 from phyemu.progress import ProgressCallback, no_progress
@@ -140,7 +140,7 @@ def train_run(
             stage.constellation,
             config=config,
             dataset=dataset,
-            architecture=describe_architecture(backbone.backbone),
+            architecture=backbone.architecture,
             provenance={
                 "phyemu": phyemu.__version__,
                 "channel": channel.name,
@@ -229,7 +229,7 @@ def _open_folder(config: TrainConfig, folder: Path, *, resume: bool) -> None:
 
 def _save_backbone(path: Path, result: BackboneResult, dataset: Dataset) -> None:
     record = {
-        "architecture": describe_architecture(result.backbone),
+        "architecture": result.architecture,
         "dataset": dataset.summary(),
         "epoch": result.epoch,
         "validation_accuracy": result.validation_accuracy,
