@@ -2,6 +2,7 @@
 
 import json
 import re
+import tomllib
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -22,6 +23,8 @@ __all__ = [
     "echo_json",
     "force_option",
     "json_option",
+    "keyword_options",
+    "model_keywords_option",
     "model_option",
     "named_recordings",
     "output_option",
@@ -183,6 +186,31 @@ def model_option(function: F) -> F:
         help="Network of the run where it is not phyemu's: timm:MODEL or package.module:factory. "
         "It is imported, so name only code that you trust.",
     )(function)
+
+
+def model_keywords_option(function: F) -> F:
+    """Add `--option`: keyword arguments of the network's factory."""
+    return click.option(
+        "--option",
+        "keywords",
+        metavar="KEY=VALUE",
+        multiple=True,
+        help="Keyword argument of the network's factory, as img_size=32; repeat it.",
+    )(function)
+
+
+def keyword_options(keywords: Collection[str]) -> dict[str, Any]:
+    """Return KEY=VALUE arguments by key; a value is one of TOML, or else a string."""
+    options: dict[str, Any] = {}
+    for keyword in keywords:
+        key, equals, text = keyword.partition("=")
+        if not equals or not key.isidentifier():
+            raise click.UsageError(f"--option {keyword!r}: write KEY=VALUE, as img_size=32")
+        try:
+            options[key] = tomllib.loads(f"value = {text}")["value"]
+        except tomllib.TOMLDecodeError:
+            options[key] = text
+    return options
 
 
 def calibrate_option(function: F) -> F:

@@ -9,6 +9,8 @@ from .options import (
     channel_option,
     echo_json,
     json_option,
+    keyword_options,
+    model_keywords_option,
     model_option,
     quiet_option,
     widen_option,
@@ -32,6 +34,7 @@ from .progress import progress_bars
 @click.option("--limit", type=click.IntRange(1), help="At most so many images a split.")
 @click.option("--backbone", metavar="NAME", help="resnet8, resnet20, resnet56, resnet110 ...")
 @model_option
+@model_keywords_option
 @click.option(
     "--pretrained",
     type=click.Path(path_type=Path),
@@ -77,6 +80,7 @@ def command(
     limit: int | None,
     backbone: str | None,
     model: str | None,
+    keywords: tuple[str, ...],
     pretrained: Path | None,
     backbone_epochs: int | None,
     channel: str | None,
@@ -104,6 +108,7 @@ def command(
         "data.limit": limit,
         "backbone.name": backbone,
         "backbone.model": model,
+        "backbone.options": keyword_options(keywords) or None,
         "backbone.pretrained": None if pretrained is None else str(pretrained),
         "backbone.epochs": backbone_epochs,
         "link.channel": widened_spec(channel, widen),

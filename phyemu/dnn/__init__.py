@@ -35,6 +35,7 @@ from .resnet import ResNet, ResNetConfig, resnet
 from .sampling import gumbel_softmax, one_hot_argmax
 from .slices import SliceLayout, from_slices, to_slices
 from .split import split_model
+from .split_points import SplitPoint, split_points
 from .user_model import UserModel, check_classifier
 
 __all__ = [
@@ -56,6 +57,7 @@ __all__ = [
     "ResNetConfig",
     "Score",
     "SliceLayout",
+    "SplitPoint",
     "UserModel",
     "assign_to_constellation",
     "assignment_cost",
@@ -84,6 +86,7 @@ __all__ = [
     "remove_embeddings",
     "resnet",
     "split_model",
+    "split_points",
     "start_embeddings",
     "task_loss",
     "to_slices",

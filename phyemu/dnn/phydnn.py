@@ -15,7 +15,7 @@ from .modes import evaluating, untracked_batch_norm
 from .normalise import Normalise
 from .sampling import gumbel_softmax, one_hot_argmax
 from .slices import SliceLayout, from_slices, to_slices
-from .split import split_model
+from .split import keep_input, split_model
 
 __all__ = ["PhyDnn", "PhyDnnOutput"]
 
@@ -116,6 +116,11 @@ class PhyDnn(nn.Module):
         if not isinstance(features, Tensor):
             raise ConfigError(f"split point {split!r} gives {type(features).__name__}, no tensor")
         layout = SliceLayout(tuple(features.shape[1:]))
+        before = features._version
+        with evaluating(tail):
+            tail(features)
+        if features._version != before:
+            keep_input(tail)
         vectors = torch.randn((num_embeddings, layout.dim), generator=generator)
         embedding = Embedding(vectors.to(device), score=score)
         return cls(normalise=normalise, head=head, embedding=embedding, tail=tail, layout=layout)

@@ -4,6 +4,7 @@ A name is `timm:MODEL`, or `package.module:factory` as in `torchvision.models:re
 code of whoever wrote it, so a name is built only when the user gave it, never because a file says so.
 """
 
+import difflib
 import importlib
 import inspect
 import re
@@ -158,7 +159,7 @@ class UserModel:
         name = self.name.removeprefix(_TIMM)
         sizes = {"num_classes": self.num_classes, "in_chans": self.in_channels}
         if ":" not in name and not timm.is_model(name):
-            near = timm.list_models(f"*{name.partition('.')[0]}*")[:3]
+            near = difflib.get_close_matches(name, timm.list_models(), n=3)
             hint = f"near names: {', '.join(near)}" if near else "see timm.list_models()"
             raise ConfigError(f"model {self.name}: timm {timm.__version__} has none such; {hint}")
         return self._called(timm.create_model, {"model_name": name, **sizes, **self.options})
