@@ -179,7 +179,7 @@ def json_option(function: F) -> F:
 
 
 def model_option(function: F) -> F:
-    """Add `--model`: a network that is not phyemu's, which is imported because the user names it."""
+    """Add `--model`: a network that is not phyemu's, imported because the user names it."""
     return click.option(
         "--model",
         metavar="NAME",

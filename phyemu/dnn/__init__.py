@@ -23,6 +23,7 @@ from .losses import (
     commitment_loss,
     distillation_loss,
     entropy_loss,
+    feature_distillation_loss,
     task_loss,
     total_loss,
     variational_loss,
@@ -32,16 +33,24 @@ from .normalise import Normalise
 from .phydnn import PhyDnn, PhyDnnOutput
 from .pretrained import load_pretrained, pretrained_resnet
 from .resnet import ResNet, ResNetConfig, resnet
-from .sampling import gumbel_softmax, one_hot_argmax
+from .sampling import (
+    Estimator,
+    choose_symbols,
+    gumbel_softmax,
+    one_hot_argmax,
+    straight_through,
+)
 from .slices import SliceLayout, from_slices, to_slices
 from .split import split_model
 from .split_points import SplitPoint, split_points
+from .symbol_tuples import channel_order, joint_posteriors, split_indices, split_probabilities
 from .user_model import UserModel, check_classifier
 
 __all__ = [
     "ArtefactCard",
     "ArtefactInfo",
     "Embedding",
+    "Estimator",
     "Link",
     "Lookup",
     "LossTerms",
@@ -65,7 +74,9 @@ __all__ = [
     "build_architecture",
     "captured_output",
     "carry_optimizer",
+    "channel_order",
     "check_classifier",
+    "choose_symbols",
     "commitment_loss",
     "describe_architecture",
     "distillation_loss",
@@ -73,8 +84,10 @@ __all__ = [
     "evaluating",
     "export_head",
     "export_tail",
+    "feature_distillation_loss",
     "from_slices",
     "gumbel_softmax",
+    "joint_posteriors",
     "least_used",
     "load_head",
     "load_pretrained",
@@ -85,9 +98,12 @@ __all__ = [
     "read_card",
     "remove_embeddings",
     "resnet",
+    "split_indices",
     "split_model",
     "split_points",
+    "split_probabilities",
     "start_embeddings",
+    "straight_through",
     "task_loss",
     "to_slices",
     "total_loss",

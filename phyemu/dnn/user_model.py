@@ -1,7 +1,8 @@
 """Networks that the user brings, by name: one of timm's, or what a factory of theirs returns.
 
 A name is `timm:MODEL`, or `package.module:factory` as in `torchvision.models:resnet18`. Either runs
-code of whoever wrote it, so a name is built only when the user gave it, never because a file says so.
+code of whoever wrote it, so a name is built only when the user gave it, never because a file says
+so.
 """
 
 import difflib
