@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 import click
 
+from .evaluate_chain import evaluate_hops, refuse_single_link_options
 from .options import (
     echo_json,
     force_option,
@@ -36,7 +37,8 @@ if TYPE_CHECKING:
     multiple=True,
     required=True,
     help="As in `phyemu emulate`; repeat it for a line each. A link of a Colosseum scenario is "
-    "scenario:NAME:TX-RX[:SNR_DB].",
+    "scenario:NAME:TX-RX[:SNR_DB]. Where the run has several hops: A//B is A on the first and B on "
+    "the second, A alone is on all.",
 )
 @widen_option
 @click.option(
@@ -113,6 +115,7 @@ def command(
     from phyemu.evaluation import (
         EvaluationFidelity,
         evaluate_phydnn,
+        is_chain,
         load_exported,
         measure_latency,
         plot_sweep,
@@ -125,6 +128,29 @@ def command(
         if snr is None:
             raise click.UsageError("--plot needs --snr: it draws results over the SNR")
         refuse_existing(plot, force)
+    if is_chain(run):
+        refuse_single_link_options(tx_power, plot, latency, run)
+        answer, lines = evaluate_hops(
+            run,
+            channels,
+            widen=widen,
+            snrs_db=None if snr is None else snr_range(snr),
+            fidelity=EvaluationFidelity(fidelity),
+            model=model,
+            dataset=dataset,
+            limit=limit,
+            order=order,
+            lookup=lookup,
+            repetitions=repetitions,
+            seed=seed,
+            quiet=quiet,
+        )
+        if as_json:
+            echo_json(answer)
+            return
+        for line in lines:
+            click.echo(line)
+        return
     channel_models = _load(channels, widen, tx_power, noise_figure, snr)
     snrs_db = None if snr is None else snr_range(snr)
     phydnn = load_exported(run, order=order, model=model)

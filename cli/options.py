@@ -277,7 +277,7 @@ def widened_spec(channel: str | None, widen: float | None) -> str | None:
         raise click.UsageError(
             f'--widen needs --channel; in a settings file, write channel = "widen:{widen:g}:SPEC"'
         )
-    return f"widen:{widen:g}:{channel}"
+    return "//".join(f"widen:{widen:g}:{hop}" for hop in channel.split("//"))
 
 
 def refuse_existing(output: Path, force: bool) -> None:

@@ -129,10 +129,7 @@ def _lines(points: "list[SplitPoint]", orders: tuple[int, ...]) -> list[str]:
         "  ".join(
             [
                 row[0].ljust(widths[0]),
-                *(
-                    cell.rjust(width)
-                    for cell, width in zip(row[1:-1], widths[1:], strict=True)
-                ),
+                *(cell.rjust(width) for cell, width in zip(row[1:-1], widths[1:], strict=True)),
                 row[-1],
             ]
         ).rstrip()

@@ -1,7 +1,7 @@
 """`phyemu train`: a backbone, then PhyDNNs through a channel (Algorithm 1)."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -17,6 +17,9 @@ from .options import (
     widened_spec,
 )
 from .progress import progress_bars
+
+if TYPE_CHECKING:
+    from phyemu.training import StageReport
 
 
 @click.command("train")
@@ -70,7 +73,14 @@ from .progress import progress_bars
     multiple=True,
     help="Epochs of the PhyDNN: one number, or one for each order.",
 )
-@click.option("--split", metavar="NAME", help="Last submodule of the head.")
+@click.option(
+    "--split",
+    "splits",
+    metavar="NAME",
+    multiple=True,
+    help="Last submodule of the head; give it again, from the device to the server, for relays "
+    "(see `phyemu splits`).",
+)
 @click.option("--seed", type=click.IntRange(0), help="Seed of every draw.  [default: 0]")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 ...")
 @click.option(
@@ -102,7 +112,7 @@ def command(
     orders: tuple[int, ...],
     symbols_per_slice: tuple[int, ...],
     epochs: tuple[int, ...],
-    split: str | None,
+    splits: tuple[str, ...],
     seed: int | None,
     device: str,
     run: Path,
@@ -130,7 +140,8 @@ def command(
         "phydnn.orders": list(orders) or None,
         "phydnn.symbols_per_slice": list(symbols_per_slice) or None,
         "phydnn.epochs": list(epochs) or None,
-        "phydnn.split": split,
+        "phydnn.split": splits[0] if len(splits) == 1 else None,
+        "phydnn.splits": (list(splits) if len(splits) > 1 else []) if splits else None,
     }
     given = {name: value for name, value in options.items() if value is not None}
     config = resolve_config(
@@ -150,5 +161,10 @@ def command(
     for stage in report.phydnn:
         click.echo(
             f"  M = {stage.order}: {stage.accuracy:.2f} % through {report.channel}, symbol error "
-            f"rate {stage.ser:.3g}, epoch {stage.epoch}"
+            f"rate {_rates(stage)}, epoch {stage.epoch}"
         )
+
+
+def _rates(stage: "StageReport") -> str:
+    """Return the symbol error rate, or that of each hop."""
+    return " and ".join(f"{ser:.3g}" for ser in stage.hop_sers or (stage.ser,))

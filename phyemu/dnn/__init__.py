@@ -29,9 +29,12 @@ from .losses import (
     variational_loss,
 )
 from .modes import captured_output, evaluating, untracked_batch_norm
+from .multi_hop import HopOutput, MultiHopOutput, MultiHopPhyDnn
+from .multi_hop_loss import multi_hop_loss
 from .normalise import Normalise
 from .phydnn import PhyDnn, PhyDnnOutput
 from .pretrained import load_pretrained, pretrained_resnet
+from .relay import PhyDnnRelay, RelayCard, export_relay, load_relay, read_relay_card
 from .resnet import ResNet, ResNetConfig, resnet
 from .sampling import (
     Estimator,
@@ -51,16 +54,21 @@ __all__ = [
     "ArtefactInfo",
     "Embedding",
     "Estimator",
+    "HopOutput",
     "Link",
     "Lookup",
     "LossTerms",
     "LossWeights",
+    "MultiHopOutput",
+    "MultiHopPhyDnn",
     "Normalise",
     "Part",
     "PhyDnn",
     "PhyDnnHead",
     "PhyDnnOutput",
+    "PhyDnnRelay",
     "PhyDnnTail",
+    "RelayCard",
     "Removal",
     "ResNet",
     "ResNetConfig",
@@ -83,6 +91,7 @@ __all__ = [
     "entropy_loss",
     "evaluating",
     "export_head",
+    "export_relay",
     "export_tail",
     "feature_distillation_loss",
     "from_slices",
@@ -91,11 +100,14 @@ __all__ = [
     "least_used",
     "load_head",
     "load_pretrained",
+    "load_relay",
     "load_tail",
+    "multi_hop_loss",
     "noiseless_link",
     "one_hot_argmax",
     "pretrained_resnet",
     "read_card",
+    "read_relay_card",
     "remove_embeddings",
     "resnet",
     "split_indices",

@@ -151,9 +151,9 @@ def load_head(
     except ConfigError as exc:
         raise CheckpointError(f"{card_path(path)}: {exc}") from exc
     loaded = PhyDnnHead(
-        card, normalise=normalise, head=head, embedding=_embedding(path, card, state)
+        card, normalise=normalise, head=head, embedding=embedding_of_card(path, card, state)
     )
-    install_state(loaded.head, _below(state, "head."), source=str(path))
+    install_state(loaded.head, below(state, "head."), source=str(path))
     return loaded.eval()
 
 
@@ -174,23 +174,35 @@ def load_tail(
     """
     card, state = _read(path, Part.TAIL)
     _, tail = _parts(path, card, backbone, model)
-    loaded = PhyDnnTail(card, embedding=_embedding(path, card, state), tail=tail)
-    install_state(loaded.tail, _below(state, "tail."), source=str(path))
+    loaded = PhyDnnTail(card, embedding=embedding_of_card(path, card, state), tail=tail)
+    install_state(loaded.tail, below(state, "tail."), source=str(path))
     return loaded.eval()
 
 
 def _export(
     model: PhyDnn, path: Path, info: ArtefactInfo, part: Part, side: nn.Module
 ) -> ArtefactCard:
-    beside = card_path(path)
+    card_path(path)  # refuses another suffix before anything is written
     tensors = {f"{part}.{name}": value for name, value in side.state_dict().items()}
     tensors |= {f"embedding.{name}": v for name, v in model.embedding.state_dict().items()}
+    content = weights_content(tensors)
+    card = describe_part(model, info, part, content)
+    write_artefact(path, content, card.to_json())
+    return card
+
+
+def weights_content(tensors: Mapping[str, Tensor]) -> bytes:
+    """Return tensors as the content of a .safetensors file."""
     # Copies: safetensors takes neither shared nor permuted (channels_last) storage.
-    content = safetensors.torch.save(
+    return safetensors.torch.save(
         {name: value.detach().cpu().clone().contiguous() for name, value in tensors.items()}
     )
+
+
+def describe_part(model: PhyDnn, info: ArtefactInfo, part: Part, content: bytes) -> ArtefactCard:
+    """Return the card of one side of a link, whose weights are in `content`."""
     vectors = model.embedding.vectors.detach().cpu().contiguous().numpy()
-    card = ArtefactCard(
+    return ArtefactCard(
         part=part,
         architecture=dict(info.architecture),
         split=info.split,
@@ -209,9 +221,12 @@ def _export(
         embedding_sha256=hashlib.sha256(vectors.tobytes()).hexdigest(),
         weights_sha256=hashlib.sha256(content).hexdigest(),
     )
+
+
+def write_artefact(path: Path, content: bytes, card: str) -> None:
+    """Write weights, and the card beside them, each whole or not at all."""
     _write_whole(path, content)
-    _write_whole(beside, card.to_json().encode())
-    return card
+    _write_whole(card_path(path), card.encode())
 
 
 def _write_whole(path: Path, content: bytes) -> None:
@@ -224,6 +239,11 @@ def _read(path: Path, part: Part) -> tuple[ArtefactCard, dict[str, Tensor]]:
     card = read_card(path)
     if card.part is not part:
         raise CheckpointError(f"{path}: is a {card.part}, not a {part}")
+    return card, read_weights(path, card)
+
+
+def read_weights(path: Path, card: ArtefactCard) -> dict[str, Tensor]:
+    """Return the tensors of a .safetensors file that is the one its card describes."""
     try:
         content = path.read_bytes()
     except OSError as exc:
@@ -234,7 +254,7 @@ def _read(path: Path, part: Part) -> tuple[ArtefactCard, dict[str, Tensor]]:
             "again"
         )
     try:
-        return card, safetensors.torch.load(content)
+        return safetensors.torch.load(content)
     except (SafetensorError, ValueError, KeyError) as exc:
         raise CheckpointError(f"{path}: is no safetensors file ({exc})") from exc
 
@@ -250,8 +270,11 @@ def _parts(
         raise CheckpointError(f"{card_path(path)}: {exc}") from exc
 
 
-def _embedding(path: Path, card: ArtefactCard, state: Mapping[str, Tensor]) -> Embedding:
-    own = _below(state, "embedding.")
+def embedding_of_card(
+    path: Path, card: ArtefactCard, state: Mapping[str, Tensor], prefix: str = "embedding."
+) -> Embedding:
+    """Return the dictionary that a file holds under a prefix, as its card describes it."""
+    own = below(state, prefix)
     if set(own) != {"vectors", "score_scale"}:
         raise CheckpointError(f"{path}: holds no dictionary of embeddings; export again")
     if own["vectors"].shape != (card.num_embeddings, card.slice_dim):
@@ -270,7 +293,8 @@ def _embedding(path: Path, card: ArtefactCard, state: Mapping[str, Tensor]) -> E
         raise CheckpointError(f"{path}: {exc}") from exc
 
 
-def _below(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+def below(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """Return the tensors under a prefix, without it."""
     return {
         name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)
     }

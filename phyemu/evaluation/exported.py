@@ -19,11 +19,14 @@ __all__ = [
     "ExportedPhyDnn",
     "ExportedTail",
     "check_exported",
+    "exported_orders",
     "exported_waveform",
+    "is_chain",
     "load_exported",
     "load_exported_for",
     "load_exported_head",
     "load_exported_tail",
+    "waveform_of_card",
 ]
 
 
@@ -127,10 +130,15 @@ def load_exported(
     else:
         folder = path
         check_exported(folder)
-        orders = _orders(folder)
+        orders = exported_orders(folder)
         if order is not None and order not in orders:
             raise CheckpointError(f"{path}: holds no PhyDNN of order {order}, but {sorted(orders)}")
         name = f"m{min(orders) if order is None else order}.safetensors"
+    if is_chain(folder):
+        raise CheckpointError(
+            f"{folder}: is of a network on more than two devices (it holds relay1), which phyemu "
+            "evaluate takes, and phyemu.evaluation.load_exported_chain in Python"
+        )
     head = load_head(folder / "head" / name, model=model)
     tail = load_tail(folder / "tail" / name, model=model)
     tail.check_partner(head.card)
@@ -160,7 +168,7 @@ def load_exported_for(
         return load_exported(path, model=model)
     check_exported(path)
     found = {}
-    for size in sorted(_orders(path)):
+    for size in sorted(exported_orders(path)):
         card = read_card(path / "head" / f"m{size}.safetensors")
         found[card.order, card.symbols_per_image] = size
     if (order, symbols_per_image) not in found:
@@ -224,17 +232,31 @@ def exported_waveform(folder: Path, *, order: int | None = None) -> SentFrames:
     """
     path = _side(folder, "head", order)
     card = read_card(path)
+    return waveform_of_card(path, card)
+
+
+def waveform_of_card(path: Path, card: ArtefactCard) -> SentFrames:
+    """Return what a card says of the frames on the air; `path` is named in messages.
+
+    Raises:
+        CheckpointError: It describes no constellation or no frames.
+    """
     return SentFrames(
         constellation=_constellation(path, card), frame_format=_frame_format(path, card)
     )
 
 
+def is_chain(folder: Path, *, relay: int = 1) -> bool:
+    """Return whether a run folder holds a relay of that number, as with several split points."""
+    return bool(exported_orders(folder, f"relay{relay}"))
+
+
 def check_exported(folder: Path) -> None:
     """Raise CheckpointError unless the folder holds an export; name those below a loop's folder."""
-    if _orders(folder):
+    if exported_orders(folder):
         return
     if (folder / "loop.toml").is_file():
-        runs = [str(run) for run in sorted(folder.glob("phydnn-*")) if _orders(run)]
+        runs = [str(run) for run in sorted(folder.glob("phydnn-*")) if exported_orders(run)]
         if runs:
             raise CheckpointError(
                 f"{folder}: the folder of a loop, which trained several PhyDNNs; name one of them: "
@@ -245,14 +267,15 @@ def check_exported(folder: Path) -> None:
     )
 
 
-def _orders(folder: Path, side: str = "head") -> list[int]:
+def exported_orders(folder: Path, side: str = "head") -> list[int]:
+    """Return M of each export of one part; none where there are none."""
     names = [path.stem[1:] for path in (folder / side).glob("m*.safetensors")]
     return [int(name) for name in names if name.isdecimal()]
 
 
 def _side(folder: Path, side: str, order: int | None) -> Path:
     """Return the file of one side, of the smallest order where none is given."""
-    orders = _orders(folder, side)
+    orders = exported_orders(folder, side)
     if not orders:
         raise CheckpointError(f"{folder}: holds no exported {side} ({side}/m*.safetensors)")
     if order is not None and order not in orders:

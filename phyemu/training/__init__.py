@@ -12,6 +12,9 @@ from phyemu.training.config import (
     TrainConfig,
 )
 from phyemu.training.history import EpochRecord
+from phyemu.training.multi_hop import MultiHopResult, TrainedMultiHop, train_multi_hop
+from phyemu.training.multi_hop_run import export_multi_hop
+from phyemu.training.multi_hop_validation import MultiHopScore, score_over_links
 from phyemu.training.phydnn import PhyDnnResult, TrainedPhyDnn, train_phydnn
 from phyemu.training.presets import Preset, named_preset, preset
 from phyemu.training.resolve import backbone_depth, overlay, pick_device, resolve_config
@@ -31,6 +34,8 @@ __all__ = [
     "EpochRecord",
     "LinkConfig",
     "LinkScore",
+    "MultiHopResult",
+    "MultiHopScore",
     "PhyDnnConfig",
     "PhyDnnResult",
     "Precision",
@@ -38,8 +43,10 @@ __all__ = [
     "StageReport",
     "TrainConfig",
     "TrainReport",
+    "TrainedMultiHop",
     "TrainedPhyDnn",
     "backbone_depth",
+    "export_multi_hop",
     "export_phydnn",
     "from_table",
     "named_preset",
@@ -52,9 +59,11 @@ __all__ = [
     "resolve_config",
     "score_images",
     "score_over_link",
+    "score_over_links",
     "to_table",
     "to_toml",
     "train_backbone",
+    "train_multi_hop",
     "train_phydnn",
     "train_run",
     "write_checkpoint",

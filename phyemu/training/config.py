@@ -123,6 +123,8 @@ class PhyDnnConfig:
 
     Attributes:
         split: Last submodule of the head.
+        splits: In its place, for more than two devices: the last submodule of each part but the
+            tail, from the device to the server; two or more.
         orders: M of each stage, falling: (16, 8, 4) removes half of the embeddings twice.
         symbols_per_slice: u, channel symbols for each slice: of each stage, or one number for all
             of them; the modulation is of order M^(1/u). (2, 1, 1) sends 16 embeddings as two
@@ -156,6 +158,7 @@ class PhyDnnConfig:
     """
 
     split: str = "layer1"
+    splits: tuple[str, ...] = ()
     orders: tuple[int, ...] = (16,)
     symbols_per_slice: tuple[int, ...] = (1,)
     epochs: tuple[int, ...] = (10,)
@@ -185,6 +188,14 @@ class PhyDnnConfig:
         _require(
             len(self.orders) == len(self.epochs) > 0 and min(self.epochs) >= 1,
             f"orders and epochs need one entry a stage, got {self.orders} and {self.epochs}",
+        )
+        _require(
+            len(self.splits) != 1,
+            f"splits need two or more split points, got {list(self.splits)}; one is split",
+        )
+        _require(
+            not (self.splits and self.feature_layers),
+            "feature_layers are of a tail behind a single split; leave them out with splits",
         )
         falling = all(a > b for a, b in zip(self.orders, self.orders[1:], strict=False))
         _require(

@@ -35,10 +35,17 @@ from .fingerprint import module_digest, training_fingerprint
 from .history import EpochRecord
 from .schedule import beta_at, cosine_ratio, temperature_at
 from .seeds import SeedUse, derived_seed
-from .trainer import TrainingData, run_training
+from .trainer import TrainingData, TrainingState, run_training
 from .validation import LinkScore, score_over_link
 
-__all__ = ["PhyDnnResult", "TrainedPhyDnn", "train_phydnn"]
+__all__ = [
+    "PhyDnnResult",
+    "PhyDnnTask",
+    "TrainedPhyDnn",
+    "check_modulation",
+    "run_algorithm_1",
+    "train_phydnn",
+]
 
 _BATCH = 256
 
@@ -78,7 +85,7 @@ class PhyDnnResult:
         return self.stages[min(self.stages)]
 
 
-class _PhyDnnTask:
+class PhyDnnTask:
     """Algorithm 1; meets `trainer.Task`."""
 
     name = "phydnn"
@@ -163,7 +170,7 @@ class _PhyDnnTask:
         return torch.optim.AdamW(
             [
                 {
-                    "params": [self.model.embedding.vectors],
+                    "params": self._dictionaries(),
                     "lr": settings.embedding_learning_rate,
                     "weight_decay": 0.0,
                 },
@@ -174,6 +181,9 @@ class _PhyDnnTask:
                 },
             ]
         )
+
+    def _dictionaries(self) -> list[nn.Parameter]:
+        return [self.model.embedding.vectors]
 
     def restore_stage(self, stage: str) -> None:
         """Give the model the order it has in `stage`."""
@@ -189,18 +199,21 @@ class _PhyDnnTask:
         """Start the embeddings, freeze or thaw, and remove embeddings where a stage begins."""
         settings = self._settings
         if not self._started:
-            start_embeddings(
-                self.model,
-                self._images(self._train),
-                points=self.points(self.order).points,
-                seed=derived_seed(self._config.seed, SeedUse.EMBEDDING, self.order),
-                slices_per_image=settings.slices_per_image,
-            )
+            self._start_embeddings()
             self._started = True
         self._shrink_to(settings.orders[settings.stage_of(epoch)])
         thawed = epoch >= settings.freeze_epochs
         for parameter in self.model.backbone_parameters():
             parameter.requires_grad_(thawed)
+
+    def _start_embeddings(self) -> None:
+        start_embeddings(
+            self.model,
+            self._images(self._train),
+            points=self.points(self.order).points,
+            seed=derived_seed(self._config.seed, SeedUse.EMBEDDING, self.order),
+            slices_per_image=self._settings.slices_per_image,
+        )
 
     def _shrink_to(self, order: int) -> None:
         """Remove the least used embeddings (Algorithm 1, line 20) and place the rest anew."""
@@ -258,11 +271,14 @@ class _PhyDnnTask:
             return None, ()
         layers: tuple[str, ...] = ()
         if weights.feature_distillation:
-            layers = (self._settings.split, *self._settings.feature_layers)
+            layers = self._teacher_layers()
         with evaluating(self._teacher), ExitStack() as hooks:
             outputs = [hooks.enter_context(captured_output(self._teacher, name)) for name in layers]
             logits: Tensor = self._teacher(self._normalise(images))
         return logits.float(), tuple(output for (output,) in outputs)
+
+    def _teacher_layers(self) -> tuple[str, ...]:
+        return (self._settings.split, *self._settings.feature_layers)
 
     def _set_schedule(self, epoch: int, step: int, num_steps: int) -> None:
         settings = self._settings
@@ -337,24 +353,16 @@ def train_phydnn(
         CheckpointError: The checkpoint is of another run.
         KeyboardInterrupt: Ctrl-C; `resume` continues at the very step.
     """
-    for stage in range(len(config.phydnn.orders)):  # before hours are spent, not after
-        constellation(config.link.modulation, config.phydnn.channel_order(stage))
-    task = _PhyDnnTask(backbone, normalise, dataset, channel, config, device)
-    fingerprint = training_fingerprint(config, dataset, "phydnn")
-    fingerprint["backbone"] = module_digest(backbone)
-    state = run_training(
+    check_modulation(config)
+    task = PhyDnnTask(backbone, normalise, dataset, channel, config, device)
+    state = run_algorithm_1(
         task,
-        TrainingData(
-            images=dataset.train.to(device),
-            batch_size=config.phydnn.batch_size,
-            augmentation=Augmentation.for_dataset(dataset.name) if config.data.augment else None,
-        ),
-        data_generator=torch.Generator().manual_seed(derived_seed(config.seed, SeedUse.PHYDNN)),
-        fingerprint=fingerprint,
-        checkpoint=folder / "checkpoints" / "phydnn.safetensors" if folder else None,
+        backbone,
+        dataset,
+        config,
+        device=device,
+        folder=folder,
         resume=resume,
-        checkpoint_interval_s=config.checkpoint_interval_s,
-        tensorboard=folder / "tensorboard" if folder else None,
         progress=progress,
     )
     stages = {}
@@ -369,3 +377,40 @@ def train_phydnn(
             epoch=best.epoch,
         )
     return PhyDnnResult(stages=stages, history=tuple(state.history))
+
+
+def check_modulation(config: TrainConfig) -> None:
+    """Raise ConfigError, before hours are spent, where the modulation lacks an order."""
+    for stage in range(len(config.phydnn.orders)):
+        constellation(config.link.modulation, config.phydnn.channel_order(stage))
+
+
+def run_algorithm_1(
+    task: PhyDnnTask,
+    backbone: nn.Module,
+    dataset: Dataset,
+    config: TrainConfig,
+    *,
+    device: torch.device | str,
+    folder: Path | None,
+    resume: bool,
+    progress: ProgressCallback,
+) -> TrainingState:
+    """Train `task` to the end of its schedule; see `train_phydnn`."""
+    fingerprint = training_fingerprint(config, dataset, "phydnn")
+    fingerprint["backbone"] = module_digest(backbone)
+    return run_training(
+        task,
+        TrainingData(
+            images=dataset.train.to(device),
+            batch_size=config.phydnn.batch_size,
+            augmentation=Augmentation.for_dataset(dataset.name) if config.data.augment else None,
+        ),
+        data_generator=torch.Generator().manual_seed(derived_seed(config.seed, SeedUse.PHYDNN)),
+        fingerprint=fingerprint,
+        checkpoint=folder / "checkpoints" / "phydnn.safetensors" if folder else None,
+        resume=resume,
+        checkpoint_interval_s=config.checkpoint_interval_s,
+        tensorboard=folder / "tensorboard" if folder else None,
+        progress=progress,
+    )

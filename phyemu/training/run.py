@@ -1,7 +1,7 @@
 """A whole run in one folder: settings, backbone, PhyDNNs, their exports, their results."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -9,18 +9,22 @@ from typing import Any
 import torch
 
 import phyemu
+from phyemu.channel import ChannelModel
 from phyemu.colosseum import load_channel_or_link
 from phyemu.datasets import Dataset, load_dataset
-from phyemu.dnn import ArtefactInfo, PhyDnn, export_head, export_tail
+from phyemu.dnn import PhyDnn, export_head, export_tail
 from phyemu.errors import ConfigError
-from phyemu.link import build_link
+from phyemu.link import build_link, hop_specs
 from phyemu.progress import ProgressCallback, no_progress
 from phyemu.toml_config import from_table, read_toml, to_toml
 from phyemu.waveform import Constellation
 
+from .artefact_info import artefact_info
 from .backbone import BackboneResult, train_backbone
 from .checkpoint import write_checkpoint
 from .config import TrainConfig
+from .history import EpochRecord
+from .multi_hop_run import MultiHopRun, run_multi_hop
 from .phydnn import PhyDnnResult, train_phydnn
 from .seeds import SeedUse, derived_seed
 from .validation import score_images, score_over_link
@@ -41,6 +45,7 @@ class StageReport:
         validation_accuracy: What it was chosen by, in percent.
         accuracy: On the test images, through the link in training, in percent.
         ser: Symbol error rate there.
+        hop_sers: Of each hop, where there are several.
     """
 
     order: int
@@ -49,6 +54,7 @@ class StageReport:
     validation_accuracy: float
     accuracy: float
     ser: float
+    hop_sers: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -110,7 +116,11 @@ def train_run(
         KeyboardInterrupt: Ctrl-C; `resume` continues at the very step.
     """
     # What is missing is found before anything is written.
-    channel = load_channel_or_link(config.link.channel)
+    specs = (config.link.channel,)
+    if config.phydnn.splits:
+        specs = hop_specs(config.link.channel, len(config.phydnn.splits))
+    channels = [load_channel_or_link(spec) for spec in specs]
+    channel = channels[0]
     data = config.data
     dataset = load_dataset(
         data.dataset,
@@ -123,6 +133,25 @@ def train_run(
         dataset, config, device=device, folder=folder, resume=resume, progress=progress
     )
     _save_backbone(folder / "backbone.safetensors", backbone, dataset)
+    if config.phydnn.splits:
+        run = run_multi_hop(
+            folder,
+            backbone,
+            dataset,
+            channels,
+            config,
+            provenance={
+                "phyemu": phyemu.__version__,
+                "channel": "//".join(model.name for model in channels),
+                "seed": config.seed,
+            },
+            device=device,
+            resume=resume,
+            progress=progress,
+        )
+        report = _multi_hop_report(folder, channels, dataset, backbone, run, device)
+        _write_results(folder, report, (*backbone.history, *run.history))
+        return report
     result = train_phydnn(
         backbone.backbone,
         backbone.normalise,
@@ -152,10 +181,13 @@ def train_run(
                 "order": order,
             },
         )
-    history = [record.to_dict() for record in (*backbone.history, *result.history)]
-    write_json(folder / "history.json", {"epochs": history})
-    write_json(folder / "metrics.json", report.to_dict())
+    _write_results(folder, report, (*backbone.history, *result.history))
     return report
+
+
+def _write_results(folder: Path, report: TrainReport, history: Sequence[EpochRecord]) -> None:
+    write_json(folder / "history.json", {"epochs": [record.to_dict() for record in history]})
+    write_json(folder / "metrics.json", report.to_dict())
 
 
 def export_phydnn(
@@ -182,17 +214,12 @@ def export_phydnn(
     Returns:
         Paths of head and tail.
     """
-    info = ArtefactInfo(
+    info = artefact_info(
+        config.phydnn.split,
+        constellation,
+        config=config,
+        dataset=dataset,
         architecture=architecture,
-        split=config.phydnn.split,
-        image_shape=dataset.image_shape,
-        class_names=dataset.train.class_names,
-        constellation={
-            "name": constellation.name,
-            "order": constellation.order,
-            "points": torch.view_as_real(constellation.points.detach().cpu()).tolist(),
-        },
-        frame=config.frame.to_dict(),
         provenance=provenance,
     )
     name = f"m{phydnn.embedding.num_embeddings}.safetensors"
@@ -274,15 +301,50 @@ def _score(
                 ser=score.ser if score.ser is not None else 0.0,
             )
         )
-    classify = score_images(
-        lambda images: backbone.backbone(backbone.normalise(images)).float(),
-        backbone.backbone,
-        test,
-    )
     return TrainReport(
         run=str(folder),
         channel=channel_name,
         symbols_per_image=result.last.phydnn.symbols_per_image,
-        backbone_accuracy=classify.accuracy,
+        backbone_accuracy=_backbone_accuracy(backbone, dataset, device),
         phydnn=tuple(stages),
     )
+
+
+def _multi_hop_report(
+    folder: Path,
+    channels: Sequence[ChannelModel],
+    dataset: Dataset,
+    backbone: BackboneResult,
+    run: MultiHopRun,
+    device: torch.device | str,
+) -> TrainReport:
+    reports = []
+    for order, (stage, score) in run.stages.items():
+        reports.append(
+            StageReport(
+                order=order,
+                epoch=stage.epoch,
+                validation_accuracy=stage.validation_accuracy,
+                accuracy=score.total.accuracy,
+                ser=score.total.ser if score.total.ser is not None else 0.0,
+                hop_sers=score.hop_sers,
+            )
+        )
+        symbols_per_image = sum(map(stage.phydnn.symbols_of, range(stage.phydnn.num_hops)))
+    return TrainReport(
+        run=str(folder),
+        channel="//".join(model.name for model in channels),
+        symbols_per_image=symbols_per_image,
+        backbone_accuracy=_backbone_accuracy(backbone, dataset, device),
+        phydnn=tuple(reports),
+    )
+
+
+def _backbone_accuracy(
+    backbone: BackboneResult, dataset: Dataset, device: torch.device | str
+) -> float:
+    return score_images(
+        lambda images: backbone.backbone(backbone.normalise(images)).float(),
+        backbone.backbone,
+        dataset.test.to(device),
+    ).accuracy

@@ -155,3 +155,44 @@ def test_two_networks_are_one_too_many(runner: CliRunner, tmp_path: Path) -> Non
     result = runner.invoke(main, ["train", *both])
     assert result.exit_code == 2
     assert "both name the network" in result.stderr
+
+
+def test_three_devices_are_trained_exported_and_evaluated(
+    runner: CliRunner, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    quick = ["--limit", "40", "--backbone-epochs", "1", "--epochs", "1", "--quiet"]
+    cuts = ["--split", "layer2", "--split", "layer3", "--order", "4"]
+    channel = ["--channel", "awgn:12//awgn:3"]
+    result = runner.invoke(main, ["train", *quick, *cuts, *channel, "-o", str(run)])
+    assert result.exit_code == 0, result.output
+    metrics = json.loads((run / "metrics.json").read_text("utf-8"))
+    assert metrics["symbols_per_image"] == 256 + 64
+    assert metrics["channel"] == "awgn:12//awgn:3"
+    (stage,) = metrics["phydnn"]
+    assert stage["hop_sers"][0] < stage["hop_sers"][1]
+    assert {path.parent.name for path in run.glob("*/m4.safetensors")} == {
+        "head",
+        "relay1",
+        "tail",
+    }
+    evaluate = ["evaluate", str(run), "--quiet", "--limit", "20"]
+    frames = runner.invoke(main, [*evaluate, *channel, "--json"])
+    assert frames.exit_code == 0, frames.output
+    answer = json.loads(frames.stdout)
+    assert [hop["channel"] for hop in answer["hops"]] == ["awgn:12", "awgn:3"]
+    assert [hop["symbols_per_image"] for hop in answer["hops"]] == [256, 64]
+    assert all(hop["frames_sent"] > 0 for hop in answer["hops"])
+    both = ["--channel", "awgn:9", "--channel", "awgn:20//awgn:0", "--fidelity", "symbol"]
+    lines = runner.invoke(main, [*evaluate, *both, "--snr", "4,12"])
+    assert lines.exit_code == 0, lines.output
+    assert lines.stdout.count("over 2 hops") == 4
+    assert lines.stdout.count("hop 2, ") == 4
+    for arguments, code, message in [
+        (["--channel", "awgn:12//awgn:3//awgn:1"], 1, "this network has 2 hops"),
+        (["--channel", "awgn:12", "--latency"], 2, "--latency is of a single link"),
+    ]:
+        refused = runner.invoke(main, [*evaluate, *arguments])
+        assert (refused.exit_code, message in refused.stderr) == (code, True), refused.stderr
+    sent = runner.invoke(main, ["waveform", "images", str(run), "-o", str(tmp_path / "t.sigmf")])
+    assert "a network on more than two devices" in sent.stderr

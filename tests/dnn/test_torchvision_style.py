@@ -126,9 +126,7 @@ class VitStyle(nn.Module):
         self.blocks = nn.Sequential(_EncoderBlock(dim), _EncoderBlock(dim), _EncoderBlock(dim))
         self.head = nn.Linear(dim, 5)
 
-    def forward(
-        self, x: Tensor, mask: Tensor | None = None, causal: bool = False
-    ) -> Tensor:
+    def forward(self, x: Tensor, mask: Tensor | None = None, causal: bool = False) -> Tensor:
         n, _, height, _ = x.shape
         torch._assert(height == 32, "wrong height")
         x = self.conv_proj(x).flatten(2).transpose(1, 2)
