@@ -271,7 +271,8 @@ class LinkConfig:
     """The air interface in training.
 
     Attributes:
-        channel: Spec or file, as `phyemu.colosseum.load_channel_or_link` reads it.
+        channel: Spec or file, as `phyemu.colosseum.load_channel_or_link` reads it; of several hops
+            (`phydnn.splits`) one for all of them, or `A//B`, one for each.
         fidelity: `symbol` or `waveform`.
         modulation: `psk` (the paper's) or `qam`.
     """

@@ -40,7 +40,7 @@ class StageReport:
 
     Attributes:
         order: M.
-        symbols_per_image: Channel symbols of an image.
+        symbols_per_image: Channel symbols of an image, over all hops.
         epoch: The epoch kept, from 1.
         validation_accuracy: What it was chosen by, in percent.
         accuracy: On the test images, through the link in training, in percent.
@@ -320,9 +320,11 @@ def _multi_hop_report(
 ) -> TrainReport:
     reports = []
     for order, (stage, score) in run.stages.items():
+        model = stage.phydnn
         reports.append(
             StageReport(
                 order=order,
+                symbols_per_image=sum(model.symbols_of(hop) for hop in range(model.num_hops)),
                 epoch=stage.epoch,
                 validation_accuracy=stage.validation_accuracy,
                 accuracy=score.total.accuracy,
@@ -330,11 +332,10 @@ def _multi_hop_report(
                 hop_sers=score.hop_sers,
             )
         )
-        symbols_per_image = sum(map(stage.phydnn.symbols_of, range(stage.phydnn.num_hops)))
     return TrainReport(
         run=str(folder),
         channel="//".join(model.name for model in channels),
-        symbols_per_image=symbols_per_image,
+        symbols_per_image=reports[-1].symbols_per_image,
         backbone_accuracy=_backbone_accuracy(backbone, dataset, device),
         phydnn=tuple(reports),
     )

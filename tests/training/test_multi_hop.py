@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from phyemu.channel import load_model
+from phyemu.channel import Awgn
 from phyemu.datasets import Dataset
 from phyemu.dnn import evaluating
 from phyemu.errors import ConfigError
@@ -34,7 +34,7 @@ def test_one_hop_trains_as_train_phydnn_does(
     config = replace(
         config, phydnn=replace(config.phydnn, commitment=0.01, distillation=0.5, num_samples=2)
     )
-    network, channel = backbone.backbone, load_model("awgn:12")
+    network, channel = backbone.backbone, Awgn(12.0)
     two = train_phydnn(network, backbone.normalise, dataset, channel, config)
     one = train_multi_hop(network, backbone.normalise, dataset, [channel], config)
     assert one.history == two.history
@@ -49,7 +49,7 @@ def test_two_hops_learn_shrink_and_resume(
     dataset: Dataset, config: TrainConfig, backbone: BackboneResult, tmp_path: Path
 ) -> None:
     config = hops(config, "layer2", "layer3")
-    channels = [load_model("awgn:12"), load_model("awgn:9")]
+    channels = [Awgn(12.0), Awgn(9.0)]
 
     def train(folder: Path | None, resume: bool = False):  # type: ignore[no-untyped-def]
         return train_multi_hop(
@@ -88,7 +88,7 @@ def test_each_hop_needs_a_channel(
             backbone.backbone,
             backbone.normalise,
             dataset,
-            [load_model("awgn:12")],
+            [Awgn(12.0)],
             hops(config, "layer2", "layer3"),
         )
 
