@@ -69,10 +69,8 @@ if TYPE_CHECKING:
 @click.option("--order", type=click.IntRange(2), help="M, where the run holds several.")
 @click.option(
     "--lookup",
-    type=click.Choice(["hard", "soft"]),
-    default="hard",
-    show_default=True,
-    help="Of embeddings by received symbols.",
+    type=click.Choice(["hard", "soft", "learned"]),
+    help="How posteriors become slices.  [default: as in training]",
 )
 @click.option(
     "--repetitions",
@@ -101,7 +99,7 @@ def command(
     dataset: str | None,
     limit: int | None,
     order: int | None,
-    lookup: str,
+    lookup: str | None,
     repetitions: int,
     latency: bool,
     seed: int,
@@ -154,6 +152,7 @@ def command(
     channel_models = _load(channels, widen, tx_power, noise_figure, snr)
     snrs_db = None if snr is None else snr_range(snr)
     phydnn = load_exported(run, order=order, model=model)
+    mode = None if lookup is None else Lookup(lookup)
     images = run_test_images(run, phydnn, dataset=dataset, limit=limit)
     found: list[list[Evaluation]] = []
     with progress_bars(quiet) as progress:
@@ -161,7 +160,7 @@ def command(
             settings: _Settings = {
                 "fidelity": EvaluationFidelity(fidelity),
                 "seed": seed,
-                "lookup": Lookup(lookup),
+                "lookup": mode,
                 "repetitions": repetitions,
                 "progress": progress,
             }
@@ -172,8 +171,7 @@ def command(
     times = []
     if latency:
         times = [
-            measure_latency(phydnn, images, num_images=count, lookup=Lookup(lookup))
-            for count in (1, 64)
+            measure_latency(phydnn, images, num_images=count, lookup=mode) for count in (1, 64)
         ]
     if plot is not None and snrs_db is not None:
         curves = {
@@ -202,7 +200,7 @@ def command(
 class _Settings(TypedDict):
     fidelity: "EvaluationFidelity"
     seed: int
-    lookup: "Lookup"
+    lookup: "Lookup | None"
     repetitions: int
     progress: "ProgressCallback"
 

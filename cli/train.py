@@ -53,7 +53,7 @@ if TYPE_CHECKING:
 @channel_option(required=False)
 @widen_option
 @click.option("--fidelity", type=click.Choice(["symbol", "waveform"]), help="Of the link.")
-@click.option("--modulation", type=click.Choice(["psk", "qam"]), help="Constellation.")
+@click.option("--modulation", type=click.Choice(["psk", "qam", "learned"]), help="Constellation.")
 @click.option(
     "--order",
     "orders",
@@ -74,6 +74,11 @@ if TYPE_CHECKING:
     help="Epochs of the PhyDNN: one number, or one for each order.",
 )
 @click.option(
+    "--lookup",
+    type=click.Choice(["hard", "soft", "learned"]),
+    help="How posteriors become slices.",
+)
+@click.option(
     "--split",
     "splits",
     metavar="NAME",
@@ -82,6 +87,12 @@ if TYPE_CHECKING:
     "(see `phyemu splits`).",
 )
 @click.option("--seed", type=click.IntRange(0), help="Seed of every draw.  [default: 0]")
+@click.option(
+    "--compile/--no-compile",
+    "compiled",
+    default=None,
+    help="Compile head and tail: minutes at the start, faster steps.  [default: no]",
+)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 ...")
 @click.option(
     "-o",
@@ -112,21 +123,27 @@ def command(
     orders: tuple[int, ...],
     symbols_per_slice: tuple[int, ...],
     epochs: tuple[int, ...],
+    lookup: str | None,
     splits: tuple[str, ...],
     seed: int | None,
+    compiled: bool | None,
     device: str,
     run: Path,
     resume: bool,
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Train a PhyDNN through a channel and export its head and tail to RUN."""
-    from phyemu.training import Preset, pick_device, resolve_config, train_run
+    """Train a PhyDNN through a channel and export its head and tail to RUN.
+
+    Several processes share the batches: torchrun --nproc-per-node 2 -m phyemu_cli.main train ...
+    """
+    from phyemu.training import Preset, joined, pick_device, resolve_config, train_run
 
     if model is not None and backbone is not None:
         raise click.UsageError("--model and --backbone both name the network; give one")
     options: dict[str, Any] = {
         "seed": seed,
+        "compile": compiled,
         "data.dataset": dataset,
         "data.limit": limit,
         "backbone.name": backbone,
@@ -140,20 +157,29 @@ def command(
         "phydnn.orders": list(orders) or None,
         "phydnn.symbols_per_slice": list(symbols_per_slice) or None,
         "phydnn.epochs": list(epochs) or None,
+        "phydnn.lookup": lookup,
         "phydnn.split": splits[0] if len(splits) == 1 else None,
         "phydnn.splits": (list(splits) if len(splits) > 1 else []) if splits else None,
     }
     given = {name: value for name, value in options.items() if value is not None}
-    config = resolve_config(
-        given,
-        file=config_file,
-        resumed=run if resume else None,
-        name=None if preset is None else Preset(preset),
-    )
-    with progress_bars(quiet) as progress:
-        report = train_run(
-            config, run, resume=resume, device=pick_device(device), progress=progress
+    with joined(pick_device(device)) as processes:
+        config = resolve_config(
+            given,
+            file=config_file,
+            resumed=run if resume else None,
+            named=None if preset is None else Preset(preset),
         )
+        with progress_bars(quiet or not processes.first) as progress:
+            report = train_run(
+                config,
+                run,
+                resume=resume,
+                device=processes.device,
+                progress=progress,
+                processes=processes,
+            )
+    if not processes.first:
+        return
     if as_json:
         echo_json(report.to_dict())
         return

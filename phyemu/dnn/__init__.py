@@ -14,7 +14,9 @@ from .assignment import assign_to_constellation, assignment_cost
 from .card import ArtefactCard, Part, read_card
 from .clustering import start_embeddings
 from .compression import Removal, carry_optimizer, least_used, remove_embeddings, usage_counts
+from .demapper import Demapper
 from .embedding import Embedding, Lookup, Score
+from .learned_constellation import LearnedConstellation, start_constellation
 from .link import Link, noiseless_link
 from .losses import (
     LossTerms,
@@ -52,9 +54,11 @@ from .user_model import UserModel, check_classifier
 __all__ = [
     "ArtefactCard",
     "ArtefactInfo",
+    "Demapper",
     "Embedding",
     "Estimator",
     "HopOutput",
+    "LearnedConstellation",
     "Link",
     "Lookup",
     "LossTerms",
@@ -114,6 +118,7 @@ __all__ = [
     "split_model",
     "split_points",
     "split_probabilities",
+    "start_constellation",
     "start_embeddings",
     "straight_through",
     "task_loss",

@@ -10,6 +10,7 @@ from typing import Any
 
 from phyemu.errors import CheckpointError, ConfigError
 
+from .embedding import Lookup
 from .slices import SliceLayout
 from .symbol_tuples import channel_order
 
@@ -25,6 +26,7 @@ _KINDS: dict[str, type | tuple[type, ...]] = {
     "slice_dim": int,
     "feature_shape": int,
     "score": str,
+    "lookup": str,
     "image_shape": int,
     "mean": (int, float),
     "std": (int, float),
@@ -60,6 +62,7 @@ class ArtefactCard:
         slice_dim: D, the length of a slice.
         feature_shape: Of one image at the cut: [D, H, W] or [tokens, D].
         score: How slices and embeddings are compared.
+        lookup: How the tail was trained to look posteriors up: `hard`, `soft` or `learned`.
         image_shape: [channels, height, width].
         mean: Mean of each channel that the head subtracts, full scale 1.
         std: Standard deviation of each channel that the head divides by.
@@ -80,6 +83,7 @@ class ArtefactCard:
     slice_dim: int
     feature_shape: tuple[int, ...]
     score: str
+    lookup: str = "hard"
     image_shape: tuple[int, int, int]
     mean: tuple[float, ...]
     std: tuple[float, ...]
@@ -103,6 +107,7 @@ class ArtefactCard:
             items = value if isinstance(value, tuple) else (value,)
             if not all(isinstance(item, kind) and not isinstance(item, bool) for item in items):
                 raise ConfigError(f"{name} is of the wrong type: {value!r}")
+        Lookup(self.lookup)
         layout = SliceLayout(self.feature_shape)
         if layout.dim != self.slice_dim:
             raise ConfigError(
@@ -184,7 +189,8 @@ def card_from_content(content: Mapping[str, Any], path: Path) -> ArtefactCard:
     if content.get("part") == Part.RELAY:
         raise CheckpointError(f"{path}: is of a relay between two links, not of a head or tail")
     known = {entry.name for entry in fields(ArtefactCard)}
-    needed = known - {"provenance", "format_version", "symbols_per_slice"}  # 1 in older cards
+    # Older cards know neither several symbols for each slice nor the lookup of training.
+    needed = known - {"provenance", "format_version", "symbols_per_slice", "lookup"}
     for problem, names in (("lacks", needed - set(content)), ("has unknown", set(content) - known)):
         if names:
             raise CheckpointError(f"{path}: {problem} {', '.join(sorted(names))}; export again")

@@ -7,9 +7,12 @@ import torch
 from torch import Tensor, nn
 
 from phyemu.errors import ConfigError
+from phyemu.waveform import custom_constellation
 
 from .assignment import assign_to_constellation
+from .demapper import Demapper
 from .embedding import Embedding
+from .learned_constellation import LearnedConstellation
 from .modes import evaluating
 from .phydnn import PhyDnn
 from .symbol_tuples import channel_order, tuple_points
@@ -22,15 +25,21 @@ class Removal:
     """A PhyDNN with fewer embeddings.
 
     Attributes:
-        model: Shares head and tail with the one before; has a new embedding parameter, which an
-            optimiser must be told of (`carry_optimizer`, or make a new one).
+        model: Shares head and tail with the one before; has a new embedding parameter (and a new
+            demapper and new points, where these are learned), which an optimiser must be told of
+            (`carry_optimizer`, or make a new one).
         kept: Old embedding of each new one, (M_new,) int64.
-        old_vectors: The parameter that was replaced, (M_old, D).
+        before: The PhyDNN before.
     """
 
     model: PhyDnn
     kept: Tensor
-    old_vectors: nn.Parameter
+    before: PhyDnn
+
+    @property
+    def old_vectors(self) -> nn.Parameter:
+        """The embeddings that were replaced, (M_old, D)."""
+        return self.before.embedding.vectors
 
 
 def usage_counts(model: PhyDnn, images: Iterable[Tensor]) -> Tensor:
@@ -66,11 +75,14 @@ def remove_embeddings(
 ) -> Removal:
     """Return a PhyDNN without the `removed` embeddings, the rest placed anew on `points`.
 
+    A learned constellation begins anew at `points`, a learned demapper at the soft lookup: those
+    before were of another order.
+
     Args:
         model: Left as it is, but head and tail are shared with the result.
         removed: Embeddings to drop, (num_removed,) int64, distinct.
         points: Constellation of the symbols that the remaining M_new are sent as.
-        seed: Of the search for the placement.
+        seed: Of the search for the placement, and of a new demapper.
         symbols_per_slice: u from now on; points then has M_new^(1/u) entries.
 
     Raises:
@@ -93,18 +105,28 @@ def remove_embeddings(
     old = model.embedding.vectors
     places = tuple_points(points, symbols_per_slice)
     kept = kept[assign_to_constellation(old.detach()[kept], places, seed=seed)]
+    demapper, constellation = None, None
+    if model.embedding.demapper is not None:
+        generator = torch.Generator().manual_seed(seed)
+        demapper = Demapper(len(points), symbols_per_slice, generator=generator).to(old.device)
+    if model.constellation is not None:
+        constellation = LearnedConstellation(custom_constellation(points)).to(old.device)
     embedding = Embedding(
         old.detach()[kept],
         score=model.embedding.score,
         score_scale=float(model.embedding.score_scale),
         symbols_per_slice=symbols_per_slice,
+        demapper=demapper,
     )
     embedding.vectors.requires_grad_(old.requires_grad)
-    return Removal(model=model.with_embedding(embedding), kept=kept, old_vectors=old)
+    after = model.with_embedding(embedding, constellation)
+    return Removal(model=after, kept=kept, before=model)
 
 
 def carry_optimizer(optimizer: torch.optim.Optimizer, removal: Removal) -> None:
     """Let the optimiser train the new embeddings, with the moments of the rows that were kept.
+
+    A new demapper and new points take the places of those before, without moments.
 
     Args:
         optimizer: Changed in place.
@@ -113,21 +135,25 @@ def carry_optimizer(optimizer: torch.optim.Optimizer, removal: Removal) -> None:
     Raises:
         ConfigError: The optimiser did not hold the old embeddings.
     """
-    old, new = removal.old_vectors, removal.model.embedding.vectors
-    found = False
+    before = list(removal.before.dictionary_parameters())
+    after = list(removal.model.dictionary_parameters())
+    for old, new in zip(before, after, strict=True):
+        _replace(optimizer, old, new)
+        state = optimizer.state.pop(old, None)
+        if old is removal.old_vectors and state is not None:
+            optimizer.state[new] = {
+                # Moments have a row an embedding; step counters are scalars.
+                key: value[removal.kept.to(value.device)].clone()
+                if isinstance(value, Tensor) and value.shape == old.shape
+                else value
+                for key, value in state.items()
+            }
+
+
+def _replace(optimizer: torch.optim.Optimizer, old: nn.Parameter, new: nn.Parameter) -> None:
     for group in optimizer.param_groups:
         for index, parameter in enumerate(group["params"]):
             if parameter is old:
                 group["params"][index] = new
-                found = True
-    if not found:
-        raise ConfigError("the optimiser does not train the embeddings that were replaced")
-    state = optimizer.state.pop(old, None)
-    if state is not None:
-        optimizer.state[new] = {
-            # Moments have a row an embedding; step counters are scalars.
-            key: value[removal.kept.to(value.device)].clone()
-            if isinstance(value, Tensor) and value.shape == old.shape
-            else value
-            for key, value in state.items()
-        }
+                return
+    raise ConfigError("the optimiser does not train the embeddings that were replaced")

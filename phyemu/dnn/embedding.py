@@ -11,6 +11,9 @@ from torch import Tensor, nn
 
 from phyemu.errors import ConfigError, SignalError
 
+from .categories import log_softmax, products_in_rows
+from .demapper import Demapper
+from .hard_lookup import hard_lookup
 from .sampling import one_hot_argmax
 from .symbol_tuples import channel_order, joint_posteriors, split_indices, split_probabilities
 
@@ -30,10 +33,12 @@ class Score(StrEnum):
 
 
 class Lookup(StrEnum):
-    """How posteriors become slices: the likeliest symbol's embedding, or the posterior mean."""
+    """How posteriors become slices: by the likeliest symbol, the posterior mean, or a network."""
 
     HARD = "hard"
     SOFT = "soft"
+    LEARNED = "learned"
+    """The mean under the weights of a `Demapper`, which is trained with the rest."""
 
 
 class Embedding(nn.Module):
@@ -44,6 +49,7 @@ class Embedding(nn.Module):
         score: Likeness of slice and embedding.
         score_scale: Factor on the scores, > 0: the inverse temperature of Eq. (2), 1 in the paper.
         symbols_per_slice: u, channel symbols that stand for a slice; 1 in the paper.
+        demapper: What `Lookup.LEARNED` asks; None: there is none.
 
     Raises:
         ConfigError: Fewer than two embeddings, not finite, a scale that is not positive, or M is no
@@ -59,6 +65,7 @@ class Embedding(nn.Module):
         score: Score = Score.DISTANCE,
         score_scale: float = 1.0,
         symbols_per_slice: int = 1,
+        demapper: Demapper | None = None,
     ) -> None:
         super().__init__()
         if vectors.ndim != 2 or len(vectors) < 2 or vectors.shape[1] < 1:
@@ -71,6 +78,7 @@ class Embedding(nn.Module):
         self.vectors = nn.Parameter(vectors.detach().clone().float())
         self.score = Score(score)
         self.symbols_per_slice = symbols_per_slice
+        self.demapper = demapper
         self.register_buffer(
             "score_scale", torch.tensor(score_scale, device=vectors.device, dtype=torch.float32)
         )
@@ -106,11 +114,13 @@ class Embedding(nn.Module):
         if slices.shape[-1] != self.dim:
             raise SignalError(f"slices must be (..., {self.dim}), got {tuple(slices.shape)}")
         with torch.autocast(device_type=slices.device.type, enabled=False):
-            scores = slices.to(self.vectors.dtype) @ self.vectors.T
+            rows = slices.to(self.vectors.dtype)
+            weights, offsets = self.score_scale * self.vectors, None
             if self.score is Score.DISTANCE:
                 # |s - e|^2 = |s|^2 - 2 s.e + |e|^2, of which the softmax cannot see |s|^2.
-                scores = 2 * scores - self.vectors.square().sum(-1)
-            return (self.score_scale * scores).log_softmax(-1)
+                weights, offsets = 2 * weights, -(weights * self.vectors).sum(-1)
+            scores = products_in_rows(weights, rows[None] if rows.ndim == 1 else rows, offsets)
+            return log_softmax(scores[0] if rows.ndim == 1 else scores)
 
     def probabilities(self, slices: Tensor) -> Tensor:
         """Return f(x) of Eq. (2), (..., M) float32, rows sum to one."""
@@ -145,9 +155,10 @@ class Embedding(nn.Module):
 
         Args:
             posteriors: Of channel symbols, (..., num_slices * u, M_c), rows sum to one.
-            mode: Hard (the paper's) or soft.
+            mode: Hard (the paper's), soft or learned.
 
         Raises:
+            ConfigError: The lookup is learned, but there is no demapper.
             SignalError: `posteriors` are for another modulation.
         """
         order = self.order
@@ -155,7 +166,17 @@ class Embedding(nn.Module):
             raise SignalError(f"posteriors must be (..., {order}), got {tuple(posteriors.shape)}")
         with torch.autocast(device_type=posteriors.device.type, enabled=False):
             weights = posteriors.to(self.vectors.dtype)
+            if mode is Lookup.LEARNED:
+                if self.demapper is None:
+                    raise ConfigError(
+                        'there is no learned demapper here; train with lookup = "learned", or '
+                        "look up hard or soft"
+                    )
+                learned: Tensor = self.demapper(weights) @ self.vectors
+                return learned
             if mode is Lookup.HARD:
+                if self.symbols_per_slice == 1:
+                    return hard_lookup(weights, self.vectors)
                 # Rows sum to one, so the largest entry is 1 / M_c only where all are.
                 erased = weights.amax(-1, keepdim=True) <= (1 + 1e-6) / order
                 weights = torch.where(erased, weights, one_hot_argmax(weights))

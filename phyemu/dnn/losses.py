@@ -169,7 +169,7 @@ def feature_distillation_loss(
         channel = 1 if target.ndim == 4 else target.ndim - 1  # of maps, of tokens
         axes = [axis for axis in range(target.ndim) if axis != channel]
         variance = target.var(axes, correction=0).mean()
-        rows = ours.float().unflatten(0, (-1, len(target)))
+        rows = ours.float().reshape(-1, *target.shape)
         errors.append((rows - target).square().mean() / variance.clamp_min(1e-12))
     return torch.stack(errors).mean()
 
@@ -219,8 +219,8 @@ def total_loss(
     binding = distillation = feature_distillation = commitment = None
     if weights.binding:
         if output.binding_logits is None:
-            raise ConfigError("the binding loss needs binding_logits; call forward(binding=True)")
-        binding = binding_loss(output.binding_logits, labels)
+            raise ConfigError("the binding loss needs binding_logits; give forward a binding_share")
+        binding = binding_loss(output.binding_logits, labels[: len(output.binding_logits)])
         total = total + weights.binding * binding
     if weights.distillation:
         if teacher_logits is None:

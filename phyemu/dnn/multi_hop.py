@@ -7,6 +7,7 @@ binding path leaves all of them out at once: head, segments and tail are the ori
 """
 
 import copy
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -19,7 +20,7 @@ from .embedding import Embedding, Lookup, Score
 from .link import Link
 from .modes import evaluating, untracked_batch_norm
 from .normalise import Normalise
-from .phydnn import PhyDnn
+from .phydnn import PhyDnn, memory_format
 from .sampling import Estimator, choose_symbols, one_hot_argmax
 from .slices import SliceLayout, from_slices, to_slices
 from .split import keep_input, split_model
@@ -49,7 +50,8 @@ class MultiHopOutput:
 
     Attributes:
         logits: Through all links, (num_samples, batch, num_classes), float32.
-        binding_logits: Through none, (batch, num_classes), float32; None when not asked for.
+        binding_logits: Through none, of the first images, (num_binding, num_classes), float32; None
+            when not asked for.
         hops: In the order of the data.
     """
 
@@ -223,7 +225,7 @@ class MultiHopPhyDnn(nn.Module):
         estimator: Estimator = Estimator.GUMBEL,
         temperature: float = 1.0,
         lookup: Lookup = Lookup.HARD,
-        binding: bool = True,
+        binding_share: float = 1.0,
     ) -> MultiHopOutput:
         """Return the quantities of Algorithm 1 for a mini-batch; see `PhyDnn.forward`.
 
@@ -235,15 +237,19 @@ class MultiHopPhyDnn(nn.Module):
             estimator: How symbols are chosen, and how the gradient comes through the choice.
             temperature: Of that gradient.
             lookup: Hard or soft.
-            binding: Also compute the unmodified path, whose batch-norm statistics stay as they are.
+            binding_share: Share of the images that also take the unmodified path, whose batch-norm
+                statistics stay as they are; 0: none.
 
         Raises:
-            ConfigError: `num_samples` is below 1, or there is not one link a hop.
+            ConfigError: A number is out of range, or there is not one link a hop.
         """
         if num_samples < 1:
             raise ConfigError(f"num_samples (N_mc) must be at least 1, got {num_samples}")
+        if not 0 <= binding_share <= 1:
+            raise ConfigError(f"binding_share must lie in [0, 1], got {binding_share}")
         self._check_links(links)
         features = self.head(self.normalise(images))
+        first_format = memory_format(features)
         hops: list[HopOutput] = []
         for index, link in enumerate(links):
             embedding = self.embedding_of(index)
@@ -252,17 +258,18 @@ class MultiHopPhyDnn(nn.Module):
             # Sample j of image k is row j * batch + k, from the first hop to the last.
             repeated = log_probabilities
             if index == 0:
-                repeated = log_probabilities.repeat(num_samples, 1, 1)
+                repeated = log_probabilities.mT.repeat(num_samples, 1, 1).mT
             sent = choose_symbols(repeated, estimator, temperature=temperature, generator=generator)
             received = embedding.lookup(link(embedding.on_air(sent), generator), lookup)
-            arrived = from_slices(received, self.layouts[index])
+            arrived = from_slices(received, self.layouts[index], memory_format(features))
             hops.append(
                 HopOutput(log_probabilities=log_probabilities, slices=slices, arrived=arrived)
             )
             features = self.segments[index + 1](arrived)
         binding_logits = None
-        if binding:
-            unmodified = from_slices(hops[0].slices, self.layouts[0])
+        if binding_share > 0:
+            bound = hops[0].slices[: max(2, math.ceil(binding_share * len(images)))]
+            unmodified = from_slices(bound, self.layouts[0], first_format)
             with untracked_batch_norm(self.segments):
                 for segment in self.segments[1:]:
                     unmodified = segment(unmodified)

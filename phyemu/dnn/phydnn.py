@@ -1,6 +1,7 @@
 """A network whose two halves talk in symbols (paper, Sec. III, Fig. 2)."""
 
 import copy
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -10,15 +11,18 @@ from torch import Tensor, nn
 
 from phyemu.errors import ConfigError
 
+from .demapper import Demapper
 from .embedding import Embedding, Lookup, Score
+from .learned_constellation import LearnedConstellation
 from .link import Link
 from .modes import captured_output, evaluating, untracked_batch_norm
 from .normalise import Normalise
 from .sampling import Estimator, choose_symbols, one_hot_argmax
 from .slices import SliceLayout, from_slices, to_slices
 from .split import keep_input, split_model
+from .symbol_tuples import channel_order
 
-__all__ = ["PhyDnn", "PhyDnnOutput"]
+__all__ = ["PhyDnn", "PhyDnnOutput", "memory_format"]
 
 
 @dataclass(frozen=True, eq=False, slots=True, kw_only=True)
@@ -27,8 +31,8 @@ class PhyDnnOutput:
 
     Attributes:
         logits: Through the link, (num_samples, batch, num_classes), float32.
-        binding_logits: Head to tail without embedding and link, (batch, num_classes), float32;
-            None when it was not asked for.
+        binding_logits: Head to tail without embedding and link, of the first images of the batch,
+            (num_binding, num_classes), float32; None when they were not asked for.
         log_probabilities: log p(z_i = m | x) of Eq. (2), (batch, num_slices, M), float32.
         slices: Output of the head, (batch, num_slices, D).
         features: What the tail was given, in the shape of the head's output, then the outputs of
@@ -57,6 +61,8 @@ class PhyDnn(nn.Module):
         embedding: The dictionary both sides share.
         tail: Features to logits, on the edge server.
         layout: Shape of the features of one image.
+        constellation: Points that are trained with the rest; None: they are not. The caller gives
+            the link the points of each step: `link.constellation = model.constellation()`.
 
     Raises:
         ConfigError: Embeddings and features differ in length.
@@ -70,6 +76,7 @@ class PhyDnn(nn.Module):
         embedding: Embedding,
         tail: nn.Module,
         layout: SliceLayout,
+        constellation: LearnedConstellation | None = None,
     ) -> None:
         super().__init__()
         if embedding.dim != layout.dim:
@@ -82,6 +89,7 @@ class PhyDnn(nn.Module):
         self.embedding = embedding
         self.tail = tail
         self.layout = layout
+        self.constellation = constellation
 
     @classmethod
     def from_backbone(
@@ -95,6 +103,8 @@ class PhyDnn(nn.Module):
         generator: torch.Generator,
         score: Score = Score.DISTANCE,
         symbols_per_slice: int = 1,
+        lookup: Lookup = Lookup.HARD,
+        constellation: LearnedConstellation | None = None,
     ) -> "PhyDnn":
         """Return a PhyDNN around a copy of a trained network, with random embeddings.
 
@@ -109,6 +119,8 @@ class PhyDnn(nn.Module):
             generator: CPU source of the embeddings; it is advanced.
             score: Likeness of slice and embedding.
             symbols_per_slice: u, channel symbols for each slice, of order M^(1/u).
+            lookup: `Lookup.LEARNED` gives the model a demapper; it can then do all three.
+            constellation: Points that are trained with the rest.
 
         Raises:
             ConfigError: The backbone cannot be cut there, or an argument is out of range.
@@ -129,10 +141,25 @@ class PhyDnn(nn.Module):
         if features._version != before:
             keep_input(tail)
         vectors = torch.randn((num_embeddings, layout.dim), generator=generator)
-        embedding = Embedding(vectors.to(device), score=score, symbols_per_slice=symbols_per_slice)
-        return cls(normalise=normalise, head=head, embedding=embedding, tail=tail, layout=layout)
+        demapper = None
+        if lookup is Lookup.LEARNED:
+            order = channel_order(num_embeddings, symbols_per_slice)
+            demapper = Demapper(order, symbols_per_slice, generator=generator).to(device)
+        embedding = Embedding(
+            vectors.to(device), score=score, symbols_per_slice=symbols_per_slice, demapper=demapper
+        )
+        return cls(
+            normalise=normalise,
+            head=head,
+            embedding=embedding,
+            tail=tail,
+            layout=layout,
+            constellation=None if constellation is None else constellation.to(device),
+        )
 
-    def with_embedding(self, embedding: Embedding) -> "PhyDnn":
+    def with_embedding(
+        self, embedding: Embedding, constellation: LearnedConstellation | None = None
+    ) -> "PhyDnn":
         """Return a PhyDNN that shares head and tail with this one and has another dictionary."""
         model = PhyDnn(
             normalise=self.normalise,
@@ -140,15 +167,27 @@ class PhyDnn(nn.Module):
             embedding=embedding,
             tail=self.tail,
             layout=self.layout,
+            constellation=constellation,
         )
         model.training = self.training
         model.embedding.train(self.training)
+        if constellation is not None:
+            constellation.train(self.training)
         return model
 
     @property
     def symbols_per_image(self) -> int:
         """Channel symbols that an image takes: u for each of its N_s slices."""
         return self.layout.num_slices * self.embedding.symbols_per_slice
+
+    def dictionary_parameters(self) -> Iterator[nn.Parameter]:
+        """Yield what both sides of the link share: embeddings, then demapper and points if learned.
+
+        They have the higher learning rate, and are never frozen.
+        """
+        yield from self.embedding.parameters()
+        if self.constellation is not None:
+            yield from self.constellation.parameters()
 
     def backbone_parameters(self) -> Iterator[nn.Parameter]:
         """Yield the weights of head and tail: the lower learning rate, frozen at first."""
@@ -169,7 +208,7 @@ class PhyDnn(nn.Module):
         estimator: Estimator = Estimator.GUMBEL,
         temperature: float = 1.0,
         lookup: Lookup = Lookup.HARD,
-        binding: bool = True,
+        binding_share: float = 1.0,
         layers: Sequence[str] = (),
     ) -> PhyDnnOutput:
         """Return the quantities of Algorithm 1, lines 4 to 12, for a mini-batch.
@@ -183,29 +222,38 @@ class PhyDnn(nn.Module):
             num_samples: N_mc, realisations of symbols and of the channel for each image.
             estimator: How symbols are chosen, and how the gradient comes through the choice.
             temperature: Of that gradient.
-            lookup: Hard or soft.
-            binding: Also compute the unmodified path (one more pass through the tail, whose
-                batch-norm statistics it does not move).
+            lookup: Hard, soft or learned.
+            binding_share: Share of the images, the first of the batch, that also take the
+                unmodified path (one more pass through the tail, whose batch-norm statistics it
+                does not move), in [0, 1]; 0: none. Rounded up, two images at least for the batch
+                norms. In batches of random order their mean estimates that of all without bias.
             layers: Submodules of the tail whose outputs are wanted.
 
         Raises:
-            ConfigError: `num_samples` is below 1, or the tail has no such layer.
+            ConfigError: `num_samples` is below 1, the share is out of range, or the tail has no
+                such layer.
         """
         if num_samples < 1:
             raise ConfigError(f"num_samples (N_mc) must be at least 1, got {num_samples}")
-        slices = self.slices(images)
+        if not 0 <= binding_share <= 1:
+            raise ConfigError(f"binding_share must lie in [0, 1], got {binding_share}")
+        features = self.head(self.normalise(images))
+        layout = memory_format(features)
+        slices = to_slices(features)
         log_probabilities = self.embedding.log_probabilities(slices)
-        repeated = log_probabilities.repeat(num_samples, 1, 1)  # sample j of image k: row j * B + k
+        # Sample j of image k is row j * batch + k; `repeat` itself would move symbols out of rows.
+        repeated = log_probabilities.mT.repeat(num_samples, 1, 1).mT
         sent = choose_symbols(repeated, estimator, temperature=temperature, generator=generator)
         received = self.embedding.lookup(link(self.embedding.on_air(sent), generator), lookup)
-        arrived = from_slices(received, self.layout)
+        arrived = from_slices(received, self.layout, layout)
         with ExitStack() as hooks:
             outputs = [hooks.enter_context(captured_output(self.tail, name)) for name in layers]
             logits = self.tail(arrived).float()
         binding_logits = None
-        if binding:
+        if binding_share > 0:
+            bound = slices[: max(2, math.ceil(binding_share * len(slices)))]
             with untracked_batch_norm(self.tail):
-                binding_logits = self.tail(from_slices(slices, self.layout)).float()
+                binding_logits = self.tail(from_slices(bound, self.layout, layout)).float()
         return PhyDnnOutput(
             logits=logits.unflatten(0, (num_samples, len(images))),
             binding_logits=binding_logits,
@@ -224,7 +272,7 @@ class PhyDnn(nn.Module):
         Args:
             posteriors: Of the received symbols, (batch, symbols_per_image, M_c); equal entries mark
                 a lost symbol.
-            lookup: Hard or soft.
+            lookup: Hard, soft or learned.
         """
         logits: Tensor = self.tail(
             from_slices(self.embedding.lookup(posteriors, lookup), self.layout)
@@ -250,3 +298,9 @@ class PhyDnn(nn.Module):
         """Return the logits (batch, num_classes) of head and tail alone, as on one machine."""
         logits: Tensor = self.tail(self.head(self.normalise(images)))
         return logits.float()
+
+
+def memory_format(features: Tensor) -> torch.memory_format:
+    """Return `channels_last` where feature maps lie so, as slices do: they need no copy then."""
+    channels_last = features.ndim == 4 and features.is_contiguous(memory_format=torch.channels_last)
+    return torch.channels_last if channels_last else torch.contiguous_format

@@ -37,7 +37,7 @@ def channel_order(num_embeddings: int, symbols_per_slice: int) -> int:
     """
     if symbols_per_slice < 1:
         raise ConfigError(f"symbols_per_slice must be at least 1, got {symbols_per_slice}")
-    order = round(num_embeddings ** (1 / symbols_per_slice))
+    order: int = round(num_embeddings ** (1 / symbols_per_slice))
     if order < 2 or order**symbols_per_slice != num_embeddings:
         raise ConfigError(
             f"{num_embeddings} embeddings cannot be sent as {symbols_per_slice} symbols each: "
@@ -97,8 +97,9 @@ def joint_posteriors(posteriors: Tensor, symbols_per_slice: int) -> Tensor:
             f"posteriors must be (..., a multiple of {symbols_per_slice}, M), got "
             f"{tuple(posteriors.shape)}"
         )
-    rows = posteriors.unflatten(-2, (-1, symbols_per_slice))
-    joint = rows[..., 0, :]
+    shape = posteriors.shape
+    rows = posteriors.reshape(*shape[:-2], -1, symbols_per_slice, shape[-1])
+    joint: Tensor = rows[..., 0, :]
     for digit in range(1, symbols_per_slice):
         joint = (joint[..., :, None] * rows[..., digit, None, :]).flatten(-2)
     return joint
@@ -118,4 +119,4 @@ def tuple_points(points: Tensor, symbols_per_slice: int) -> Tensor:
 def _digits(probabilities: Tensor, symbols_per_slice: int) -> Tensor:
     """Return the last dimension as u dimensions of M_c."""
     order = channel_order(probabilities.shape[-1], symbols_per_slice)
-    return probabilities.unflatten(-1, (order,) * symbols_per_slice)
+    return probabilities.reshape(*probabilities.shape[:-1], *[order] * symbols_per_slice)

@@ -6,12 +6,10 @@ Where only one side runs, only that side is loaded: the device never sees the ta
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
-from phyemu.dnn import PhyDnn, PhyDnnHead, PhyDnnTail, load_head, load_tail, read_card
+from phyemu.dnn import Lookup, PhyDnn, PhyDnnHead, PhyDnnTail, load_head, load_tail, read_card
 from phyemu.dnn.card import ArtefactCard
 from phyemu.errors import CheckpointError, ConfigError
-from phyemu.waveform import Constellation, FrameFormat, constellation, custom_constellation
+from phyemu.waveform import Constellation, FrameFormat, described_constellation
 from phyemu.waveform.sent_frames import SentFrames
 
 __all__ = [
@@ -75,6 +73,11 @@ class ExportedTail:
     frame_format: FrameFormat
 
     @property
+    def lookup(self) -> Lookup:
+        """How the tail was trained to look posteriors up."""
+        return self.tail.lookup
+
+    @property
     def order(self) -> int:
         """Order of the modulation: M, where a slice is one symbol."""
         return self.constellation.order
@@ -105,7 +108,7 @@ class ExportedPhyDnn(ExportedTail):
         model = PhyDnn(
             normalise=self.head.normalise,
             head=self.head.head,
-            embedding=self.head.embedding,
+            embedding=self.tail.embedding,  # with the demapper, where there is one
             tail=self.tail.tail,
             layout=self.tail.layout,
         )
@@ -291,17 +294,13 @@ def _frame_format(path: Path, card: ArtefactCard) -> FrameFormat:
 
 
 def _constellation(path: Path, card: ArtefactCard) -> Constellation:
-    described = card.constellation
     try:
-        name, order = str(described["name"]), int(described["order"])
-        if order != card.order:
-            raise CheckpointError(
-                f"{path}: the card has a constellation of {order} points for symbols of order "
-                f"{card.order}"
-            )
-        if name != "custom":
-            return constellation(name, order)
-        pairs = torch.tensor(described["points"], dtype=torch.float32)
-        return custom_constellation(torch.view_as_complex(pairs))
-    except (KeyError, TypeError, ValueError, RuntimeError) as exc:
+        found = described_constellation(card.constellation)
+    except ConfigError as exc:
         raise CheckpointError(f"{path}: its card describes no constellation ({exc})") from exc
+    if found.order != card.order:
+        raise CheckpointError(
+            f"{path}: the card has a constellation of {found.order} points for symbols of order "
+            f"{card.order}"
+        )
+    return found

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from phyemu.dnn import Lookup, evaluating
+from phyemu.dnn import evaluating
 from phyemu.receiver import ReceivedFrame
 
 from .exported import ExportedPhyDnn, check_exported
@@ -69,6 +69,6 @@ class FrameImages:
         inside = frame.posteriors[first * size - begin : last * size - begin]
         posteriors = torch.from_numpy(inside).reshape(last - first, size, -1)
         with evaluating(self.phydnn.tail):
-            logits = self.phydnn.tail(posteriors, Lookup.HARD)
+            logits = self.phydnn.tail(posteriors)
         right = int((logits.argmax(-1) == self._sent.labels[first:last]).sum())
         return FrameScore(symbol_errors=int(wrong.sum()), images=last - first, images_right=right)

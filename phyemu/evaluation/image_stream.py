@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from phyemu.dnn import Lookup, evaluating
+from phyemu.dnn import evaluating
 from phyemu.errors import CheckpointError
 from phyemu.receiver import ReceivedFrame
 from phyemu.waveform import FrameFormat
@@ -295,7 +295,7 @@ class ImageStream:
         begun = time.perf_counter()
         with evaluating(self._exported.tail):
             given = torch.from_numpy(np.ascontiguousarray(posteriors)).to(self._device)
-            logits = self._exported.tail(given, Lookup.HARD).cpu()
+            logits = self._exported.tail(given).cpu()
         self.score.tail_s += time.perf_counter() - begun
         self.score.tail_images += len(posteriors)
         scores, classes = logits.softmax(-1).max(-1)

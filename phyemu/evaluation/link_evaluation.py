@@ -46,7 +46,7 @@ def evaluate_phydnn(
     *,
     fidelity: EvaluationFidelity,
     seed: int,
-    lookup: Lookup = Lookup.HARD,
+    lookup: Lookup | None = None,
     repetitions: int = 1,
     progress: ProgressCallback = no_progress,
 ) -> Evaluation:
@@ -58,7 +58,7 @@ def evaluate_phydnn(
         images: What is classified.
         fidelity: What stands between head and tail.
         seed: Of channel and noise; the same seed gives the same result.
-        lookup: Hard or soft.
+        lookup: Hard, soft or learned; None: as in training.
         repetitions: Passes over the images, each through new channels, >= 1.
         progress: Told of the frames sent.
 
@@ -73,7 +73,12 @@ def evaluate_phydnn(
         channel, phydnn.constellation, phydnn.frame_format, fidelity=Fidelity(fidelity)
     )
     score = score_over_link(
-        phydnn.joined(), link, images, seed=seed, lookup=lookup, repetitions=repetitions
+        phydnn.joined(),
+        link,
+        images,
+        seed=seed,
+        lookup=phydnn.lookup if lookup is None else lookup,
+        repetitions=repetitions,
     )
     batch = bytes_on_air(
         num_images=64,
@@ -99,7 +104,7 @@ def _over_frames(
     channel: ChannelModel,
     images: ImageSet,
     seed: int,
-    lookup: Lookup,
+    lookup: Lookup | None,
     repetitions: int,
     progress: ProgressCallback,
 ) -> Evaluation:
@@ -154,7 +159,7 @@ def sweep_snr(
     *,
     fidelity: EvaluationFidelity,
     seed: int,
-    lookup: Lookup = Lookup.HARD,
+    lookup: Lookup | None = None,
     repetitions: int = 1,
     progress: ProgressCallback = no_progress,
 ) -> list[Evaluation]:
@@ -167,7 +172,7 @@ def sweep_snr(
         snrs_db: SNRs of the link [dB].
         fidelity: What stands between head and tail.
         seed: The same for each SNR.
-        lookup: Hard or soft.
+        lookup: Hard, soft or learned; None: as in training.
         repetitions: Passes over the images at each SNR, >= 1.
         progress: Told of the SNRs done.
 

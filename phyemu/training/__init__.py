@@ -11,6 +11,7 @@ from phyemu.training.config import (
     Precision,
     TrainConfig,
 )
+from phyemu.training.distributed import ALONE, Processes, joined
 from phyemu.training.history import EpochRecord
 from phyemu.training.multi_hop import MultiHopResult, TrainedMultiHop, train_multi_hop
 from phyemu.training.multi_hop_run import export_multi_hop
@@ -28,6 +29,7 @@ from phyemu.training.run import (
 from phyemu.training.validation import LinkScore, score_images, score_over_link
 
 __all__ = [
+    "ALONE",
     "BackboneConfig",
     "BackboneResult",
     "DataConfig",
@@ -40,6 +42,7 @@ __all__ = [
     "PhyDnnResult",
     "Precision",
     "Preset",
+    "Processes",
     "StageReport",
     "TrainConfig",
     "TrainReport",
@@ -49,6 +52,7 @@ __all__ = [
     "export_multi_hop",
     "export_phydnn",
     "from_table",
+    "joined",
     "named_preset",
     "overlay",
     "pick_device",

@@ -44,5 +44,6 @@ def artefact_info(
             "points": torch.view_as_real(constellation.points.detach().cpu()).tolist(),
         },
         frame=config.frame.to_dict(),
+        lookup=config.phydnn.lookup,
         provenance=provenance,
     )

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from phyemu.channel import ChannelModel
 from phyemu.datasets import Batch, Dataset
 from phyemu.dnn import (
-    Link,
     MultiHopPhyDnn,
     Normalise,
     carry_optimizer,
@@ -22,12 +21,13 @@ from phyemu.dnn import (
     usage_counts,
 )
 from phyemu.errors import ConfigError
-from phyemu.link import build_link
+from phyemu.link import SymbolLink, WaveformLink, build_link
 from phyemu.progress import ProgressCallback, no_progress
 from phyemu.waveform import Constellation
 
 from .arithmetic import forward_precision, set_memory_format
 from .config import PhyDnnConfig, TrainConfig
+from .distributed import ALONE, Processes
 from .history import EpochRecord
 from .multi_hop_validation import score_over_links
 from .phydnn import PhyDnnTask, check_modulation, run_algorithm_1
@@ -84,7 +84,7 @@ class _MultiHopTask(PhyDnnTask):
         device: torch.device | str,
     ) -> None:
         self._channels = tuple(channels)
-        self._links: tuple[Link, ...] = ()
+        self._links: tuple[SymbolLink | WaveformLink, ...] = ()
         super().__init__(backbone, normalise, dataset, self._channels[0], config, device)
 
     @property
@@ -110,7 +110,7 @@ class _MultiHopTask(PhyDnnTask):
         set_memory_format(model, channels_last=self._config.channels_last)
         return model
 
-    def _new_link(self) -> Link:
+    def _new_link(self) -> SymbolLink | WaveformLink:
         """Build the links of all hops and return the first."""
         self._links = tuple(
             build_link(
@@ -173,7 +173,7 @@ class _MultiHopTask(PhyDnnTask):
                 estimator=settings.estimator,
                 temperature=self._temperature,
                 lookup=settings.lookup,
-                binding=weights.binding > 0,
+                binding_share=settings.binding_share if weights.binding else 0.0,
             )
         terms = multi_hop_loss(
             output,
@@ -214,6 +214,7 @@ def train_multi_hop(
     folder: Path | None = None,
     resume: bool = False,
     progress: ProgressCallback = no_progress,
+    processes: Processes = ALONE,
 ) -> MultiHopResult:
     """Return PhyDNNs of every order in the schedule, trained through a channel for each hop.
 
@@ -231,6 +232,7 @@ def train_multi_hop(
         folder: Run folder, for checkpoints and curves; None keeps none.
         resume: Continue from the checkpoint in `folder` where there is one.
         progress: Told of each step.
+        processes: Who trains, each calling this with the same arguments.
 
     Raises:
         ConfigError: The backbone cannot be split there, the modulation lacks an order, or there is
@@ -252,6 +254,7 @@ def train_multi_hop(
         folder=folder,
         resume=resume,
         progress=progress,
+        processes=processes,
     )
     stages = {}
     for order in config.phydnn.orders:

@@ -17,6 +17,7 @@ from phyemu.waveform import Constellation
 from .artefact_info import artefact_info
 from .backbone import BackboneResult
 from .config import TrainConfig
+from .distributed import ALONE, Processes
 from .history import EpochRecord
 from .multi_hop import TrainedMultiHop, train_multi_hop
 from .multi_hop_validation import MultiHopScore, score_over_links
@@ -49,6 +50,7 @@ def run_multi_hop(
     device: torch.device | str = "cpu",
     resume: bool = False,
     progress: ProgressCallback = no_progress,
+    processes: Processes = ALONE,
 ) -> MultiHopRun:
     """Train through one channel a hop, export every part, and score it on the test images.
 
@@ -62,6 +64,7 @@ def run_multi_hop(
         device: Where to compute.
         resume: Continue from the checkpoint in `folder` where there is one.
         progress: Told of each step.
+        processes: Who trains; the first one alone exports and scores.
     """
     result = train_multi_hop(
         backbone.backbone,
@@ -73,7 +76,10 @@ def run_multi_hop(
         folder=folder,
         resume=resume,
         progress=progress,
+        processes=processes,
     )
+    if not processes.first:
+        return MultiHopRun(stages={}, history=result.history)
     test = dataset.test.to(device)
     stages = {}
     for order, stage in result.stages.items():

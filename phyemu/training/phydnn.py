@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from phyemu.channel import ChannelModel
 from phyemu.datasets import Augmentation, Batch, Dataset, ImageSet, ordered_batches
 from phyemu.dnn import (
+    LearnedConstellation,
     Link,
     LossWeights,
     Normalise,
@@ -21,16 +22,18 @@ from phyemu.dnn import (
     evaluating,
     least_used,
     remove_embeddings,
+    start_constellation,
     start_embeddings,
     total_loss,
     usage_counts,
 )
-from phyemu.link import build_link
+from phyemu.link import SymbolLink, WaveformLink, build_link
 from phyemu.progress import ProgressCallback, no_progress
 from phyemu.waveform import Constellation, constellation
 
-from .arithmetic import forward_precision, set_memory_format
+from .arithmetic import compiled_in_place, forward_precision, set_memory_format
 from .config import TrainConfig
+from .distributed import ALONE, Processes
 from .fingerprint import module_digest, training_fingerprint
 from .history import EpochRecord
 from .schedule import beta_at, cosine_ratio, temperature_at
@@ -48,6 +51,7 @@ __all__ = [
 ]
 
 _BATCH = 256
+_LEARNED = "learned"
 
 
 @dataclass(frozen=True, eq=False, slots=True, kw_only=True)
@@ -114,7 +118,7 @@ class PhyDnnTask:
         self.num_epochs = self._settings.total_epochs
         seed = derived_seed(config.seed, SeedUse.LINK)
         self.generator = torch.Generator(device).manual_seed(seed)
-        self.model = self.untrained(self._settings.orders[0])
+        self.model = self._new_model(self._settings.orders[0])
         for name in self._settings.feature_layers:  # before hours are spent, not after
             with captured_output(self.model.tail, name):
                 pass
@@ -132,9 +136,17 @@ class PhyDnnTask:
         return self.model.embedding.num_embeddings
 
     def points(self, order: int) -> Constellation:
-        """Return the constellation of the stage with M = `order`."""
+        """Return the constellation that the stage with M = `order` begins with."""
         channel_order = self._settings.channel_order(self._settings.orders.index(order))
-        return constellation(self._config.link.modulation, channel_order)
+        return _constellation(self._config.link.modulation, channel_order)
+
+    def sent_points(self, model: PhyDnn, order: int) -> Constellation:
+        """Return the constellation of a model: as learned, where it is."""
+        if model.constellation is None:
+            return self.points(order)
+        with torch.no_grad():
+            learned: Constellation = model.constellation()
+        return learned
 
     def _slice_symbols(self, order: int) -> int:
         return self._settings.slice_symbols(self._settings.orders.index(order))
@@ -153,11 +165,29 @@ class PhyDnnTask:
             generator=generator,
             score=self._settings.score,
             symbols_per_slice=self._slice_symbols(order),
+            lookup=self._settings.lookup,
+            constellation=LearnedConstellation(self.points(order)) if self._is_learned else None,
         ).requires_grad_(True)
         set_memory_format(model, channels_last=self._config.channels_last)
         return model
 
-    def _new_link(self) -> Link:
+    @property
+    def _is_learned(self) -> bool:
+        return self._config.link.modulation == _LEARNED
+
+    def _air(self) -> Link:
+        """Return the link, at the points as they are now."""
+        if self.model.constellation is not None:
+            self._link.constellation = self.model.constellation()
+        return self._link
+
+    def _new_model(self, order: int) -> PhyDnn:
+        model = self.untrained(order)
+        if self._config.compile:
+            compiled_in_place(model.head, model.tail)
+        return model
+
+    def _new_link(self) -> SymbolLink | WaveformLink:
         return build_link(
             self._channel,
             self.points(self.order).to(self._device),
@@ -183,14 +213,14 @@ class PhyDnnTask:
         )
 
     def _dictionaries(self) -> list[nn.Parameter]:
-        return [self.model.embedding.vectors]
+        return list(self.model.dictionary_parameters())
 
     def restore_stage(self, stage: str) -> None:
         """Give the model the order it has in `stage`."""
         order = int(stage)
         if order not in self._settings.orders:
             raise ValueError(f"stage {stage!r} is not one of {self._settings.orders}")
-        self.model = self.untrained(order)
+        self.model = self._new_model(order)
         self._link = self._new_link()
         self.optimizer = self._new_optimizer()
         self._started = True
@@ -244,13 +274,13 @@ class PhyDnnTask:
             teacher_logits, teacher_features = self._teach(batch.images, weights)
             output = self.model(
                 batch.images,
-                self._link,
+                self._air(),
                 self.generator,
                 num_samples=settings.num_samples,
                 estimator=settings.estimator,
                 temperature=self._temperature,
                 lookup=settings.lookup,
-                binding=weights.binding > 0,
+                binding_share=settings.binding_share if weights.binding else 0.0,
                 layers=settings.feature_layers,
             )
         terms = total_loss(
@@ -309,11 +339,17 @@ class PhyDnnTask:
         """Return the score on the validation images: no sampling, the same channels each time."""
         return score_over_link(
             self.model,
-            self._link,
+            self._air(),
             self._validation,
             seed=derived_seed(self._config.seed, SeedUse.VALIDATION),
             lookup=self._settings.lookup,
         )
+
+
+def _constellation(modulation: str, order: int) -> Constellation:
+    if modulation == _LEARNED:
+        return start_constellation(order)
+    return constellation(modulation, order)
 
 
 def train_phydnn(
@@ -327,6 +363,7 @@ def train_phydnn(
     folder: Path | None = None,
     resume: bool = False,
     progress: ProgressCallback = no_progress,
+    processes: Processes = ALONE,
 ) -> PhyDnnResult:
     """Return PhyDNNs of every order in the schedule, trained through a channel (Algorithm 1).
 
@@ -341,12 +378,13 @@ def train_phydnn(
         normalise: What it was trained with.
         dataset: Its test images are not touched.
         channel: What is trained through; `config.link.channel` only describes it.
-        config: `phydnn`, `link`, `frame`, `data.augment`, `precision`, `channels_last` and `seed`
-            count.
+        config: `phydnn`, `link`, `frame`, `data.augment`, `precision`, `channels_last`, `shards`,
+            `compile` and `seed` count.
         device: Where to compute.
         folder: Run folder, for checkpoints and curves; None keeps none.
         resume: Continue from the checkpoint in `folder` where there is one.
         progress: Told of each step.
+        processes: Who trains, each calling this with the same arguments.
 
     Raises:
         ConfigError: The backbone cannot be split there, or the modulation lacks an order.
@@ -364,6 +402,7 @@ def train_phydnn(
         folder=folder,
         resume=resume,
         progress=progress,
+        processes=processes,
     )
     stages = {}
     for order in config.phydnn.orders:
@@ -372,7 +411,7 @@ def train_phydnn(
         model.load_state_dict(best.tensors)
         stages[order] = TrainedPhyDnn(
             phydnn=model.eval(),
-            constellation=task.points(order),
+            constellation=task.sent_points(model, order),
             validation_accuracy=best.accuracy,
             epoch=best.epoch,
         )
@@ -382,7 +421,7 @@ def train_phydnn(
 def check_modulation(config: TrainConfig) -> None:
     """Raise ConfigError, before hours are spent, where the modulation lacks an order."""
     for stage in range(len(config.phydnn.orders)):
-        constellation(config.link.modulation, config.phydnn.channel_order(stage))
+        _constellation(config.link.modulation, config.phydnn.channel_order(stage))
 
 
 def run_algorithm_1(
@@ -395,6 +434,7 @@ def run_algorithm_1(
     folder: Path | None,
     resume: bool,
     progress: ProgressCallback,
+    processes: Processes,
 ) -> TrainingState:
     """Train `task` to the end of its schedule; see `train_phydnn`."""
     fingerprint = training_fingerprint(config, dataset, "phydnn")
@@ -413,4 +453,8 @@ def run_algorithm_1(
         checkpoint_interval_s=config.checkpoint_interval_s,
         tensorboard=folder / "tensorboard" if folder else None,
         progress=progress,
+        num_shards=config.shards,
+        processes=processes,
+        early_stopping=config.phydnn.early_stopping,
+        stage_ends=config.phydnn.stage_ends,
     )

@@ -11,6 +11,7 @@ from phyemu.errors import ConfigError
 from phyemu.toml_config import from_table, read_toml, to_table
 
 from .config import TrainConfig
+from .distributed import num_started_processes
 from .presets import Preset, named_preset, preset
 from .run import read_run_config
 
@@ -24,30 +25,31 @@ def resolve_config(
     *,
     file: Path | None = None,
     resumed: Path | None = None,
-    name: Preset | None = None,
+    named: Preset | None = None,
 ) -> TrainConfig:
     """Return the settings: options before the file before the preset of the dataset.
 
     Args:
         options: Values by dotted name, as `link.channel`; `backbone.name` stands for the depth
-            (`resnet20`), and one number in `phydnn.epochs` for each of several orders.
+            (`resnet20`), and one number in `phydnn.epochs` for each of several orders. `shards`
+            are the processes that torchrun started, where nothing else is given.
         file: TOML file.
         resumed: Run folder whose settings take the place of the preset of the dataset.
-        name: Preset by name, in place of both.
+        named: Preset by name, in place of both.
 
     Raises:
         ConfigError: A name is unknown, or a value out of range.
     """
     given = read_toml(file) if file is not None else {}
-    if name is None and resumed is not None and (resumed / "config.toml").is_file():
+    if named is None and resumed is not None and (resumed / "config.toml").is_file():
         base = read_run_config(resumed)
     else:
         dataset = options.get("data.dataset", _find(given, "data", "dataset") or "digits")
         channel = options.get("link.channel", _find(given, "link", "channel") or _CHANNEL)
         base = (
             preset(str(dataset), str(channel))
-            if name is None
-            else named_preset(name, str(dataset), str(channel))
+            if named is None
+            else named_preset(named, str(dataset), str(channel))
         )
     table = to_table(base)
     where = "settings" if file is None else str(file)
@@ -60,6 +62,8 @@ def resolve_config(
             for of_model in ("model", "options", "fresh_layers"):  # the file names another network
                 target.pop(of_model, None)
         target[key] = value
+    if resumed is None and "shards" not in given and "shards" not in options:
+        table["shards"] = num_started_processes()
     phydnn = table["phydnn"]
     epochs, orders = phydnn["epochs"], phydnn["orders"]
     if _find(given, "phydnn", "epochs") is None and "phydnn.epochs" not in options:

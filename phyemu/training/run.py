@@ -23,6 +23,7 @@ from .artefact_info import artefact_info
 from .backbone import BackboneResult, train_backbone
 from .checkpoint import write_checkpoint
 from .config import TrainConfig
+from .distributed import ALONE, Processes
 from .history import EpochRecord
 from .multi_hop_run import MultiHopRun, run_multi_hop
 from .phydnn import PhyDnnResult, train_phydnn
@@ -79,6 +80,12 @@ class TrainReport:
         """Return the report as JSON values."""
         return asdict(self)
 
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "TrainReport":
+        """Return the report that `to_dict` described."""
+        stages = tuple(StageReport(**stage) for stage in values["phydnn"])
+        return cls(**{**values, "phydnn": stages})
+
 
 def read_run_config(folder: Path) -> TrainConfig:
     """Return the settings of a run.
@@ -99,6 +106,7 @@ def train_run(
     resume: bool = False,
     device: torch.device | str = "cpu",
     progress: ProgressCallback = no_progress,
+    processes: Processes = ALONE,
 ) -> TrainReport:
     """Train backbone and PhyDNNs, export them, score them on the test images, keep it all.
 
@@ -108,6 +116,8 @@ def train_run(
         resume: Continue an interrupted run; a finished one is scored again.
         device: Where to compute.
         progress: Told of each step.
+        processes: Who trains, each calling this with the same arguments; the first one alone
+            writes and scores, all return the report.
 
     Raises:
         ConfigError: The folder is in use, or its settings differ.
@@ -128,11 +138,20 @@ def train_run(
         validation_fraction=data.validation_fraction,
         limit=data.limit,
     )
-    _open_folder(config, folder, resume=resume)
+    if processes.first:
+        _open_folder(config, folder, resume=resume)
+    processes.gathered(None)  # the others go on once the folder is there
     backbone = train_backbone(
-        dataset, config, device=device, folder=folder, resume=resume, progress=progress
+        dataset,
+        config,
+        device=device,
+        folder=folder,
+        resume=resume,
+        progress=progress,
+        processes=processes,
     )
-    _save_backbone(folder / "backbone.safetensors", backbone, dataset)
+    if processes.first:
+        _save_backbone(folder / "backbone.safetensors", backbone, dataset)
     if config.phydnn.splits:
         run = run_multi_hop(
             folder,
@@ -148,10 +167,14 @@ def train_run(
             device=device,
             resume=resume,
             progress=progress,
+            processes=processes,
         )
-        report = _multi_hop_report(folder, channels, dataset, backbone, run, device)
-        _write_results(folder, report, (*backbone.history, *run.history))
-        return report
+        told = None
+        if processes.first:
+            of_hops = _multi_hop_report(folder, channels, dataset, backbone, run, device)
+            _write_records(folder, (*backbone.history, *run.history), of_hops)
+            told = of_hops.to_dict()
+        return TrainReport.from_dict(processes.gathered(told)[0])
     result = train_phydnn(
         backbone.backbone,
         backbone.normalise,
@@ -162,8 +185,24 @@ def train_run(
         folder=folder,
         resume=resume,
         progress=progress,
+        processes=processes,
     )
-    report = _score(folder, config, channel.name, dataset, backbone, result, device)
+    found = None
+    if processes.first:
+        report = _score(folder, config, channel.name, dataset, backbone, result, device)
+        _write_results(folder, config, dataset, backbone, result, report)
+        found = report.to_dict()
+    return TrainReport.from_dict(processes.gathered(found)[0])
+
+
+def _write_results(
+    folder: Path,
+    config: TrainConfig,
+    dataset: Dataset,
+    backbone: BackboneResult,
+    result: PhyDnnResult,
+    report: TrainReport,
+) -> None:
     for order, stage in result.stages.items():
         export_phydnn(
             folder,
@@ -174,18 +213,17 @@ def train_run(
             architecture=backbone.architecture,
             provenance={
                 "phyemu": phyemu.__version__,
-                "channel": channel.name,
+                "channel": report.channel,
                 "seed": config.seed,
                 "epoch": stage.epoch,
                 "validation_accuracy": stage.validation_accuracy,
                 "order": order,
             },
         )
-    _write_results(folder, report, (*backbone.history, *result.history))
-    return report
+    _write_records(folder, (*backbone.history, *result.history), report)
 
 
-def _write_results(folder: Path, report: TrainReport, history: Sequence[EpochRecord]) -> None:
+def _write_records(folder: Path, history: Sequence[EpochRecord], report: TrainReport) -> None:
     write_json(folder / "history.json", {"epochs": [record.to_dict() for record in history]})
     write_json(folder / "metrics.json", report.to_dict())
 

@@ -32,7 +32,7 @@ def temperature_at(start: float, final: float | None, progress: float) -> float:
     """
     if final is None:
         return start
-    return start * (final / start) ** progress
+    return start * math.pow(final / start, progress)
 
 
 def cosine_ratio(final_ratio: float, progress: float) -> float:

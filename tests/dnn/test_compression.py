@@ -6,7 +6,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from phyemu.channel import Awgn
 from phyemu.dnn import (
+    LearnedConstellation,
+    Lookup,
     LossWeights,
     Normalise,
     PhyDnn,
@@ -18,10 +21,13 @@ from phyemu.dnn import (
     noiseless_link,
     remove_embeddings,
     resnet,
+    task_loss,
     total_loss,
     usage_counts,
 )
 from phyemu.errors import ConfigError
+from phyemu.link import SymbolLink
+from phyemu.waveform import FrameFormat, psk
 
 
 def _psk(order: int) -> Tensor:
@@ -138,6 +144,59 @@ def test_one_step_after_a_removal_changes_the_embedding(
     _step(removal.model, optimizer, images, generator)
     assert not torch.equal(before, vectors)
     optimizer.state_dict()  # every parameter of a group is known
+
+
+def test_what_is_learned_of_modem_begins_anew_and_keeps_learning(
+    images: Tensor, generator: torch.Generator
+) -> None:
+    backbone = resnet(
+        ResNetConfig(depth=8, num_classes=5, in_channels=1, width=4), generator=generator
+    )
+    model = PhyDnn.from_backbone(
+        backbone,
+        split="layer1",
+        image_shape=(1, 8, 8),
+        normalise=Normalise((0.5,), (0.25,)),
+        num_embeddings=16,
+        generator=generator,
+        lookup=Lookup.LEARNED,
+        constellation=LearnedConstellation(psk(16)),
+    )
+    optimizer = torch.optim.Adam(
+        [
+            {"params": list(model.dictionary_parameters()), "lr": 0.01},
+            {"params": list(model.backbone_parameters())},
+        ]
+    )
+    link = SymbolLink(Awgn(6.0), psk(16), FrameFormat())
+
+    def train(model: PhyDnn) -> dict[str, bool]:
+        before = {name: value.detach().clone() for name, value in model.named_parameters()}
+        for _ in range(2):  # the correction begins at 0: its first layer moves at the second step
+            assert model.constellation is not None
+            link.constellation = model.constellation()
+            output = model(images, link, generator, lookup=Lookup.LEARNED)
+            loss = task_loss(output.logits, torch.arange(len(images)) % 5)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        return {
+            name: not torch.equal(before[name], value) for name, value in model.named_parameters()
+        }
+
+    moved = train(model)
+    assert all(moved[name] for name in moved if "embedding" in name or "constellation" in name)
+    removal = remove_embeddings(model, torch.arange(8), points=psk(8).points, seed=0)
+    carry_optimizer(optimizer, removal)
+    after = removal.model
+    assert after.constellation is not None
+    torch.testing.assert_close(after.constellation().points, psk(8).points)
+    names = {name for name, _ in model.named_parameters()}
+    assert {name for name, _ in after.named_parameters()} == names
+    moved = train(after)
+    assert all(moved[name] for name in moved if "embedding" in name or "constellation" in name)
+    gone = set(model.dictionary_parameters()) & set(optimizer.state)
+    assert not gone
 
 
 def test_a_frozen_embedding_stays_frozen(model: PhyDnn) -> None:

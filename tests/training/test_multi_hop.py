@@ -8,7 +8,7 @@ import torch
 
 from phyemu.channel import Awgn
 from phyemu.datasets import Dataset
-from phyemu.dnn import evaluating
+from phyemu.dnn import Lookup, evaluating
 from phyemu.errors import ConfigError
 from phyemu.training import (
     BackboneResult,
@@ -98,6 +98,7 @@ def test_each_hop_needs_a_channel(
     [
         ({"splits": ("layer1",)}, "one is split"),
         ({"splits": ("layer1", "layer2"), "feature_layers": ("linear",)}, "leave them out"),
+        ({"splits": ("layer1", "layer2"), "lookup": Lookup.LEARNED}, "hard or soft with splits"),
     ],
 )
 def test_settings_that_contradict_are_refused(
@@ -105,3 +106,9 @@ def test_settings_that_contradict_are_refused(
 ) -> None:
     with pytest.raises(ConfigError, match=message):
         replace(config.phydnn, **settings)
+
+
+def test_a_modulation_is_not_learned_over_several_hops(config: TrainConfig) -> None:
+    learned = replace(config, link=replace(config.link, modulation="learned"))
+    with pytest.raises(ConfigError, match="psk or qam with splits"):
+        hops(learned, "layer2", "layer3")

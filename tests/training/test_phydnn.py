@@ -1,15 +1,17 @@
 """Algorithm 1, step by step."""
 
+import signal
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 
 from phyemu.channel import Awgn
 from phyemu.datasets import Batch, Dataset, ImageSet
-from phyemu.dnn import Normalise, ResNet, ResNetConfig, resnet
+from phyemu.dnn import Lookup, Normalise, ResNet, ResNetConfig, resnet
 from phyemu.errors import ConfigError
-from phyemu.link import SymbolLink
+from phyemu.link import Fidelity, SymbolLink, build_link
 from phyemu.training import TrainConfig, score_over_link, train_phydnn
 from phyemu.training.phydnn import PhyDnnTask
 from phyemu.training.seeds import SeedUse, derived_seed
@@ -279,3 +281,63 @@ def test_pairs_of_qpsk_symbols_become_8_psk_and_qpsk(
         seed=derived_seed(config.seed, SeedUse.VALIDATION),
     )  # fmt: skip
     assert score.accuracy == stage.validation_accuracy
+
+
+@pytest.mark.parametrize("fidelity", list(Fidelity))
+def test_points_and_demapper_are_trained_and_kept_with_the_epoch(
+    backbone: ResNet, dataset: Dataset, config: TrainConfig, fidelity: Fidelity
+) -> None:
+    learned = replace(
+        config,
+        link=replace(config.link, modulation="learned", fidelity=fidelity),
+        phydnn=replace(config.phydnn, epochs=(2, 2), lookup=Lookup.LEARNED),
+    )
+    normalise = Normalise(dataset.mean, dataset.std)
+    result = train_phydnn(backbone, normalise, dataset, Awgn(12.0), learned)
+    for order, stage in result.stages.items():
+        points = stage.constellation.points
+        assert stage.constellation.name == "custom"
+        assert not points.requires_grad
+        assert float(points.abs().max()) == pytest.approx(1.0, abs=1e-6)
+        assert not torch.allclose(points, psk(order).points, atol=1e-4)
+        demapper = stage.phydnn.embedding.demapper
+        assert demapper is not None
+        assert bool(demapper.output.weight.any())
+        score = score_over_link(
+            stage.phydnn,
+            build_link(Awgn(12.0), stage.constellation, config.frame, fidelity=fidelity),
+            dataset.validation,
+            seed=derived_seed(config.seed, SeedUse.VALIDATION),
+            lookup=Lookup.LEARNED,
+        )
+        assert score.accuracy == stage.validation_accuracy
+
+
+def test_learned_points_resume_where_they_were(
+    backbone: ResNet, dataset: Dataset, config: TrainConfig, tmp_path: Path
+) -> None:
+    learned = replace(
+        config,
+        link=replace(config.link, modulation="learned"),
+        phydnn=replace(config.phydnn, epochs=(1, 2), lookup=Lookup.LEARNED),
+    )
+    normalise = Normalise(dataset.mean, dataset.std)
+    expected = train_phydnn(backbone, normalise, dataset, Awgn(12.0), learned)
+    steps = 0
+
+    def stop(task: str, done: int, total: int, note: str = "") -> None:
+        nonlocal steps
+        steps = done
+        if done == 6:  # in the second epoch, behind the removal
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        train_phydnn(
+            backbone, normalise, dataset, Awgn(12.0), learned, folder=tmp_path, progress=stop
+        )
+    assert steps == 6
+    found = train_phydnn(
+        backbone, normalise, dataset, Awgn(12.0), learned, folder=tmp_path, resume=True
+    )
+    assert found.history == expected.history
+    assert torch.equal(found.last.constellation.points, expected.last.constellation.points)

@@ -34,16 +34,16 @@ def test_one_number_of_epochs_serves_every_order() -> None:
 
 
 def test_stages_without_epochs_take_those_of_the_preset() -> None:
-    shorter = resolve_config({"phydnn.orders": [16, 4]}, name=Preset.PAPER).phydnn
+    shorter = resolve_config({"phydnn.orders": [16, 4]}, named=Preset.PAPER).phydnn
     assert shorter.epochs == named_preset(Preset.PAPER, "digits", "awgn:12").phydnn.epochs[:2]
     assert resolve_config({"phydnn.orders": [16, 8]}).phydnn.epochs == (10, 10)
 
 
 def test_a_named_preset_comes_below_options_and_above_a_resumed_run(tmp_path: Path) -> None:
-    found = resolve_config({"link.channel": "awgn:3", "seed": 2}, name=Preset.BEST)
+    found = resolve_config({"link.channel": "awgn:3", "seed": 2}, named=Preset.BEST)
     assert found == replace(named_preset(Preset.BEST, "digits", "awgn:3"), seed=2)
     (tmp_path / "config.toml").write_text(to_toml(found), encoding="utf-8")
-    paper = resolve_config({}, resumed=tmp_path, name=Preset.PAPER)
+    paper = resolve_config({}, resumed=tmp_path, named=Preset.PAPER)
     assert paper == named_preset(Preset.PAPER, "digits", "awgn:12")
 
 
