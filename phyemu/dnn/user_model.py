@@ -62,8 +62,8 @@ class UserModel:
     """A network that phyemu does not hold.
 
     Attributes:
-        name: `timm:MODEL` or `package.module:factory`; the latter is looked for in the current
-            folder, too.
+        name: `timm:MODEL` or `package.module:factory`; the latter is looked for among the
+            installed packages, then in the current folder.
         num_classes: Outputs, >= 2; the factory is given it as `num_classes`, where it takes that.
         in_channels: Of the images, >= 1; given as `in_channels` or `in_chans`, where it takes that.
         options: Further keyword arguments: numbers, strings, booleans and lists of them.
@@ -143,11 +143,12 @@ class UserModel:
         Raises:
             ConfigError: The factory cannot be found or called, or returns no module.
         """
-        with _current_folder_first(), torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             if self.name.startswith(_TIMM):
                 return self._from_timm()
-            return self._from_factory()
+            with _current_folder():
+                return self._from_factory()
 
     def _from_timm(self) -> nn.Module:
         try:
@@ -172,7 +173,7 @@ class UserModel:
         except _FAILURES as exc:
             raise ConfigError(
                 f"model {self.name}: {module_name} cannot be imported ({_reason(exc)}); it is "
-                "looked for in the current folder and among the installed packages"
+                "looked for among the installed packages and in the current folder"
             ) from exc
         for part in path.split("."):
             found = getattr(found, part, None)
@@ -232,15 +233,20 @@ def check_classifier(
 
 
 @contextmanager
-def _current_folder_first() -> Iterator[None]:
-    """Let modules of the current folder be found, as `python FILE` there would."""
+def _current_folder() -> Iterator[None]:
+    """Let modules of the current folder be found, behind those that are installed.
+
+    Behind, so that a file which happens to lie there stands in for no library.
+    """
     folder = str(Path.cwd())
-    sys.path.insert(0, folder)
+    sys.path.append(folder)
     importlib.invalidate_caches()
     try:
         yield
     finally:
+        sys.path.reverse()  # the last one is ours; the folder may have been there before
         sys.path.remove(folder)
+        sys.path.reverse()
 
 
 def _reason(exc: BaseException) -> str:

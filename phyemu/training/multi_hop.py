@@ -25,12 +25,13 @@ from phyemu.link import SymbolLink, WaveformLink, build_link
 from phyemu.progress import ProgressCallback, no_progress
 from phyemu.waveform import Constellation
 
+from .algorithm_run import check_modulation, run_algorithm_1
 from .arithmetic import forward_precision, set_memory_format
 from .config import PhyDnnConfig, TrainConfig
 from .distributed import ALONE, Processes
 from .history import EpochRecord
 from .multi_hop_validation import score_over_links
-from .phydnn import PhyDnnTask, check_modulation, run_algorithm_1
+from .phydnn import PhyDnnTask
 from .seeds import SeedUse, derived_seed
 from .validation import LinkScore
 

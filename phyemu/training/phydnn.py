@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from phyemu.channel import ChannelModel
-from phyemu.datasets import Augmentation, Batch, Dataset, ImageSet, ordered_batches
+from phyemu.datasets import Batch, Dataset, ImageSet, ordered_batches
 from phyemu.dnn import (
     LearnedConstellation,
     Link,
@@ -22,33 +22,24 @@ from phyemu.dnn import (
     evaluating,
     least_used,
     remove_embeddings,
-    start_constellation,
     start_embeddings,
     total_loss,
     usage_counts,
 )
 from phyemu.link import SymbolLink, WaveformLink, build_link
 from phyemu.progress import ProgressCallback, no_progress
-from phyemu.waveform import Constellation, constellation
+from phyemu.waveform import Constellation
 
+from .algorithm_run import check_modulation, run_algorithm_1, start_points
 from .arithmetic import compiled_in_place, forward_precision, set_memory_format
 from .config import TrainConfig
 from .distributed import ALONE, Processes
-from .fingerprint import module_digest, training_fingerprint
 from .history import EpochRecord
 from .schedule import beta_at, cosine_ratio, temperature_at
 from .seeds import SeedUse, derived_seed
-from .trainer import TrainingData, TrainingState, run_training
 from .validation import LinkScore, score_over_link
 
-__all__ = [
-    "PhyDnnResult",
-    "PhyDnnTask",
-    "TrainedPhyDnn",
-    "check_modulation",
-    "run_algorithm_1",
-    "train_phydnn",
-]
+__all__ = ["PhyDnnResult", "PhyDnnTask", "TrainedPhyDnn", "train_phydnn"]
 
 _BATCH = 256
 _LEARNED = "learned"
@@ -138,7 +129,7 @@ class PhyDnnTask:
     def points(self, order: int) -> Constellation:
         """Return the constellation that the stage with M = `order` begins with."""
         channel_order = self._settings.channel_order(self._settings.orders.index(order))
-        return _constellation(self._config.link.modulation, channel_order)
+        return start_points(self._config.link.modulation, channel_order)
 
     def sent_points(self, model: PhyDnn, order: int) -> Constellation:
         """Return the constellation of a model: as learned, where it is."""
@@ -346,12 +337,6 @@ class PhyDnnTask:
         )
 
 
-def _constellation(modulation: str, order: int) -> Constellation:
-    if modulation == _LEARNED:
-        return start_constellation(order)
-    return constellation(modulation, order)
-
-
 def train_phydnn(
     backbone: nn.Module,
     normalise: Normalise,
@@ -416,45 +401,3 @@ def train_phydnn(
             epoch=best.epoch,
         )
     return PhyDnnResult(stages=stages, history=tuple(state.history))
-
-
-def check_modulation(config: TrainConfig) -> None:
-    """Raise ConfigError, before hours are spent, where the modulation lacks an order."""
-    for stage in range(len(config.phydnn.orders)):
-        _constellation(config.link.modulation, config.phydnn.channel_order(stage))
-
-
-def run_algorithm_1(
-    task: PhyDnnTask,
-    backbone: nn.Module,
-    dataset: Dataset,
-    config: TrainConfig,
-    *,
-    device: torch.device | str,
-    folder: Path | None,
-    resume: bool,
-    progress: ProgressCallback,
-    processes: Processes,
-) -> TrainingState:
-    """Train `task` to the end of its schedule; see `train_phydnn`."""
-    fingerprint = training_fingerprint(config, dataset, "phydnn")
-    fingerprint["backbone"] = module_digest(backbone)
-    return run_training(
-        task,
-        TrainingData(
-            images=dataset.train.to(device),
-            batch_size=config.phydnn.batch_size,
-            augmentation=Augmentation.for_dataset(dataset.name) if config.data.augment else None,
-        ),
-        data_generator=torch.Generator().manual_seed(derived_seed(config.seed, SeedUse.PHYDNN)),
-        fingerprint=fingerprint,
-        checkpoint=folder / "checkpoints" / "phydnn.safetensors" if folder else None,
-        resume=resume,
-        checkpoint_interval_s=config.checkpoint_interval_s,
-        tensorboard=folder / "tensorboard" if folder else None,
-        progress=progress,
-        num_shards=config.shards,
-        processes=processes,
-        early_stopping=config.phydnn.early_stopping,
-        stage_ends=config.phydnn.stage_ends,
-    )

@@ -77,6 +77,14 @@ def test_a_factory_of_the_current_folder_is_given_the_sizes_it_takes(
     check_classifier(built, name=factory, image_shape=(1, 4, 4), num_classes=3)
 
 
+def test_a_file_of_the_current_folder_stands_in_for_no_library(nets: Path) -> None:
+    (nets / "colorsys.py").write_text("raise SystemExit('imported')\n", encoding="utf-8")
+    sys.modules.pop("colorsys", None)
+    with pytest.raises(ConfigError, match=r"failed when called with .*missing"):
+        model("colorsys:rgb_to_hsv").build()
+    assert str(nets) not in sys.path
+
+
 def test_options_are_its_keywords_and_a_seed_its_weights(nets: Path) -> None:
     state = torch.random.get_rng_state()
     first, again, other = (
