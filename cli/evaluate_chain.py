@@ -24,7 +24,7 @@ def evaluate_hops(
     dataset: str | None,
     limit: int | None,
     order: int | None,
-    lookup: str,
+    lookup: str | None,
     repetitions: int,
     seed: int,
     quiet: bool,
@@ -50,7 +50,7 @@ def evaluate_hops(
                     images,
                     fidelity=fidelity,
                     seed=seed,
-                    lookup=Lookup(lookup),
+                    lookup=None if lookup is None else Lookup(lookup),
                     repetitions=repetitions,
                     progress=progress,
                 )

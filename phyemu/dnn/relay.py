@@ -79,15 +79,16 @@ class PhyDnnRelay(nn.Module):
         self.sending = sending
         self.layout = SliceLayout(card.arriving.feature_shape)
 
-    def forward(self, posteriors: Tensor, lookup: Lookup = Lookup.HARD) -> Tensor:
+    def forward(self, posteriors: Tensor, lookup: Lookup | None = None) -> Tensor:
         """Return the symbols to send on, (batch, symbols an image) int64.
 
         Args:
             posteriors: Of the symbols that arrived, (batch, symbols an image, M_c); rows of equal
                 entries mark lost ones.
-            lookup: Hard or soft.
+            lookup: Hard or soft; None: as in training.
         """
-        features = self.segment(from_slices(self.arriving.lookup(posteriors, lookup), self.layout))
+        mode = Lookup(self.card.arriving.lookup) if lookup is None else lookup
+        features = self.segment(from_slices(self.arriving.lookup(posteriors, mode), self.layout))
         return self.sending.encode(to_slices(features))
 
     def check_partner(self, sender: ArtefactCard) -> None:

@@ -79,7 +79,7 @@ def evaluate_chain(
     *,
     fidelity: EvaluationFidelity,
     seed: int,
-    lookup: Lookup = Lookup.HARD,
+    lookup: Lookup | None = None,
     repetitions: int = 1,
     progress: ProgressCallback = no_progress,
 ) -> ChainEvaluation:
@@ -94,7 +94,7 @@ def evaluate_chain(
         images: What is classified.
         fidelity: What stands between the parts.
         seed: Of channels and noise; the same seed gives the same result.
-        lookup: Hard or soft.
+        lookup: Hard or soft; None: as in training.
         repetitions: Passes over the images, each through new channels, >= 1.
         progress: Told of the images done.
 

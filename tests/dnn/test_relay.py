@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from phyemu.dnn import (
     ArtefactInfo,
+    Lookup,
     MultiHopPhyDnn,
     Normalise,
     ResNetConfig,
@@ -87,6 +88,21 @@ def test_three_parts_infer_as_the_model_does(
         assert torch.equal(relay(first), model.relay(0, first))
         second = posteriors(relay(first))
         torch.testing.assert_close(tail(second), model.decode(second))
+
+
+def test_a_relay_looks_up_as_in_training_unless_told_otherwise(
+    model: MultiHopPhyDnn, tmp_path: Path, generator: torch.Generator
+) -> None:
+    soft = [dataclasses.replace(info(split), lookup=Lookup.SOFT) for split in ("layer1", "layer2")]
+    path = tmp_path / "relay.safetensors"
+    export_relay(model, 0, path, *soft)
+    relay = load_relay(path)
+    received = torch.rand((3, 64, M), generator=generator).softmax(-1)
+    with evaluating(model):
+        expected = {mode: model.relay(0, received, mode) for mode in (Lookup.SOFT, Lookup.HARD)}
+        assert not torch.equal(*expected.values())
+        assert torch.equal(relay(received), expected[Lookup.SOFT])
+        assert torch.equal(relay(received, Lookup.HARD), expected[Lookup.HARD])
 
 
 def posteriors(symbols: Tensor) -> Tensor:
