@@ -178,7 +178,7 @@ class _Hop:
             frame_format=waveform.frame_format,
             generator=generator,
         )
-        reception = assemble(frames, plan, order=waveform.constellation.order)
+        reception = assemble(frames, tuple(plan), order=waveform.constellation.order)
         posteriors = torch.from_numpy(reception.posteriors).view(*symbols.shape, -1)
         right = (posteriors.argmax(-1) == symbols).flatten().numpy() & reception.received
         self.num_symbols += symbols.numel()

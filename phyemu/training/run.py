@@ -83,7 +83,10 @@ class TrainReport:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "TrainReport":
         """Return the report that `to_dict` described."""
-        stages = tuple(StageReport(**stage) for stage in values["phydnn"])
+        stages = tuple(
+            StageReport(**{**stage, "hop_sers": tuple(stage["hop_sers"])})
+            for stage in values["phydnn"]
+        )
         return cls(**{**values, "phydnn": stages})
 
 
