@@ -5,10 +5,12 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 import click
 
+from .evaluate_chain import evaluate_hops, refuse_single_link_options
 from .options import (
     echo_json,
     force_option,
     json_option,
+    model_option,
     plot_option,
     quiet_option,
     refuse_existing,
@@ -35,7 +37,8 @@ if TYPE_CHECKING:
     multiple=True,
     required=True,
     help="As in `phyemu emulate`; repeat it for a line each. A link of a Colosseum scenario is "
-    "scenario:NAME:TX-RX[:SNR_DB].",
+    "scenario:NAME:TX-RX[:SNR_DB]. Where the run has several hops: A//B is A on the first and B on "
+    "the second, A alone is on all.",
 )
 @widen_option
 @click.option(
@@ -60,6 +63,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="frames: the real receiver; symbol: fast.",
 )
+@model_option
 @click.option("--dataset", metavar="SPEC", help="Other images than the run was trained on.")
 @click.option("--limit", type=click.IntRange(1), help="At most so many test images.")
 @click.option("--order", type=click.IntRange(2), help="M, where the run holds several.")
@@ -91,6 +95,7 @@ def command(
     noise_figure: float,
     snr: str | None,
     fidelity: str,
+    model: str | None,
     dataset: str | None,
     limit: int | None,
     order: int | None,
@@ -108,6 +113,7 @@ def command(
     from phyemu.evaluation import (
         EvaluationFidelity,
         evaluate_phydnn,
+        is_chain,
         load_exported,
         measure_latency,
         plot_sweep,
@@ -120,14 +126,37 @@ def command(
         if snr is None:
             raise click.UsageError("--plot needs --snr: it draws results over the SNR")
         refuse_existing(plot, force)
-    models = _load(channels, widen, tx_power, noise_figure, snr)
+    if is_chain(run):
+        refuse_single_link_options(tx_power, plot, latency, run)
+        answer, lines = evaluate_hops(
+            run,
+            channels,
+            widen=widen,
+            snrs_db=None if snr is None else snr_range(snr),
+            fidelity=EvaluationFidelity(fidelity),
+            model=model,
+            dataset=dataset,
+            limit=limit,
+            order=order,
+            lookup=lookup,
+            repetitions=repetitions,
+            seed=seed,
+            quiet=quiet,
+        )
+        if as_json:
+            echo_json(answer)
+            return
+        for line in lines:
+            click.echo(line)
+        return
+    channel_models = _load(channels, widen, tx_power, noise_figure, snr)
     snrs_db = None if snr is None else snr_range(snr)
-    phydnn = load_exported(run, order=order)
+    phydnn = load_exported(run, order=order, model=model)
     mode = None if lookup is None else Lookup(lookup)
     images = run_test_images(run, phydnn, dataset=dataset, limit=limit)
     found: list[list[Evaluation]] = []
     with progress_bars(quiet) as progress:
-        for model in models:
+        for channel_model in channel_models:
             settings: _Settings = {
                 "fidelity": EvaluationFidelity(fidelity),
                 "seed": seed,
@@ -136,9 +165,9 @@ def command(
                 "progress": progress,
             }
             if snrs_db is None:
-                found.append([evaluate_phydnn(phydnn, model, images, **settings)])
+                found.append([evaluate_phydnn(phydnn, channel_model, images, **settings)])
             else:
-                found.append(sweep_snr(phydnn, model, images, snrs_db, **settings))
+                found.append(sweep_snr(phydnn, channel_model, images, snrs_db, **settings))
     times = []
     if latency:
         times = [
@@ -146,8 +175,8 @@ def command(
         ]
     if plot is not None and snrs_db is not None:
         curves = {
-            f"M = {phydnn.num_embeddings}, {model.name}": results
-            for model, results in zip(models, found, strict=True)
+            f"M = {phydnn.num_embeddings}, {channel_model.name}": results
+            for channel_model, results in zip(channel_models, found, strict=True)
         }
         plot_sweep(curves, snrs_db, plot)
     if as_json:

@@ -37,6 +37,7 @@ _COMMANDS = {
     "replay": "replay",
     "report": "report",
     "sound": "sound",
+    "splits": "splits",
     "train": "train",
     "waveform": "waveform",
 }

@@ -2,6 +2,7 @@
 
 import json
 import re
+import tomllib
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -22,6 +23,9 @@ __all__ = [
     "echo_json",
     "force_option",
     "json_option",
+    "keyword_options",
+    "model_keywords_option",
+    "model_option",
     "named_recordings",
     "output_option",
     "plot_option",
@@ -174,6 +178,41 @@ def json_option(function: F) -> F:
     return click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")(function)
 
 
+def model_option(function: F) -> F:
+    """Add `--model`: a network that is not phyemu's, imported because the user names it."""
+    return click.option(
+        "--model",
+        metavar="NAME",
+        help="Network of the run where it is not phyemu's: timm:MODEL or package.module:factory. "
+        "It is imported, so name only code that you trust.",
+    )(function)
+
+
+def model_keywords_option(function: F) -> F:
+    """Add `--option`: keyword arguments of the network's factory."""
+    return click.option(
+        "--option",
+        "keywords",
+        metavar="KEY=VALUE",
+        multiple=True,
+        help="Keyword argument of the network's factory, as img_size=32; repeat it.",
+    )(function)
+
+
+def keyword_options(keywords: Collection[str]) -> dict[str, Any]:
+    """Return KEY=VALUE arguments by key; a value is one of TOML, or else a string."""
+    options: dict[str, Any] = {}
+    for keyword in keywords:
+        key, equals, text = keyword.partition("=")
+        if not equals or not key.isidentifier():
+            raise click.UsageError(f"--option {keyword!r}: write KEY=VALUE, as img_size=32")
+        try:
+            options[key] = tomllib.loads(f"value = {text}")["value"]
+        except tomllib.TOMLDecodeError:
+            options[key] = text
+    return options
+
+
 def calibrate_option(function: F) -> F:
     """Add `--calibrate`: the front ends' response, divided out of every sounding."""
     return click.option(
@@ -238,7 +277,7 @@ def widened_spec(channel: str | None, widen: float | None) -> str | None:
         raise click.UsageError(
             f'--widen needs --channel; in a settings file, write channel = "widen:{widen:g}:SPEC"'
         )
-    return f"widen:{widen:g}:{channel}"
+    return "//".join(f"widen:{widen:g}:{hop}" for hop in channel.split("//"))
 
 
 def refuse_existing(output: Path, force: bool) -> None:

@@ -9,6 +9,7 @@ from .options import (
     CAPTURES,
     echo_json,
     json_option,
+    model_option,
     quiet_option,
     refuse_existing,
     refuse_given,
@@ -64,6 +65,7 @@ _USRP_ONLY = (
     metavar="CHANNEL",
     help="Send it through a channel first: as in `phyemu emulate`, or a world.",
 )
+@model_option
 @air_options
 @seed_option
 @json_option
@@ -72,6 +74,7 @@ def command(
     recording: Path,
     receiver: Path | None,
     through: str | None,
+    model: str | None,
     seed: int,
     as_json: bool,
     quiet: bool,
@@ -85,6 +88,8 @@ def command(
     """
     air = AirOptions(**air_values)
     _check(air, receiver, through)
+    if model is not None and receiver is None:
+        raise click.UsageError("--model goes with --receiver")
     from tempfile import TemporaryDirectory
 
     from phyemu.iq import open_recording
@@ -106,10 +111,10 @@ def command(
                     progress=progress,
                 )
                 with open_recording(emulation.output) as received:
-                    result, lines = _receive(received, receiver, progress)
+                    result, lines = _receive(received, receiver, model, progress)
             result["through"] = emulation.summary() | {"output": None}
         else:
-            result, lines = _receive(source, receiver, progress)
+            result, lines = _receive(source, receiver, model, progress)
     if as_json:
         echo_json(result)
     else:
@@ -145,7 +150,10 @@ def _check(air: AirOptions, receiver: Path | None, through: str | None) -> None:
 
 
 def _receive(
-    recording: "Recording", receiver: Path | None, progress: "ProgressCallback"
+    recording: "Recording",
+    receiver: Path | None,
+    model: str | None,
+    progress: "ProgressCallback",
 ) -> tuple[dict[str, Any], list[str]]:
     if receiver is None:
         from phyemu.evaluation.description import describe_recording
@@ -154,5 +162,5 @@ def _receive(
         return description.to_dict(), list(description.lines)
     from phyemu.evaluation import score_recording
 
-    score = score_recording(recording, receiver, progress=progress).to_dict()
+    score = score_recording(recording, receiver, model=model, progress=progress).to_dict()
     return score, [f"{key}: {value}" for key, value in score.items()]

@@ -1,7 +1,7 @@
 """`phyemu train`: a backbone, then PhyDNNs through a channel (Algorithm 1)."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -9,11 +9,17 @@ from .options import (
     channel_option,
     echo_json,
     json_option,
+    keyword_options,
+    model_keywords_option,
+    model_option,
     quiet_option,
     widen_option,
     widened_spec,
 )
 from .progress import progress_bars
+
+if TYPE_CHECKING:
+    from phyemu.training import StageReport
 
 
 @click.command("train")
@@ -35,6 +41,8 @@ from .progress import progress_bars
 )
 @click.option("--limit", type=click.IntRange(1), help="At most so many images a split.")
 @click.option("--backbone", metavar="NAME", help="resnet8, resnet20, resnet56, resnet110 ...")
+@model_option
+@model_keywords_option
 @click.option(
     "--pretrained",
     type=click.Path(path_type=Path),
@@ -70,7 +78,14 @@ from .progress import progress_bars
     type=click.Choice(["hard", "soft", "learned"]),
     help="How posteriors become slices.",
 )
-@click.option("--split", metavar="NAME", help="Last submodule of the head.")
+@click.option(
+    "--split",
+    "splits",
+    metavar="NAME",
+    multiple=True,
+    help="Last submodule of the head; give it again, from the device to the server, for relays "
+    "(see `phyemu splits`).",
+)
 @click.option("--seed", type=click.IntRange(0), help="Seed of every draw.  [default: 0]")
 @click.option(
     "--compile/--no-compile",
@@ -97,6 +112,8 @@ def command(
     dataset: str | None,
     limit: int | None,
     backbone: str | None,
+    model: str | None,
+    keywords: tuple[str, ...],
     pretrained: Path | None,
     backbone_epochs: int | None,
     channel: str | None,
@@ -107,7 +124,7 @@ def command(
     symbols_per_slice: tuple[int, ...],
     epochs: tuple[int, ...],
     lookup: str | None,
-    split: str | None,
+    splits: tuple[str, ...],
     seed: int | None,
     compiled: bool | None,
     device: str,
@@ -122,12 +139,16 @@ def command(
     """
     from phyemu.training import Preset, joined, pick_device, resolve_config, train_run
 
+    if model is not None and backbone is not None:
+        raise click.UsageError("--model and --backbone both name the network; give one")
     options: dict[str, Any] = {
         "seed": seed,
         "compile": compiled,
         "data.dataset": dataset,
         "data.limit": limit,
         "backbone.name": backbone,
+        "backbone.model": model,
+        "backbone.options": keyword_options(keywords) or None,
         "backbone.pretrained": None if pretrained is None else str(pretrained),
         "backbone.epochs": backbone_epochs,
         "link.channel": widened_spec(channel, widen),
@@ -137,7 +158,8 @@ def command(
         "phydnn.symbols_per_slice": list(symbols_per_slice) or None,
         "phydnn.epochs": list(epochs) or None,
         "phydnn.lookup": lookup,
-        "phydnn.split": split,
+        "phydnn.split": splits[0] if len(splits) == 1 else None,
+        "phydnn.splits": (list(splits) if len(splits) > 1 else []) if splits else None,
     }
     given = {name: value for name, value in options.items() if value is not None}
     with joined(pick_device(device)) as processes:
@@ -165,5 +187,10 @@ def command(
     for stage in report.phydnn:
         click.echo(
             f"  M = {stage.order}: {stage.accuracy:.2f} % through {report.channel}, symbol error "
-            f"rate {stage.ser:.3g}, epoch {stage.epoch}"
+            f"rate {_rates(stage)}, epoch {stage.epoch}"
         )
+
+
+def _rates(stage: "StageReport") -> str:
+    """Return the symbol error rate, or that of each hop."""
+    return " and ".join(f"{ser:.3g}" for ser in stage.hop_sers or (stage.ser,))

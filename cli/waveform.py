@@ -9,6 +9,7 @@ from .options import (
     echo_json,
     force_option,
     json_option,
+    model_option,
     output_option,
     quiet_option,
     seed_option,
@@ -235,6 +236,7 @@ def frames(
 @_gap
 @_amplitude
 @click.option("--limit", type=click.IntRange(1), help="At most so many test images.")
+@model_option
 @output_option()
 @force_option
 @json_option
@@ -246,6 +248,7 @@ def images(
     gap: int,
     amplitude: float,
     limit: int | None,
+    model: str | None,
     output: Path,
     force: bool,
     as_json: bool,
@@ -266,6 +269,7 @@ def images(
             amplitude=amplitude,
             gap_samples=gap,
             limit=limit,
+            model=model,
             force=force,
             progress=progress,
         )

@@ -36,7 +36,7 @@ def from_table(kind: type[T], table: Mapping[str, Any], *, where: str) -> T:
 
     Args:
         kind: A dataclass; fields may be numbers, strings, booleans, enums, optional, dataclasses,
-            tuples, or dictionaries by name.
+            tuples, dictionaries by name, or `object` for any value.
         table: Values by field name; absent ones take their defaults.
         where: Named in messages: a file, or a file and a table in it.
 
@@ -84,6 +84,8 @@ def _value(hint: Any, value: Any, where: str) -> Any:
         if not isinstance(value, Mapping):
             raise ConfigError(f"{where} must be a table, got {value!r}")
         return {key: _value(arguments[1], entry, f"{where}.{key}") for key, entry in value.items()}
+    if hint is object:  # whatever TOML can hold
+        return value
     if dataclasses.is_dataclass(hint):
         if not isinstance(value, Mapping):
             raise ConfigError(f"{where} must be a table, got {value!r}")

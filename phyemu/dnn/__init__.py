@@ -31,9 +31,12 @@ from .losses import (
     variational_loss,
 )
 from .modes import captured_output, evaluating, untracked_batch_norm
+from .multi_hop import HopOutput, MultiHopOutput, MultiHopPhyDnn
+from .multi_hop_loss import multi_hop_loss
 from .normalise import Normalise
 from .phydnn import PhyDnn, PhyDnnOutput
 from .pretrained import load_pretrained, pretrained_resnet
+from .relay import PhyDnnRelay, RelayCard, export_relay, load_relay, read_relay_card
 from .resnet import ResNet, ResNetConfig, resnet
 from .sampling import (
     Estimator,
@@ -44,7 +47,9 @@ from .sampling import (
 )
 from .slices import SliceLayout, from_slices, to_slices
 from .split import split_model
+from .split_points import SplitPoint, split_points
 from .symbol_tuples import channel_order, joint_posteriors, split_indices, split_probabilities
+from .user_model import UserModel, check_classifier
 
 __all__ = [
     "ArtefactCard",
@@ -52,22 +57,29 @@ __all__ = [
     "Demapper",
     "Embedding",
     "Estimator",
+    "HopOutput",
     "LearnedConstellation",
     "Link",
     "Lookup",
     "LossTerms",
     "LossWeights",
+    "MultiHopOutput",
+    "MultiHopPhyDnn",
     "Normalise",
     "Part",
     "PhyDnn",
     "PhyDnnHead",
     "PhyDnnOutput",
+    "PhyDnnRelay",
     "PhyDnnTail",
+    "RelayCard",
     "Removal",
     "ResNet",
     "ResNetConfig",
     "Score",
     "SliceLayout",
+    "SplitPoint",
+    "UserModel",
     "assign_to_constellation",
     "assignment_cost",
     "binding_loss",
@@ -75,6 +87,7 @@ __all__ = [
     "captured_output",
     "carry_optimizer",
     "channel_order",
+    "check_classifier",
     "choose_symbols",
     "commitment_loss",
     "describe_architecture",
@@ -82,6 +95,7 @@ __all__ = [
     "entropy_loss",
     "evaluating",
     "export_head",
+    "export_relay",
     "export_tail",
     "feature_distillation_loss",
     "from_slices",
@@ -90,15 +104,19 @@ __all__ = [
     "least_used",
     "load_head",
     "load_pretrained",
+    "load_relay",
     "load_tail",
+    "multi_hop_loss",
     "noiseless_link",
     "one_hot_argmax",
     "pretrained_resnet",
     "read_card",
+    "read_relay_card",
     "remove_embeddings",
     "resnet",
     "split_indices",
     "split_model",
+    "split_points",
     "split_probabilities",
     "start_constellation",
     "start_embeddings",

@@ -10,6 +10,7 @@ from torch import nn
 from phyemu.errors import ConfigError
 
 from .resnet import ResNet, ResNetConfig
+from .user_model import UserModel
 
 __all__ = ["build_architecture", "describe_architecture"]
 
@@ -33,18 +34,28 @@ def describe_architecture(backbone: nn.Module, *, name: str | None = None) -> di
     return {"name": name}
 
 
-def build_architecture(description: Mapping[str, Any]) -> nn.Module:
+def build_architecture(description: Mapping[str, Any], *, model: str | None = None) -> nn.Module:
     """Return a backbone of that description, with weights yet to be loaded.
 
+    Args:
+        description: Of a card, which anybody may have written.
+        model: Name of a network that is not phyemu's and that may be imported and called (see
+            `UserModel`), as the user gave it; what the description names is only compared with it.
+
     Raises:
-        ConfigError: The description is not of a network of ours, or malformed.
+        ConfigError: The description is malformed, or of a network that the user did not name.
     """
     settings = dict(description)
     name = settings.pop("name", None)
+    if model is not None and model != name:
+        raise ConfigError(f"is of the network {name!r}, but {model!r} was named")
+    if model is not None and name != _CIFAR_RESNET:
+        return UserModel.from_description(description).build()
     if name != _CIFAR_RESNET:
         raise ConfigError(
-            f"architecture {name!r} is not one of phyemu's ({_CIFAR_RESNET}); pass the network as "
-            "backbone="
+            f"architecture {name!r} is not one of phyemu's ({_CIFAR_RESNET}), and nothing is "
+            f"imported because a card names it; if you trust that code, say so: --model {name}, in "
+            "Python model=, or pass the network as backbone="
         )
     try:
         config = ResNetConfig(**settings)

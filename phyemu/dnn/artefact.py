@@ -140,63 +140,83 @@ def export_tail(model: PhyDnn, path: Path, info: ArtefactInfo) -> ArtefactCard:
     return _export(model, path, info, Part.TAIL, model.tail)
 
 
-def load_head(path: Path, *, backbone: nn.Module | None = None) -> PhyDnnHead:
+def load_head(
+    path: Path, *, backbone: nn.Module | None = None, model: str | None = None
+) -> PhyDnnHead:
     """Return an exported head, in evaluation mode, on the CPU.
 
     Args:
         path: The .safetensors file; its card lies beside it.
         backbone: The network, where it is not one of phyemu's; its weights do not matter and are
             overwritten.
+        model: In place of `backbone`: the network's name, as the card has it, to be imported and
+            built (`UserModel`). Without either nothing is imported that a card names.
 
     Raises:
         CheckpointError: A file is missing or damaged, or of another part or architecture.
     """
     card, state = _read(path, Part.HEAD)
-    head, _ = _parts(path, card, backbone)
+    head, _ = _parts(path, card, backbone, model)
     try:
         normalise = Normalise(card.mean, card.std)
     except ConfigError as exc:
         raise CheckpointError(f"{card_path(path)}: {exc}") from exc
     loaded = PhyDnnHead(
-        card, normalise=normalise, head=head, embedding=_embedding(path, card, state)
+        card, normalise=normalise, head=head, embedding=embedding_of_card(path, card, state)
     )
-    install_state(loaded.head, _below(state, "head."), source=str(path))
+    install_state(loaded.head, below(state, "head."), source=str(path))
     return loaded.eval()
 
 
-def load_tail(path: Path, *, backbone: nn.Module | None = None) -> PhyDnnTail:
+def load_tail(
+    path: Path, *, backbone: nn.Module | None = None, model: str | None = None
+) -> PhyDnnTail:
     """Return an exported tail, in evaluation mode, on the CPU.
 
     Args:
         path: The .safetensors file; its card lies beside it.
         backbone: The network, where it is not one of phyemu's; its weights do not matter and are
             overwritten.
+        model: In place of `backbone`: the network's name, as the card has it, to be imported and
+            built (`UserModel`). Without either nothing is imported that a card names.
 
     Raises:
         CheckpointError: A file is missing or damaged, or of another part or architecture.
     """
     card, state = _read(path, Part.TAIL)
-    _, tail = _parts(path, card, backbone)
-    loaded = PhyDnnTail(card, embedding=_embedding(path, card, state), tail=tail)
-    install_state(loaded.tail, _below(state, "tail."), source=str(path))
+    _, tail = _parts(path, card, backbone, model)
+    loaded = PhyDnnTail(card, embedding=embedding_of_card(path, card, state), tail=tail)
+    install_state(loaded.tail, below(state, "tail."), source=str(path))
     return loaded.eval()
 
 
 def _export(
     model: PhyDnn, path: Path, info: ArtefactInfo, part: Part, side: nn.Module
 ) -> ArtefactCard:
-    beside = card_path(path)
+    card_path(path)  # refuses another suffix before anything is written
     tensors = {f"{part}.{name}": value for name, value in side.state_dict().items()}
     dictionary = model.embedding.state_dict()
     if part is Part.HEAD:  # the demapper is the server's
         dictionary = {name: dictionary[name] for name in _SHARED}
     tensors |= {f"embedding.{name}": value for name, value in dictionary.items()}
+    content = weights_content(tensors)
+    card = describe_part(model, info, part, content)
+    write_artefact(path, content, card.to_json())
+    return card
+
+
+def weights_content(tensors: Mapping[str, Tensor]) -> bytes:
+    """Return tensors as the content of a .safetensors file."""
     # Copies: safetensors takes neither shared nor permuted (channels_last) storage.
-    content = safetensors.torch.save(
+    return safetensors.torch.save(
         {name: value.detach().cpu().clone().contiguous() for name, value in tensors.items()}
     )
+
+
+def describe_part(model: PhyDnn, info: ArtefactInfo, part: Part, content: bytes) -> ArtefactCard:
+    """Return the card of one side of a link, whose weights are in `content`."""
     vectors = model.embedding.vectors.detach().cpu().contiguous().numpy()
-    card = ArtefactCard(
+    return ArtefactCard(
         part=part,
         architecture=dict(info.architecture),
         split=info.split,
@@ -216,9 +236,12 @@ def _export(
         embedding_sha256=hashlib.sha256(vectors.tobytes()).hexdigest(),
         weights_sha256=hashlib.sha256(content).hexdigest(),
     )
+
+
+def write_artefact(path: Path, content: bytes, card: str) -> None:
+    """Write weights, and the card beside them, each whole or not at all."""
     _write_whole(path, content)
-    _write_whole(beside, card.to_json().encode())
-    return card
+    _write_whole(card_path(path), card.encode())
 
 
 def _write_whole(path: Path, content: bytes) -> None:
@@ -231,6 +254,11 @@ def _read(path: Path, part: Part) -> tuple[ArtefactCard, dict[str, Tensor]]:
     card = read_card(path)
     if card.part is not part:
         raise CheckpointError(f"{path}: is a {card.part}, not a {part}")
+    return card, read_weights(path, card)
+
+
+def read_weights(path: Path, card: ArtefactCard) -> dict[str, Tensor]:
+    """Return the tensors of a .safetensors file that is the one its card describes."""
     try:
         content = path.read_bytes()
     except OSError as exc:
@@ -241,23 +269,27 @@ def _read(path: Path, part: Part) -> tuple[ArtefactCard, dict[str, Tensor]]:
             "again"
         )
     try:
-        return card, safetensors.torch.load(content)
+        return safetensors.torch.load(content)
     except (SafetensorError, ValueError, KeyError) as exc:
         raise CheckpointError(f"{path}: is no safetensors file ({exc})") from exc
 
 
 def _parts(
-    path: Path, card: ArtefactCard, backbone: nn.Module | None
+    path: Path, card: ArtefactCard, backbone: nn.Module | None, model: str | None
 ) -> tuple[nn.Module, nn.Module]:
     try:
-        network = build_architecture(card.architecture) if backbone is None else backbone
-        return split_model(network, card.split)
+        if backbone is None:
+            backbone = build_architecture(card.architecture, model=model)
+        return split_model(backbone, card.split)
     except ConfigError as exc:
         raise CheckpointError(f"{card_path(path)}: {exc}") from exc
 
 
-def _embedding(path: Path, card: ArtefactCard, state: Mapping[str, Tensor]) -> Embedding:
-    own = _below(state, "embedding.")
+def embedding_of_card(
+    path: Path, card: ArtefactCard, state: Mapping[str, Tensor], prefix: str = "embedding."
+) -> Embedding:
+    """Return the dictionary that a file holds under a prefix, as its card describes it."""
+    own = below(state, prefix)
     if not _SHARED <= set(own):
         raise CheckpointError(f"{path}: holds no dictionary of embeddings; export again")
     if own["vectors"].shape != (card.num_embeddings, card.slice_dim):
@@ -281,7 +313,8 @@ def _embedding(path: Path, card: ArtefactCard, state: Mapping[str, Tensor]) -> E
     return embedding
 
 
-def _below(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+def below(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """Return the tensors under a prefix, without it."""
     return {
         name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)
     }

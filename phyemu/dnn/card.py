@@ -44,6 +44,7 @@ class Part(StrEnum):
 
     HEAD = "head"
     TAIL = "tail"
+    RELAY = "relay"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -155,6 +156,15 @@ def read_card(weights_path: Path) -> ArtefactCard:
     Raises:
         CheckpointError: The card is missing, no JSON, or not of this version.
     """
+    return card_from_content(read_card_content(weights_path), card_path(weights_path))
+
+
+def read_card_content(weights_path: Path) -> dict[str, Any]:
+    """Return the JSON object beside a .safetensors file.
+
+    Raises:
+        CheckpointError: It is missing or no JSON object.
+    """
     path = card_path(weights_path)
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -167,6 +177,17 @@ def read_card(weights_path: Path) -> ArtefactCard:
         raise CheckpointError(f"{path}: is no JSON ({exc}); export again") from exc
     if not isinstance(content, dict):
         raise CheckpointError(f"{path}: must hold a JSON object; export again")
+    return content
+
+
+def card_from_content(content: Mapping[str, Any], path: Path) -> ArtefactCard:
+    """Return the card of a JSON object that was read from `path`.
+
+    Raises:
+        CheckpointError: It is no card of this version.
+    """
+    if content.get("part") == Part.RELAY:
+        raise CheckpointError(f"{path}: is of a relay between two links, not of a head or tail")
     known = {entry.name for entry in fields(ArtefactCard)}
     # Older cards know neither several symbols for each slice nor the lookup of training.
     needed = known - {"provenance", "format_version", "symbols_per_slice", "lookup"}

@@ -19,10 +19,10 @@ from .modes import captured_output, evaluating, untracked_batch_norm
 from .normalise import Normalise
 from .sampling import Estimator, choose_symbols, one_hot_argmax
 from .slices import SliceLayout, from_slices, to_slices
-from .split import split_model
+from .split import keep_input, split_model
 from .symbol_tuples import channel_order
 
-__all__ = ["PhyDnn", "PhyDnnOutput"]
+__all__ = ["PhyDnn", "PhyDnnOutput", "memory_format"]
 
 
 @dataclass(frozen=True, eq=False, slots=True, kw_only=True)
@@ -135,6 +135,11 @@ class PhyDnn(nn.Module):
         if not isinstance(features, Tensor):
             raise ConfigError(f"split point {split!r} gives {type(features).__name__}, no tensor")
         layout = SliceLayout(tuple(features.shape[1:]))
+        before = features._version
+        with evaluating(tail):
+            tail(features)
+        if features._version != before:
+            keep_input(tail)
         vectors = torch.randn((num_embeddings, layout.dim), generator=generator)
         demapper = None
         if lookup is Lookup.LEARNED:
@@ -233,7 +238,7 @@ class PhyDnn(nn.Module):
         if not 0 <= binding_share <= 1:
             raise ConfigError(f"binding_share must lie in [0, 1], got {binding_share}")
         features = self.head(self.normalise(images))
-        layout = _memory_format(features)
+        layout = memory_format(features)
         slices = to_slices(features)
         log_probabilities = self.embedding.log_probabilities(slices)
         # Sample j of image k is row j * batch + k; `repeat` itself would move symbols out of rows.
@@ -295,7 +300,7 @@ class PhyDnn(nn.Module):
         return logits.float()
 
 
-def _memory_format(features: Tensor) -> torch.memory_format:
+def memory_format(features: Tensor) -> torch.memory_format:
     """Return `channels_last` where feature maps lie so, as slices do: they need no copy then."""
     channels_last = features.ndim == 4 and features.is_contiguous(memory_format=torch.channels_last)
     return torch.channels_last if channels_last else torch.contiguous_format

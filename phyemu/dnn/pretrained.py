@@ -1,7 +1,8 @@
 """Weights of other people's training, checked name by name."""
 
+import difflib
 import pickle
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from .resnet import ResNet, ResNetConfig
 __all__ = ["load_pretrained", "pretrained_resnet"]
 
 
-def load_pretrained(model: nn.Module, path: Path) -> None:
+def load_pretrained(model: nn.Module, path: Path, *, fresh_layers: Collection[str] = ()) -> None:
     """Load the weights in `path` into `model`, in place, all of them or none.
 
     Args:
@@ -25,12 +26,28 @@ def load_pretrained(model: nn.Module, path: Path) -> None:
         path: .safetensors, or a torch file that holds a state dict, bare or under `state_dict`;
             a `module.` before every name (of data parallel training) is taken away. Torch files are
             read with `weights_only=True`, so they cannot run code.
+        fresh_layers: Submodules that keep the weights they have, whatever the file holds for them.
 
     Raises:
+        ConfigError: A fresh layer is no submodule of the model.
         CheckpointError: The file is missing or damaged, or belongs to another architecture; the
             message names the first tensor that does not fit, with both shapes.
     """
-    install_state(model, read_state(path), source=str(path))
+    state = read_state(path)
+    if fresh_layers:
+        modules = [name for name, _ in model.named_modules() if name]
+        for layer in fresh_layers:
+            if layer not in modules:
+                near = difflib.get_close_matches(layer, modules, n=3) or modules[-3:]
+                raise ConfigError(
+                    f"fresh layer {layer!r}: {type(model).__name__} has no such submodule; near "
+                    f"names: {', '.join(near)}"
+                )
+        prefixes = tuple(f"{layer}." for layer in fresh_layers)
+        state = {name: value for name, value in state.items() if not name.startswith(prefixes)}
+        own = model.state_dict().items()
+        state |= {name: value for name, value in own if name.startswith(prefixes)}
+    install_state(model, state, source=str(path))
 
 
 def pretrained_resnet(path: Path) -> ResNet:

@@ -5,6 +5,7 @@ whole, so a network with untraceable blocks can still be cut between them.
 """
 
 import difflib
+import inspect
 from typing import Any
 
 import torch
@@ -12,7 +13,7 @@ from torch import fx, nn
 
 from phyemu.errors import ConfigError
 
-__all__ = ["split_model"]
+__all__ = ["keep_input", "split_model"]
 
 
 class _AncestorTracer(fx.Tracer):
@@ -35,7 +36,8 @@ def split_model(model: nn.Module, split: str) -> tuple[fx.GraphModule, fx.GraphM
     again, for more than two devices.
 
     Args:
-        model: Any module with one tensor in and one tensor out.
+        model: Any module with one tensor in and one tensor out; optional arguments keep their
+            defaults.
         split: Name of a submodule as in `model.named_modules()`, e.g. `layer1` or `layer2.0`.
 
     Raises:
@@ -54,13 +56,13 @@ def split_model(model: nn.Module, split: str) -> tuple[fx.GraphModule, fx.GraphM
     calls = [node for node in graph.nodes if node.op == "call_module" and node.target == split]
     if len(calls) != 1:
         raise ConfigError(f"split point {split!r} is called {len(calls)} times; it must be once")
+    output = next(node for node in graph.nodes if node.op == "output")
     inputs = [node for node in graph.nodes if node.op == "placeholder"]
-    used = [node for node in inputs if node.users]
+    used = [node for node in inputs if output in _descendants(node)]
     if len(used) != 1:
         raise ConfigError(f"split point {split!r}: the model takes {len(used)} inputs, must be 1")
     cut = calls[0]
     behind = _descendants(cut)
-    output = next(node for node in graph.nodes if node.op == "output")
     if output not in behind:
         raise ConfigError(f"split point {split!r} has no influence on the model's output")
     from_input = _descendants(used[0])
@@ -77,9 +79,22 @@ def split_model(model: nn.Module, split: str) -> tuple[fx.GraphModule, fx.GraphM
     return fx.GraphModule(model, head, "Head"), fx.GraphModule(model, tail, "Tail")
 
 
+def keep_input(tail: fx.GraphModule) -> None:
+    """Let a tail work on a copy of its input, in place: it writes to what it is given.
+
+    As does `ReLU(inplace=True)` behind the cut. On the binding path the input is the head's output,
+    which the losses still need.
+    """
+    entry = next(node for node in tail.graph.nodes if node.op == "placeholder")
+    with tail.graph.inserting_after(entry):
+        copied = tail.graph.call_method("clone", (entry,))
+    entry.replace_all_uses_with(copied, delete_user_cb=lambda user: user is not copied)
+    tail.recompile()
+
+
 def _trace(model: nn.Module, split: str) -> fx.Graph:
     try:
-        graph = _AncestorTracer(split).trace(model)
+        graph = _AncestorTracer(split).trace(model, concrete_args=_defaults(model))
     except (fx.proxy.TraceError, TypeError, AttributeError, RuntimeError, ValueError) as exc:
         reason = str(exc).strip().splitlines()[0] if str(exc).strip() else type(exc).__name__
         raise ConfigError(
@@ -94,6 +109,13 @@ def _trace(model: nn.Module, split: str) -> fx.Graph:
                 "would freeze; use its nn.Module form"
             )
     return graph
+
+
+def _defaults(model: nn.Module) -> dict[str, Any]:
+    """Return the optional arguments of the model, as of an attention mask: the defaults hold."""
+    parameters = list(inspect.signature(model.forward).parameters.values())[1:]
+    plain = (bool, int, float, str, type(None))
+    return {p.name: p.default for p in parameters if isinstance(p.default, plain)}
 
 
 def _descendants(start: fx.Node) -> dict[fx.Node, None]:

@@ -1,17 +1,32 @@
 """Evaluation of exported PhyDNNs: over links, over SNR, over the air."""
 
 from phyemu.evaluation.air_bytes import AirBytes, bytes_on_air
+from phyemu.evaluation.chain_evaluation import ChainEvaluation, HopEvaluation, evaluate_chain
 from phyemu.evaluation.exported import (
     ExportedHead,
     ExportedPhyDnn,
     ExportedTail,
+    exported_waveform,
+    is_chain,
     load_exported,
     load_exported_head,
     load_exported_tail,
 )
+from phyemu.evaluation.exported_chain import ExportedChain, load_exported_chain
 from phyemu.evaluation.figure import plot_sweep
 from phyemu.evaluation.image_frames import write_image_frames
 from phyemu.evaluation.image_stream import ImagePrediction, ImageStream, StreamScore
+from phyemu.evaluation.inference_cost import (
+    Communication,
+    CostSettings,
+    Transferred,
+    full_stack_communication,
+    full_stack_cost,
+    inference_cost,
+    phy_communication,
+    phy_cost,
+    phydnn_cost,
+)
 from phyemu.evaluation.latency import Latency, measure_latency
 from phyemu.evaluation.link_evaluation import (
     EvaluationFidelity,
@@ -34,28 +49,44 @@ from phyemu.evaluation.transmission import (
 
 __all__ = [
     "AirBytes",
+    "ChainEvaluation",
+    "Communication",
+    "CostSettings",
     "Evaluation",
     "EvaluationFidelity",
+    "ExportedChain",
     "ExportedHead",
     "ExportedPhyDnn",
     "ExportedTail",
+    "HopEvaluation",
     "ImagePrediction",
     "ImageStream",
     "Latency",
     "RecordingScore",
     "SentImages",
     "StreamScore",
+    "Transferred",
     "bytes_on_air",
     "encode_images",
+    "evaluate_chain",
     "evaluate_phydnn",
+    "exported_waveform",
+    "full_stack_communication",
+    "full_stack_cost",
     "image_waveform",
+    "inference_cost",
+    "is_chain",
     "load_exported",
+    "load_exported_chain",
     "load_exported_head",
     "load_exported_of",
     "load_exported_tail",
     "load_sent_images",
     "measure_latency",
     "measure_side_latency",
+    "phy_communication",
+    "phy_cost",
+    "phydnn_cost",
     "plot_sweep",
     "run_test_images",
     "save_sent_images",

@@ -10,16 +10,21 @@ from phyemu.dnn import Lookup, PhyDnn, PhyDnnHead, PhyDnnTail, load_head, load_t
 from phyemu.dnn.card import ArtefactCard
 from phyemu.errors import CheckpointError, ConfigError
 from phyemu.waveform import Constellation, FrameFormat, described_constellation
+from phyemu.waveform.sent_frames import SentFrames
 
 __all__ = [
     "ExportedHead",
     "ExportedPhyDnn",
     "ExportedTail",
     "check_exported",
+    "exported_orders",
+    "exported_waveform",
+    "is_chain",
     "load_exported",
     "load_exported_for",
     "load_exported_head",
     "load_exported_tail",
+    "waveform_of_card",
 ]
 
 
@@ -110,12 +115,15 @@ class ExportedPhyDnn(ExportedTail):
         return model.eval()
 
 
-def load_exported(path: Path, *, order: int | None = None) -> ExportedPhyDnn:
+def load_exported(
+    path: Path, *, order: int | None = None, model: str | None = None
+) -> ExportedPhyDnn:
     """Return the PhyDNN of a run folder.
 
     Args:
         path: A run folder, or one of the .safetensors files in its head/ or tail/.
         order: M, where the folder holds several; None: the smallest.
+        model: Name of a network that is not phyemu's, which may be imported (`UserModel`).
 
     Raises:
         CheckpointError: There is none, a file is damaged, or head and tail do not belong together.
@@ -125,11 +133,17 @@ def load_exported(path: Path, *, order: int | None = None) -> ExportedPhyDnn:
     else:
         folder = path
         check_exported(folder)
-        orders = _orders(folder)
+        orders = exported_orders(folder)
         if order is not None and order not in orders:
             raise CheckpointError(f"{path}: holds no PhyDNN of order {order}, but {sorted(orders)}")
         name = f"m{min(orders) if order is None else order}.safetensors"
-    head, tail = load_head(folder / "head" / name), load_tail(folder / "tail" / name)
+    if is_chain(folder):
+        raise CheckpointError(
+            f"{folder}: is of a network on more than two devices (it holds relay1), which phyemu "
+            "evaluate takes, and phyemu.evaluation.load_exported_chain in Python"
+        )
+    head = load_head(folder / "head" / name, model=model)
+    tail = load_tail(folder / "tail" / name, model=model)
     tail.check_partner(head.card)
     return ExportedPhyDnn(
         head=head,
@@ -139,22 +153,25 @@ def load_exported(path: Path, *, order: int | None = None) -> ExportedPhyDnn:
     )
 
 
-def load_exported_for(path: Path, *, order: int, symbols_per_image: int) -> ExportedPhyDnn:
+def load_exported_for(
+    path: Path, *, order: int, symbols_per_image: int, model: str | None = None
+) -> ExportedPhyDnn:
     """Return the PhyDNN of a run folder that sends such symbols.
 
     Args:
         path: As for `load_exported`.
         order: Of the modulation.
         symbols_per_image: Channel symbols of an image.
+        model: Name of a network that is not phyemu's, which may be imported (`UserModel`).
 
     Raises:
         CheckpointError: There is none, a file is damaged, or head and tail do not belong together.
     """
     if path.is_file():
-        return load_exported(path)
+        return load_exported(path, model=model)
     check_exported(path)
     found = {}
-    for size in sorted(_orders(path)):
+    for size in sorted(exported_orders(path)):
         card = read_card(path / "head" / f"m{size}.safetensors")
         found[card.order, card.symbols_per_image] = size
     if (order, symbols_per_image) not in found:
@@ -163,17 +180,24 @@ def load_exported_for(path: Path, *, order: int, symbols_per_image: int) -> Expo
             f"{path}: holds no PhyDNN that sends {symbols_per_image} symbols of order {order} an "
             f"image, but {known}"
         )
-    return load_exported(path, order=found[order, symbols_per_image])
+    return load_exported(path, order=found[order, symbols_per_image], model=model)
 
 
-def load_exported_head(folder: Path, *, order: int | None = None) -> ExportedHead:
+def load_exported_head(
+    folder: Path, *, order: int | None = None, model: str | None = None
+) -> ExportedHead:
     """Return the device's side that `folder`/head holds; there need be no tail.
+
+    Args:
+        folder: With head/mM.safetensors.
+        order: M, where the folder holds several; None: the smallest.
+        model: Name of a network that is not phyemu's, which may be imported (`UserModel`).
 
     Raises:
         CheckpointError: There is none of that order, or a file is damaged.
     """
     path = _side(folder, "head", order)
-    head = load_head(path)
+    head = load_head(path, model=model)
     return ExportedHead(
         head=head,
         constellation=_constellation(path, head.card),
@@ -181,14 +205,21 @@ def load_exported_head(folder: Path, *, order: int | None = None) -> ExportedHea
     )
 
 
-def load_exported_tail(folder: Path, *, order: int | None = None) -> ExportedTail:
+def load_exported_tail(
+    folder: Path, *, order: int | None = None, model: str | None = None
+) -> ExportedTail:
     """Return the server's side that `folder`/tail holds; there need be no head.
+
+    Args:
+        folder: With tail/mM.safetensors.
+        order: M, where the folder holds several; None: the smallest.
+        model: Name of a network that is not phyemu's, which may be imported (`UserModel`).
 
     Raises:
         CheckpointError: There is none of that order, or a file is damaged.
     """
     path = _side(folder, "tail", order)
-    tail = load_tail(path)
+    tail = load_tail(path, model=model)
     return ExportedTail(
         tail=tail,
         constellation=_constellation(path, tail.card),
@@ -196,12 +227,39 @@ def load_exported_tail(folder: Path, *, order: int | None = None) -> ExportedTai
     )
 
 
+def exported_waveform(folder: Path, *, order: int | None = None) -> SentFrames:
+    """Return what the exported head of a folder sends, from its card alone: no network is built.
+
+    Raises:
+        CheckpointError: There is none of that order, or the card is damaged.
+    """
+    path = _side(folder, "head", order)
+    card = read_card(path)
+    return waveform_of_card(path, card)
+
+
+def waveform_of_card(path: Path, card: ArtefactCard) -> SentFrames:
+    """Return what a card says of the frames on the air; `path` is named in messages.
+
+    Raises:
+        CheckpointError: It describes no constellation or no frames.
+    """
+    return SentFrames(
+        constellation=_constellation(path, card), frame_format=_frame_format(path, card)
+    )
+
+
+def is_chain(folder: Path, *, relay: int = 1) -> bool:
+    """Return whether a run folder holds a relay of that number, as with several split points."""
+    return bool(exported_orders(folder, f"relay{relay}"))
+
+
 def check_exported(folder: Path) -> None:
     """Raise CheckpointError unless the folder holds an export; name those below a loop's folder."""
-    if _orders(folder):
+    if exported_orders(folder):
         return
     if (folder / "loop.toml").is_file():
-        runs = [str(run) for run in sorted(folder.glob("phydnn-*")) if _orders(run)]
+        runs = [str(run) for run in sorted(folder.glob("phydnn-*")) if exported_orders(run)]
         if runs:
             raise CheckpointError(
                 f"{folder}: the folder of a loop, which trained several PhyDNNs; name one of them: "
@@ -212,14 +270,15 @@ def check_exported(folder: Path) -> None:
     )
 
 
-def _orders(folder: Path, side: str = "head") -> list[int]:
+def exported_orders(folder: Path, side: str = "head") -> list[int]:
+    """Return M of each export of one part; none where there are none."""
     names = [path.stem[1:] for path in (folder / side).glob("m*.safetensors")]
     return [int(name) for name in names if name.isdecimal()]
 
 
 def _side(folder: Path, side: str, order: int | None) -> Path:
     """Return the file of one side, of the smallest order where none is given."""
-    orders = _orders(folder, side)
+    orders = exported_orders(folder, side)
     if not orders:
         raise CheckpointError(f"{folder}: holds no exported {side} ({side}/m*.safetensors)")
     if order is not None and order not in orders:

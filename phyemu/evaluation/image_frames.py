@@ -23,6 +23,7 @@ def write_image_frames(
     amplitude: float = 0.4,
     gap_samples: int = 1024,
     limit: int | None = None,
+    model: str | None = None,
     force: bool = False,
     progress: ProgressCallback = no_progress,
 ) -> SentImages:
@@ -38,6 +39,7 @@ def write_image_frames(
         amplitude: Magnitude of the strongest symbols, full scale 1.
         gap_samples: Silence around each frame [samples], >= 0.
         limit: At most so many images; None: as many as the run was limited to.
+        model: Name of a network that is not phyemu's, which may be imported.
         force: Overwrite an existing recording and `sent.npz`.
         progress: Told of the images encoded.
 
@@ -47,7 +49,7 @@ def write_image_frames(
         DatasetError: The images cannot be read.
         RecordingError: The recording cannot be written.
     """
-    phydnn = load_exported(run, order=order)
+    phydnn = load_exported(run, order=order, model=model)
     kept = run / SENT_FILE
     if kept.exists() and not force:
         raise ConfigError(

@@ -4,29 +4,25 @@ import math
 from collections.abc import Sequence
 from enum import StrEnum
 
-import numpy as np
 import torch
 
-from phyemu.channel import ChannelLayer, ChannelModel, with_snr
+from phyemu.channel import ChannelModel, with_snr
 from phyemu.datasets import ImageSet
 from phyemu.dnn import Lookup
 from phyemu.errors import ConfigError
 from phyemu.link import Fidelity, build_link
 from phyemu.progress import ProgressCallback, no_progress
-from phyemu.receiver import ReceivedFrame, receive_frames
 from phyemu.training import score_over_link
-from phyemu.waveform import build_frame, modulate
 
 from .air_bytes import bytes_on_air
 from .exported import ExportedPhyDnn
+from .frame_channel import frames_through, mean_snr_db
 from .reception_score import score_frames
 from .result import Evaluation
 from .transmission import encode_images
 
 __all__ = ["EvaluationFidelity", "evaluate_phydnn", "snr_range", "sweep_snr"]
 
-_AMPLITUDE = 0.5
-_PAD_SAMPLES = 512
 _MAX_POINTS = 200
 
 
@@ -99,19 +95,8 @@ def evaluate_phydnn(
         frames_sent=0,
         frames_lost=0,
         bytes_on_air_per_batch_of_64=batch.total,
-        snr_db=_mean_snr_db(phydnn, channel, seed),
+        snr_db=mean_snr_db(channel, phydnn.frame_format, seed),
     )
-
-
-def _mean_snr_db(phydnn: ExportedPhyDnn, channel: ChannelModel, seed: int) -> float:
-    draw = channel.draw(
-        1024,
-        num_steps=1,
-        interval_s=1e-3,
-        symbol_rate_hz=phydnn.frame_format.symbol_rate_hz,
-        generator=torch.Generator().manual_seed(seed),
-    )
-    return float(draw.snr_db.mean())
 
 
 def _over_frames(
@@ -123,26 +108,16 @@ def _over_frames(
     repetitions: int,
     progress: ProgressCallback,
 ) -> Evaluation:
-    frame_format = phydnn.frame_format
     sent = encode_images(phydnn, images, repetitions=repetitions)
-    layer = ChannelLayer(
+    received = frames_through(
+        sent.symbols.flatten(),
+        sent.payload_plan,
         channel,
-        sample_rate_hz=frame_format.sample_rate_hz,
-        symbol_rate_hz=frame_format.symbol_rate_hz,
-        reference_power=frame_format.reference_power(_AMPLITUDE),
+        constellation=phydnn.constellation,
+        frame_format=phydnn.frame_format,
+        generator=torch.Generator().manual_seed(seed),
+        progress=progress,
     )
-    generator = torch.Generator().manual_seed(seed)
-    points = modulate(sent.symbols.flatten(), phydnn.constellation)
-    payloads = torch.split(points, list(sent.payload_plan))
-    received: list[ReceivedFrame] = []
-    for index, payload in enumerate(payloads):
-        frame = build_frame(payload, frame_index=index % 4096, frame_format=frame_format)
-        iq = torch.nn.functional.pad(_AMPLITUDE * frame, (_PAD_SAMPLES, 2 * _PAD_SAMPLES))
-        arrived = layer(iq[None].to(torch.complex64), generator)[0].numpy().astype(np.complex64)
-        received += receive_frames(
-            [arrived], frame_format=frame_format, constellation=phydnn.constellation
-        )
-        progress("evaluate", index + 1, len(payloads), channel.name)
     return score_frames(
         received,
         sent,

@@ -127,6 +127,7 @@ def score_recording(
     order: int | None = None,
     channel: int = 0,
     lookup: Lookup | None = None,
+    model: str | None = None,
     progress: ProgressCallback = no_progress,
 ) -> RecordingScore:
     """Return the score of a recording of frames that a run's head sent.
@@ -140,6 +141,7 @@ def score_recording(
         order: M, where the run holds several; None: that of `sent`.
         channel: Channel of the recording.
         lookup: Hard, soft or learned; None: as in training.
+        model: Name of a network that is not phyemu's, which may be imported.
         progress: Told of the samples read.
 
     Raises:
@@ -151,7 +153,7 @@ def score_recording(
         if run.is_dir():
             check_exported(run)
         sent = load_sent_images(run / SENT_FILE)
-    phydnn = load_exported_of(run, sent, order=order)
+    phydnn = load_exported_of(run, sent, order=order, model=model)
     rate_hz = phydnn.frame_format.sample_rate_hz
     if abs(recording.sample_rate_hz - rate_hz) > 1e-6 * rate_hz:
         raise CheckpointError(

@@ -7,12 +7,17 @@ from phyemu.errors import DatasetError
 from phyemu.training import read_run_config
 
 from .exported import ExportedPhyDnn
+from .exported_chain import ExportedChain
 
 __all__ = ["run_test_images"]
 
 
 def run_test_images(
-    run: Path, phydnn: ExportedPhyDnn, *, dataset: str | None = None, limit: int | None = None
+    run: Path,
+    phydnn: ExportedPhyDnn | ExportedChain,
+    *,
+    dataset: str | None = None,
+    limit: int | None = None,
 ) -> ImageSet:
     """Return the test images of the run's dataset, or of another.
 

@@ -111,20 +111,25 @@ def image_waveform(
     )
 
 
-def load_exported_of(run: Path, sent: SentImages, *, order: int | None = None) -> ExportedPhyDnn:
+def load_exported_of(
+    run: Path, sent: SentImages, *, order: int | None = None, model: str | None = None
+) -> ExportedPhyDnn:
     """Return the PhyDNN of a run that sent these images.
 
     Args:
         run: Run folder, or one of its .safetensors files.
         sent: What was sent.
         order: M, where it is known; None: found by the symbols that were sent.
+        model: Name of a network that is not phyemu's, which may be imported (`UserModel`).
 
     Raises:
         CheckpointError: There is none, or a file is damaged.
     """
     if order is not None:
-        return load_exported(run, order=order)
-    return load_exported_for(run, order=sent.order, symbols_per_image=sent.symbols.shape[1])
+        return load_exported(run, order=order, model=model)
+    return load_exported_for(
+        run, order=sent.order, symbols_per_image=sent.symbols.shape[1], model=model
+    )
 
 
 def save_sent_images(sent: SentImages, path: Path) -> None:

@@ -3,6 +3,7 @@
 from phyemu.link.build import build_link
 from phyemu.link.effective_sinr import folded_power, mmse_sinr
 from phyemu.link.fidelity import Fidelity
+from phyemu.link.hop_specs import hop_specs
 from phyemu.link.symbol_link import EffectiveChannel, ReceiverModel, SymbolLink
 from phyemu.link.waveform_link import WaveformLink
 
@@ -14,5 +15,6 @@ __all__ = [
     "WaveformLink",
     "build_link",
     "folded_power",
+    "hop_specs",
     "mmse_sinr",
 ]

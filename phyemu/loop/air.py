@@ -49,7 +49,7 @@ def over_the_air(
         stage: Named in the progress.
         progress: Told of frames and samples.
     """
-    phydnn = load_exported(run)
+    phydnn = load_exported(run, model=config.train.backbone.model)
     sent = encode_images(phydnn, images, repetitions=config.air.passes)
     save_sent_images(sent, run / "sent.npz")
     amplitude = config.air.amplitude

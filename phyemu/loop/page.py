@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from phyemu import __version__
 from phyemu.channel import ChannelModel, load_model, world
-from phyemu.evaluation import load_exported, load_sent_images
+from phyemu.evaluation import exported_waveform, load_sent_images
 from phyemu.iq import open_recording, survey_samples
 from phyemu.loop.config import LoopConfig
 from phyemu.loop.folder import RunFolder
@@ -150,8 +150,8 @@ def _spectrogram_section(recording: Path) -> Section:
 
 def _constellation_section(folder: Path, recording: Path, kept: Keepsake) -> Section:
     run = folder / f"phydnn-{_SHOWN[0]}"
-    phydnn = load_exported(run)
-    frame_format = phydnn.frame_format
+    waveform = exported_waveform(run)
+    frame_format = waveform.frame_format
     payload = load_sent_images(run / "sent.npz").payload_plan[0]
     # A frame of typical quality, its carrier offset removed, at the symbol instants.
     number = int(np.argsort(kept.snr_db)[kept.snr_db.size // 2])
@@ -171,7 +171,7 @@ def _constellation_section(folder: Path, recording: Path, kept: Keepsake) -> Sec
             "Left: matched-filter output of one frame of median SNR, its carrier offset removed. "
             "Right: equaliser output over all frames."
         ),
-        figure=constellation_figure(before, kept.points, phydnn.constellation.points.numpy()),
+        figure=constellation_figure(before, kept.points, waveform.constellation.points.numpy()),
     )
 
 

@@ -1,9 +1,10 @@
 """The closed loop, stage by stage; a stage that is done is not run again."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -12,7 +13,7 @@ from phyemu import __version__
 from phyemu.channel import ChannelModel, load_model, save_model
 from phyemu.colosseum import load_channel_or_link
 from phyemu.datasets import Dataset, ImageSet, load_dataset
-from phyemu.dnn import Normalise, describe_architecture
+from phyemu.dnn import Normalise
 from phyemu.errors import ConfigError
 from phyemu.fitting import Fit, FitConfig, fit_channel
 from phyemu.fitting.figure import save_fit_figure
@@ -97,6 +98,7 @@ def run_loop(
 @dataclass(frozen=True, eq=False, slots=True)
 class _Backbone:
     network: nn.Module
+    architecture: Mapping[str, Any]
     normalise: Normalise
     accuracy: float
     history: tuple[EpochRecord, ...]
@@ -199,7 +201,7 @@ class _Loop:
                 "epochs": [record.to_dict() for record in result.history],
             },
         )
-        return _Backbone(network, normalise, score.accuracy, result.history)
+        return _Backbone(network, result.architecture, normalise, score.accuracy, result.history)
 
     def _phydnn(
         self, name: str, model: ChannelModel, dataset: Dataset, backbone: _Backbone
@@ -236,7 +238,7 @@ class _Loop:
             last.constellation,
             config=config,
             dataset=dataset,
-            architecture=describe_architecture(backbone.network),
+            architecture=backbone.architecture,
             provenance={
                 "phyemu": __version__,
                 "channel": model.name,

@@ -13,7 +13,11 @@ from phyemu.training.config import (
 )
 from phyemu.training.distributed import ALONE, Processes, joined
 from phyemu.training.history import EpochRecord
-from phyemu.training.phydnn import PhyDnnResult, TrainedPhyDnn, train_phydnn
+from phyemu.training.multi_hop import MultiHopResult, TrainedMultiHop, train_multi_hop
+from phyemu.training.multi_hop_run import export_multi_hop
+from phyemu.training.multi_hop_validation import MultiHopScore, score_over_links
+from phyemu.training.phydnn import train_phydnn
+from phyemu.training.phydnn_result import PhyDnnResult, TrainedPhyDnn
 from phyemu.training.presets import Preset, named_preset, preset
 from phyemu.training.resolve import backbone_depth, overlay, pick_device, resolve_config
 from phyemu.training.run import (
@@ -33,6 +37,8 @@ __all__ = [
     "EpochRecord",
     "LinkConfig",
     "LinkScore",
+    "MultiHopResult",
+    "MultiHopScore",
     "PhyDnnConfig",
     "PhyDnnResult",
     "Precision",
@@ -41,8 +47,10 @@ __all__ = [
     "StageReport",
     "TrainConfig",
     "TrainReport",
+    "TrainedMultiHop",
     "TrainedPhyDnn",
     "backbone_depth",
+    "export_multi_hop",
     "export_phydnn",
     "from_table",
     "joined",
@@ -56,9 +64,11 @@ __all__ = [
     "resolve_config",
     "score_images",
     "score_over_link",
+    "score_over_links",
     "to_table",
     "to_toml",
     "train_backbone",
+    "train_multi_hop",
     "train_phydnn",
     "train_run",
     "write_checkpoint",

@@ -1,15 +1,25 @@
 """Training of the network without a radio, or its adaptation from given weights."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from phyemu.datasets import Augmentation, Batch, Dataset, ImageSet
-from phyemu.dnn import Normalise, ResNetConfig, resnet
-from phyemu.dnn.pretrained import pretrained_resnet
+from phyemu.dnn import (
+    Normalise,
+    ResNetConfig,
+    UserModel,
+    check_classifier,
+    describe_architecture,
+    load_pretrained,
+    pretrained_resnet,
+    resnet,
+)
 from phyemu.errors import CheckpointError
 from phyemu.progress import ProgressCallback, no_progress
 
@@ -32,6 +42,7 @@ class BackboneResult:
 
     Attributes:
         backbone: Normalised images to logits; the weights of the best epoch, in evaluation mode.
+        architecture: What a card says of it, so that it can be built again.
         normalise: What it was trained with.
         validation_accuracy: Of these very weights, in percent.
         epoch: The best epoch, from 1; 0 where the given weights were taken as they are.
@@ -39,6 +50,7 @@ class BackboneResult:
     """
 
     backbone: nn.Module
+    architecture: Mapping[str, Any]
     normalise: Normalise
     validation_accuracy: float
     epoch: int
@@ -146,12 +158,13 @@ def train_backbone(
         processes: Who trains, each calling this with the same arguments.
 
     Raises:
+        ConfigError: The user's network cannot be built, or is no classifier of these images.
         CheckpointError: The pre-trained weights do not fit the images, or the checkpoint is of
             another run.
         KeyboardInterrupt: Ctrl-C; `resume` continues at the very step.
     """
     settings = config.backbone
-    backbone = _initial_backbone(dataset, settings, config.seed)
+    backbone, architecture = _initial_backbone(dataset, settings, config.seed)
     normalise = Normalise(dataset.mean, dataset.std)
     model = _Classifier(normalise, backbone).to(device)
     set_memory_format(model, channels_last=config.channels_last)
@@ -160,6 +173,7 @@ def train_backbone(
         score = score_images(model, model, validation)
         return BackboneResult(
             backbone=backbone.eval(),
+            architecture=architecture,
             normalise=normalise,
             validation_accuracy=score.accuracy,
             epoch=0,
@@ -197,6 +211,7 @@ def train_backbone(
     model.load_state_dict(best.tensors)
     return BackboneResult(
         backbone=backbone.eval(),
+        architecture=architecture,
         normalise=normalise,
         validation_accuracy=best.accuracy,
         epoch=best.epoch,
@@ -204,7 +219,36 @@ def train_backbone(
     )
 
 
-def _initial_backbone(dataset: Dataset, config: BackboneConfig, seed: int) -> nn.Module:
+def _initial_backbone(
+    dataset: Dataset, config: BackboneConfig, seed: int
+) -> tuple[nn.Module, Mapping[str, Any]]:
+    """Return the network before any training here, and what a card says of it."""
+    if config.model is not None:
+        return _users_backbone(config.model, dataset, config, seed)
+    backbone = _residual_network(dataset, config, seed)
+    return backbone, describe_architecture(backbone)
+
+
+def _users_backbone(
+    name: str, dataset: Dataset, config: BackboneConfig, seed: int
+) -> tuple[nn.Module, Mapping[str, Any]]:
+    model = UserModel(
+        name=name,
+        num_classes=dataset.num_classes,
+        in_channels=dataset.image_shape[0],
+        options=config.options or {},
+    )
+    backbone = model.build(seed=derived_seed(seed, SeedUse.BACKBONE))
+    if config.pretrained is not None:
+        path = Path(config.pretrained).expanduser()
+        load_pretrained(backbone, path, fresh_layers=config.fresh_layers)
+    check_classifier(
+        backbone, name=name, image_shape=dataset.image_shape, num_classes=dataset.num_classes
+    )
+    return backbone, model.describe()
+
+
+def _residual_network(dataset: Dataset, config: BackboneConfig, seed: int) -> nn.Module:
     channels = dataset.image_shape[0]
     if config.pretrained is None:
         shape = ResNetConfig(

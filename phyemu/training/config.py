@@ -68,11 +68,16 @@ class BackboneConfig:
     `warmup_fraction` of all steps and then falls to 0 along a half cosine.
 
     Attributes:
-        depth: 8, 14, 20, 32, 44, 56, 110.
-        width: Feature maps of the first stage.
-        pretrained: File with weights to start from; None: random weights. The file decides depth
-            and width.
-        epochs: >= 0; 0 takes the pre-trained weights as they are.
+        model: Network that is not phyemu's: `timm:MODEL` or `package.module:factory`; None: a
+            CIFAR residual network.
+        options: Of that network: further keyword arguments; None: none.
+        depth: Of the CIFAR residual network: 8, 14, 20, 32, 44, 56, 110.
+        width: Of the CIFAR residual network: feature maps of the first stage.
+        pretrained: File with weights to start from; None: random weights, or what the factory of
+            `model` gives. For a CIFAR residual network the file decides depth and width.
+        fresh_layers: Submodules of `model` that do not take their weights from `pretrained`, as the
+            classifier of other classes.
+        epochs: >= 0; 0 takes the given weights as they are.
         batch_size: >= 2.
         learning_rate: Largest learning rate, > 0.
         momentum: In [0, 1).
@@ -83,9 +88,12 @@ class BackboneConfig:
             training ends, >= 1; None: it runs to its end.
     """
 
+    model: str | None = None
+    options: dict[str, object] | None = None
     depth: int = 20
     width: int = 16
     pretrained: str | None = None
+    fresh_layers: tuple[str, ...] = ()
     epochs: int = 20
     batch_size: int = 128
     learning_rate: float = 0.1
@@ -98,8 +106,16 @@ class BackboneConfig:
     def __post_init__(self) -> None:
         _require(self.epochs >= 0, f"backbone epochs must be >= 0, got {self.epochs}")
         _require(
-            self.epochs > 0 or self.pretrained is not None,
+            self.epochs > 0 or self.pretrained is not None or self.model is not None,
             "backbone epochs = 0 needs pretrained weights",
+        )
+        _require(
+            self.model is not None or not (self.options or self.fresh_layers),
+            "backbone options and fresh_layers are of a model; name it: model = ...",
+        )
+        _require(
+            self.pretrained is not None or not self.fresh_layers,
+            "fresh_layers are those that pretrained weights are not taken for; give pretrained",
         )
         _require(self.batch_size >= 2, f"batch_size must be at least 2, got {self.batch_size}")
         _check_positive(self, "learning_rate")
@@ -116,6 +132,8 @@ class PhyDnnConfig:
 
     Attributes:
         split: Last submodule of the head.
+        splits: In its place, for more than two devices: the last submodule of each part but the
+            tail, from the device to the server; two or more.
         orders: M of each stage, falling: (16, 8, 4) removes half of the embeddings twice.
         symbols_per_slice: u, channel symbols for each slice: of each stage, or one number for all
             of them; the modulation is of order M^(1/u). (2, 1, 1) sends 16 embeddings as two
@@ -154,6 +172,7 @@ class PhyDnnConfig:
     """
 
     split: str = "layer1"
+    splits: tuple[str, ...] = ()
     orders: tuple[int, ...] = (16,)
     symbols_per_slice: tuple[int, ...] = (1,)
     epochs: tuple[int, ...] = (10,)
@@ -185,6 +204,18 @@ class PhyDnnConfig:
         _require(
             len(self.orders) == len(self.epochs) > 0 and min(self.epochs) >= 1,
             f"orders and epochs need one entry a stage, got {self.orders} and {self.epochs}",
+        )
+        _require(
+            len(self.splits) != 1,
+            f"splits need two or more split points, got {list(self.splits)}; one is split",
+        )
+        _require(
+            not (self.splits and self.feature_layers),
+            "feature_layers are of a tail behind a single split; leave them out with splits",
+        )
+        _require(
+            not (self.splits and self.lookup is Lookup.LEARNED),
+            "a learned lookup is of a single split; look up hard or soft with splits",
         )
         falling = all(a > b for a, b in zip(self.orders, self.orders[1:], strict=False))
         _require(
@@ -271,7 +302,8 @@ class LinkConfig:
     """The air interface in training.
 
     Attributes:
-        channel: Spec or file, as `phyemu.colosseum.load_channel_or_link` reads it.
+        channel: Spec or file, as `phyemu.colosseum.load_channel_or_link` reads it; of several hops
+            (`phydnn.splits`) one for all of them, or `A//B`, one for each.
         fidelity: `symbol` or `waveform`.
         modulation: `psk` (the paper's), `qam`, or `learned`: points that begin as one of these and
             are trained with the rest, at the rate of the embeddings and under the same peak power.
@@ -321,6 +353,10 @@ class TrainConfig:
     frame: FrameFormat = field(default_factory=FrameFormat)
 
     def __post_init__(self) -> None:
+        _require(
+            not (self.phydnn.splits and self.link.modulation == "learned"),
+            "a learned modulation is of a single split; take psk or qam with splits",
+        )
         _require(self.seed >= 0, f"seed must be >= 0, got {self.seed}")
         _require(self.shards >= 1, f"shards must be at least 1, got {self.shards}")
         for name, size in (

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from phyemu.channel import ChannelModel
-from phyemu.datasets import Augmentation, Batch, Dataset, ImageSet, ordered_batches
+from phyemu.datasets import Batch, Dataset, ImageSet, ordered_batches
 from phyemu.dnn import (
     LearnedConstellation,
     Link,
@@ -21,32 +21,30 @@ from phyemu.dnn import (
     evaluating,
     least_used,
     remove_embeddings,
-    start_constellation,
     start_embeddings,
     total_loss,
     usage_counts,
 )
 from phyemu.link import SymbolLink, WaveformLink, build_link
 from phyemu.progress import ProgressCallback, no_progress
-from phyemu.waveform import Constellation, constellation
+from phyemu.waveform import Constellation
 
+from .algorithm_run import check_modulation, run_algorithm_1, start_points
 from .arithmetic import compiled_in_place, forward_precision, set_memory_format
 from .config import TrainConfig
 from .distributed import ALONE, Processes
-from .fingerprint import module_digest, training_fingerprint
 from .phydnn_result import PhyDnnResult, TrainedPhyDnn
 from .schedule import beta_at, cosine_ratio, temperature_at
 from .seeds import SeedUse, derived_seed
-from .trainer import TrainingData, run_training
 from .validation import LinkScore, score_over_link
 
-__all__ = ["PhyDnnResult", "TrainedPhyDnn", "train_phydnn"]
+__all__ = ["PhyDnnTask", "train_phydnn"]
 
 _BATCH = 256
 _LEARNED = "learned"
 
 
-class _PhyDnnTask:
+class PhyDnnTask:
     """Algorithm 1; meets `trainer.Task`."""
 
     name = "phydnn"
@@ -95,7 +93,7 @@ class _PhyDnnTask:
     def points(self, order: int) -> Constellation:
         """Return the constellation that the stage with M = `order` begins with."""
         channel_order = self._settings.channel_order(self._settings.orders.index(order))
-        return _constellation(self._config.link.modulation, channel_order)
+        return start_points(self._config.link.modulation, channel_order)
 
     def sent_points(self, model: PhyDnn, order: int) -> Constellation:
         """Return the constellation of a model: as learned, where it is."""
@@ -157,7 +155,7 @@ class _PhyDnnTask:
         return torch.optim.AdamW(
             [
                 {
-                    "params": list(self.model.dictionary_parameters()),
+                    "params": self._dictionaries(),
                     "lr": settings.embedding_learning_rate,
                     "weight_decay": 0.0,
                 },
@@ -168,6 +166,9 @@ class _PhyDnnTask:
                 },
             ]
         )
+
+    def _dictionaries(self) -> list[nn.Parameter]:
+        return list(self.model.dictionary_parameters())
 
     def restore_stage(self, stage: str) -> None:
         """Give the model the order it has in `stage`."""
@@ -183,18 +184,21 @@ class _PhyDnnTask:
         """Start the embeddings, freeze or thaw, and remove embeddings where a stage begins."""
         settings = self._settings
         if not self._started:
-            start_embeddings(
-                self.model,
-                self._images(self._train),
-                points=self.points(self.order).points,
-                seed=derived_seed(self._config.seed, SeedUse.EMBEDDING, self.order),
-                slices_per_image=settings.slices_per_image,
-            )
+            self._start_embeddings()
             self._started = True
         self._shrink_to(settings.orders[settings.stage_of(epoch)])
         thawed = epoch >= settings.freeze_epochs
         for parameter in self.model.backbone_parameters():
             parameter.requires_grad_(thawed)
+
+    def _start_embeddings(self) -> None:
+        start_embeddings(
+            self.model,
+            self._images(self._train),
+            points=self.points(self.order).points,
+            seed=derived_seed(self._config.seed, SeedUse.EMBEDDING, self.order),
+            slices_per_image=self._settings.slices_per_image,
+        )
 
     def _shrink_to(self, order: int) -> None:
         """Remove the least used embeddings (Algorithm 1, line 20) and place the rest anew."""
@@ -252,11 +256,14 @@ class _PhyDnnTask:
             return None, ()
         layers: tuple[str, ...] = ()
         if weights.feature_distillation:
-            layers = (self._settings.split, *self._settings.feature_layers)
+            layers = self._teacher_layers()
         with evaluating(self._teacher), ExitStack() as hooks:
             outputs = [hooks.enter_context(captured_output(self._teacher, name)) for name in layers]
             logits: Tensor = self._teacher(self._normalise(images))
         return logits.float(), tuple(output for (output,) in outputs)
+
+    def _teacher_layers(self) -> tuple[str, ...]:
+        return (self._settings.split, *self._settings.feature_layers)
 
     def _set_schedule(self, epoch: int, step: int, num_steps: int) -> None:
         settings = self._settings
@@ -292,12 +299,6 @@ class _PhyDnnTask:
             seed=derived_seed(self._config.seed, SeedUse.VALIDATION),
             lookup=self._settings.lookup,
         )
-
-
-def _constellation(modulation: str, order: int) -> Constellation:
-    if modulation == _LEARNED:
-        return start_constellation(order)
-    return constellation(modulation, order)
 
 
 def train_phydnn(
@@ -339,29 +340,18 @@ def train_phydnn(
         CheckpointError: The checkpoint is of another run.
         KeyboardInterrupt: Ctrl-C; `resume` continues at the very step.
     """
-    for stage in range(len(config.phydnn.orders)):  # before hours are spent, not after
-        _constellation(config.link.modulation, config.phydnn.channel_order(stage))
-    task = _PhyDnnTask(backbone, normalise, dataset, channel, config, device)
-    fingerprint = training_fingerprint(config, dataset, "phydnn")
-    fingerprint["backbone"] = module_digest(backbone)
-    state = run_training(
+    check_modulation(config)
+    task = PhyDnnTask(backbone, normalise, dataset, channel, config, device)
+    state = run_algorithm_1(
         task,
-        TrainingData(
-            images=dataset.train.to(device),
-            batch_size=config.phydnn.batch_size,
-            augmentation=Augmentation.for_dataset(dataset.name) if config.data.augment else None,
-        ),
-        data_generator=torch.Generator().manual_seed(derived_seed(config.seed, SeedUse.PHYDNN)),
-        fingerprint=fingerprint,
-        checkpoint=folder / "checkpoints" / "phydnn.safetensors" if folder else None,
+        backbone,
+        dataset,
+        config,
+        device=device,
+        folder=folder,
         resume=resume,
-        checkpoint_interval_s=config.checkpoint_interval_s,
-        tensorboard=folder / "tensorboard" if folder else None,
         progress=progress,
-        num_shards=config.shards,
         processes=processes,
-        early_stopping=config.phydnn.early_stopping,
-        stage_ends=config.phydnn.stage_ends,
     )
     stages = {}
     for order in config.phydnn.orders:

@@ -59,6 +59,8 @@ def resolve_config(
         target = table.setdefault(section, {}) if section else table
         if name == "backbone.name":
             key, value = "depth", backbone_depth(str(value))
+            for of_model in ("model", "options", "fresh_layers"):  # the file names another network
+                target.pop(of_model, None)
         target[key] = value
     if resumed is None and "shards" not in given and "shards" not in options:
         table["shards"] = num_started_processes()

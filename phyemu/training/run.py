@@ -1,7 +1,7 @@
 """A whole run in one folder: settings, backbone, PhyDNNs, their exports, their results."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -9,20 +9,25 @@ from typing import Any
 import torch
 
 import phyemu
+from phyemu.channel import ChannelModel
 from phyemu.colosseum import load_channel_or_link
 from phyemu.datasets import Dataset, load_dataset
-from phyemu.dnn import ArtefactInfo, PhyDnn, describe_architecture, export_head, export_tail
+from phyemu.dnn import PhyDnn, export_head, export_tail
 from phyemu.errors import ConfigError
-from phyemu.link import build_link
+from phyemu.link import build_link, hop_specs
 from phyemu.progress import ProgressCallback, no_progress
 from phyemu.toml_config import from_table, read_toml, to_toml
 from phyemu.waveform import Constellation
 
+from .artefact_info import artefact_info
 from .backbone import BackboneResult, train_backbone
 from .checkpoint import write_checkpoint
 from .config import TrainConfig
 from .distributed import ALONE, Processes
-from .phydnn import PhyDnnResult, train_phydnn
+from .history import EpochRecord
+from .multi_hop_run import MultiHopRun, run_multi_hop
+from .phydnn import train_phydnn
+from .phydnn_result import PhyDnnResult
 from .seeds import SeedUse, derived_seed
 from .validation import score_images, score_over_link
 
@@ -37,11 +42,12 @@ class StageReport:
 
     Attributes:
         order: M.
-        symbols_per_image: Channel symbols of an image.
+        symbols_per_image: Channel symbols of an image, over all hops.
         epoch: The epoch kept, from 1.
         validation_accuracy: What it was chosen by, in percent.
         accuracy: On the test images, through the link in training, in percent.
         ser: Symbol error rate there.
+        hop_sers: Of each hop, where there are several.
     """
 
     order: int
@@ -50,6 +56,7 @@ class StageReport:
     validation_accuracy: float
     accuracy: float
     ser: float
+    hop_sers: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,7 +84,10 @@ class TrainReport:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "TrainReport":
         """Return the report that `to_dict` described."""
-        stages = tuple(StageReport(**stage) for stage in values["phydnn"])
+        stages = tuple(
+            StageReport(**{**stage, "hop_sers": tuple(stage["hop_sers"])})
+            for stage in values["phydnn"]
+        )
         return cls(**{**values, "phydnn": stages})
 
 
@@ -120,7 +130,11 @@ def train_run(
         KeyboardInterrupt: Ctrl-C; `resume` continues at the very step.
     """
     # What is missing is found before anything is written.
-    channel = load_channel_or_link(config.link.channel)
+    specs = (config.link.channel,)
+    if config.phydnn.splits:
+        specs = hop_specs(config.link.channel, len(config.phydnn.splits))
+    channels = [load_channel_or_link(spec) for spec in specs]
+    channel = channels[0]
     data = config.data
     dataset = load_dataset(
         data.dataset,
@@ -142,6 +156,29 @@ def train_run(
     )
     if processes.first:
         _save_backbone(folder / "backbone.safetensors", backbone, dataset)
+    if config.phydnn.splits:
+        run = run_multi_hop(
+            folder,
+            backbone,
+            dataset,
+            channels,
+            config,
+            provenance={
+                "phyemu": phyemu.__version__,
+                "channel": "//".join(model.name for model in channels),
+                "seed": config.seed,
+            },
+            device=device,
+            resume=resume,
+            progress=progress,
+            processes=processes,
+        )
+        told = None
+        if processes.first:
+            of_hops = _multi_hop_report(folder, channels, dataset, backbone, run, device)
+            _write_records(folder, (*backbone.history, *run.history), of_hops)
+            told = of_hops.to_dict()
+        return TrainReport.from_dict(processes.gathered(told)[0])
     result = train_phydnn(
         backbone.backbone,
         backbone.normalise,
@@ -177,7 +214,7 @@ def _write_results(
             stage.constellation,
             config=config,
             dataset=dataset,
-            architecture=describe_architecture(backbone.backbone),
+            architecture=backbone.architecture,
             provenance={
                 "phyemu": phyemu.__version__,
                 "channel": report.channel,
@@ -187,8 +224,11 @@ def _write_results(
                 "order": order,
             },
         )
-    history = [record.to_dict() for record in (*backbone.history, *result.history)]
-    write_json(folder / "history.json", {"epochs": history})
+    _write_records(folder, (*backbone.history, *result.history), report)
+
+
+def _write_records(folder: Path, history: Sequence[EpochRecord], report: TrainReport) -> None:
+    write_json(folder / "history.json", {"epochs": [record.to_dict() for record in history]})
     write_json(folder / "metrics.json", report.to_dict())
 
 
@@ -216,19 +256,13 @@ def export_phydnn(
     Returns:
         Paths of head and tail.
     """
-    info = ArtefactInfo(
+    info = artefact_info(
+        config.phydnn.split,
+        constellation,
+        config=config,
+        dataset=dataset,
         architecture=architecture,
-        split=config.phydnn.split,
-        image_shape=dataset.image_shape,
-        class_names=dataset.train.class_names,
-        constellation={
-            "name": constellation.name,
-            "order": constellation.order,
-            "points": torch.view_as_real(constellation.points.detach().cpu()).tolist(),
-        },
-        frame=config.frame.to_dict(),
         provenance=provenance,
-        lookup=config.phydnn.lookup,
     )
     name = f"m{phydnn.embedding.num_embeddings}.safetensors"
     head, tail = folder / "head" / name, folder / "tail" / name
@@ -266,7 +300,7 @@ def _open_folder(config: TrainConfig, folder: Path, *, resume: bool) -> None:
 
 def _save_backbone(path: Path, result: BackboneResult, dataset: Dataset) -> None:
     record = {
-        "architecture": describe_architecture(result.backbone),
+        "architecture": result.architecture,
         "dataset": dataset.summary(),
         "epoch": result.epoch,
         "validation_accuracy": result.validation_accuracy,
@@ -309,15 +343,51 @@ def _score(
                 ser=score.ser if score.ser is not None else 0.0,
             )
         )
-    classify = score_images(
-        lambda images: backbone.backbone(backbone.normalise(images)).float(),
-        backbone.backbone,
-        test,
-    )
     return TrainReport(
         run=str(folder),
         channel=channel_name,
         symbols_per_image=result.last.phydnn.symbols_per_image,
-        backbone_accuracy=classify.accuracy,
+        backbone_accuracy=_backbone_accuracy(backbone, dataset, device),
         phydnn=tuple(stages),
     )
+
+
+def _multi_hop_report(
+    folder: Path,
+    channels: Sequence[ChannelModel],
+    dataset: Dataset,
+    backbone: BackboneResult,
+    run: MultiHopRun,
+    device: torch.device | str,
+) -> TrainReport:
+    reports = []
+    for order, (stage, score) in run.stages.items():
+        model = stage.phydnn
+        reports.append(
+            StageReport(
+                order=order,
+                symbols_per_image=sum(model.symbols_of(hop) for hop in range(model.num_hops)),
+                epoch=stage.epoch,
+                validation_accuracy=stage.validation_accuracy,
+                accuracy=score.total.accuracy,
+                ser=score.total.ser if score.total.ser is not None else 0.0,
+                hop_sers=score.hop_sers,
+            )
+        )
+    return TrainReport(
+        run=str(folder),
+        channel="//".join(model.name for model in channels),
+        symbols_per_image=reports[-1].symbols_per_image,
+        backbone_accuracy=_backbone_accuracy(backbone, dataset, device),
+        phydnn=tuple(reports),
+    )
+
+
+def _backbone_accuracy(
+    backbone: BackboneResult, dataset: Dataset, device: torch.device | str
+) -> float:
+    return score_images(
+        lambda images: backbone.backbone(backbone.normalise(images)).float(),
+        backbone.backbone,
+        dataset.test.to(device),
+    ).accuracy

@@ -1,4 +1,5 @@
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -105,3 +106,93 @@ def test_widening_needs_a_channel(runner: CliRunner, tmp_path: Path) -> None:
     result = runner.invoke(main, ["train", "--widen", "1.5", "-o", str(tmp_path / "run")])
     assert result.exit_code == 2
     assert "--widen needs --channel" in result.stderr
+
+
+def test_a_network_of_the_users_is_trained_and_loaded_only_where_it_is_named(
+    runner: CliRunner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "trained_nets.py").write_text(
+        "from torch import nn\n"
+        "def net(num_classes, in_channels, maps=4):\n"
+        "    return nn.Sequential(nn.Conv2d(in_channels, maps, 8, 8), nn.ReLU(inplace=True),\n"
+        "                         nn.Flatten(), nn.Linear(maps * 16, num_classes))\n",
+        encoding="utf-8",
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delitem(sys.modules, "trained_nets", raising=False)
+    quick = ["--limit", "40", "--backbone-epochs", "1", "--epochs", "1", "--quiet"]
+    named = ["--model", "trained_nets:net"]
+    settings = [*named, "--option", "maps=6", "--split", "0", "--order", "4"]
+    result = runner.invoke(main, ["train", *quick, *settings, "-o", "run"])
+    assert result.exit_code == 0, result.output
+    card = json.loads((tmp_path / "run" / "head" / "m4.json").read_text("utf-8"))
+    assert card["architecture"] == {
+        "name": "trained_nets:net",
+        "num_classes": 10,
+        "in_channels": 1,
+        "options": {"maps": 6},
+    }
+    evaluate = ["evaluate", "run", "--channel", "awgn:12", "--fidelity", "symbol", "--quiet"]
+    refused = runner.invoke(main, evaluate)
+    assert refused.exit_code == 1
+    assert "say so: --model trained_nets:net" in refused.stderr
+    scored = runner.invoke(main, [*evaluate, *named, "--json"])
+    assert scored.exit_code == 0, scored.output
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text("utf-8"))
+    assert json.loads(scored.stdout)["num_images"] == 40
+    assert metrics["symbols_per_image"] == 16
+    again = runner.invoke(main, ["train", "-o", "run", "--resume", "--quiet"])
+    assert again.exit_code == 0, again.output
+    sent = runner.invoke(main, ["waveform", "images", "run", *named, "-o", "tx.sigmf", "--quiet"])
+    assert sent.exit_code == 0, sent.output
+    replay = ["replay", "tx.sigmf", "--through", "awgn:20", "--receiver", "run", "--quiet"]
+    assert "--model trained_nets:net" in runner.invoke(main, replay).stderr
+    assert runner.invoke(main, [*replay, *named]).exit_code == 0
+
+
+def test_two_networks_are_one_too_many(runner: CliRunner, tmp_path: Path) -> None:
+    both = ["--model", "a:b", "--backbone", "resnet8", "-o", str(tmp_path / "run")]
+    result = runner.invoke(main, ["train", *both])
+    assert result.exit_code == 2
+    assert "both name the network" in result.stderr
+
+
+def test_three_devices_are_trained_exported_and_evaluated(
+    runner: CliRunner, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    quick = ["--limit", "40", "--backbone-epochs", "1", "--epochs", "1", "--quiet"]
+    cuts = ["--split", "layer2", "--split", "layer3", "--order", "4"]
+    channel = ["--channel", "awgn:12//awgn:3"]
+    result = runner.invoke(main, ["train", *quick, *cuts, *channel, "-o", str(run)])
+    assert result.exit_code == 0, result.output
+    metrics = json.loads((run / "metrics.json").read_text("utf-8"))
+    assert metrics["symbols_per_image"] == 256 + 64
+    assert metrics["channel"] == "awgn:12//awgn:3"
+    (stage,) = metrics["phydnn"]
+    assert stage["hop_sers"][0] < stage["hop_sers"][1]
+    assert {path.parent.name for path in run.glob("*/m4.safetensors")} == {
+        "head",
+        "relay1",
+        "tail",
+    }
+    evaluate = ["evaluate", str(run), "--quiet", "--limit", "20"]
+    frames = runner.invoke(main, [*evaluate, *channel, "--json"])
+    assert frames.exit_code == 0, frames.output
+    answer = json.loads(frames.stdout)
+    assert [hop["channel"] for hop in answer["hops"]] == ["awgn:12", "awgn:3"]
+    assert [hop["symbols_per_image"] for hop in answer["hops"]] == [256, 64]
+    assert all(hop["frames_sent"] > 0 for hop in answer["hops"])
+    both = ["--channel", "awgn:9", "--channel", "awgn:20//awgn:0", "--fidelity", "symbol"]
+    lines = runner.invoke(main, [*evaluate, *both, "--snr", "4,12"])
+    assert lines.exit_code == 0, lines.output
+    assert lines.stdout.count("over 2 hops") == 4
+    assert lines.stdout.count("hop 2, ") == 4
+    for arguments, code, message in [
+        (["--channel", "awgn:12//awgn:3//awgn:1"], 1, "this network has 2 hops"),
+        (["--channel", "awgn:12", "--latency"], 2, "--latency is of a single link"),
+    ]:
+        refused = runner.invoke(main, [*evaluate, *arguments])
+        assert (refused.exit_code, message in refused.stderr) == (code, True), refused.stderr
+    sent = runner.invoke(main, ["waveform", "images", str(run), "-o", str(tmp_path / "t.sigmf")])
+    assert "a network on more than two devices" in sent.stderr

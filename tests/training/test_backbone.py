@@ -1,3 +1,4 @@
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,7 +8,7 @@ from safetensors.torch import save_file
 
 from phyemu.datasets import Dataset
 from phyemu.dnn import ResNetConfig, resnet
-from phyemu.errors import CheckpointError
+from phyemu.errors import CheckpointError, ConfigError
 from phyemu.training import TrainConfig, score_images, train_backbone
 
 
@@ -60,3 +61,88 @@ def test_weights_for_other_classes_are_refused(
     settings = replace(config.backbone, pretrained=str(path))
     with pytest.raises(CheckpointError, match="7 classes, but bars has 1 and 3"):
         train_backbone(dataset, replace(config, backbone=settings))
+
+
+@pytest.fixture
+def users_nets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make the current folder one that holds a module of networks."""
+    (tmp_path / "backbone_nets.py").write_text(
+        "from torch import nn\n"
+        "def net(num_classes, in_channels, maps=4):\n"
+        "    return nn.Sequential(nn.Conv2d(in_channels, maps, 2, 2), nn.Flatten(),\n"
+        "                         nn.Linear(maps * 16, num_classes))\n",
+        encoding="utf-8",
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delitem(sys.modules, "backbone_nets", raising=False)
+
+
+def users(config: TrainConfig, **settings: object) -> TrainConfig:
+    named = {"model": "backbone_nets:net", "epochs": 0, **settings}
+    return replace(config, backbone=replace(config.backbone, **named))
+
+
+@pytest.mark.usefixtures("users_nets")
+def test_a_network_of_the_users_is_seeded_and_described(
+    dataset: Dataset, config: TrainConfig
+) -> None:
+    first, again = (train_backbone(dataset, users(config, options={"maps": 2})) for _ in range(2))
+    other = train_backbone(dataset, replace(users(config, options={"maps": 2}), seed=6))
+    weights = [result.backbone.state_dict()["0.weight"] for result in (first, again, other)]
+    assert torch.equal(weights[0], weights[1])
+    assert not torch.equal(weights[0], weights[2])
+    assert first.architecture == {
+        "name": "backbone_nets:net",
+        "num_classes": 3,
+        "in_channels": 1,
+        "options": {"maps": 2},
+    }
+
+
+@pytest.mark.usefixtures("users_nets")
+@pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
+def test_its_weights_come_from_a_file_but_for_the_fresh_layers(
+    dataset: Dataset, config: TrainConfig, tmp_path: Path, suffix: str
+) -> None:
+    given = {
+        "0.weight": torch.full((4, 1, 2, 2), 0.5),
+        "0.bias": torch.zeros(4),
+        "2.weight": torch.ones(7, 64),
+        "2.bias": torch.ones(7),
+    }
+    path = tmp_path / f"w{suffix}"
+    if suffix == ".pth":
+        torch.save({"state_dict": given}, path)
+    else:
+        save_file(given, path)
+    with pytest.raises(CheckpointError, match=r"2\.weight is \(7, 64\), but Sequential has \(3"):
+        train_backbone(dataset, users(config, pretrained=str(path)))
+    fresh = train_backbone(dataset, users(config))
+    result = train_backbone(dataset, users(config, pretrained=str(path), fresh_layers=("2",)))
+    weights = result.backbone.state_dict()
+    assert torch.equal(weights["0.weight"], given["0.weight"])
+    assert torch.equal(weights["2.weight"], fresh.backbone.state_dict()["2.weight"])
+    with pytest.raises(ConfigError, match="no such submodule; near names: 0, 1, 2"):
+        train_backbone(dataset, users(config, pretrained=str(path), fresh_layers=("fc",)))
+
+
+@pytest.mark.usefixtures("users_nets")
+def test_a_network_for_other_images_is_refused(dataset: Dataset, config: TrainConfig) -> None:
+    wrong = users(config, model="backbone_nets:net", options={"in_channels": 3})
+    with pytest.raises(ConfigError, match=r"takes no images of \(1, 8, 8\)"):
+        train_backbone(dataset, wrong)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"options": {"maps": 2}}, "name it: model"),
+        ({"fresh_layers": ("fc",), "pretrained": "w.pth"}, "name it: model"),
+        ({"model": "a:b", "fresh_layers": ("fc",)}, "give pretrained"),
+    ],
+)
+def test_settings_of_a_network_that_is_not_named_are_refused(
+    config: TrainConfig, settings: dict[str, object], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        replace(config.backbone, **settings)

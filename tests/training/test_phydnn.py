@@ -14,7 +14,7 @@ from phyemu.dnn import Lookup, Normalise, ResNet, ResNetConfig, resnet
 from phyemu.errors import ConfigError
 from phyemu.link import Fidelity, SymbolLink, build_link
 from phyemu.training import TrainConfig, score_over_link, train_phydnn
-from phyemu.training.phydnn import _PhyDnnTask
+from phyemu.training.phydnn import PhyDnnTask
 from phyemu.training.seeds import SeedUse, derived_seed
 from phyemu.waveform import psk
 
@@ -27,12 +27,12 @@ def backbone() -> ResNet:
     )
 
 
-def task_for(backbone: ResNet, dataset: Dataset, config: TrainConfig) -> _PhyDnnTask:
+def task_for(backbone: ResNet, dataset: Dataset, config: TrainConfig) -> PhyDnnTask:
     normalise = Normalise(dataset.mean, dataset.std)
-    return _PhyDnnTask(backbone, normalise, dataset, Awgn(12.0), config, "cpu")
+    return PhyDnnTask(backbone, normalise, dataset, Awgn(12.0), config, "cpu")
 
 
-def step(task: _PhyDnnTask, dataset: Dataset, epoch: int, index: int = 0) -> None:
+def step(task: PhyDnnTask, dataset: Dataset, epoch: int, index: int = 0) -> None:
     task.model.train()
     batch = Batch(dataset.train.images[:24], dataset.train.labels[:24])
     losses = task.losses(batch, epoch=epoch, step=index, num_steps=4)
@@ -41,7 +41,7 @@ def step(task: _PhyDnnTask, dataset: Dataset, epoch: int, index: int = 0) -> Non
     task.optimizer.step()
 
 
-def weights(task: _PhyDnnTask) -> tuple[torch.Tensor, torch.Tensor]:
+def weights(task: PhyDnnTask) -> tuple[torch.Tensor, torch.Tensor]:
     head = torch.cat([p.detach().flatten() for p in task.model.backbone_parameters()])
     return task.model.embedding.vectors.detach().clone(), head
 

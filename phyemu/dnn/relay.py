@@ -1,0 +1,190 @@
+"""A device between two links, as files: what arrives on one hop is sent on by the next.
+
+An export of a relay is NAME.safetensors (a segment of the network and two dictionaries) and
+NAME.json, which holds two cards: what arrives, as a tail has it, and what is sent, as a head has.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from phyemu.errors import CheckpointError, ConfigError
+
+from .architecture import build_architecture
+from .artefact import (
+    ArtefactInfo,
+    below,
+    describe_part,
+    embedding_of_card,
+    read_weights,
+    weights_content,
+    write_artefact,
+)
+from .card import ArtefactCard, Part, card_from_content, card_path, read_card_content
+from .embedding import Embedding, Lookup
+from .multi_hop import MultiHopPhyDnn, cut
+from .pretrained import install_state
+from .slices import SliceLayout, from_slices, to_slices
+
+__all__ = ["PhyDnnRelay", "RelayCard", "export_relay", "load_relay", "read_relay_card"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RelayCard:
+    """What an exported relay is and expects.
+
+    Attributes:
+        arriving: Of the hop before: its split point is where the segment begins.
+        sending: Of the hop behind: its split point is where the segment ends.
+    """
+
+    arriving: ArtefactCard
+    sending: ArtefactCard
+
+    def __post_init__(self) -> None:
+        arriving, sending = self.arriving, self.sending
+        if (arriving.part, sending.part) != (Part.TAIL, Part.HEAD):
+            raise ConfigError(
+                f"a relay hears as a tail and sends as a head, got {arriving.part} and "
+                f"{sending.part}"
+            )
+        for name in ("architecture", "weights_sha256", "image_shape", "class_names"):
+            if getattr(arriving, name) != getattr(sending, name):
+                raise ConfigError(f"the two cards of a relay differ in {name}")
+
+    def to_json(self) -> str:
+        """Return the card as indented JSON."""
+        content = {
+            "part": Part.RELAY,
+            "arriving": asdict(self.arriving),
+            "sending": asdict(self.sending),
+        }
+        return json.dumps(content, indent=2, allow_nan=False) + "\n"
+
+
+class PhyDnnRelay(nn.Module):
+    """The device between two links: posteriors in, symbols out."""
+
+    def __init__(
+        self, card: RelayCard, *, arriving: Embedding, segment: nn.Module, sending: Embedding
+    ) -> None:
+        super().__init__()
+        self.card = card
+        self.arriving = arriving
+        self.segment = segment
+        self.sending = sending
+        self.layout = SliceLayout(card.arriving.feature_shape)
+
+    def forward(self, posteriors: Tensor, lookup: Lookup | None = None) -> Tensor:
+        """Return the symbols to send on, (batch, symbols an image) int64.
+
+        Args:
+            posteriors: Of the symbols that arrived, (batch, symbols an image, M_c); rows of equal
+                entries mark lost ones.
+            lookup: Hard or soft; None: as in training.
+        """
+        mode = Lookup(self.card.arriving.lookup) if lookup is None else lookup
+        features = self.segment(from_slices(self.arriving.lookup(posteriors, mode), self.layout))
+        return self.sending.encode(to_slices(features))
+
+    def check_partner(self, sender: ArtefactCard) -> None:
+        """Raise CheckpointError unless that sender has the dictionary that this relay hears by."""
+        if sender.embedding_sha256 != self.card.arriving.embedding_sha256:
+            raise CheckpointError(
+                "a relay and what sends to it have different dictionaries, so they are of "
+                "different exports; export all parts from one run"
+            )
+
+
+def export_relay(
+    model: MultiHopPhyDnn, hop: int, path: Path, arriving: ArtefactInfo, sending: ArtefactInfo
+) -> RelayCard:
+    """Write the segment between hops `hop` and `hop + 1` (from 0) to `path`, its card beside it.
+
+    Args:
+        model: The model.
+        hop: The hop that arrives.
+        path: .safetensors.
+        arriving: Of that hop: its split point, constellation and frames.
+        sending: Of the next one.
+
+    Raises:
+        ConfigError: The suffix is another, or there is no such relay.
+    """
+    if not 0 <= hop < model.num_hops - 1:
+        raise ConfigError(f"{model.num_hops} hops have relays 0..{model.num_hops - 2}, got {hop}")
+    card_path(path)
+    parts = {
+        Part.RELAY: model.segments[hop + 1],
+        "arriving": model.embedding_of(hop),
+        "sending": model.embedding_of(hop + 1),
+    }
+    tensors = {
+        f"{prefix}.{name}": value
+        for prefix, part in parts.items()
+        for name, value in part.state_dict().items()
+    }
+    content = weights_content(tensors)
+    card = RelayCard(
+        arriving=describe_part(model.hop(hop), arriving, Part.TAIL, content),
+        sending=describe_part(model.hop(hop + 1), sending, Part.HEAD, content),
+    )
+    write_artefact(path, content, card.to_json())
+    return card
+
+
+def read_relay_card(path: Path) -> RelayCard:
+    """Return the card of an exported relay.
+
+    Raises:
+        CheckpointError: The card is missing, no JSON, or not one of a relay.
+    """
+    beside = card_path(path)
+    content: Mapping[str, Any] = read_card_content(path)
+    sides = {name: content.get(name) for name in ("arriving", "sending")}
+    found = {
+        name: card_from_content(side, beside)
+        for name, side in sides.items()
+        if isinstance(side, Mapping)
+    }
+    if content.get("part") != Part.RELAY or set(content) != {"part", *found} or len(found) != 2:
+        raise CheckpointError(f"{beside}: is no card of a relay (part, arriving, sending)")
+    try:
+        return RelayCard(**found)
+    except ConfigError as exc:
+        raise CheckpointError(f"{beside}: {exc}; export again") from exc
+
+
+def load_relay(
+    path: Path, *, backbone: nn.Module | None = None, model: str | None = None
+) -> PhyDnnRelay:
+    """Return an exported relay, in evaluation mode, on the CPU.
+
+    Args:
+        path: The .safetensors file; its card lies beside it.
+        backbone: The network, where it is not one of phyemu's; its weights do not matter.
+        model: In place of `backbone`: the network's name, to be imported and built (`UserModel`).
+
+    Raises:
+        CheckpointError: A file is missing or damaged, or of another part or architecture.
+    """
+    card = read_relay_card(path)
+    state = read_weights(path, card.arriving)
+    try:
+        if backbone is None:
+            backbone = build_architecture(card.arriving.architecture, model=model)
+        _, segment, _ = cut(backbone, [card.arriving.split, card.sending.split])
+    except ConfigError as exc:
+        raise CheckpointError(f"{card_path(path)}: {exc}") from exc
+    relay = PhyDnnRelay(
+        card,
+        arriving=embedding_of_card(path, card.arriving, state, "arriving."),
+        segment=segment,
+        sending=embedding_of_card(path, card.sending, state, "sending."),
+    )
+    install_state(relay.segment, below(state, f"{Part.RELAY}."), source=str(path))
+    return relay.eval()
