@@ -127,6 +127,7 @@ def command(
         measure_latency,
         phydnn_costs,
         plot_sweep,
+        profile_for_costs,
         run_test_images,
         snr_range,
         sweep_snr,
@@ -138,6 +139,7 @@ def command(
         if snr is None:
             raise click.UsageError("--plot needs --snr: it draws results over the SNR")
         refuse_existing(plot, force)
+    profile = profile_for_costs(device_profile)
     models = _load(channels, widen, tx_power, noise_figure, snr)
     snrs_db = None if snr is None else snr_range(snr)
     phydnn = load_exported(run, order=order)
@@ -160,7 +162,7 @@ def command(
     costs: list[InferenceCost] = []
     if energy or device_profile is not None:
         costs = phydnn_costs(
-            phydnn, images, profile=device_profile, num_images=_BATCHES, lookup=Lookup(lookup)
+            phydnn, images, profile=profile, num_images=_BATCHES, lookup=Lookup(lookup)
         )
     elif latency:
         times = [
@@ -198,6 +200,8 @@ def command(
             click.echo(cost.latency_line())
         if energy:
             click.echo(cost.energy_line())
+    if profile is not None:
+        click.echo(profile.line())
 
 
 class _Settings(TypedDict):

@@ -11,6 +11,7 @@ from .options import (
     output_option,
     quiet_option,
     refuse_existing,
+    refuse_missing_folder,
 )
 from .progress import progress_bars
 
@@ -58,6 +59,7 @@ def command(
     """
     if meter is not None and power is not None:
         raise click.UsageError("--power is for want of a meter and does not go with --meter")
+    refuse_missing_folder(output)
     refuse_existing(output, force)
     from phyemu.evaluation import profiled_heads
     from phyemu.metering import (

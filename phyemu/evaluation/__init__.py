@@ -25,6 +25,7 @@ from phyemu.evaluation.inference_cost import (
     phy_cost,
     phydnn_cost,
     phydnn_costs,
+    profile_for_costs,
 )
 from phyemu.evaluation.latency import Latency, measure_latency
 from phyemu.evaluation.link_evaluation import (
@@ -80,6 +81,7 @@ __all__ = [
     "phydnn_cost",
     "phydnn_costs",
     "plot_sweep",
+    "profile_for_costs",
     "profiled_heads",
     "run_test_images",
     "save_sent_images",

@@ -45,6 +45,7 @@ __all__ = [
     "phy_cost",
     "phydnn_cost",
     "phydnn_costs",
+    "profile_for_costs",
 ]
 
 Side = Callable[[Tensor], Tensor]
@@ -220,11 +221,20 @@ def phydnn_cost(
     )
 
 
+def profile_for_costs(name: str | None) -> DeviceProfile | None:
+    """Return the profile of that name or file; None for `this-machine`, which is measured itself.
+
+    Raises:
+        ConfigError: There is none, or a file is no profile.
+    """
+    return None if name is None or name == "this-machine" else load_device_profile(name)
+
+
 def phydnn_costs(
     phydnn: ExportedPhyDnn,
     images: ImageSet,
     *,
-    profile: str | None,
+    profile: DeviceProfile | None,
     num_images: Sequence[int],
     lookup: Lookup = Lookup.HARD,
 ) -> list[InferenceCost]:
@@ -233,17 +243,15 @@ def phydnn_costs(
     Args:
         phydnn: Head and tail as deployed.
         images: The first of them make a batch, from the start again where they are fewer.
-        profile: Name or file of the profile of the device that computes the head; None and
-            `this-machine`: it is measured here, not modelled.
+        profile: Of the device that computes the head; None: this machine, measured.
         num_images: Images of each batch, >= 1.
         lookup: Hard or soft.
 
     Raises:
-        ConfigError: There are no images, or no such profile.
+        ConfigError: There are no images.
         MeterError: The meter fails.
     """
-    measured = profile is None or profile == "this-machine"
-    settings = CostSettings(profile=None if measured else load_device_profile(str(profile)))
+    settings = CostSettings(profile=profile)
     if not len(images) or min(num_images) < 1:
         raise ConfigError(f"there is nothing to send: {len(images)} images, {num_images=}")
     batches = [images.images[torch.arange(count) % len(images)] for count in num_images]

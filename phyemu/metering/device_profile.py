@@ -106,6 +106,13 @@ class DeviceProfile:
         """
         return self.latency_s(module, inputs) * self.powers.compute_w
 
+    def line(self) -> str:
+        """Return what it is, for people."""
+        return (
+            f"{self.name}: times within {100 * self.uncertainty.latency:.0f} %, energies within "
+            f"{100 * self.uncertainty.energy:.0f} %; {self.source}"
+        )
+
     def transmit_j(self, communication_s: float) -> float:
         """Return the modelled energy of sending for so long [J]."""
         return communication_s * self.powers.transmit_w

@@ -133,6 +133,15 @@ def test_counting_leaves_a_module_as_it_was() -> None:
     assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())
 
 
+def test_shapes_without_numbers_are_counted_alike(generator: torch.Generator) -> None:
+    model = resnet(ResNetConfig(depth=8, num_classes=5, width=4), generator=generator)
+    real = count_work(model, (2, 3, 8, 8))
+    meta = count_work(model.to("meta"), (2, 3, 8, 8))
+    assert (meta.macs, meta.num_operations) == (real.macs, real.num_operations)
+    # A batch norm then also gives the statistics that it did not compute.
+    assert meta.bytes_moved == pytest.approx(real.bytes_moved, rel=0.02)
+
+
 def test_counts_are_the_same_in_inference_mode() -> None:
     network = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten(), nn.Linear(18, 4))
     expected = count_work(network, (2, 1, 5, 5))
