@@ -69,7 +69,7 @@ def test_text_is_a_line_a_result(run: Path) -> None:
         (["--order", "16"], 1, "no PhyDNN of order 16"),
         (["--plot", "x.png"], 2, "--plot needs --snr"),
         (["--device-profile", "jetson-orin-nano"], 2, "goes with --latency or --energy"),
-        (["--latency", "--device-profile", "jetson"], 1, "near names: jetson-orin-nano"),
+        (["--latency", "--device-profile", "jetson"], 1, "known device profiles: jetson-orin-nano"),
     ],
 )
 def test_bad_input_is_refused(run: Path, extra: list[str], code: int, message: str) -> None:
