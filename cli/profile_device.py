@@ -36,7 +36,7 @@ from .progress import progress_bars
     type=click.FloatRange(0.01, 60),
     default=0.25,
     show_default=True,
-    help="Time for each of some 70 networks.",
+    help="Time for each of some 75 networks.",
 )
 @output_option()
 @force_option

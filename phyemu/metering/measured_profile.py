@@ -73,7 +73,7 @@ def measure_profile(
     seconds_per_case: float = 0.25,
     progress: ProgressCallback = no_progress,
 ) -> MeasuredProfile:
-    """Return the profile of this machine, in some seconds for each of about 70 networks.
+    """Return the profile of this machine, in some seconds for each of some 75 networks.
 
     The lowest of repeated times counts, so that what else runs disturbs little; the machine should
     be quiet all the same. Rates hold for torch as it is set up now, its number of threads among it.

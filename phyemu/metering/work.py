@@ -17,6 +17,7 @@ Definitions:
 """
 
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -125,7 +126,8 @@ def count_work(module: Callable[..., Any], inputs: Inputs) -> Work:
         inputs: What it is called with, or a shape with the batch first.
 
     Raises:
-        ConfigError: A shape that is none, or the module refuses an input of that shape.
+        ConfigError: A shape that is none, the module refuses an input of that shape, or it has
+            operations that multiply and cannot be counted: an LSTM, quantised layers.
     """
     tensor = example_input(module, inputs)
     counter = _Counter()
@@ -133,6 +135,11 @@ def count_work(module: Callable[..., Any], inputs: Inputs) -> Work:
         try:
             with counter:
                 module(tensor)
+        except _UncountedOperation as exc:
+            raise ConfigError(
+                f"{_name(module)} has an operation {exc}, whose MACs are not counted; those of "
+                "convolutions, linear layers, matrix products and attention are"
+            ) from exc
         except (RuntimeError, ValueError, TypeError, IndexError) as exc:
             raise ConfigError(
                 f"{_name(module)} takes no input of shape {tuple(tensor.shape)} and "
@@ -194,6 +201,10 @@ class _Seen:
     elements: int = 0
 
 
+class _UncountedOperation(Exception):
+    """An operation multiplies, and nobody knows how much."""
+
+
 class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Adds up every operation that passes."""
 
@@ -231,6 +242,8 @@ class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         name = func.overloadpacket.__name__
         if written and not name.startswith("empty") and not _is_view(func, sources, written):
             kind = _kind(name)
+            if kind is OperationKind.OTHER and _UNCOUNTED.search(name):
+                raise _UncountedOperation(name)
             seen = self._seen.setdefault(kind, _Seen())
             seen.num_operations += 1
             seen.macs += _macs(name, args, written[0])
@@ -255,6 +268,9 @@ def _num_bytes(tensor: Tensor) -> int:
     # An expanded tensor has more elements than memory.
     return min(tensor.numel() * tensor.element_size(), tensor.untyped_storage().nbytes())
 
+
+# What multiplies, and is carried out as one operation whose products cannot be seen.
+_UNCOUNTED = re.compile(r"(^|_)(conv(?!ert)|linear|rnn|cdist|multi_head_attention)")
 
 _PRODUCTS = ("mm", "addmm", "bmm", "baddbmm", "mv", "addmv", "dot", "linear", "matmul")
 

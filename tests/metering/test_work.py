@@ -150,6 +150,20 @@ def test_counts_are_the_same_in_inference_mode() -> None:
     assert expected.macs == 2 * (2 * 9 * 9 + 18 * 4)
 
 
+def test_what_multiplies_and_cannot_be_counted_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"LSTM has an operation .*rnn.*not counted"):
+        count_macs(nn.LSTM(8, 8), (5, 2, 8))
+
+
+def test_a_gru_is_the_products_of_its_gates() -> None:
+    assert count_macs(nn.GRU(8, 8), (5, 2, 8)) == 5 * 2 * (3 * 8) * (8 + 8)
+
+
+def test_enlarging_and_converting_are_no_products() -> None:
+    enlarged = nn.Sequential(nn.Upsample(scale_factor=2, mode="bilinear"), nn.Conv2d(1, 1, 1))
+    assert count_macs(lambda x: enlarged(x).double(), (1, 1, 4, 4)) == 64
+
+
 @pytest.mark.parametrize("shape", [(), (0, 3), (2, -1)])
 def test_a_shape_that_is_none_is_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(ConfigError, match="positive integers, batch first"):
