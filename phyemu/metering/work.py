@@ -10,8 +10,8 @@ Definitions:
   or attention; biases, normalisation, pooling and activations have none. It is what fvcore counts
   as a flop for these layers, and half of what `torch.utils.flop_counter` counts.
 * `norm_operations` are two for each element that a normalisation gives (a factor and an offset, as
-  fvcore and thop count a batch norm in evaluation), `pooling_operations` one for each element that
-  a pooling reads.
+  fvcore counts a batch norm in evaluation), `pooling_operations` one for each element that a
+  pooling or a mean reads.
 * Bytes are what an operation would move between memory and processor were nothing in a cache: its
   tensors read and written. Views move nothing.
 """
@@ -282,7 +282,7 @@ def _kind(name: str) -> OperationKind:
         return OperationKind.PRODUCT
     if "norm" in name and "linalg" not in name:
         return OperationKind.NORM
-    if "pool" in name:
+    if "pool" in name or name == "mean":  # which is how a pooling to one is carried out
         return OperationKind.POOLING
     return OperationKind.OTHER
 

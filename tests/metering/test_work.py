@@ -106,6 +106,13 @@ def test_a_pooling_counts_what_it_reads() -> None:
     assert count_work(nn.AvgPool2d(2), (1, 3, 8, 8)).pooling_operations == 3 * 64
 
 
+def test_the_sum_is_what_fvcore_counts_for_a_resnet_20(generator: torch.Generator) -> None:
+    """By fvcore 0.1.5: 40551040 of convolutions and linear, 376832 of batch norms, 4096 pooled."""
+    model = resnet(ResNetConfig(depth=20, num_classes=10), generator=generator)
+    done = count_work(model, (1, 3, 32, 32))
+    assert (done.macs, done.norm_operations, done.pooling_operations) == (40551040, 376832, 4096)
+
+
 def test_views_move_nothing_and_copies_do() -> None:
     def views(x: Tensor) -> Tensor:
         return x.view(4, 4).t()[1:].unsqueeze(0).expand(7, 3, 4)
