@@ -63,7 +63,7 @@ class WorkShare:
         num_operations: Operations that move data.
         macs: Multiply-accumulates.
         bytes_moved: Read and written [bytes].
-        elements: Written; read in a pooling.
+        elements: Written by normalisations; read by poolings and, among the others, by means.
     """
 
     num_operations: int = 0
@@ -100,8 +100,9 @@ class Work:
 
     @property
     def pooling_operations(self) -> int:
-        """One for each element that a pooling reads."""
-        return self.shares.get(OperationKind.POOLING, WorkShare()).elements
+        """One for each element that a pooling or a mean reads."""
+        kinds = (OperationKind.POOLING, OperationKind.OTHER)
+        return sum(self.shares.get(kind, WorkShare()).elements for kind in kinds)
 
 
 def count_parameters(module: nn.Module) -> int:
@@ -248,8 +249,11 @@ class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
             seen.num_operations += 1
             seen.macs += _macs(name, args, written[0])
             seen.bytes_moved += sum(_num_bytes(tensor) for tensor in (*sources, *written))
-            counted = sources[0] if kind is OperationKind.POOLING and sources else written[0]
-            seen.elements += counted.numel()
+            if kind is OperationKind.NORM:
+                seen.elements += written[0].numel()
+            # A pooling to one element is carried out as a mean, which takes its time as others do.
+            elif sources and (kind is OperationKind.POOLING or name == "mean"):
+                seen.elements += sources[0].numel()
         return result
 
 
@@ -282,7 +286,7 @@ def _kind(name: str) -> OperationKind:
         return OperationKind.PRODUCT
     if "norm" in name and "linalg" not in name:
         return OperationKind.NORM
-    if "pool" in name or name == "mean":  # which is how a pooling to one is carried out
+    if "pool" in name:
         return OperationKind.POOLING
     return OperationKind.OTHER
 
