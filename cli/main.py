@@ -33,6 +33,7 @@ _COMMANDS = {
     "fit": "fit",
     "inspect": "inspect",
     "loop": "loop",
+    "profile-device": "profile_device",
     "receive": "receive",
     "replay": "replay",
     "report": "report",

@@ -2,6 +2,12 @@
 
 from phyemu.evaluation.air_bytes import AirBytes, bytes_on_air
 from phyemu.evaluation.chain_evaluation import ChainEvaluation, HopEvaluation, evaluate_chain
+from phyemu.evaluation.communication import (
+    Communication,
+    Transferred,
+    full_stack_communication,
+    phy_communication,
+)
 from phyemu.evaluation.exported import (
     ExportedHead,
     ExportedPhyDnn,
@@ -17,15 +23,13 @@ from phyemu.evaluation.figure import plot_sweep
 from phyemu.evaluation.image_frames import write_image_frames
 from phyemu.evaluation.image_stream import ImagePrediction, ImageStream, StreamScore
 from phyemu.evaluation.inference_cost import (
-    Communication,
     CostSettings,
-    Transferred,
-    full_stack_communication,
     full_stack_cost,
     inference_cost,
-    phy_communication,
     phy_cost,
     phydnn_cost,
+    phydnn_costs,
+    profile_for_costs,
 )
 from phyemu.evaluation.latency import Latency, measure_latency
 from phyemu.evaluation.link_evaluation import (
@@ -34,6 +38,7 @@ from phyemu.evaluation.link_evaluation import (
     snr_range,
     sweep_snr,
 )
+from phyemu.evaluation.profiled_heads import profiled_heads
 from phyemu.evaluation.reception_score import RecordingScore, score_frames, score_recording
 from phyemu.evaluation.result import Evaluation
 from phyemu.evaluation.run_images import run_test_images
@@ -87,7 +92,10 @@ __all__ = [
     "phy_communication",
     "phy_cost",
     "phydnn_cost",
+    "phydnn_costs",
     "plot_sweep",
+    "profile_for_costs",
+    "profiled_heads",
     "run_test_images",
     "save_sent_images",
     "score_frames",

@@ -10,13 +10,14 @@ Definitions:
   or attention; biases, normalisation, pooling and activations have none. It is what fvcore counts
   as a flop for these layers, and half of what `torch.utils.flop_counter` counts.
 * `norm_operations` are two for each element that a normalisation gives (a factor and an offset, as
-  fvcore and thop count a batch norm in evaluation), `pooling_operations` one for each element that
-  a pooling reads.
+  fvcore counts a batch norm in evaluation), `pooling_operations` one for each element that a
+  pooling or a mean reads.
 * Bytes are what an operation would move between memory and processor were nothing in a cache: its
   tensors read and written. Views move nothing.
 """
 
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -62,7 +63,7 @@ class WorkShare:
         num_operations: Operations that move data.
         macs: Multiply-accumulates.
         bytes_moved: Read and written [bytes].
-        elements: Written; read in a pooling.
+        elements: Written by normalisations; read by poolings and, among the others, by means.
     """
 
     num_operations: int = 0
@@ -99,8 +100,9 @@ class Work:
 
     @property
     def pooling_operations(self) -> int:
-        """One for each element that a pooling reads."""
-        return self.shares.get(OperationKind.POOLING, WorkShare()).elements
+        """One for each element that a pooling or a mean reads."""
+        kinds = (OperationKind.POOLING, OperationKind.OTHER)
+        return sum(self.shares.get(kind, WorkShare()).elements for kind in kinds)
 
 
 def count_parameters(module: nn.Module) -> int:
@@ -125,7 +127,8 @@ def count_work(module: Callable[..., Any], inputs: Inputs) -> Work:
         inputs: What it is called with, or a shape with the batch first.
 
     Raises:
-        ConfigError: A shape that is none, or the module refuses an input of that shape.
+        ConfigError: A shape that is none, the module refuses an input of that shape, or it has
+            operations that multiply and cannot be counted: an LSTM, quantised layers.
     """
     tensor = example_input(module, inputs)
     counter = _Counter()
@@ -133,6 +136,11 @@ def count_work(module: Callable[..., Any], inputs: Inputs) -> Work:
         try:
             with counter:
                 module(tensor)
+        except _UncountedOperation as exc:
+            raise ConfigError(
+                f"{_name(module)} has an operation {exc}, whose MACs are not counted; those of "
+                "convolutions, linear layers, matrix products and attention are"
+            ) from exc
         except (RuntimeError, ValueError, TypeError, IndexError) as exc:
             raise ConfigError(
                 f"{_name(module)} takes no input of shape {tuple(tensor.shape)} and "
@@ -194,6 +202,10 @@ class _Seen:
     elements: int = 0
 
 
+class _UncountedOperation(Exception):
+    """An operation multiplies, and nobody knows how much."""
+
+
 class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Adds up every operation that passes."""
 
@@ -220,18 +232,28 @@ class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         args: tuple[Any, ...] = (),
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
+        # In inference mode torch hands composite operations on whole: a linear layer, a conv2d.
+        with self:
+            parts = func.decompose(*args, **(kwargs or {}))
+        if parts is not NotImplemented:
+            return parts
         result = func(*args, **(kwargs or {}))
         sources = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
         written = [leaf for leaf in tree_leaves(result) if isinstance(leaf, Tensor)]
         name = func.overloadpacket.__name__
         if written and not name.startswith("empty") and not _is_view(func, sources, written):
             kind = _kind(name)
+            if kind is OperationKind.OTHER and _UNCOUNTED.search(name):
+                raise _UncountedOperation(name)
             seen = self._seen.setdefault(kind, _Seen())
             seen.num_operations += 1
             seen.macs += _macs(name, args, written[0])
             seen.bytes_moved += sum(_num_bytes(tensor) for tensor in (*sources, *written))
-            counted = sources[0] if kind is OperationKind.POOLING and sources else written[0]
-            seen.elements += counted.numel()
+            if kind is OperationKind.NORM:
+                seen.elements += written[0].numel()
+            # A pooling to one element is carried out as a mean, which takes its time as others do.
+            elif sources and (kind is OperationKind.POOLING or name == "mean"):
+                seen.elements += sources[0].numel()
         return result
 
 
@@ -250,6 +272,9 @@ def _num_bytes(tensor: Tensor) -> int:
     # An expanded tensor has more elements than memory.
     return min(tensor.numel() * tensor.element_size(), tensor.untyped_storage().nbytes())
 
+
+# What multiplies, and is carried out as one operation whose products cannot be seen.
+_UNCOUNTED = re.compile(r"(^|_)(conv(?!ert)|linear|rnn|cdist|multi_head_attention)")
 
 _PRODUCTS = ("mm", "addmm", "bmm", "baddbmm", "mv", "addmv", "dot", "linear", "matmul")
 

@@ -13,7 +13,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from phyemu.errors import RadioError
+from phyemu.errors import MeterError, RadioError
 from phyemu.radio.usrp_driver import driver_version, find_usrps, load_driver
 
 __all__ = ["Finding", "Level", "diagnose"]
@@ -61,7 +61,7 @@ class Finding:
 
 
 def diagnose(folder: Path | str = ".") -> list[Finding]:
-    """Return what was found: Python, packages, CUDA, ZeroMQ, USRPs, USB, disk, processor, network.
+    """Return what was found: Python, packages, CUDA, ZeroMQ, radios, disk, processor, meters.
 
     Args:
         folder: Where recordings will be written; 64 MiB are written there and removed.
@@ -76,6 +76,7 @@ def diagnose(folder: Path | str = ".") -> list[Finding]:
         *_usb_speeds(Path("/sys/bus/usb/devices")),
         _disk(Path(folder)),
         _governor(),
+        _energy(),
         _real_time(),
         *(_socket_buffer(kind) for kind in ("rmem", "wmem")),
     ]
@@ -147,6 +148,21 @@ def _usb_speeds(devices: Path) -> list[Finding]:
         remedy = "above 8 Msps it will overflow; use a USB 3 port (blue) and a USB 3 cable"
         findings.append(Finding("USB", Level.PROBLEM, state, remedy))
     return findings
+
+
+def _energy() -> Finding:
+    from phyemu.metering import meter_names, open_meter  # which loads torch
+
+    found, missing = [], []
+    for name in meter_names():
+        try:
+            found.append(open_meter(name).name)
+        except MeterError as error:
+            missing.append(f"{name}: {error}")
+    if found:
+        return Finding("energy", Level.OK, ", ".join(found))
+    state = "no meter; energies are those of stated powers"
+    return Finding("energy", Level.NOTE, state, "; ".join(missing))
 
 
 def _real_time() -> Finding:

@@ -68,6 +68,8 @@ def test_text_is_a_line_a_result(run: Path) -> None:
         (["--snr", "4:x"], 1, "START:STOP:STEP"),
         (["--order", "16"], 1, "no PhyDNN of order 16"),
         (["--plot", "x.png"], 2, "--plot needs --snr"),
+        (["--device-profile", "jetson-orin-nano"], 2, "goes with --latency or --energy"),
+        (["--latency", "--device-profile", "jetson"], 1, "known device profiles: jetson-orin-nano"),
     ],
 )
 def test_bad_input_is_refused(run: Path, extra: list[str], code: int, message: str) -> None:
@@ -75,6 +77,29 @@ def test_bad_input_is_refused(run: Path, extra: list[str], code: int, message: s
     result = CliRunner().invoke(main, arguments)
     assert result.exit_code == code
     assert message in result.stderr
+
+
+def test_a_device_profile_shows_what_a_jetson_would_take(run: Path) -> None:
+    arguments = ["evaluate", str(run), "--channel", "awgn:12", "--fidelity", "symbol", "--quiet"]
+    arguments += ["--latency", "--energy", "--device-profile", "jetson-orin-nano"]
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 0, result.output
+    assert "latency of 64 images on jetson-orin-nano" in result.stdout
+    assert "energy of 1 image on jetson-orin-nano" in result.stdout
+    assert "derived from figures of the PhyDNNs paper" in result.stdout
+    assert "times within 15 %" in result.stdout
+
+
+def test_energy_without_a_profile_is_of_this_machine(run: Path) -> None:
+    arguments = ["evaluate", str(run), "--channel", "awgn:12", "--fidelity", "symbol", "--quiet"]
+    result = CliRunner().invoke(main, [*arguments, "--energy", "--json"])
+    assert result.exit_code == 0, result.output
+    one, many = json.loads(result.stdout)["cost"]
+    assert (one["num_images"], many["num_images"]) == (1, 64)
+    assert one["device"] == "this machine"
+    assert one["head_j"] > 0
+    assert "transmit_j" in one["modelled"]
+    assert "head_s" not in one["modelled"]
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:

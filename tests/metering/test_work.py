@@ -106,6 +106,13 @@ def test_a_pooling_counts_what_it_reads() -> None:
     assert count_work(nn.AvgPool2d(2), (1, 3, 8, 8)).pooling_operations == 3 * 64
 
 
+def test_the_sum_is_what_fvcore_counts_for_a_resnet_20(generator: torch.Generator) -> None:
+    """By fvcore 0.1.5: 40551040 of convolutions and linear, 376832 of batch norms, 4096 pooled."""
+    model = resnet(ResNetConfig(depth=20, num_classes=10), generator=generator)
+    done = count_work(model, (1, 3, 32, 32))
+    assert (done.macs, done.norm_operations, done.pooling_operations) == (40551040, 376832, 4096)
+
+
 def test_views_move_nothing_and_copies_do() -> None:
     def views(x: Tensor) -> Tensor:
         return x.view(4, 4).t()[1:].unsqueeze(0).expand(7, 3, 4)
@@ -131,6 +138,37 @@ def test_counting_leaves_a_module_as_it_was() -> None:
     count_work(network, torch.ones(4, 1, 5, 5))
     assert [part.training for part in network] == [True, True, False]
     assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())
+
+
+def test_shapes_without_numbers_are_counted_alike(generator: torch.Generator) -> None:
+    model = resnet(ResNetConfig(depth=8, num_classes=5, width=4), generator=generator)
+    real = count_work(model, (2, 3, 8, 8))
+    meta = count_work(model.to("meta"), (2, 3, 8, 8))
+    assert (meta.macs, meta.num_operations) == (real.macs, real.num_operations)
+    # A batch norm then also gives the statistics that it did not compute.
+    assert meta.bytes_moved == pytest.approx(real.bytes_moved, rel=0.02)
+
+
+def test_counts_are_the_same_in_inference_mode() -> None:
+    network = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten(), nn.Linear(18, 4))
+    expected = count_work(network, (2, 1, 5, 5))
+    with torch.inference_mode():
+        assert count_work(network, torch.zeros(2, 1, 5, 5)) == expected
+    assert expected.macs == 2 * (2 * 9 * 9 + 18 * 4)
+
+
+def test_what_multiplies_and_cannot_be_counted_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"LSTM has an operation .*rnn.*not counted"):
+        count_macs(nn.LSTM(8, 8), (5, 2, 8))
+
+
+def test_a_gru_is_the_products_of_its_gates() -> None:
+    assert count_macs(nn.GRU(8, 8), (5, 2, 8)) == 5 * 2 * (3 * 8) * (8 + 8)
+
+
+def test_enlarging_and_converting_are_no_products() -> None:
+    enlarged = nn.Sequential(nn.Upsample(scale_factor=2, mode="bilinear"), nn.Conv2d(1, 1, 1))
+    assert count_macs(lambda x: enlarged(x).double(), (1, 1, 4, 4)) == 64
 
 
 @pytest.mark.parametrize("shape", [(), (0, 3), (2, -1)])

@@ -3,11 +3,12 @@
 import importlib
 import sys
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from phyemu.errors import RadioError
+from phyemu import metering
+from phyemu.errors import MeterError, RadioError
 from phyemu.radio import diagnosis
 from phyemu.radio.diagnosis import Finding, Level, diagnose
 
@@ -24,10 +25,39 @@ def findings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Findi
 
 def test_everything_that_matters_is_looked_at(findings: dict[str, Finding]) -> None:
     expected = {"Python", "numpy", "torch", "numba", "sigmf", "h5py", "CUDA", "UHD", "disk"}
-    expected |= {"ZeroMQ", "CPU governor", "priority", "net.core.rmem_max", "net.core.wmem_max"}
+    expected |= {
+        "energy",
+        "ZeroMQ",
+        "CPU governor",
+        "priority",
+        "net.core.rmem_max",
+        "net.core.wmem_max",
+    }
     assert set(findings) - {"USB"} == expected
     assert all(finding.state for finding in findings.values())
     assert findings["torch"].level is Level.OK
+
+
+def test_a_meter_of_energy_is_named_or_why_there_is_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    answers: dict[str, str] = {}
+
+    def open_meter(name: str) -> SimpleNamespace:
+        if name not in answers:
+            raise MeterError(f"no {name}; do this")
+        return SimpleNamespace(name=answers[name])
+
+    monkeypatch.setattr(metering, "meter_names", lambda: ["nvml", "rapl"])
+    monkeypatch.setattr(metering, "open_meter", open_meter)
+    assert diagnosis._energy() == Finding(
+        "energy",
+        Level.NOTE,
+        "no meter; energies are those of stated powers",
+        "nvml: no nvml; do this; rapl: no rapl; do this",
+    )
+    answers["rapl"] = "RAPL (package-0)"
+    assert diagnosis._energy() == Finding("energy", Level.OK, "RAPL (package-0)")
 
 
 def test_a_missing_driver_is_a_note_with_its_remedy(findings: dict[str, Finding]) -> None:
