@@ -23,8 +23,8 @@ from phyemu.wifi.preamble import L_LTF_CARRIERS, WIFI_CARRIER_SPACING_HZ
 
 __all__ = ["wifi_link"]
 
-_TRACE_S = 2.0
-_INTERVAL_S = 1e-3
+_TRACE_S = 1.0
+_INTERVAL_S = 2e-3
 _LEAST_POWER = 1e-12
 
 
@@ -36,7 +36,7 @@ def wifi_link(
     mtu_bytes: int = 1500,
     retry_limit: int = 7,
 ) -> WifiLink:
-    """Return the link over one draw of a channel: 2 s of it in steps of 1 ms, then again.
+    """Return the link over one draw of a channel: 1 s of it in steps of 2 ms, then again.
 
     Args:
         channel: What the frames go through, the same both ways.
