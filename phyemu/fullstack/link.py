@@ -24,9 +24,9 @@ class SnrTrace:
     """The SNR of an OFDM link over time; behind its end it begins again.
 
     Attributes:
-        snr_db: For each interval the SNR of the flat channel that is as good for each modulation
-            (`BITS_PER_CARRIER`), (num_intervals, 4), float64 [dB]; signal over noise power in the
-            carriers.
+        snr_db: For each interval and modulation (`BITS_PER_CARRIER`) the SNR of the carriers of a
+            flat channel that is as good to a receiver that decides hard, (num_intervals, 4),
+            float64 [dB]: what `PhyRate.success_rate` and ns-3's NIST model take.
         mean_snr_db: For each interval that of all carriers together, by which a receiver notices a
             frame, (num_intervals,), float64 [dB].
         interval_s: How long each lasts [s].
@@ -56,7 +56,7 @@ class SnrTrace:
 
     @classmethod
     def constant(cls, snr_db: float) -> "SnrTrace":
-        """Return a flat link that stays at `snr_db` [dB]."""
+        """Return a flat link that stays at `snr_db` [dB], to a receiver that decides hard."""
         return cls(
             snr_db=np.full((1, len(BITS_PER_CARRIER)), float(snr_db)),
             mean_snr_db=np.full(1, float(snr_db)),
@@ -104,5 +104,8 @@ class WifiLink:
 
     @classmethod
     def at_snr(cls, snr_db: float, rate_mbps: int | None = None) -> "WifiLink":
-        """Return a flat link at a constant SNR [dB], with the usual MTU and retry limit."""
+        """Return a flat link at a constant SNR [dB], with the usual MTU and retry limit.
+
+        The receiver decides hard, as ns-3's; `wifi_link` makes links over channel models.
+        """
         return cls(snr=SnrTrace.constant(snr_db), rate_mbps=rate_mbps)
