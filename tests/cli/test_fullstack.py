@@ -53,7 +53,7 @@ def test_the_snr_the_mtu_and_the_retry_limit_count() -> None:
     assert isinstance(summary, dict)
     # 32 segments of 524 bytes, an acknowledgement for two of them, the handshake.
     assert summary["overhead_bytes"]["ip"] == pytest.approx(20 * (32 + 16 + 3), rel=0.1)
-    lossy = ["--channel", "awgn:13", "--rate", "24", "--protocol", "udp"]
+    lossy = ["--channel", "awgn:10.9", "--rate", "24", "--protocol", "udp"]
     once, often = (run(*lossy, "--retry-limit", limit)["summary"] for limit in ("1", "20"))
     assert isinstance(once, dict)
     assert isinstance(often, dict)
