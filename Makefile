@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-slow lint bench bench-peers wheel-check clean
+.PHONY: demo ns3 test test-slow lint bench bench-peers wheel-check clean
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV) || { apt-get update && apt-get install -y python3-venv && \
@@ -20,6 +20,11 @@ demo: $(STAMP)
 # A test that hangs says where, and ends its worker, instead of holding everything up.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 \
   --timeout 600 --timeout-method thread
+
+# What the full stack's model is compared with. Without ns-3's Python bindings, which would have to be
+# compiled for minutes and are not used.
+ns3: $(STAMP)
+	$(BIN)/python -m pip install --quiet --no-deps ns3==3.44.post0
 
 # It installs no system packages: what needs them skips. .ci/install-peers, as root, brings them.
 test: $(STAMP)

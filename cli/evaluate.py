@@ -144,8 +144,14 @@ def command(
             raise click.UsageError("--plot needs --snr: it draws results over the SNR")
         refuse_existing(plot, force)
     if is_chain(run):
-        timed = latency or energy or device_profile is not None
-        refuse_single_link_options(tx_power, plot, timed=timed, run=run)
+        refuse_single_link_options(
+            run,
+            tx_power=tx_power,
+            plot=plot,
+            latency=latency,
+            energy=energy,
+            device_profile=device_profile,
+        )
         answer, lines = evaluate_hops(
             run,
             channels,

@@ -62,13 +62,21 @@ def evaluate_hops(
 
 
 def refuse_single_link_options(
-    tx_power: float | None, plot: Path | None, *, timed: bool, run: Path
+    run: Path,
+    *,
+    tx_power: float | None,
+    plot: Path | None,
+    latency: bool,
+    energy: bool,
+    device_profile: str | None,
 ) -> None:
     """Refuse what is known of a single link only."""
     for name, given in (
         ("--tx-power", tx_power is not None),
         ("--plot", plot is not None),
-        ("a latency, cost or device profile", timed),
+        ("--latency", latency),
+        ("--energy", energy),
+        ("--device-profile", device_profile is not None),
     ):
         if given:
             raise click.UsageError(f"{name} is of a single link, but {run} has several")
