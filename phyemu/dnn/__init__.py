@@ -14,6 +14,7 @@ from .assignment import assign_to_constellation, assignment_cost
 from .card import ArtefactCard, Part, read_card
 from .clustering import start_embeddings
 from .compression import Removal, carry_optimizer, least_used, remove_embeddings, usage_counts
+from .dt_jscc import DtJscc, DtJsccShape, dt_jscc
 from .embedding import Embedding, Lookup, Score
 from .link import Link, noiseless_link
 from .losses import (
@@ -39,6 +40,8 @@ from .split import split_model
 __all__ = [
     "ArtefactCard",
     "ArtefactInfo",
+    "DtJscc",
+    "DtJsccShape",
     "Embedding",
     "Link",
     "Lookup",
@@ -64,6 +67,7 @@ __all__ = [
     "commitment_loss",
     "describe_architecture",
     "distillation_loss",
+    "dt_jscc",
     "entropy_loss",
     "evaluating",
     "export_head",
