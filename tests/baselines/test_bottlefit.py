@@ -84,7 +84,7 @@ def test_the_first_stage_leaves_the_tail_as_it_was_and_the_second_does_not(
     for prefix in INHERITED:  # weights and running statistics alike
         assert not changed(start, mimicked, prefix)
         assert changed(mimicked, end, prefix)
-    for prefix in ("head.conv1", "head.narrowed.", "tail.restorer.0", "tail.restorer.3"):
+    for prefix in ("head.conv1", "head.narrowed.", "tail.restorer.0.0", "tail.restorer.1.0"):
         assert changed(start, mimicked, prefix)
         assert changed(mimicked, end, prefix)
 
