@@ -1,11 +1,16 @@
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from safetensors.torch import save_file
 
 from phyemu.baselines import (
+    BottleFitConfig,
+    DtJsccConfig,
     SystemConfig,
     SystemName,
     load_backbone,
@@ -14,7 +19,7 @@ from phyemu.baselines import (
 )
 from phyemu.dnn import ResNet
 from phyemu.errors import CheckpointError, ConfigError
-from phyemu.toml_config import to_toml
+from phyemu.toml_config import from_table, to_toml
 from phyemu.training import write_checkpoint
 
 
@@ -101,3 +106,30 @@ def test_a_backbone_with_a_damaged_record_is_refused(
 def test_a_folder_without_a_backbone_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"holds no backbone\.safetensors"):
         load_backbone(tmp_path)
+
+
+@given(
+    system=st.none() | st.sampled_from(SystemName),
+    seed=st.integers(0, 2**31),
+    order=st.integers(2, 64),
+    rate=st.floats(1e-12, 1e3),
+    share=st.floats(0, 1),
+    backbone=st.none() | st.text(st.characters(exclude_categories=["Cs", "Cc"])),
+)
+def test_any_settings_survive_their_file(
+    system: SystemName | None,
+    seed: int,
+    order: int,
+    rate: float,
+    share: float,
+    backbone: str | None,
+) -> None:
+    config = SystemConfig(
+        system=system,
+        seed=seed,
+        backbone=backbone,
+        bottlefit=BottleFitConfig(learning_rate=rate, hard_label_share=share),
+        dt_jscc=DtJsccConfig(order=order, learning_rate=rate),
+    )
+    read = from_table(SystemConfig, tomllib.loads(to_toml(config)), where="settings")
+    assert read == config

@@ -64,3 +64,13 @@ def test_accuracy_is_the_share_of_images_and_no_channel_changes_bytes() -> None:
     system = network_system(SystemName.EDGE_ONLY, None, Brightness(), image_shape=(1, 2, 2))
     assert system.accuracy(some, None, 0) == pytest.approx(60.0)
     assert system.accuracy(some, Awgn(-20.0), 0) == pytest.approx(60.0)
+
+
+def test_the_head_of_a_phydnn_has_the_weights_of_table_iii() -> None:
+    """And 42.9 M multiply-accumulates, a seventh of DT-JSCC's; Table III has 291.65 M."""
+    with torch.device("meta"):
+        head, _ = split_model(ResNet(ResNetConfig(depth=56, num_classes=10)), "layer1")
+    weights = sum(parameter.numel() for parameter in head.parameters())
+    assert weights == 9 * (3 * 16 + 18 * 16 * 16) + 19 * 2 * 16 == 42_512
+    macs = sum(1024 * m.weight.numel() for m in head.modules() if isinstance(m, nn.Conv2d))
+    assert macs == 42_909_696
