@@ -46,6 +46,8 @@ class _StageTask(ABC):
     name: str
     order: int | None = None
     optimizer: torch.optim.Optimizer
+    rate: float
+    num_epochs: int
 
     def __init__(
         self,
@@ -61,7 +63,6 @@ class _StageTask(ABC):
         self.config = config
         self.settings_of_run = config.bottlefit
         self.generator = generator
-        self.num_epochs = 0
         self.validation = validation
 
     @property
@@ -70,7 +71,10 @@ class _StageTask(ABC):
         return self.name
 
     def begin_epoch(self, epoch: int) -> None:
-        """Do nothing: every epoch is alike."""
+        """Set the learning rate: constant, and lower from the middle of the stage on."""
+        late = 2 * epoch >= self.num_epochs > 1
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.rate * (self.settings_of_run.decay_ratio if late else 1.0)
 
     def restore_stage(self, stage: str) -> None:
         """Refuse any stage but the only one."""
@@ -84,12 +88,6 @@ class _StageTask(ABC):
     @abstractmethod
     def losses(self, batch: Batch, *, epoch: int, step: int, num_steps: int) -> dict[str, Tensor]:
         """Return the loss of the stage as `total`."""
-
-    def set_rate(self, rate: float, epoch: int) -> None:
-        """Set the learning rate of an epoch: constant, and lower from the middle on."""
-        late = 2 * epoch >= self.num_epochs > 1
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate * (self.settings_of_run.decay_ratio if late else 1.0)
 
     def validate(self) -> LinkScore:
         """Return the score on the validation images."""
@@ -111,13 +109,13 @@ class _MimicTask(_StageTask):
     ) -> None:
         super().__init__(network, teacher, validation, config, generator)
         self.num_epochs = config.bottlefit.mimic_epochs
+        self.rate = config.bottlefit.mimic_learning_rate
         for part in network.tail.inherited():
             part.requires_grad_(False)
-        self.optimizer = torch.optim.Adam(network.mimicking_parameters())
+        self.optimizer = torch.optim.Adam(network.mimicking_parameters(), lr=self.rate)
 
     def losses(self, batch: Batch, *, epoch: int, step: int, num_steps: int) -> dict[str, Tensor]:
         """Return the distance to the teacher's features; the rest stays as it is, norms too."""
-        self.set_rate(self.settings_of_run.mimic_learning_rate, epoch)
         for part in self.network.tail.inherited():
             part.eval()
         with forward_precision(self.config.precision, batch.images.device):
@@ -143,10 +141,11 @@ class _DistillationTask(_StageTask):
         super().__init__(network, teacher, validation, config, generator)
         settings = config.bottlefit
         self.num_epochs = settings.epochs
+        self.rate = settings.learning_rate
         network.requires_grad_(True)
         self.optimizer = torch.optim.SGD(
             network.parameters(),
-            lr=settings.learning_rate,
+            lr=self.rate,
             momentum=settings.momentum,
             weight_decay=settings.weight_decay,
         )
@@ -154,7 +153,6 @@ class _DistillationTask(_StageTask):
     def losses(self, batch: Batch, *, epoch: int, step: int, num_steps: int) -> dict[str, Tensor]:
         """Return the loss of labels and teacher."""
         settings = self.settings_of_run
-        self.set_rate(settings.learning_rate, epoch)
         with forward_precision(self.config.precision, batch.images.device):
             with evaluating(self.teacher):
                 teacher_logits = self.teacher(self.network.head.normalise(batch.images)).float()

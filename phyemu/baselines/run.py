@@ -219,8 +219,8 @@ def load_system(
     Args:
         folder: Of `train_system`, or of `phyemu train`: then it is the PhyDNN exported there.
         order: M of a PhyDNN, where the folder holds several; None: the smallest.
-        backbone: The network of SC, edge-only or device-only, where it is not one of phyemu's; its
-            weights do not matter and are overwritten.
+        backbone: The network of SC, edge-only or device-only, where it is not one of phyemu's; a
+            copy gets the stored weights.
 
     Raises:
         ConfigError: The folder is no run.

@@ -1,5 +1,6 @@
 """Networks of the systems without symbols as one file: tensors, and how to build what they fit."""
 
+import copy
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -73,8 +74,7 @@ def load_network(path: Path, *, backbone: nn.Module | None = None) -> System:
 
     Args:
         path: Of `save_network` or `save_bottlefit`.
-        backbone: The network, where it is not one of phyemu's; its weights do not matter and are
-            overwritten.
+        backbone: The network, where it is not one of phyemu's; a copy gets the stored weights.
 
     Raises:
         CheckpointError: The file is missing, damaged, or does not say what it is.
@@ -85,6 +85,8 @@ def load_network(path: Path, *, backbone: nn.Module | None = None) -> System:
         channels, height, width = (int(size) for size in record["image_shape"])
         if backbone is None:
             backbone = build_architecture(_mapping(record["architecture"]))
+        else:
+            backbone = copy.deepcopy(backbone).cpu()
         normalise = Normalise([0.0] * channels, [1.0] * channels)  # the file has the real one
         shape = (channels, height, width)
         if name in (SystemName.BOTTLEFIT_1, SystemName.BOTTLEFIT_2):

@@ -1,5 +1,6 @@
 """Run folders: what is made, kept, refused, and read back."""
 
+import copy
 import json
 import signal
 from dataclasses import replace
@@ -34,6 +35,7 @@ ALL = [name for name in SystemName if name is not SystemName.PHYDNN]
 def test_every_system_is_read_back_as_it_was_scored(
     backbone: ResNet, dataset: Dataset, config: SystemConfig, tmp_path: Path
 ) -> None:
+    backbone = copy.deepcopy(backbone).train()
     before = {name: value.clone() for name, value in backbone.state_dict().items()}
     images = dataset.test.images[:7]
     for name in ALL:
@@ -54,8 +56,12 @@ def test_every_system_is_read_back_as_it_was_scored(
         history = json.loads((tmp_path / name / "history.json").read_text(encoding="utf-8"))
         trained = name in ("BF-1", "BF-2", "DT-JSCC")
         assert bool(history["epochs"]) == trained == (report.epoch is not None)
+        own = {parameter.data_ptr() for parameter in backbone.parameters()}
+        parts = [part for part in (made.head, made.tail) if part is not None]
+        assert own.isdisjoint(w.data_ptr() for part in parts for w in part.parameters())
     for name, value in backbone.state_dict().items():
         assert torch.equal(value, before[name]), name
+    assert backbone.training
     sizes = {name: load_system(tmp_path / name).payload_bytes_per_image for name in ALL}
     # 8x8 pixels of one byte; 4 maps, 1 and 2 maps of float32; one symbol of two bits.
     assert sizes == {
