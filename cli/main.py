@@ -41,6 +41,7 @@ _COMMANDS = {
     "sound": "sound",
     "splits": "splits",
     "train": "train",
+    "train-baseline": "train_baseline",
     "waveform": "waveform",
 }
 

@@ -15,6 +15,7 @@ from .card import ArtefactCard, Part, read_card
 from .clustering import start_embeddings
 from .compression import Removal, carry_optimizer, least_used, remove_embeddings, usage_counts
 from .demapper import Demapper
+from .dt_jscc import DtJscc, DtJsccShape, dt_jscc
 from .embedding import Embedding, Lookup, Score
 from .learned_constellation import LearnedConstellation, start_constellation
 from .link import Link, noiseless_link
@@ -55,6 +56,8 @@ __all__ = [
     "ArtefactCard",
     "ArtefactInfo",
     "Demapper",
+    "DtJscc",
+    "DtJsccShape",
     "Embedding",
     "Estimator",
     "HopOutput",
@@ -92,6 +95,7 @@ __all__ = [
     "commitment_loss",
     "describe_architecture",
     "distillation_loss",
+    "dt_jscc",
     "entropy_loss",
     "evaluating",
     "export_head",

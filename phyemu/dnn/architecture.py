@@ -9,12 +9,15 @@ from torch import nn
 
 from phyemu.errors import ConfigError
 
+from .dt_jscc import DtJscc, DtJsccShape
 from .resnet import ResNet, ResNetConfig
 from .user_model import UserModel
 
 __all__ = ["build_architecture", "describe_architecture"]
 
 _CIFAR_RESNET = "cifar-resnet"
+_DT_JSCC = "dt-jscc"
+_OURS = (_CIFAR_RESNET, _DT_JSCC)
 
 
 def describe_architecture(backbone: nn.Module, *, name: str | None = None) -> dict[str, Any]:
@@ -29,6 +32,8 @@ def describe_architecture(backbone: nn.Module, *, name: str | None = None) -> di
     """
     if isinstance(backbone, ResNet):
         return {"name": _CIFAR_RESNET, **asdict(backbone.config)}
+    if isinstance(backbone, DtJscc):
+        return {"name": _DT_JSCC, **asdict(backbone.config)}
     if not name:
         raise ConfigError(f"{type(backbone).__name__} needs a name to be found by; pass name=")
     return {"name": name}
@@ -49,17 +54,17 @@ def build_architecture(description: Mapping[str, Any], *, model: str | None = No
     name = settings.pop("name", None)
     if model is not None and model != name:
         raise ConfigError(f"is of the network {name!r}, but {model!r} was named")
-    if model is not None and name != _CIFAR_RESNET:
+    if model is not None and name not in _OURS:
         return UserModel.from_description(description).build()
-    if name != _CIFAR_RESNET:
+    if name not in _OURS:
         raise ConfigError(
-            f"architecture {name!r} is not one of phyemu's ({_CIFAR_RESNET}), and nothing is "
+            f"architecture {name!r} is not one of phyemu's ({', '.join(_OURS)}), and nothing is "
             f"imported because a card names it; if you trust that code, say so: --model {name}, in "
             "Python model=, or pass the network as backbone="
         )
     try:
-        config = ResNetConfig(**settings)
+        config = (ResNetConfig if name == _CIFAR_RESNET else DtJsccShape)(**settings)
     except TypeError as exc:
-        raise ConfigError(f"architecture {_CIFAR_RESNET}: {exc}") from exc
+        raise ConfigError(f"architecture {name}: {exc}") from exc
     with torch.random.fork_rng(devices=[]):  # layers draw their defaults from the global generator
-        return ResNet(config)
+        return ResNet(config) if isinstance(config, ResNetConfig) else DtJscc(config)

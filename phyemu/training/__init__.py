@@ -27,6 +27,7 @@ from phyemu.training.run import (
     read_run_config,
     train_run,
 )
+from phyemu.training.run_data import RunData, read_run_data
 from phyemu.training.validation import LinkScore, score_images, score_over_link
 
 __all__ = [
@@ -44,6 +45,7 @@ __all__ = [
     "Precision",
     "Preset",
     "Processes",
+    "RunData",
     "StageReport",
     "TrainConfig",
     "TrainReport",
@@ -60,6 +62,7 @@ __all__ = [
     "preset",
     "read_checkpoint",
     "read_run_config",
+    "read_run_data",
     "read_toml",
     "resolve_config",
     "score_images",
