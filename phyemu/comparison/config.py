@@ -125,12 +125,14 @@ class ComparisonConfig:
             and III and Figs. 6 to 9 and 11.
         backbones: As `resnet20`; Table III and Fig. 11 take `jscc_backbone`.
         jscc_backbone: ResNet-56 in the paper.
+        jscc_order: M of DT-JSCC; its paper's PSK has 16.
         systems: Which rows.
         variants: Trainings of the PhyDNN, each a named preset of `phyemu train`.
         orders: M of each PhyDNN, falling.
         seeds: Of trainings and channels; mean and spread are over them.
         training_channel: What PhyDNNs and DT-JSCC are trained through.
         snrs_db: Of Fig. 10 [dB].
+        sweep_orders: M of the curves of Fig. 10, of which the paper names none.
         accuracy: How test images are sent.
         cost: How latency, bytes and energy are found.
         urban: Colosseum's scenario.
@@ -146,12 +148,14 @@ class ComparisonConfig:
     datasets: dict[str, str]
     backbones: tuple[str, ...] = ("resnet20", "resnet56", "resnet110")
     jscc_backbone: str = "resnet56"
+    jscc_order: int = 16
     systems: tuple[str, ...] = SYSTEMS
     variants: tuple[str, ...] = ("paper", "best")
     orders: tuple[int, ...] = (16, 8, 4)
     seeds: tuple[int, ...] = (0, 1, 2)
     training_channel: str = "awgn:12"
     snrs_db: tuple[float, ...] = (4, 6, 8, 10, 12, 14, 16, 18, 20)
+    sweep_orders: tuple[int, ...] = (16,)
     accuracy: AccuracySettings = field(default_factory=AccuracySettings)
     cost: CostSettings = field(default_factory=CostSettings)
     urban: UrbanSettings = field(default_factory=UrbanSettings)
@@ -177,6 +181,11 @@ class ComparisonConfig:
             self.cost.order in self.orders,
             f"cost.order must be one of orders {self.orders}, got {self.cost.order}",
         )
+        _require(
+            set(self.sweep_orders) <= set(self.orders),
+            f"sweep_orders {self.sweep_orders} must be among orders {self.orders}",
+        )
+        _require(self.jscc_order >= 2, f"jscc_order must be >= 2, got {self.jscc_order}")
         for snr_db in self.snrs_db:
             _require(math.isfinite(snr_db), f"snrs_db must be finite, got {snr_db}")
         allowed = ("all", *self.variants, *SYSTEMS)
