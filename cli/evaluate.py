@@ -148,7 +148,7 @@ def command(
         ]
     if plot is not None and snrs_db is not None:
         curves = {
-            f"M = {phydnn.order}, {model.name}": results
+            f"M = {phydnn.num_embeddings}, {model.name}": results
             for model, results in zip(models, found, strict=True)
         }
         plot_sweep(curves, snrs_db, plot)

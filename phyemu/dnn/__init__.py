@@ -32,14 +32,22 @@ from .normalise import Normalise
 from .phydnn import PhyDnn, PhyDnnOutput
 from .pretrained import load_pretrained, pretrained_resnet
 from .resnet import ResNet, ResNetConfig, resnet
-from .sampling import gumbel_softmax, one_hot_argmax
+from .sampling import (
+    Estimator,
+    choose_symbols,
+    gumbel_softmax,
+    one_hot_argmax,
+    straight_through,
+)
 from .slices import SliceLayout, from_slices, to_slices
 from .split import split_model
+from .symbol_tuples import channel_order, joint_posteriors, split_indices, split_probabilities
 
 __all__ = [
     "ArtefactCard",
     "ArtefactInfo",
     "Embedding",
+    "Estimator",
     "Link",
     "Lookup",
     "LossTerms",
@@ -61,6 +69,8 @@ __all__ = [
     "build_architecture",
     "captured_output",
     "carry_optimizer",
+    "channel_order",
+    "choose_symbols",
     "commitment_loss",
     "describe_architecture",
     "distillation_loss",
@@ -70,6 +80,7 @@ __all__ = [
     "export_tail",
     "from_slices",
     "gumbel_softmax",
+    "joint_posteriors",
     "least_used",
     "load_head",
     "load_pretrained",
@@ -80,8 +91,11 @@ __all__ = [
     "read_card",
     "remove_embeddings",
     "resnet",
+    "split_indices",
     "split_model",
+    "split_probabilities",
     "start_embeddings",
+    "straight_through",
     "task_loss",
     "to_slices",
     "total_loss",

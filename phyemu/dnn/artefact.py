@@ -72,7 +72,7 @@ class PhyDnnHead(nn.Module):
         self.embedding = embedding
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return symbols (batch, num_slices) int64 of images (batch, channels, height, width).
+        """Return symbols (batch, symbols_per_image) int64 of images (batch, channels, H, W).
 
         Args:
             images: uint8, or float in [0, 1]; normalised here.
@@ -91,7 +91,7 @@ class PhyDnnTail(nn.Module):
         self.layout = SliceLayout(card.feature_shape)
 
     def forward(self, posteriors: Tensor, lookup: Lookup = Lookup.HARD) -> Tensor:
-        """Return logits (batch, num_classes) of posteriors (batch, num_slices, M).
+        """Return logits (batch, num_classes) of posteriors (batch, symbols_per_image, M_c).
 
         Args:
             posteriors: Rows of equal entries mark lost symbols.
@@ -187,6 +187,7 @@ def _export(
         architecture=dict(info.architecture),
         split=info.split,
         num_embeddings=model.embedding.num_embeddings,
+        symbols_per_slice=model.embedding.symbols_per_slice,
         slice_dim=model.embedding.dim,
         feature_shape=model.layout.shape,
         score=str(model.embedding.score),
@@ -251,7 +252,10 @@ def _embedding(path: Path, card: ArtefactCard, state: Mapping[str, Tensor]) -> E
         )
     try:
         return Embedding(
-            own["vectors"], score=Score(card.score), score_scale=float(own["score_scale"])
+            own["vectors"],
+            score=Score(card.score),
+            score_scale=float(own["score_scale"]),
+            symbols_per_slice=card.symbols_per_slice,
         )
     except (ConfigError, ValueError) as exc:
         raise CheckpointError(f"{path}: {exc}") from exc

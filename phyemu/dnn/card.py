@@ -11,6 +11,7 @@ from typing import Any
 from phyemu.errors import CheckpointError, ConfigError
 
 from .slices import SliceLayout
+from .symbol_tuples import channel_order
 
 __all__ = ["ArtefactCard", "Part", "card_path", "read_card"]
 
@@ -20,6 +21,7 @@ _KINDS: dict[str, type | tuple[type, ...]] = {
     "architecture": Mapping,
     "split": str,
     "num_embeddings": int,
+    "symbols_per_slice": int,
     "slice_dim": int,
     "feature_shape": int,
     "score": str,
@@ -52,7 +54,8 @@ class ArtefactCard:
         architecture: `{"name": "cifar-resnet", "depth": ..., ...}`, or `{"name": ...}` of a network
             that the user brings.
         split: Name of the last submodule of the head.
-        num_embeddings: M, the order of the modulation.
+        num_embeddings: M.
+        symbols_per_slice: u, channel symbols for each slice; their order is M^(1/u).
         slice_dim: D, the length of a slice.
         feature_shape: Of one image at the cut: [D, H, W] or [tokens, D].
         score: How slices and embeddings are compared.
@@ -72,6 +75,7 @@ class ArtefactCard:
     architecture: Mapping[str, Any]
     split: str
     num_embeddings: int
+    symbols_per_slice: int = 1
     slice_dim: int
     feature_shape: tuple[int, ...]
     score: str
@@ -105,14 +109,24 @@ class ArtefactCard:
                 f"{self.slice_dim}"
             )
         points = self.constellation.get("points", ())
-        if len(points) != self.num_embeddings:
+        if len(points) != self.order:
             raise ConfigError(
-                f"constellation must list one point for each of the {self.num_embeddings} "
-                f"embeddings, got {len(points)}"
+                f"constellation must list one point for each of the {self.order} symbols, got "
+                f"{len(points)}"
             )
         for point in points:
             if len(point) != 2 or not all(math.isfinite(value) for value in point):
                 raise ConfigError(f"a constellation point is [real, imaginary], got {point}")
+
+    @property
+    def order(self) -> int:
+        """M_c, the order of the modulation."""
+        return channel_order(self.num_embeddings, self.symbols_per_slice)
+
+    @property
+    def symbols_per_image(self) -> int:
+        """Channel symbols of an image."""
+        return SliceLayout(self.feature_shape).num_slices * self.symbols_per_slice
 
     def to_json(self) -> str:
         """Return the card as indented JSON."""
@@ -149,7 +163,7 @@ def read_card(weights_path: Path) -> ArtefactCard:
     if not isinstance(content, dict):
         raise CheckpointError(f"{path}: must hold a JSON object; export again")
     known = {entry.name for entry in fields(ArtefactCard)}
-    needed = known - {"provenance", "format_version"}
+    needed = known - {"provenance", "format_version", "symbols_per_slice"}  # 1 in older cards
     for problem, names in (("lacks", needed - set(content)), ("has unknown", set(content) - known)):
         if names:
             raise CheckpointError(f"{path}: {problem} {', '.join(sorted(names))}; export again")

@@ -12,6 +12,7 @@ from .assignment import assign_to_constellation
 from .embedding import Embedding
 from .modes import evaluating
 from .phydnn import PhyDnn
+from .symbol_tuples import channel_order, tuple_points
 
 __all__ = ["Removal", "carry_optimizer", "least_used", "remove_embeddings", "usage_counts"]
 
@@ -23,7 +24,7 @@ class Removal:
     Attributes:
         model: Shares head and tail with the one before; has a new embedding parameter, which an
             optimiser must be told of (`carry_optimizer`, or make a new one).
-        kept: Old symbol of each new one, (M_new,) int64.
+        kept: Old embedding of each new one, (M_new,) int64.
         old_vectors: The parameter that was replaced, (M_old, D).
     """
 
@@ -33,7 +34,7 @@ class Removal:
 
 
 def usage_counts(model: PhyDnn, images: Iterable[Tensor]) -> Tensor:
-    """Return how often each symbol is sent for the images, (M,) int64 on the CPU.
+    """Return how often each embedding is sent for the images, (M,) int64 on the CPU.
 
     Args:
         model: Evaluated without sampling; its mode is restored.
@@ -42,13 +43,13 @@ def usage_counts(model: PhyDnn, images: Iterable[Tensor]) -> Tensor:
     counts = torch.zeros(model.embedding.num_embeddings, dtype=torch.int64)
     with evaluating(model):
         for batch in images:
-            symbols = model.encode(batch).flatten()
-            counts += torch.bincount(symbols, minlength=len(counts)).cpu()
+            chosen = model.embedding.likeliest(model.slices(batch)).flatten()
+            counts += torch.bincount(chosen, minlength=len(counts)).cpu()
     return counts
 
 
 def least_used(counts: Tensor, num_remove: int) -> Tensor:
-    """Return the `num_remove` symbols with the lowest counts, ascending; ties: the lower symbol.
+    """Return the `num_remove` embeddings with the lowest counts, ascending; ties: the lower one.
 
     Raises:
         ConfigError: Fewer than two embeddings would be left.
@@ -60,33 +61,43 @@ def least_used(counts: Tensor, num_remove: int) -> Tensor:
     return torch.argsort(counts, stable=True)[:num_remove].sort().values
 
 
-def remove_embeddings(model: PhyDnn, removed: Tensor, *, points: Tensor, seed: int) -> Removal:
+def remove_embeddings(
+    model: PhyDnn, removed: Tensor, *, points: Tensor, seed: int, symbols_per_slice: int = 1
+) -> Removal:
     """Return a PhyDNN without the `removed` embeddings, the rest placed anew on `points`.
 
     Args:
         model: Left as it is, but head and tail are shared with the result.
-        removed: Symbols to drop, (num_removed,) int64, distinct.
-        points: Constellation of the remaining M_new symbols, (M_new,) complex.
+        removed: Embeddings to drop, (num_removed,) int64, distinct.
+        points: Constellation of the symbols that the remaining M_new are sent as.
         seed: Of the search for the placement.
+        symbols_per_slice: u from now on; points then has M_new^(1/u) entries.
 
     Raises:
-        ConfigError: `removed` is out of range, or `points` has another number of points.
+        ConfigError: `removed` is out of range, or `points` has another number of points, or
+            M_new is no u-th power.
     """
     num_embeddings = model.embedding.num_embeddings
     dropped = set(removed.tolist())
     if not dropped <= set(range(num_embeddings)) or len(dropped) != len(removed):
         raise ConfigError(
-            f"removed must be distinct symbols in 0..{num_embeddings - 1}, got {removed.tolist()}"
+            f"removed must be distinct embeddings in 0..{num_embeddings - 1}, got "
+            f"{removed.tolist()}"
         )
     kept = torch.tensor([m for m in range(num_embeddings) if m not in dropped])
-    if len(points) != len(kept):
-        raise ConfigError(f"{len(kept)} embeddings are left, but there are {len(points)} points")
+    if len(points) != channel_order(len(kept), symbols_per_slice):
+        raise ConfigError(
+            f"{len(kept)} embeddings are left, {symbols_per_slice} symbols each, but there are "
+            f"{len(points)} points"
+        )
     old = model.embedding.vectors
-    kept = kept[assign_to_constellation(old.detach()[kept], points, seed=seed)]
+    places = tuple_points(points, symbols_per_slice)
+    kept = kept[assign_to_constellation(old.detach()[kept], places, seed=seed)]
     embedding = Embedding(
         old.detach()[kept],
         score=model.embedding.score,
         score_scale=float(model.embedding.score_scale),
+        symbols_per_slice=symbols_per_slice,
     )
     embedding.vectors.requires_grad_(old.requires_grad)
     return Removal(model=model.with_embedding(embedding), kept=kept, old_vectors=old)

@@ -143,7 +143,7 @@ def commitment_loss(slices: Tensor, log_probabilities: Tensor, embedding: Embedd
         log_probabilities: (batch, num_slices, M).
         embedding: The dictionary.
     """
-    nearest = embedding.lookup_symbols(log_probabilities.argmax(-1))
+    nearest = embedding.vectors[log_probabilities.argmax(-1)]
     return (slices.float() - nearest).square().sum(-1).mean()
 
 

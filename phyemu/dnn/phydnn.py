@@ -13,7 +13,7 @@ from .embedding import Embedding, Lookup, Score
 from .link import Link
 from .modes import evaluating, untracked_batch_norm
 from .normalise import Normalise
-from .sampling import gumbel_softmax, one_hot_argmax
+from .sampling import Estimator, choose_symbols, one_hot_argmax
 from .slices import SliceLayout, from_slices, to_slices
 from .split import split_model
 
@@ -89,6 +89,7 @@ class PhyDnn(nn.Module):
         num_embeddings: int,
         generator: torch.Generator,
         score: Score = Score.DISTANCE,
+        symbols_per_slice: int = 1,
     ) -> "PhyDnn":
         """Return a PhyDNN around a copy of a trained network, with random embeddings.
 
@@ -99,9 +100,10 @@ class PhyDnn(nn.Module):
             split: Name of the last submodule of the head.
             image_shape: (channels, height, width) of the images.
             normalise: The normalisation that the backbone was trained with.
-            num_embeddings: M, the order of the modulation, >= 2.
+            num_embeddings: M, >= 2.
             generator: CPU source of the embeddings; it is advanced.
             score: Likeness of slice and embedding.
+            symbols_per_slice: u, channel symbols for each slice, of order M^(1/u).
 
         Raises:
             ConfigError: The backbone cannot be cut there, or an argument is out of range.
@@ -117,7 +119,7 @@ class PhyDnn(nn.Module):
             raise ConfigError(f"split point {split!r} gives {type(features).__name__}, no tensor")
         layout = SliceLayout(tuple(features.shape[1:]))
         vectors = torch.randn((num_embeddings, layout.dim), generator=generator)
-        embedding = Embedding(vectors.to(device), score=score)
+        embedding = Embedding(vectors.to(device), score=score, symbols_per_slice=symbols_per_slice)
         return cls(normalise=normalise, head=head, embedding=embedding, tail=tail, layout=layout)
 
     def with_embedding(self, embedding: Embedding) -> "PhyDnn":
@@ -132,6 +134,11 @@ class PhyDnn(nn.Module):
         model.training = self.training
         model.embedding.train(self.training)
         return model
+
+    @property
+    def symbols_per_image(self) -> int:
+        """Channel symbols that an image takes: u for each of its N_s slices."""
+        return self.layout.num_slices * self.embedding.symbols_per_slice
 
     def backbone_parameters(self) -> Iterator[nn.Parameter]:
         """Yield the weights of head and tail: the lower learning rate, frozen at first."""
@@ -149,20 +156,22 @@ class PhyDnn(nn.Module):
         generator: torch.Generator,
         *,
         num_samples: int = 1,
+        estimator: Estimator = Estimator.GUMBEL,
         temperature: float = 1.0,
         lookup: Lookup = Lookup.HARD,
         binding: bool = True,
     ) -> PhyDnnOutput:
         """Return the quantities of Algorithm 1, lines 4 to 12, for a mini-batch.
 
-        Symbols are sampled, so use `infer` for results.
+        Symbols may be sampled, so use `infer` for results.
 
         Args:
             images: (batch, channels, height, width), uint8 or float in [0, 1].
             link: Modulator, channel, demodulator.
             generator: Source of samples, noise and channel, on the device of the model; advanced.
             num_samples: N_mc, realisations of symbols and of the channel for each image.
-            temperature: Of the Gumbel-softmax gradient.
+            estimator: How symbols are chosen, and how the gradient comes through the choice.
+            temperature: Of that gradient.
             lookup: Hard or soft.
             binding: Also compute the unmodified path (one more pass through the tail, whose
                 batch-norm statistics it does not move).
@@ -175,8 +184,8 @@ class PhyDnn(nn.Module):
         slices = self.slices(images)
         log_probabilities = self.embedding.log_probabilities(slices)
         repeated = log_probabilities.repeat(num_samples, 1, 1)  # sample j of image k: row j * B + k
-        sent = gumbel_softmax(repeated, temperature=temperature, generator=generator)
-        received = self.embedding.lookup(link(sent, generator), lookup)
+        sent = choose_symbols(repeated, estimator, temperature=temperature, generator=generator)
+        received = self.embedding.lookup(link(self.embedding.on_air(sent), generator), lookup)
         logits = self.tail(from_slices(received, self.layout)).float()
         binding_logits = None
         if binding:
@@ -190,15 +199,15 @@ class PhyDnn(nn.Module):
         )
 
     def encode(self, images: Tensor) -> Tensor:
-        """Return the symbols the device sends, (batch, num_slices) int64: the most probable."""
+        """Return the symbols the device sends, (batch, symbols_per_image) int64: the likeliest."""
         return self.embedding.encode(self.slices(images))
 
     def decode(self, posteriors: Tensor, lookup: Lookup = Lookup.HARD) -> Tensor:
         """Return the logits (batch, num_classes) the server finds.
 
         Args:
-            posteriors: Of the received symbols, (batch, num_slices, M); equal entries mark a lost
-                symbol.
+            posteriors: Of the received symbols, (batch, symbols_per_image, M_c); equal entries mark
+                a lost symbol.
             lookup: Hard or soft.
         """
         logits: Tensor = self.tail(
@@ -219,7 +228,7 @@ class PhyDnn(nn.Module):
         The caller sets the mode; see `evaluating`.
         """
         sent = one_hot_argmax(self.embedding.log_probabilities(self.slices(images)))
-        return self.decode(link(sent, generator), lookup)
+        return self.decode(link(self.embedding.on_air(sent), generator), lookup)
 
     def infer_unmodified(self, images: Tensor) -> Tensor:
         """Return the logits (batch, num_classes) of head and tail alone, as on one machine."""

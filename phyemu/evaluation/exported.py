@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from phyemu.dnn import PhyDnn, PhyDnnHead, PhyDnnTail, SliceLayout, load_head, load_tail
+from phyemu.dnn import PhyDnn, PhyDnnHead, PhyDnnTail, load_head, load_tail, read_card
 from phyemu.dnn.card import ArtefactCard
 from phyemu.errors import CheckpointError, ConfigError
 from phyemu.waveform import Constellation, FrameFormat, constellation, custom_constellation
@@ -19,6 +19,7 @@ __all__ = [
     "ExportedTail",
     "check_exported",
     "load_exported",
+    "load_exported_for",
     "load_exported_head",
     "load_exported_tail",
 ]
@@ -40,13 +41,18 @@ class ExportedHead:
 
     @property
     def order(self) -> int:
-        """M."""
+        """Order of the modulation: M, where a slice is one symbol."""
         return self.constellation.order
 
     @property
+    def num_embeddings(self) -> int:
+        """M, by which the files of a run are named."""
+        return self.head.card.num_embeddings
+
+    @property
     def symbols_per_image(self) -> int:
-        """N_s."""
-        return SliceLayout(self.head.card.feature_shape).num_slices
+        """Channel symbols of an image: N_s, times those for each slice."""
+        return self.head.card.symbols_per_image
 
 
 @dataclass(frozen=True, eq=False, slots=True, kw_only=True)
@@ -65,13 +71,18 @@ class ExportedTail:
 
     @property
     def order(self) -> int:
-        """M."""
+        """Order of the modulation: M, where a slice is one symbol."""
         return self.constellation.order
 
     @property
+    def num_embeddings(self) -> int:
+        """M, by which the files of a run are named."""
+        return self.tail.card.num_embeddings
+
+    @property
     def symbols_per_image(self) -> int:
-        """N_s."""
-        return self.tail.layout.num_slices
+        """Channel symbols of an image: N_s, times those for each slice."""
+        return self.tail.card.symbols_per_image
 
 
 @dataclass(frozen=True, eq=False, slots=True, kw_only=True)
@@ -123,6 +134,33 @@ def load_exported(path: Path, *, order: int | None = None) -> ExportedPhyDnn:
         constellation=_constellation(folder / "tail" / name, tail.card),
         frame_format=_frame_format(folder / "tail" / name, tail.card),
     )
+
+
+def load_exported_for(path: Path, *, order: int, symbols_per_image: int) -> ExportedPhyDnn:
+    """Return the PhyDNN of a run folder that sends such symbols.
+
+    Args:
+        path: As for `load_exported`.
+        order: Of the modulation.
+        symbols_per_image: Channel symbols of an image.
+
+    Raises:
+        CheckpointError: There is none, a file is damaged, or head and tail do not belong together.
+    """
+    if path.is_file():
+        return load_exported(path)
+    check_exported(path)
+    found = {}
+    for size in sorted(_orders(path)):
+        card = read_card(path / "head" / f"m{size}.safetensors")
+        found[card.order, card.symbols_per_image] = size
+    if (order, symbols_per_image) not in found:
+        known = ", ".join(f"{count} of order {size}" for size, count in found)
+        raise CheckpointError(
+            f"{path}: holds no PhyDNN that sends {symbols_per_image} symbols of order {order} an "
+            f"image, but {known}"
+        )
+    return load_exported(path, order=found[order, symbols_per_image])
 
 
 def load_exported_head(folder: Path, *, order: int | None = None) -> ExportedHead:
@@ -197,10 +235,10 @@ def _constellation(path: Path, card: ArtefactCard) -> Constellation:
     described = card.constellation
     try:
         name, order = str(described["name"]), int(described["order"])
-        if order != card.num_embeddings:
+        if order != card.order:
             raise CheckpointError(
-                f"{path}: the card has a constellation of {order} points for "
-                f"{card.num_embeddings} embeddings"
+                f"{path}: the card has a constellation of {order} points for symbols of order "
+                f"{card.order}"
             )
         if name != "custom":
             return constellation(name, order)

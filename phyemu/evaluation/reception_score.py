@@ -17,9 +17,9 @@ from phyemu.receiver import ReceivedFrame, Reception, assemble
 from phyemu.waveform.sent_frames import SentFrames, sounder_refusal
 
 from .air_bytes import bytes_on_air
-from .exported import ExportedPhyDnn, check_exported, load_exported
+from .exported import ExportedPhyDnn, check_exported
 from .result import Evaluation
-from .transmission import SentImages, load_sent_images
+from .transmission import SentImages, load_exported_of, load_sent_images
 
 __all__ = ["RecordingScore", "score_frames", "score_recording"]
 
@@ -150,7 +150,7 @@ def score_recording(
         if run.is_dir():
             check_exported(run)
         sent = load_sent_images(run / SENT_FILE)
-    phydnn = load_exported(run, order=sent.order if order is None else order)
+    phydnn = load_exported_of(run, sent, order=order)
     rate_hz = phydnn.frame_format.sample_rate_hz
     if abs(recording.sample_rate_hz - rate_hz) > 1e-6 * rate_hz:
         raise CheckpointError(

@@ -30,7 +30,7 @@ from .arithmetic import forward_precision, set_memory_format
 from .config import TrainConfig
 from .fingerprint import module_digest, training_fingerprint
 from .history import EpochRecord
-from .schedule import beta_at, cosine_ratio
+from .schedule import beta_at, cosine_ratio, temperature_at
 from .seeds import SeedUse, derived_seed
 from .trainer import TrainingData, run_training
 from .validation import LinkScore, score_over_link
@@ -100,6 +100,7 @@ class _PhyDnnTask:
         self._device = torch.device(device)
         self._started = False
         self._beta = self._settings.beta
+        self._temperature = self._settings.temperature
         self.num_epochs = self._settings.total_epochs
         seed = derived_seed(config.seed, SeedUse.LINK)
         self.generator = torch.Generator(device).manual_seed(seed)
@@ -118,8 +119,12 @@ class _PhyDnnTask:
         return self.model.embedding.num_embeddings
 
     def points(self, order: int) -> Constellation:
-        """Return the constellation of an order."""
-        return constellation(self._config.link.modulation, order)
+        """Return the constellation of the stage with M = `order`."""
+        channel_order = self._settings.channel_order(self._settings.orders.index(order))
+        return constellation(self._config.link.modulation, channel_order)
+
+    def _slice_symbols(self, order: int) -> int:
+        return self._settings.slice_symbols(self._settings.orders.index(order))
 
     def untrained(self, order: int) -> PhyDnn:
         """Return a PhyDNN around a copy of the backbone, with random embeddings."""
@@ -134,6 +139,7 @@ class _PhyDnnTask:
             num_embeddings=order,
             generator=generator,
             score=self._settings.score,
+            symbols_per_slice=self._slice_symbols(order),
         ).requires_grad_(True)
         set_memory_format(model, channels_last=self._config.channels_last)
         return model
@@ -200,6 +206,7 @@ class _PhyDnnTask:
             least_used(counts, self.order - order),
             points=self.points(order).points,
             seed=derived_seed(self._config.seed, SeedUse.EMBEDDING, order),
+            symbols_per_slice=self._slice_symbols(order),
         )
         carry_optimizer(self.optimizer, removal)
         self.model = removal.model
@@ -221,7 +228,8 @@ class _PhyDnnTask:
                 self._link,
                 self.generator,
                 num_samples=settings.num_samples,
-                temperature=settings.temperature,
+                estimator=settings.estimator,
+                temperature=self._temperature,
                 lookup=settings.lookup,
                 binding=weights.binding > 0,
             )
@@ -250,7 +258,11 @@ class _PhyDnnTask:
     def _set_schedule(self, epoch: int, step: int, num_steps: int) -> None:
         settings = self._settings
         done = epoch + step / num_steps
-        self._beta = beta_at(settings.beta, settings.beta_growth, done / self.num_epochs)
+        progress = done / self.num_epochs
+        self._beta = beta_at(settings.beta, settings.beta_growth, progress)
+        self._temperature = temperature_at(
+            settings.temperature, settings.final_temperature, progress
+        )
         stage = settings.stage_of(epoch)
         in_stage = (done - sum(settings.epochs[:stage])) / settings.epochs[stage]
         ratio = cosine_ratio(settings.final_learning_rate_ratio, in_stage)
@@ -259,12 +271,13 @@ class _PhyDnnTask:
         backbone["lr"] = settings.backbone_learning_rate * ratio
 
     def settings(self) -> dict[str, float]:
-        """Return learning rates and beta."""
+        """Return learning rates, beta and temperature."""
         embedding, backbone = self.optimizer.param_groups
         return {
             "embedding_learning_rate": float(embedding["lr"]),
             "backbone_learning_rate": float(backbone["lr"]),
             "beta": self._beta,
+            "temperature": self._temperature,
         }
 
     def validate(self) -> LinkScore:
@@ -292,7 +305,7 @@ def train_phydnn(
 ) -> PhyDnnResult:
     """Return PhyDNNs of every order in the schedule, trained through a channel (Algorithm 1).
 
-    k-means start over the training set with near embeddings on near points; N_mc Gumbel samples and
+    k-means start over the training set with near embeddings on near points; N_mc samples and
     channels for each image; head and tail frozen at first, then at a rate of their own; beta
     growing linearly; at each stage's end the least used embeddings removed and the rest placed
     anew. Of each stage the epoch that does best on the validation images, through the link in
@@ -315,8 +328,8 @@ def train_phydnn(
         CheckpointError: The checkpoint is of another run.
         KeyboardInterrupt: Ctrl-C; `resume` continues at the very step.
     """
-    for order in config.phydnn.orders:  # before hours are spent, not after
-        constellation(config.link.modulation, order)
+    for stage in range(len(config.phydnn.orders)):  # before hours are spent, not after
+        constellation(config.link.modulation, config.phydnn.channel_order(stage))
     task = _PhyDnnTask(backbone, normalise, dataset, channel, config, device)
     fingerprint = training_fingerprint(config, dataset, "phydnn")
     fingerprint["backbone"] = module_digest(backbone)

@@ -149,13 +149,44 @@ def test_a_frozen_embedding_stays_frozen(model: PhyDnn) -> None:
 def test_what_cannot_be_removed_is_refused(model: PhyDnn) -> None:
     with pytest.raises(ConfigError, match="at least 2 must stay"):
         least_used(torch.ones(4), 3)
-    with pytest.raises(ConfigError, match=r"distinct symbols in 0\.\.15, got \[16\]"):
+    with pytest.raises(ConfigError, match=r"distinct embeddings in 0\.\.15, got \[16\]"):
         remove_embeddings(model, torch.tensor([16]), points=_psk(15), seed=0)
     with pytest.raises(ConfigError, match="distinct"):
         remove_embeddings(model, torch.tensor([1, 1]), points=_psk(14), seed=0)
-    with pytest.raises(ConfigError, match="15 embeddings are left, but there are 8 points"):
+    with pytest.raises(
+        ConfigError, match="15 embeddings are left, 1 symbols each, but there are 8 points"
+    ):
         remove_embeddings(model, torch.tensor([1]), points=_psk(8), seed=0)
     removal = remove_embeddings(model, torch.arange(8), points=_psk(8), seed=0)
     other = torch.optim.SGD(model.head.parameters(), lr=0.1)
     with pytest.raises(ConfigError, match="does not train the embeddings"):
         carry_optimizer(other, removal)
+
+
+def test_pairs_of_symbols_become_single_ones_at_a_removal(
+    images: Tensor, generator: torch.Generator
+) -> None:
+    backbone = resnet(
+        ResNetConfig(depth=8, num_classes=5, in_channels=1, width=4), generator=generator
+    )
+    model = PhyDnn.from_backbone(
+        backbone,
+        split="layer1",
+        image_shape=(1, 8, 8),
+        normalise=Normalise((0.5,), (0.25,)),
+        num_embeddings=16,
+        generator=generator,
+        symbols_per_slice=2,
+    )
+    assert model.symbols_per_image == 128
+    counts = usage_counts(model, [images])
+    assert len(counts) == 16
+    assert int(counts.sum()) == 6 * 64  # embeddings are counted, not symbols
+    pairs = remove_embeddings(
+        model, least_used(counts, 7), points=_psk(3), seed=0, symbols_per_slice=2
+    ).model
+    assert (pairs.embedding.order, pairs.symbols_per_image) == (3, 128)
+    single = remove_embeddings(model, least_used(counts, 8), points=_psk(8), seed=0).model
+    assert (single.embedding.order, single.symbols_per_image) == (8, 64)
+    with pytest.raises(ConfigError, match="8 embeddings cannot be sent as 2 symbols"):
+        remove_embeddings(model, torch.arange(8), points=_psk(8), seed=0, symbols_per_slice=2)

@@ -25,6 +25,7 @@ def test_epochs_belong_to_their_stages() -> None:
         ({"orders": (1,), "epochs": (1,)}, "2 or more"),
         ({"beta": 0.5}, "beta_growth at most 1|beta \\* beta_growth"),
         ({"temperature": 0.0}, "temperature must be positive"),
+        ({"final_temperature": -1.0}, "final_temperature must be positive"),
         ({"binding": -1.0}, "binding"),
         ({"num_samples": 0}, "num_samples"),
         ({"final_learning_rate_ratio": 2.0}, "final_learning_rate_ratio"),

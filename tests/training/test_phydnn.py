@@ -101,7 +101,9 @@ def test_begin_epoch_called_again_changes_nothing(
 def test_rates_and_beta_follow_the_schedule(
     backbone: ResNet, dataset: Dataset, config: TrainConfig
 ) -> None:
-    phydnn = replace(config.phydnn, final_learning_rate_ratio=0.0)
+    phydnn = replace(
+        config.phydnn, final_learning_rate_ratio=0.0, temperature=2.0, final_temperature=0.25
+    )
     task = task_for(backbone, dataset, replace(config, phydnn=phydnn))
     task.begin_epoch(0)
     step(task, dataset, 0)
@@ -109,9 +111,39 @@ def test_rates_and_beta_follow_the_schedule(
     assert start["embedding_learning_rate"] == pytest.approx(1e-2)
     assert start["backbone_learning_rate"] == pytest.approx(1e-3)
     assert start["beta"] == pytest.approx(1e-4)
+    assert start["temperature"] == pytest.approx(2.0)
     step(task, dataset, 1)  # halfway through the first stage of two epochs
     assert task.settings()["embedding_learning_rate"] == pytest.approx(5e-3)
     assert task.settings()["beta"] == pytest.approx(1e-4 * (1 + 9 / 3))
+    assert task.settings()["temperature"] == pytest.approx(1.0)  # a third of the way from 2 to 1/4
+
+
+@pytest.mark.parametrize("final", [None, 0.1])
+def test_the_gradient_has_the_temperature_of_the_schedule(
+    backbone: ResNet,
+    dataset: Dataset,
+    config: TrainConfig,
+    final: float | None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    phydnn = replace(
+        config.phydnn, temperature=0.8, final_temperature=final, estimator="straight-through"
+    )
+    task = task_for(backbone, dataset, replace(config, phydnn=phydnn))
+    task.begin_epoch(0)
+    given = []
+    forward = task.model.forward
+
+    def record(*arguments: object, **settings: object) -> object:
+        given.append((settings["temperature"], settings["estimator"]))
+        return forward(*arguments, **settings)
+
+    monkeypatch.setattr(task.model, "forward", record)
+    step(task, dataset, 0)
+    step(task, dataset, 1, index=2)
+    halfway = 0.8 if final is None else (0.8 * final) ** 0.5
+    assert given[0] == (pytest.approx(0.8), "straight-through")
+    assert given[1] == (pytest.approx(halfway), "straight-through")
 
 
 def test_each_stage_returns_the_epoch_that_did_best_on_validation(
