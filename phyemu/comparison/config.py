@@ -5,9 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from phyemu.baselines import SystemName
 from phyemu.dnn import Lookup
 from phyemu.errors import ConfigError
 from phyemu.evaluation import EvaluationFidelity
+from phyemu.fullstack import Engine, Protocol
 
 from .exhibit import Exhibit
 
@@ -15,17 +17,17 @@ __all__ = [
     "FULL_STACK_SYSTEMS",
     "PHYDNN",
     "SYSTEMS",
-    "AccuracySettings",
+    "AccuracyConfig",
     "ComparisonConfig",
-    "CostSettings",
-    "UrbanSettings",
+    "CostConfig",
+    "UrbanConfig",
 ]
 
-PHYDNN = "PhyDNN"
+PHYDNN = str(SystemName.PHYDNN)
 FULL_STACK_SYSTEMS = ("SC", "BF-1", "BF-2")
-SYSTEMS = (*FULL_STACK_SYSTEMS, "DT-JSCC", "edge-only", "device-only", PHYDNN)
-_PROTOCOLS = ("tcp", "udp")
-_ENGINES = ("event-model", "ns-3")
+"""Those that the paper compares with; edge-only sends its images through the same stack."""
+
+SYSTEMS = tuple(str(name) for name in SystemName)
 
 
 def _require(condition: bool, message: str) -> None:
@@ -40,7 +42,7 @@ def _among(name: str, values: tuple[str, ...], allowed: tuple[str, ...]) -> None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class AccuracySettings:
+class AccuracyConfig:
     """How test images are sent and scored.
 
     Attributes:
@@ -63,24 +65,23 @@ class AccuracySettings:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class CostSettings:
+class CostConfig:
     """How latency, bytes and energy of a batch are found.
 
     Attributes:
         batch: Images sent together; 64 in the paper.
-        device_profile: Of the mobile device: a shipped name, or a file.
-        server_profile: Of the edge server.
+        device_profile: Of the mobile device, a shipped name or a file: its head is modelled; None:
+            this machine, measured. The tail, the edge server's, is measured on this machine.
         protocols: Transport of the full-stack systems: `tcp` (the paper's), `udp`.
-        engine: `event-model`, phyemu's own, or `ns-3`.
+        engine: Of the full stack: `model`, phyemu's own event model, or `ns-3`.
         order: M of PhyDNN and DT-JSCC; the paper's 16 KB are M = 4.
         links: Transfers through draws of the channel that are averaged, >= 1.
     """
 
     batch: int = 64
-    device_profile: str = "this-machine"
-    server_profile: str = "this-machine"
-    protocols: tuple[str, ...] = ("tcp", "udp")
-    engine: str = "event-model"
+    device_profile: str | None = None
+    protocols: tuple[Protocol, ...] = (Protocol.TCP, Protocol.UDP)
+    engine: Engine = Engine.MODEL
     order: int = 4
     links: int = 8
 
@@ -88,12 +89,11 @@ class CostSettings:
         _require(self.batch >= 1, f"batch must be >= 1, got {self.batch}")
         _require(self.order >= 2, f"order must be >= 2, got {self.order}")
         _require(self.links >= 1, f"links must be >= 1, got {self.links}")
-        _among("protocols", self.protocols, _PROTOCOLS)
-        _among("engine", (self.engine,), _ENGINES)
+        _among("protocols", self.protocols, tuple(Protocol))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class UrbanSettings:
+class UrbanConfig:
     """Colosseum's urban scenario, of which the paper states the path loss alone.
 
     Attributes:
@@ -125,7 +125,7 @@ class ComparisonConfig:
             and III and Figs. 6 to 9 and 11.
         backbones: As `resnet20`; Table III and Fig. 11 take `jscc_backbone`.
         jscc_backbone: ResNet-56 in the paper.
-        jscc_order: M of DT-JSCC; its paper's PSK has 16.
+        jscc_order: M of DT-JSCC, whose weights are the 4.36 M of Table III at 32.
         systems: Which rows.
         variants: Trainings of the PhyDNN, each a named preset of `phyemu train`.
         orders: M of each PhyDNN, falling.
@@ -148,7 +148,7 @@ class ComparisonConfig:
     datasets: dict[str, str]
     backbones: tuple[str, ...] = ("resnet20", "resnet56", "resnet110")
     jscc_backbone: str = "resnet56"
-    jscc_order: int = 16
+    jscc_order: int = 32
     systems: tuple[str, ...] = SYSTEMS
     variants: tuple[str, ...] = ("paper", "best")
     orders: tuple[int, ...] = (16, 8, 4)
@@ -156,9 +156,9 @@ class ComparisonConfig:
     training_channel: str = "awgn:12"
     snrs_db: tuple[float, ...] = (4, 6, 8, 10, 12, 14, 16, 18, 20)
     sweep_orders: tuple[int, ...] = (16,)
-    accuracy: AccuracySettings = field(default_factory=AccuracySettings)
-    cost: CostSettings = field(default_factory=CostSettings)
-    urban: UrbanSettings = field(default_factory=UrbanSettings)
+    accuracy: AccuracyConfig = field(default_factory=AccuracyConfig)
+    cost: CostConfig = field(default_factory=CostConfig)
+    urban: UrbanConfig = field(default_factory=UrbanConfig)
     runs: tuple[str, ...] = ()
     pretrained: dict[str, str] = field(default_factory=dict)
     training: dict[str, Any] = field(default_factory=dict)

@@ -7,7 +7,7 @@ from phyemu.channel import ChannelModel, load_channel, world_names
 from phyemu.colosseum import MchemChannel, make_scenario, source_of_street
 from phyemu.errors import ConfigError
 
-from .config import UrbanSettings
+from .config import UrbanConfig
 
 __all__ = [
     "COLOSSEUM",
@@ -45,7 +45,7 @@ def is_simulation(name: str) -> bool:
     return _AWGN.fullmatch(name) is not None
 
 
-def environment_channel(name: str, urban: UrbanSettings) -> ChannelModel:
+def environment_channel(name: str, urban: UrbanConfig) -> ChannelModel:
     """Return the channel of an environment.
 
     The office and the conference room are the emulated worlds of these names. `urban-40db` is a
@@ -73,7 +73,7 @@ def environment_channel(name: str, urban: UrbanSettings) -> ChannelModel:
 
 
 @lru_cache(maxsize=4)
-def _urban_link(path_loss_db: float, urban: UrbanSettings) -> MchemChannel:
+def _urban_link(path_loss_db: float, urban: UrbanConfig) -> MchemChannel:
     source = source_of_street(
         line_of_sight=urban.line_of_sight,
         frequency_hz=_MODEL_HZ,
