@@ -14,6 +14,7 @@ from .assignment import assign_to_constellation, assignment_cost
 from .card import ArtefactCard, Part, read_card
 from .clustering import start_embeddings
 from .compression import Removal, carry_optimizer, least_used, remove_embeddings, usage_counts
+from .dt_jscc import DtJscc, DtJsccShape, dt_jscc
 from .embedding import Embedding, Lookup, Score
 from .link import Link, noiseless_link
 from .losses import (
@@ -46,6 +47,8 @@ from .symbol_tuples import channel_order, joint_posteriors, split_indices, split
 __all__ = [
     "ArtefactCard",
     "ArtefactInfo",
+    "DtJscc",
+    "DtJsccShape",
     "Embedding",
     "Estimator",
     "Link",
@@ -74,6 +77,7 @@ __all__ = [
     "commitment_loss",
     "describe_architecture",
     "distillation_loss",
+    "dt_jscc",
     "entropy_loss",
     "evaluating",
     "export_head",

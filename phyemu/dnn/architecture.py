@@ -9,11 +9,13 @@ from torch import nn
 
 from phyemu.errors import ConfigError
 
+from .dt_jscc import DtJscc, DtJsccShape
 from .resnet import ResNet, ResNetConfig
 
 __all__ = ["build_architecture", "describe_architecture"]
 
 _CIFAR_RESNET = "cifar-resnet"
+_DT_JSCC = "dt-jscc"
 
 
 def describe_architecture(backbone: nn.Module, *, name: str | None = None) -> dict[str, Any]:
@@ -28,6 +30,8 @@ def describe_architecture(backbone: nn.Module, *, name: str | None = None) -> di
     """
     if isinstance(backbone, ResNet):
         return {"name": _CIFAR_RESNET, **asdict(backbone.config)}
+    if isinstance(backbone, DtJscc):
+        return {"name": _DT_JSCC, **asdict(backbone.config)}
     if not name:
         raise ConfigError(f"{type(backbone).__name__} needs a name to be found by; pass name=")
     return {"name": name}
@@ -41,14 +45,14 @@ def build_architecture(description: Mapping[str, Any]) -> nn.Module:
     """
     settings = dict(description)
     name = settings.pop("name", None)
-    if name != _CIFAR_RESNET:
+    if name not in (_CIFAR_RESNET, _DT_JSCC):
         raise ConfigError(
-            f"architecture {name!r} is not one of phyemu's ({_CIFAR_RESNET}); pass the network as "
-            "backbone="
+            f"architecture {name!r} is not one of phyemu's ({_CIFAR_RESNET}, {_DT_JSCC}); pass the "
+            "network as backbone="
         )
     try:
-        config = ResNetConfig(**settings)
+        config = (ResNetConfig if name == _CIFAR_RESNET else DtJsccShape)(**settings)
     except TypeError as exc:
-        raise ConfigError(f"architecture {_CIFAR_RESNET}: {exc}") from exc
+        raise ConfigError(f"architecture {name}: {exc}") from exc
     with torch.random.fork_rng(devices=[]):  # layers draw their defaults from the global generator
-        return ResNet(config)
+        return ResNet(config) if isinstance(config, ResNetConfig) else DtJscc(config)

@@ -10,7 +10,7 @@ from phyemu.toml_config import to_toml
 
 from .config import TrainConfig
 
-__all__ = ["module_digest", "training_fingerprint"]
+__all__ = ["dataset_fingerprint", "module_digest", "training_fingerprint"]
 
 
 def module_digest(module: nn.Module) -> str:
@@ -33,13 +33,17 @@ def training_fingerprint(
     if task == "phydnn":
         parts |= {"link": config.link, "frame": config.frame}
     fingerprint = {name: to_toml(part) for name, part in parts.items()}
+    fingerprint |= dataset_fingerprint(dataset)
+    fingerprint["arithmetic"] = f"{config.precision}, channels_last {config.channels_last}"
+    fingerprint["seed"] = str(config.seed)
+    return fingerprint
+
+
+def dataset_fingerprint(dataset: Dataset) -> dict[str, str]:
+    """Return what tells two datasets apart, whatever they are called: sizes and labels."""
     labels = [dataset.train.labels, dataset.validation.labels]
     content = hashlib.sha256()
     for tensor in labels:
         content.update(tensor.cpu().numpy().tobytes())
     summary = {key: value for key, value in dataset.summary().items() if key != "name"}
-    fingerprint["dataset"] = f"{summary}"
-    fingerprint["labels"] = content.hexdigest()
-    fingerprint["arithmetic"] = f"{config.precision}, channels_last {config.channels_last}"
-    fingerprint["seed"] = str(config.seed)
-    return fingerprint
+    return {"dataset": f"{summary}", "labels": content.hexdigest()}

@@ -14,6 +14,7 @@ class SeedUse(StrEnum):
     LINK = "link"
     VALIDATION = "validation"
     EMBEDDING = "embedding"
+    SYSTEM = "system"
 
 
 def derived_seed(seed: int, use: SeedUse, index: int = 0) -> int:
