@@ -1,7 +1,8 @@
 """A network whose two halves talk in symbols (paper, Sec. III, Fig. 2)."""
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 import torch
@@ -11,7 +12,7 @@ from phyemu.errors import ConfigError
 
 from .embedding import Embedding, Lookup, Score
 from .link import Link
-from .modes import evaluating, untracked_batch_norm
+from .modes import captured_output, evaluating, untracked_batch_norm
 from .normalise import Normalise
 from .sampling import Estimator, choose_symbols, one_hot_argmax
 from .slices import SliceLayout, from_slices, to_slices
@@ -30,12 +31,16 @@ class PhyDnnOutput:
             None when it was not asked for.
         log_probabilities: log p(z_i = m | x) of Eq. (2), (batch, num_slices, M), float32.
         slices: Output of the head, (batch, num_slices, D).
+        features: What the tail was given, in the shape of the head's output, then the outputs of
+            those of its layers that were asked for; (num_samples * batch, ...) each, sample j of
+            image k in row j * batch + k.
     """
 
     logits: Tensor
     binding_logits: Tensor | None
     log_probabilities: Tensor
     slices: Tensor
+    features: tuple[Tensor, ...]
 
     @property
     def probabilities(self) -> Tensor:
@@ -160,6 +165,7 @@ class PhyDnn(nn.Module):
         temperature: float = 1.0,
         lookup: Lookup = Lookup.HARD,
         binding: bool = True,
+        layers: Sequence[str] = (),
     ) -> PhyDnnOutput:
         """Return the quantities of Algorithm 1, lines 4 to 12, for a mini-batch.
 
@@ -175,9 +181,10 @@ class PhyDnn(nn.Module):
             lookup: Hard or soft.
             binding: Also compute the unmodified path (one more pass through the tail, whose
                 batch-norm statistics it does not move).
+            layers: Submodules of the tail whose outputs are wanted.
 
         Raises:
-            ConfigError: `num_samples` is below 1.
+            ConfigError: `num_samples` is below 1, or the tail has no such layer.
         """
         if num_samples < 1:
             raise ConfigError(f"num_samples (N_mc) must be at least 1, got {num_samples}")
@@ -186,7 +193,10 @@ class PhyDnn(nn.Module):
         repeated = log_probabilities.repeat(num_samples, 1, 1)  # sample j of image k: row j * B + k
         sent = choose_symbols(repeated, estimator, temperature=temperature, generator=generator)
         received = self.embedding.lookup(link(self.embedding.on_air(sent), generator), lookup)
-        logits = self.tail(from_slices(received, self.layout)).float()
+        arrived = from_slices(received, self.layout)
+        with ExitStack() as hooks:
+            outputs = [hooks.enter_context(captured_output(self.tail, name)) for name in layers]
+            logits = self.tail(arrived).float()
         binding_logits = None
         if binding:
             with untracked_batch_norm(self.tail):
@@ -196,6 +206,7 @@ class PhyDnn(nn.Module):
             binding_logits=binding_logits,
             log_probabilities=log_probabilities,
             slices=slices,
+            features=(arrived, *(output for (output,) in outputs)),
         )
 
     def encode(self, images: Tensor) -> Tensor:

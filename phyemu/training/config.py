@@ -126,6 +126,9 @@ class PhyDnnConfig:
         binding: Weight of the binding loss, >= 0; 1 in the paper.
         distillation: Weight of the divergence from the frozen backbone, >= 0; not in the paper.
         distillation_temperature: Its softness, > 0.
+        feature_distillation: Weight of the error of the features that the tail is given, against
+            those of the frozen backbone, >= 0; not in the paper.
+        feature_layers: Submodules of the tail whose outputs count in it as well.
         commitment: Weight of the distance from slices to their embeddings, >= 0; not in the paper.
         score: Likeness of slice and embedding: `inner-product` is the paper's.
         estimator: How symbols are chosen in training: `gumbel` (the paper's) samples them,
@@ -152,6 +155,8 @@ class PhyDnnConfig:
     binding: float = 1.0
     distillation: float = 0.0
     distillation_temperature: float = 2.0
+    feature_distillation: float = 0.0
+    feature_layers: tuple[str, ...] = ()
     commitment: float = 0.0
     score: Score = Score.INNER_PRODUCT
     estimator: Estimator = Estimator.GUMBEL
@@ -194,6 +199,10 @@ class PhyDnnConfig:
             "beta_growth must be at least 1 and beta * beta_growth at most 1, got "
             f"{self.beta_growth} and {self.beta}",
         )
+        _require(
+            self.feature_distillation > 0 or not self.feature_layers,
+            "feature_layers do nothing without feature_distillation; give it a weight",
+        )
         self.loss_weights(self.beta)
 
     @property
@@ -225,6 +234,7 @@ class PhyDnnConfig:
             binding=self.binding,
             distillation=self.distillation,
             distillation_temperature=self.distillation_temperature,
+            feature_distillation=self.feature_distillation,
             commitment=self.commitment,
         )
 

@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,8 +13,10 @@ from phyemu.channel import ChannelModel
 from phyemu.datasets import Augmentation, Batch, Dataset, ImageSet, ordered_batches
 from phyemu.dnn import (
     Link,
+    LossWeights,
     Normalise,
     PhyDnn,
+    captured_output,
     carry_optimizer,
     evaluating,
     least_used,
@@ -105,6 +108,9 @@ class _PhyDnnTask:
         seed = derived_seed(config.seed, SeedUse.LINK)
         self.generator = torch.Generator(device).manual_seed(seed)
         self.model = self.untrained(self._settings.orders[0])
+        for name in self._settings.feature_layers:  # before hours are spent, not after
+            with captured_output(self.model.tail, name):
+                pass
         self._link = self._new_link()
         self.optimizer: torch.optim.Optimizer = self._new_optimizer()
 
@@ -222,7 +228,7 @@ class _PhyDnnTask:
         self._set_schedule(epoch, step, num_steps)
         weights = settings.loss_weights(self._beta)
         with forward_precision(self._config.precision, batch.images.device):
-            teacher_logits = self._teacher_logits(batch.images) if weights.distillation else None
+            teacher_logits, teacher_features = self._teach(batch.images, weights)
             output = self.model(
                 batch.images,
                 self._link,
@@ -232,6 +238,7 @@ class _PhyDnnTask:
                 temperature=self._temperature,
                 lookup=settings.lookup,
                 binding=weights.binding > 0,
+                layers=settings.feature_layers,
             )
         terms = total_loss(
             output,
@@ -239,21 +246,23 @@ class _PhyDnnTask:
             weights,
             embedding=self.model.embedding,
             teacher_logits=teacher_logits,
+            teacher_features=teacher_features,
         )
-        named = {
-            "total": terms.total,
-            "task": terms.task,
-            "entropy": terms.entropy,
-            "binding": terms.binding,
-            "distillation": terms.distillation,
-            "commitment": terms.commitment,
-        }
-        return {name: value for name, value in named.items() if value is not None}
+        return terms.computed()
 
-    def _teacher_logits(self, images: Tensor) -> Tensor:
-        with evaluating(self._teacher):
+    def _teach(
+        self, images: Tensor, weights: LossWeights
+    ) -> tuple[Tensor | None, tuple[Tensor, ...]]:
+        """Return what the frozen backbone makes of the images, where a loss asks for it."""
+        if not weights.distillation and not weights.feature_distillation:
+            return None, ()
+        layers: tuple[str, ...] = ()
+        if weights.feature_distillation:
+            layers = (self._settings.split, *self._settings.feature_layers)
+        with evaluating(self._teacher), ExitStack() as hooks:
+            outputs = [hooks.enter_context(captured_output(self._teacher, name)) for name in layers]
             logits: Tensor = self._teacher(self._normalise(images))
-        return logits.float()
+        return logits.float(), tuple(output for (output,) in outputs)
 
     def _set_schedule(self, epoch: int, step: int, num_steps: int) -> None:
         settings = self._settings

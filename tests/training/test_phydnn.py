@@ -191,14 +191,17 @@ def test_every_term_with_a_weight_is_in_the_history_and_the_backbone_is_left_alo
         epochs=(1,),
         num_samples=2,
         distillation=1.0,
+        feature_distillation=0.5,
+        feature_layers=("linear",),
         commitment=0.1,
     )
     normalise = Normalise(dataset.mean, dataset.std)
     result = train_phydnn(backbone, normalise, dataset, Awgn(12.0), replace(config, phydnn=phydnn))
     losses = result.history[0].losses
-    assert set(losses) == {"total", "task", "entropy", "binding", "distillation", "commitment"}
+    others = {"binding", "distillation", "feature_distillation", "commitment"}
+    assert set(losses) == {"total", "task", "entropy", *others}
     weighted = losses["task"] + losses["binding"] + losses["distillation"]
-    weighted += 0.1 * losses["commitment"]
+    weighted += 0.5 * losses["feature_distillation"] + 0.1 * losses["commitment"]
     # Beta has grown from 1e-4 towards 1e-3 over the epoch.
     assert 1e-4 < (losses["total"] - weighted) / losses["entropy"] < 1e-3
     for name, value in backbone.state_dict().items():
@@ -225,3 +228,54 @@ def test_a_modulation_without_the_order_is_refused_before_training(
     )
     with pytest.raises(ConfigError, match="power of two"):
         train_phydnn(backbone, normalise, dataset, Awgn(12.0), bad)
+
+
+def test_the_teacher_of_features_is_the_untouched_backbone(
+    backbone: ResNet, dataset: Dataset, config: TrainConfig
+) -> None:
+    phydnn = replace(config.phydnn, feature_distillation=1.0, freeze_epochs=0)
+    task = task_for(backbone, dataset, replace(config, phydnn=phydnn))
+    task.begin_epoch(0)
+    images = dataset.train.images[:24]
+    normalise = Normalise(dataset.mean, dataset.std)
+    backbone.eval()
+    with torch.no_grad():
+        expected = backbone.layer3(
+            backbone.layer2(
+                backbone.layer1(torch.relu(backbone.bn1(backbone.conv1(normalise(images)))))
+            )
+        )
+    for index in range(2):  # the head has moved before the second
+        _, (found,) = task._teach(images, phydnn.loss_weights(0.0))
+        torch.testing.assert_close(found, expected)
+        step(task, dataset, 0, index)
+
+
+def test_a_layer_that_the_tail_lacks_is_refused_before_training(
+    backbone: ResNet, dataset: Dataset, config: TrainConfig
+) -> None:
+    phydnn = replace(config.phydnn, feature_distillation=1.0, feature_layers=("layer2",))
+    with pytest.raises(ConfigError, match="no submodule 'layer2'"):
+        task_for(backbone, dataset, replace(config, phydnn=phydnn))
+
+
+def test_pairs_of_qpsk_symbols_become_8_psk_and_qpsk(
+    backbone: ResNet, dataset: Dataset, config: TrainConfig
+) -> None:
+    phydnn = replace(
+        config.phydnn, orders=(16, 8, 4), symbols_per_slice=(2, 1, 1), epochs=(1, 1, 1)
+    )
+    normalise = Normalise(dataset.mean, dataset.std)
+    result = train_phydnn(backbone, normalise, dataset, Awgn(12.0), replace(config, phydnn=phydnn))
+    sent = {
+        order: (stage.constellation.order, stage.phydnn.symbols_per_image)
+        for order, stage in result.stages.items()
+    }
+    assert sent == {16: (4, 8), 8: (8, 4), 4: (4, 4)}
+    stage = result.stages[16]
+    link = SymbolLink(Awgn(12.0), stage.constellation, config.frame)
+    score = score_over_link(
+        stage.phydnn, link, dataset.validation,
+        seed=derived_seed(config.seed, SeedUse.VALIDATION),
+    )  # fmt: skip
+    assert score.accuracy == stage.validation_accuracy
