@@ -101,11 +101,11 @@ def table_2(cells: CellSet, dataset: str) -> ResultTable | None:
     simulated, orders = _simulated(cells, dataset)
     if not len(simulated):
         return None
-    whole = _whole(cells, dataset)
     rows = []
     for variant in simulated.values("variant"):
         for backbone in _backbones(simulated):
-            entries = [Entry(measured=whole.spread("accuracy", backbone=backbone))]
+            network = simulated.where(variant=variant, backbone=backbone, order=orders[0])
+            entries = [Entry(measured=network.spread("backbone_accuracy"))]
             entries += [
                 Entry(
                     measured=simulated.spread(
@@ -128,9 +128,8 @@ def table_2(cells: CellSet, dataset: str) -> ResultTable | None:
 
 
 def table_2_drops(cells: CellSet, dataset: str) -> ResultTable | None:
-    """Return what the radio costs: accuracy of the backbone less that of Table II, seed by seed."""
+    """Return what the radio costs: each PhyDNN's own network without it, less Table II."""
     simulated, orders = _simulated(cells, dataset)
-    whole = _whole(cells, dataset)
     rows = []
     for variant in simulated.values("variant"):
         for backbone in _backbones(simulated):
@@ -139,7 +138,7 @@ def table_2_drops(cells: CellSet, dataset: str) -> ResultTable | None:
                 ours = simulated.where(variant=variant, backbone=backbone, order=order)
                 entries.append(
                     Entry(
-                        measured=_difference(whole.where(backbone=backbone), ours),
+                        measured=_drop(ours),
                         published=_published_drop(dataset, backbone, order),
                     )
                 )
@@ -239,20 +238,15 @@ def _simulated(cells: CellSet, dataset: str) -> tuple[CellSet, list[int]]:
     return found, sorted(found.values("order"), reverse=True)
 
 
-def _whole(cells: CellSet, dataset: str) -> CellSet:
-    return cells.where(
-        kind=CellKind.ACCURACY, system="edge-only", dataset=dataset, environment=NO_CHANNEL
+def _drop(cells: CellSet) -> Spread | None:
+    """Return what was lost against the network that each run began with, over the seeds."""
+    return Spread.of(
+        [
+            cell.figures["backbone_accuracy"] - cell.figures["accuracy"]
+            for cell in cells
+            if "backbone_accuracy" in cell.figures
+        ]
     )
-
-
-def _difference(whole: CellSet, radio: CellSet) -> Spread | None:
-    """Return the drop over the seeds that both have."""
-    drops = []
-    for cell in radio:
-        above = whole.mean("accuracy", seed=cell.key.seed)
-        if above is not None:
-            drops.append(above - cell.figures["accuracy"])
-    return Spread.of(drops)
 
 
 def _published(dataset: str, name: str) -> float | None:
