@@ -39,6 +39,7 @@ _COMMANDS = {
     "report": "report",
     "sound": "sound",
     "train": "train",
+    "train-baseline": "train_baseline",
     "waveform": "waveform",
 }
 

@@ -10,6 +10,7 @@ from phyemu.baselines.run import (
     read_system_config,
     train_system,
 )
+from phyemu.baselines.settings import load_backbone, resolve_system_config, system_preset
 from phyemu.baselines.straight_through import DecidingLink
 from phyemu.baselines.system import System, SystemName, Transport, network_system, phy_system
 
@@ -24,12 +25,15 @@ __all__ = [
     "SystemReport",
     "Transport",
     "distilled_task_loss",
+    "load_backbone",
     "load_system",
     "mimic_loss",
     "network_system",
     "phy_system",
     "read_report",
     "read_system_config",
+    "resolve_system_config",
     "robust_bottleneck_loss",
+    "system_preset",
     "train_system",
 ]

@@ -1,0 +1,125 @@
+"""The settings of a run from what a user gives: a preset, a file, single options; the backbone."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from phyemu.dnn import Normalise, pretrained_resnet
+from phyemu.errors import CheckpointError, ConfigError
+from phyemu.toml_config import from_table, read_toml, to_table
+from phyemu.training import DataConfig, Precision, overlay, read_checkpoint
+
+from .config import BottleFitConfig, DtJsccConfig, SystemConfig
+from .run import read_system_config
+from .system import SystemName
+
+__all__ = ["load_backbone", "resolve_system_config", "system_preset"]
+
+
+def system_preset(name: SystemName, dataset: str) -> SystemConfig:
+    """Return the settings to begin with for a system and a dataset.
+
+    Those of the systems' authors, in bfloat16; but for the digits, whose networks are small: a
+    DT-JSCC of 64 maps and order 16, smaller batches, and learning rates to match.
+
+    Args:
+        name: Which system.
+        dataset: As `phyemu.datasets.load_dataset` reads it.
+    """
+    general = SystemConfig(
+        system=name,
+        data=DataConfig(dataset=dataset),
+        precision=Precision.BFLOAT16,
+        channels_last=True,
+    )
+    if dataset != "digits":
+        return general
+    return replace(
+        general,
+        precision=Precision.FLOAT32,
+        channels_last=False,
+        split="layer2",
+        bottlefit=BottleFitConfig(batch_size=32, learning_rate=1e-2),
+        dt_jscc=DtJsccConfig(maps=64, order=16, epochs=60, halve_epochs=20, batch_size=32),
+    )
+
+
+def resolve_system_config(
+    name: SystemName,
+    options: Mapping[str, Any],
+    *,
+    file: Path | None = None,
+    resumed: Path | None = None,
+) -> SystemConfig:
+    """Return the settings: options before the file before the preset of system and dataset.
+
+    Args:
+        name: Which system.
+        options: Values by dotted name, as `data.dataset`; `epochs` stands for those of every
+            stage of the system's training.
+        file: TOML file.
+        resumed: Run folder whose settings take the place of the preset.
+
+    Raises:
+        ConfigError: A name is unknown, a value out of range, or the settings are of another
+            system.
+    """
+    given = dict(read_toml(file)) if file is not None else {}
+    if resumed is not None and (resumed / "config.toml").is_file():
+        base = read_system_config(resumed)
+    else:
+        data = given.get("data")
+        in_file = data.get("dataset") if isinstance(data, Mapping) else None
+        base = system_preset(name, str(options.get("data.dataset", in_file or "digits")))
+    table = to_table(base)
+    overlay(table, given)
+    for key, value in options.items():
+        for dotted in _meant(name, key):
+            section, _, own = dotted.rpartition(".")
+            (table.setdefault(section, {}) if section else table)[own] = value
+    config = from_table(SystemConfig, table, where="settings" if file is None else str(file))
+    if config.system is not name:
+        raise ConfigError(f"the settings are of {config.system}, but {name} was asked for")
+    return config
+
+
+def load_backbone(path: Path) -> tuple[nn.Module, Normalise | None]:
+    """Return a trained network, and what it was trained with where the file says so.
+
+    Args:
+        path: Run folder of `phyemu train`, its `backbone.safetensors`, or the state dict of a
+            CIFAR residual network.
+
+    Raises:
+        CheckpointError: The file is missing or damaged, or is of another network.
+    """
+    file = path / "backbone.safetensors" if path.is_dir() else path
+    if path.is_dir() and not file.is_file():
+        raise CheckpointError(
+            f"{path}: holds no {file.name}; name a run of phyemu train, or a file"
+        )
+    backbone = pretrained_resnet(file)
+    if file.suffix != ".safetensors":
+        return backbone, None
+    try:
+        _, record = read_checkpoint(file)
+    except CheckpointError:  # a bare state dict, which pretrained_resnet could read
+        return backbone, None
+    try:
+        dataset = record["dataset"]
+        return backbone, Normalise(
+            [float(value) for value in dataset["mean"]], [float(value) for value in dataset["std"]]
+        )
+    except (KeyError, TypeError, ValueError, ConfigError) as exc:
+        raise CheckpointError(f"{file}: does not say what it was trained on ({exc})") from exc
+
+
+def _meant(name: SystemName, key: str) -> tuple[str, ...]:
+    if key != "epochs":
+        return (key,)
+    if name is SystemName.DT_JSCC:
+        return ("dt_jscc.epochs",)
+    return ("bottlefit.mimic_epochs", "bottlefit.epochs")
