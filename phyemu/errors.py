@@ -11,6 +11,7 @@ PhyemuError
 ├── CheckpointError                a checkpoint or an exported model does not fit or is damaged
 ├── ScenarioError                  a Colosseum scenario violates a limit of the emulator
 ├── ImageError                     a container image cannot be read, trusted or built
+├── MeterError                     an energy meter is missing, may not be read, or failed
 ├── RadioError                     a radio is missing, refused a setting, or vanished
 └── TransportError                 an end of a live stream cannot be opened, or failed
 
@@ -23,6 +24,7 @@ __all__ = [
     "DatasetError",
     "FitError",
     "ImageError",
+    "MeterError",
     "PhyemuError",
     "RadioError",
     "RecordingError",
@@ -76,6 +78,10 @@ class ScenarioError(PhyemuError):
 
 class ImageError(PhyemuError):
     """A container image, or the base of one, cannot be read, trusted or built."""
+
+
+class MeterError(PhyemuError):
+    """An energy meter is missing, may not be read, or failed."""
 
 
 class RadioError(PhyemuError):

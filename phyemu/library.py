@@ -1,8 +1,8 @@
-"""Where shipped recordings, channels and Colosseum files are found by name.
+"""Where shipped recordings, channels, device profiles and Colosseum files are found by name.
 
 A path that exists wins. Otherwise the name is looked up in the folders of `$PHYEMU_LIBRARY`
-(separated as in `$PATH`; each may hold `captures/`, `channels/`, `colosseum/`), then in the
-library that phyemu ships. `office-nlos` and `office_nlos` are the same name.
+(separated as in `$PATH`; each may hold `captures/`, `channels/`, `colosseum/`, `devices/`), then in
+the library that phyemu ships. `office-nlos` and `office_nlos` are the same name.
 """
 
 import difflib
@@ -16,17 +16,19 @@ from phyemu.errors import ConfigError
 
 __all__ = ["Shelf", "find_in_library", "library_names", "shipped_shelf"]
 
-Shelf = Literal["captures", "channels", "colosseum"]
+Shelf = Literal["captures", "channels", "colosseum", "devices"]
 
 _SUFFIXES: dict[Shelf, tuple[str, ...]] = {
     "captures": (".sigmf", ".sigmf-meta"),
     "channels": (".h5",),
     "colosseum": (".json",),
+    "devices": (".toml",),
 }
 _NOUNS: dict[Shelf, str] = {
     "captures": "captures",
     "channels": "channels",
     "colosseum": "scenarios of Colosseum",
+    "devices": "device profiles",
 }
 # Names less alike than this are no mistyping of each other.
 _NEAR = 0.6

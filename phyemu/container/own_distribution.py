@@ -18,7 +18,7 @@ __all__ = ["own_distribution"]
 
 _NAME = "phyemu"
 _COMMANDS = "phyemu_cli"
-_SHELVES: tuple[Shelf, ...] = ("captures", "channels", "colosseum")
+_SHELVES: tuple[Shelf, ...] = ("captures", "channels", "colosseum", "devices")
 
 
 def own_distribution() -> VendoredDistribution:

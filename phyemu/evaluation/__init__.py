@@ -12,6 +12,17 @@ from phyemu.evaluation.exported import (
 from phyemu.evaluation.figure import plot_sweep
 from phyemu.evaluation.image_frames import write_image_frames
 from phyemu.evaluation.image_stream import ImagePrediction, ImageStream, StreamScore
+from phyemu.evaluation.inference_cost import (
+    Communication,
+    CostSettings,
+    Transferred,
+    full_stack_communication,
+    full_stack_cost,
+    inference_cost,
+    phy_communication,
+    phy_cost,
+    phydnn_cost,
+)
 from phyemu.evaluation.latency import Latency, measure_latency
 from phyemu.evaluation.link_evaluation import (
     EvaluationFidelity,
@@ -34,6 +45,8 @@ from phyemu.evaluation.transmission import (
 
 __all__ = [
     "AirBytes",
+    "Communication",
+    "CostSettings",
     "Evaluation",
     "EvaluationFidelity",
     "ExportedHead",
@@ -45,10 +58,14 @@ __all__ = [
     "RecordingScore",
     "SentImages",
     "StreamScore",
+    "Transferred",
     "bytes_on_air",
     "encode_images",
     "evaluate_phydnn",
+    "full_stack_communication",
+    "full_stack_cost",
     "image_waveform",
+    "inference_cost",
     "load_exported",
     "load_exported_head",
     "load_exported_of",
@@ -56,6 +73,9 @@ __all__ = [
     "load_sent_images",
     "measure_latency",
     "measure_side_latency",
+    "phy_communication",
+    "phy_cost",
+    "phydnn_cost",
     "plot_sweep",
     "run_test_images",
     "save_sent_images",

@@ -16,11 +16,11 @@ import torch
 from phyemu.datasets import ImageSet
 from phyemu.dnn import Lookup, evaluating
 from phyemu.errors import ConfigError
+from phyemu.metering import time_calls
 from phyemu.receiver import assemble, receive_frames
 from phyemu.waveform import modulate, split_payload, transmit_waveform
 
 from .exported import ExportedPhyDnn
-from .stopwatch import time_calls
 
 __all__ = ["Latency", "measure_latency"]
 

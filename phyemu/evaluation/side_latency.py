@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .stopwatch import time_calls
+from phyemu.metering import time_calls
 
 __all__ = ["measure_side_latency"]
 
