@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,12 +22,37 @@ if TYPE_CHECKING:
 __all__ = ["draw_costs", "draw_energy", "draw_jscc", "draw_sweep"]
 
 _COLOURS = ("#1f5a94", "#d1495b", "#3a7d44", "#8d6a9f", "#c77c02")
-_PAPER = {"marker": "D", "color": "black", "linestyle": "none", "markersize": 5}
+_PAPER = {"marker": "D", "color": "black", "markerfacecolor": "none", "linestyle": "none", "markersize": 9}
 _DPI = 110
 _JSCC = "DT-JSCC"
-_TIMES = {"head": ("head_s", 1e3), "communication": ("communication_s", 1e3), "tail": ("tail_s", 1e3)}
-_SIZES = {"payload": ("payload_bytes", 1 / 1024), "overhead": ("overhead_bytes", 1 / 1024)}
-_ENERGIES = {"head": ("head_j", 1e3), "transmission": ("transmit_j", 1e3)}
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A figure of a cell, its scale, and how it is marked."""
+
+    figure: str
+    scale: float
+    colour: str
+    marker: str = "o"
+    size: float = 6
+
+
+_TIMES = {
+    "head": _Part("head_s", 1e3, _COLOURS[0]),
+    "communication": _Part("communication_s", 1e3, _COLOURS[1]),
+    "tail": _Part("tail_s", 1e3, _COLOURS[2]),
+    "latency": _Part("latency_s", 1e3, "0.2", "|", 14),
+}
+_SIZES = {
+    "payload": _Part("payload_bytes", 1 / 1024, _COLOURS[3]),
+    "overhead": _Part("overhead_bytes", 1 / 1024, _COLOURS[4]),
+}
+_ENERGIES = {
+    "head": _Part("head_j", 1e3, _COLOURS[0]),
+    "transmission": _Part("transmit_j", 1e3, _COLOURS[1]),
+    "energy": _Part("energy_j", 1e3, "0.2", "|", 14),
+}
 _STATED_SIZES = {"SC": "figure-6/bytes/sc", PHYDNN: "figure-6/bytes/phydnn"}
 
 
@@ -51,15 +77,15 @@ def draw_costs(
     axes = figure.subplots(math.ceil(count / 2), min(count, 2), squeeze=False).ravel()
     for panel, backbone in zip(axes, backbones, strict=False):
         shown = [key for key in keys if key.backbone == backbone]
-        _stacked(panel, cells, shown, _TIMES)
-        panel.set(xscale="log", xlabel="latency of a batch [ms]", title=backbone_label(backbone))
+        _dots(panel, cells, shown, _TIMES)
+        panel.set(xlabel="latency of a batch [ms]", title=backbone_label(backbone))
         stated = published_value("figure-6/latency/phydnn")
         if (exhibit, backbone, dataset) == (Exhibit.FIGURE_6, "resnet56", "cifar-10"):
             _mark(panel, shown, lambda key: stated if key.system == PHYDNN else None)
     sizes = axes[len(backbones)]
     first = [key for key in keys if key.backbone == backbones[0]]
-    _stacked(sizes, cells, first, _SIZES)
-    sizes.set(xscale="log", xlabel="bytes of a batch [KB]", title="payload and overhead")
+    _dots(sizes, cells, first, _SIZES)
+    sizes.set(xlabel="bytes of a batch [KB]", title="payload and overhead")
     if exhibit is Exhibit.FIGURE_6 and dataset == "cifar-10":
         _mark(sizes, first, lambda key: published_value(_STATED_SIZES.get(key.system, "")))
     for unused in axes[count:]:
@@ -77,10 +103,8 @@ def draw_energy(cells: CellSet, dataset: str, path: Path) -> bool:
     figure = _figure(5.2 * len(backbones), 4.6)
     panels = figure.subplots(1, len(backbones), squeeze=False)[0]
     for panel, backbone in zip(panels, backbones, strict=True):
-        _stacked(panel, cells, [key for key in keys if key.backbone == backbone], _ENERGIES)
-        panel.set(
-            xscale="log", xlabel="energy of a batch [mJ]", title=backbone_label(backbone)
-        )
+        _dots(panel, cells, [key for key in keys if key.backbone == backbone], _ENERGIES)
+        panel.set(xlabel="energy of a batch [mJ]", title=backbone_label(backbone))
     _finish(figure, Exhibit.FIGURE_9, cells, keys, path)
     return True
 
@@ -94,12 +118,12 @@ def draw_jscc(cells: CellSet, dataset: str, path: Path) -> bool:
         return False
     figure = _figure(10.4, 3.6)
     left, right = figure.subplots(1, 2)
-    _stacked(left, cells, keys, _TIMES)
+    _dots(left, cells, keys, _TIMES)
     left.set(xlabel="latency of a batch [ms]")
     if (backbones[0], dataset) == ("resnet56", "cifar-10"):
         stated = {_JSCC: "figure-11/latency/dt-jscc", PHYDNN: "figure-11/latency/phydnn"}
         _mark(left, keys, lambda key: published_value(stated[key.system]))
-    _stacked(right, cells, keys, _ENERGIES)
+    _dots(right, cells, keys, _ENERGIES)
     right.set(xlabel="energy of a batch [mJ]")
     _finish(figure, Exhibit.FIGURE_11, cells, keys, path)
     return True
@@ -152,33 +176,48 @@ def _curve(panel: "Axes", curve: CellSet, snrs: Sequence[float], colour: str, la
         panel.fill_between(snrs, low, high, color=colour, alpha=0.18, linewidth=0)
 
 
-def _stacked(
+def _dots(
     panel: "Axes",
     cells: CellSet,
     keys: Sequence[CellKey],
-    parts: Mapping[str, tuple[str, float]],
+    parts: Mapping[str, _Part],
 ) -> None:
-    """Draw a bar a key, from the top, its parts one after the other; hatched: modelled."""
+    """Draw a row a key, from the top, with a mark a part on a logarithmic axis.
+
+    Bars would not do: on such an axis the length of a part depends on where it begins.
+    """
     places = range(len(keys))
-    starts = [0.0] * len(keys)
-    for colour, (label, (figure, scale)) in zip(_COLOURS, parts.items(), strict=False):
-        spreads = [_one(cells, key).spread(figure) for key in keys]
-        lengths = [0.0 if spread is None else spread.mean * scale for spread in spreads]
-        bars = panel.barh(places, lengths, left=starts, color=colour, label=label, height=0.75)
-        for bar, spread in zip(bars, spreads, strict=True):
-            if spread is not None and spread.modelled:
-                bar.set_hatch("///")
-                bar.set_edgecolor("white")
-        starts = [start + length for start, length in zip(starts, lengths, strict=True)]
+    for label, part in parts.items():
+        spreads = [_one(cells, key).spread(part.figure) for key in keys]
+        for modelled in (False, True):
+            found = [
+                (spread.mean * part.scale, place)
+                for place, spread in zip(places, spreads, strict=True)
+                if spread is not None and spread.mean > 0 and spread.modelled is modelled
+            ]
+            if found:
+                panel.plot(
+                    [value for value, _ in found],
+                    [place for _, place in found],
+                    linestyle="none",
+                    marker=part.marker,
+                    markersize=part.size,
+                    markeredgewidth=1.6,
+                    color=part.colour,
+                    markerfacecolor="none" if modelled else part.colour,
+                    label=f"{label} (modelled)" if modelled else label,
+                )
+    panel.set_xscale("log")
+    panel.set_ylim(-0.6, len(keys) - 0.4)
     panel.set_yticks(places, [_short(key) for key in keys], fontsize=7)
     panel.invert_yaxis()
-    panel.grid(visible=True, axis="x", alpha=0.3)
+    panel.grid(visible=True, alpha=0.3)
 
 
 def _mark(
     panel: "Axes", keys: Sequence[CellKey], stated: Callable[[CellKey], float | None]
 ) -> None:
-    """Put a diamond where the paper states a bar's length."""
+    """Put a diamond where the paper states a number."""
     found = [(place, stated(key)) for place, key in enumerate(keys)]
     known = [(place, value) for place, value in found if value is not None]
     if known:
@@ -210,16 +249,17 @@ def _finish(
 ) -> None:
     """Write title, legend and what is modelled, and the file."""
     found = [next(iter(_one(cells, key))) for key in keys]
-    notes = ["hatched: from a stated model"] if any(cell.modelled for cell in found) else []
     engines = sorted({cell.engine for cell in found if cell.engine})
-    notes += [f"full stack by {' and '.join(engines)}"] if engines else []
+    words = {"model": "the event model"}
+    named = [words.get(engine, engine) for engine in engines]
+    notes = [f"full stack by {' and '.join(named)}"] if named else []
     figure.suptitle("; ".join([exhibit.title, *notes]), fontsize=10)
     handles: dict[str, object] = {}
     for panel in figure.axes:
         for handle, label in zip(*panel.get_legend_handles_labels(), strict=True):
             handles.setdefault(label, handle)
     figure.legend(
-        list(handles.values()), list(handles), loc="outside lower center", ncols=6, fontsize=8
+        list(handles.values()), list(handles), loc="outside lower center", ncols=7, fontsize=8
     )
     _save(figure, path)
 

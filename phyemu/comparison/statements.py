@@ -310,20 +310,25 @@ def statements_table(cells: CellSet, exhibit: Exhibit, dataset: str) -> ResultTa
         ]
         if all(value is None for value in found):
             continue
-        entries = [Entry(published=item.value)]
-        entries += [
-            Entry(measured=None if value is None else Spread.of([value])) for value in found
-        ]
-        rows.append(((_words(item), item.unit or "-", item.bound, item.source), tuple(entries)))
+        entries = tuple(
+            Entry(
+                measured=None if value is None else Spread.of([value]),
+                published=item.value,
+                bound=item.bound,
+            )
+            for value in found
+        )
+        rows.append(((_words(item), item.unit or "-", item.source), entries))
     if not rows:
         return None
     return ResultTable(
         name=f"{exhibit}-statements",
         title=f"What the paper states: {exhibit.title}",
-        row_headings=("quantity", "unit", "meant as", "source"),
-        columns=("paper", *(f"ours, {variant} settings" for variant in variants)),
+        row_headings=("quantity", "unit", "source"),
+        columns=tuple(f"ours, {variant} settings" for variant in variants),
         rows=tuple(rows),
         notes=(
+            "In brackets what the paper states and our difference. "
             "Ratios are means of the ratios over backbones and places, full-stack systems over TCP. "
             "Which of ours come from a model is marked in the tables that they were computed from.",
         ),
