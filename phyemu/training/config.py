@@ -136,7 +136,7 @@ class PhyDnnConfig:
         temperature: Of the gradient through that choice, at the start, > 0.
         final_temperature: At the end, > 0; it changes by the same factor each step; None: constant.
         lookup: `hard` (the paper's) or `soft`.
-        slices_per_image: Slices of each training image that k-means sees; None: all.
+        slices_per_image: Slices of each training image that k-means sees; None: all (the paper's).
     """
 
     split: str = "layer1"
@@ -163,7 +163,7 @@ class PhyDnnConfig:
     temperature: float = 1.0
     final_temperature: float | None = None
     lookup: Lookup = Lookup.HARD
-    slices_per_image: int | None = 64
+    slices_per_image: int | None = None
 
     def __post_init__(self) -> None:
         _require(
