@@ -29,8 +29,8 @@ _FOLDER = click.Path(path_type=Path, file_okay=False)
     "datasets",
     multiple=True,
     metavar="[NAME=]SPEC",
-    help="cifar-10=cifar10:PATH, cifar-100=cifar100:PATH ...; may be given again. A bare SPEC is of "
-    "the first dataset.",
+    help="cifar-10=cifar10:PATH, cifar-100=cifar100:PATH ...; may be given again. A bare SPEC is "
+    "of the first dataset.",
 )
 @click.option("--backbone", "backbones", multiple=True, metavar="NAME", help="resnet20 ...")
 @click.option("--seed", "seeds", type=click.IntRange(0), multiple=True, help="May be given again.")
@@ -71,8 +71,8 @@ def command(
 ) -> None:
     """Make the paper's Tables I to III and Figures 6 to 11, beside the values it states.
 
-    Each result is a cell: computed once, kept in FOLDER/cells, with the training run behind it. What
-    was interrupted goes on with the same command.
+    Each result is a cell: computed once, kept in FOLDER/cells, with the training run behind it.
+    What was interrupted goes on with the same command.
     """
     if context.invoked_subcommand is not None:
         return
@@ -155,9 +155,7 @@ def render_command(folder: Path) -> None:
     from phyemu.comparison import render
 
     rendered = render(folder)
-    click.echo(
-        f"{rendered.index}: {len(rendered.tables)} tables, {len(rendered.figures)} figures"
-    )
+    click.echo(f"{rendered.index}: {len(rendered.tables)} tables, {len(rendered.figures)} figures")
 
 
 def _named_datasets(specs: tuple[str, ...], first: str) -> dict[str, str]:

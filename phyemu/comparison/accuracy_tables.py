@@ -175,9 +175,7 @@ def table_of_sweep(cells: CellSet, dataset: str) -> ResultTable | None:
                 if len(own) < 2:
                     continue
                 entries = [Entry(measured=error_spread(curve, snr_db)) for snr_db in snrs]
-                entries += [
-                    Entry(measured=_change(curve, snr_db)) for snr_db in _NEAR_SNRS_DB
-                ]
+                entries += [Entry(measured=_change(curve, snr_db)) for snr_db in _NEAR_SNRS_DB]
                 limit = f"figure-10/change/{backbone}"
                 entries.append(
                     Entry(
@@ -224,7 +222,9 @@ def _change(curve: CellSet, snr_db: float) -> Spread | None:
 
 
 def _largest_change(curve: CellSet, snrs_db: Iterable[float]) -> Spread | None:
-    errors = [spread.mean for spread in map(lambda snr: error_spread(curve, snr), snrs_db) if spread]
+    errors = [
+        spread.mean for spread in map(lambda snr: error_spread(curve, snr), snrs_db) if spread
+    ]
     return Spread.of([max(errors) - min(errors)])
 
 

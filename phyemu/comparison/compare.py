@@ -4,7 +4,7 @@ import fcntl
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -136,14 +136,15 @@ class Comparison:
             KeyboardInterrupt: Ctrl-C.
         """
         provided = self._provide(key)
+        images = self._systems.test_images(key.dataset)
         if key.kind is CellKind.ACCURACY:
-            images = self._systems.test_images(key.dataset)
             figures, record = accuracy_figures(key, provided, images, self.config)
             modelled: frozenset[str] = frozenset()
             engine = ""
         else:
-            images = self._systems.test_images(key.dataset)
-            figures, modelled, engine, record = cost_figures(key, provided, images, self.config)
+            figures, modelled, engine, record = cost_figures(
+                key, provided, images, self.config, sibling=self._sibling(key, provided.weights)
+            )
         return Cell(
             key=key,
             figures=figures,
@@ -160,6 +161,23 @@ class Comparison:
                 "weights_sha256": provided.weights,
             },
         )
+
+    def _sibling(self, key: CellKey, weights: str) -> Cell | None:
+        """Return a finished cost of the same network, over another channel or protocol."""
+        for other in plan(self.config):
+            if replace(other, environment=key.environment, protocol=key.protocol) != key:
+                continue
+            try:
+                cell = self.store.find(other)
+                if (
+                    cell is not None
+                    and cell.provenance.get("weights_sha256") == weights
+                    and cell.fingerprint == self.request(other)
+                ):
+                    return cell
+            except PhyemuError:
+                continue  # a damaged one is told of when its turn comes
+        return None
 
     def _provide(self, key: CellKey) -> Provided:
         """Return the system of a cell; what failed once is not tried again for every cell."""

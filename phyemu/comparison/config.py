@@ -10,6 +10,7 @@ from phyemu.dnn import Lookup
 from phyemu.errors import ConfigError
 from phyemu.evaluation import EvaluationFidelity
 from phyemu.fullstack import Engine, Protocol
+from phyemu.training import Preset
 
 from .exhibit import Exhibit
 
@@ -50,7 +51,7 @@ class AccuracyConfig:
             receiver), `waveform` or `symbol`. AWGN, the paper's simulation, is always `symbol`,
             which is y = x + n.
         lookup: None: as each PhyDNN was trained; `hard` or `soft` for all.
-        repetitions: Passes over the test images in worlds and twin, each through new channels, >= 1.
+        repetitions: Passes over the test images in worlds and twin, each by new channels, >= 1.
         limit: At most so many test images; None: all.
     """
 
@@ -112,7 +113,9 @@ class UrbanConfig:
         for name in ("transmit_power_dbm", "noise_figure_db"):
             value = getattr(self, name)
             _require(math.isfinite(value), f"{name} must be finite, got {value}")
-        _require(0 < self.duration_s <= 600, f"duration_s must be in (0, 600], got {self.duration_s}")
+        _require(
+            0 < self.duration_s <= 600, f"duration_s must be in (0, 600], got {self.duration_s}"
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -127,7 +130,7 @@ class ComparisonConfig:
         jscc_backbone: ResNet-56 in the paper.
         jscc_order: M of DT-JSCC, whose weights are the 4.36 M of Table III at 32.
         systems: Which rows.
-        variants: Trainings of the PhyDNN, each a named preset of `phyemu train`.
+        variants: Trainings of the PhyDNN: `paper`, `best`, or others with a table in `training`.
         orders: M of each PhyDNN, falling.
         seeds: Of trainings and channels; mean and spread are over them.
         training_channel: What PhyDNNs and DT-JSCC are trained through.
@@ -188,6 +191,11 @@ class ComparisonConfig:
         _require(self.jscc_order >= 2, f"jscc_order must be >= 2, got {self.jscc_order}")
         for snr_db in self.snrs_db:
             _require(math.isfinite(snr_db), f"snrs_db must be finite, got {snr_db}")
+        for name in self.variants:
+            _require(
+                name in list(Preset) or name in self.training,
+                f"variant {name!r} is none of {', '.join(Preset)}, and training.{name} is no table",
+            )
         allowed = ("all", *self.variants, *SYSTEMS)
         for name, table in self.training.items():
             _among("training", (name,), allowed)

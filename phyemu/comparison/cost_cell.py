@@ -1,40 +1,34 @@
 """Latency, bytes and energy of a batch in a system and an environment."""
 
 import statistics
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from phyemu.baselines import System
 from phyemu.datasets import ImageSet
 from phyemu.evaluation import (
     Communication,
     CostSettings,
-    full_stack_cost,
     inference_cost,
+    phy_communication,
     phydnn_cost,
 )
 from phyemu.fullstack import Engine, Protocol, Transfer, transfer, transfer_ns3, wifi_link
-from phyemu.metering import InferenceCost, count_macs, count_parameters, load_device_profile
+from phyemu.metering import count_macs, count_parameters, load_device_profile
 
-from .cell import CellKey
+from .cell import Cell, CellKey
 from .config import ComparisonConfig
 from .environment import environment_channel
 from .systems import Provided
 
 __all__ = ["cost_figures", "cost_settings"]
 
-_FIGURES = (
-    "head_s",
-    "communication_s",
-    "tail_s",
-    "head_j",
-    "transmit_j",
-    "payload_bytes",
-    "overhead_bytes",
-)
+_COMPUTING = ("head_s", "tail_s", "head_j")
+# Whose transmit power stands where this machine, which has no radio, is the device.
+_RADIO_PROFILE = "jetson-orin-nano"
 # Sums of figures, each modelled where one of its parts is.
 _SUMS = {
     "latency_s": ("head_s", "communication_s", "tail_s"),
@@ -54,32 +48,13 @@ def cost_settings(key: CellKey, config: ComparisonConfig) -> dict[str, Any]:
     return settings
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _MeanTransfer:
-    """The mean of transfers through draws of a link; meets `phyemu.evaluation.Transferred`."""
-
-    duration_s: float
-    payload_bytes: int
-    overhead_bytes: Mapping[str, float]
-    airtime_s: float
-
-    @classmethod
-    def of(cls, transfers: Sequence[Transfer]) -> "_MeanTransfer":
-        """Return the mean of one or more."""
-        mean = statistics.fmean
-        return cls(
-            duration_s=mean(item.duration_s for item in transfers),
-            payload_bytes=transfers[0].payload_bytes,
-            overhead_bytes={
-                name: mean(item.overhead_bytes.get(name, 0.0) for item in transfers)
-                for name in transfers[0].overhead_bytes
-            },
-            airtime_s=mean(item.airtime_s for item in transfers),
-        )
-
-
 def cost_figures(
-    key: CellKey, provided: Provided, images: ImageSet, config: ComparisonConfig
+    key: CellKey,
+    provided: Provided,
+    images: ImageSet,
+    config: ComparisonConfig,
+    *,
+    sibling: Cell | None = None,
 ) -> tuple[dict[str, float], frozenset[str], str, dict[str, Any]]:
     """Return the figures of a cost, which of them are modelled, the engine, and the rest.
 
@@ -88,47 +63,73 @@ def cost_figures(
         provided: The system.
         images: The first of them make the batch, from the start again where they are fewer.
         config: How costs are found.
+        sibling: The same network's cost in another environment: what it computes is taken from
+            there, so that places differ in what they differ in, not in how busy a machine was.
 
     Raises:
         PhyemuError: A profile, a meter, a link or ns-3 is missing or refuses.
     """
-    system = provided.system
-    batch = images.images[torch.arange(config.cost.batch) % len(images)]
-    profile = config.cost.device_profile
-    settings = CostSettings(profile=None if profile is None else load_device_profile(profile))
+    system, cost = provided.system, config.cost
+    name = cost.device_profile
+    profile = None if name is None else load_device_profile(name)
+    radio = profile or load_device_profile(_RADIO_PROFILE)
     figures: dict[str, float] = {}
     engine = ""
     if system.phydnn is not None:
-        cost = phydnn_cost(system.phydnn, batch, lookup=system.lookup, settings=settings)
+        communication = phy_communication(
+            num_images=cost.batch,
+            symbols_per_image=system.phydnn.symbols_per_image,
+            order=system.phydnn.order,
+            frame_format=system.phydnn.frame_format,
+        )
     elif key.protocol:
         transfers = _transfers(key, system, config)
         engine = str(transfers[0].engine)
         figures |= _of_transfers(transfers)
-        cost = full_stack_cost(
-            head=system.head,
-            tail=system.tail,
-            images=batch,
-            transfer=_MeanTransfer.of(transfers),
-            settings=settings,
-        )
+        communication = _mean_communication(transfers)
     else:
-        cost = inference_cost(
+        communication = Communication()
+    if sibling is None:
+        batch = images.images[torch.arange(cost.batch) % len(images)]
+        computing, modelled, record = _computing(system, batch, CostSettings(profile=profile))
+    else:
+        computing = {part: sibling.figures[part] for part in _COMPUTING}
+        modelled = sibling.modelled & set(_COMPUTING)
+        record = {part: sibling.provenance[part] for part in ("device", "meter")}
+    figures |= computing
+    figures |= {
+        "communication_s": communication.duration_s,
+        "transmit_j": radio.transmit_j(communication.duration_s),
+        "payload_bytes": communication.payload_bytes,
+        "overhead_bytes": communication.overhead_bytes,
+    }
+    if communication.duration_s:
+        modelled |= {"communication_s", "transmit_j"}
+    for total, parts in _SUMS.items():
+        figures[total] = sum(figures[part] for part in parts)
+        modelled |= {total} if modelled & set(parts) else set()
+    figures |= _head_size(system)
+    record |= {"batch": cost.batch, "radio": radio.name}
+    return figures, frozenset(modelled), engine, record
+
+
+def _computing(
+    system: System, batch: Tensor, settings: CostSettings
+) -> tuple[dict[str, float], frozenset[str], dict[str, Any]]:
+    """Return what both sides take to compute, what of it is modelled, and by what."""
+    if system.phydnn is not None:
+        found = phydnn_cost(system.phydnn, batch, lookup=system.lookup, settings=settings)
+    else:
+        found = inference_cost(
             head=system.head,
             tail=system.tail,
             images=batch,
             communication=Communication(),
             settings=settings,
         )
-    figures |= {name: float(getattr(cost, name)) for name in _FIGURES}
-    figures |= {name: sum(figures[part] for part in parts) for name, parts in _SUMS.items()}
-    figures |= _head_size(system)
-    record = {"device": cost.device, "meter": cost.meter, "batch": config.cost.batch}
-    return figures, _modelled(cost), engine, record
-
-
-def _modelled(cost: InferenceCost) -> frozenset[str]:
-    sums = {name for name, parts in _SUMS.items() if cost.modelled & set(parts)}
-    return cost.modelled | sums
+    figures = {part: float(getattr(found, part)) for part in _COMPUTING}
+    record = {"device": found.device, "meter": found.meter}
+    return figures, found.modelled & set(_COMPUTING), record
 
 
 def _transfers(key: CellKey, system: System, config: ComparisonConfig) -> list[Transfer]:
@@ -141,6 +142,15 @@ def _transfers(key: CellKey, system: System, config: ComparisonConfig) -> list[T
         run(payload, wifi_link(channel, seed=seed), Protocol(key.protocol), seed=seed)
         for seed in seeds
     ]
+
+
+def _mean_communication(transfers: Sequence[Transfer]) -> Communication:
+    mean = statistics.fmean
+    return Communication(
+        duration_s=mean(item.duration_s for item in transfers),
+        payload_bytes=float(transfers[0].payload_bytes),
+        overhead_bytes=mean(item.total_overhead_bytes for item in transfers),
+    )
 
 
 def _of_transfers(transfers: Sequence[Transfer]) -> dict[str, float]:

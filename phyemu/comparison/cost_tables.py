@@ -66,8 +66,8 @@ def table_3(cells: CellSet, dataset: str) -> ResultTable | None:
         columns=tuple(label for label, _, _ in columns),
         rows=tuple(rows),
         notes=(
-            "In brackets the paper's value and our difference. DT-JSCC is a network of its own; the "
-            "backbone is the PhyDNN's.",
+            "In brackets the paper's value and our difference. DT-JSCC is a network of its own; "
+            "the backbone is the PhyDNN's.",
         ),
     )
 
@@ -94,7 +94,9 @@ def table_of_costs(
         )
         times = [_scaled(one.spread(figure), 1e3) for _, figure in _TIMES]
         times.append(_scaled(one.spread("latency_s"), 1e3))
-        sizes = [_scaled(one.spread(name), 1 / _KIB) for name in ("payload_bytes", "overhead_bytes")]
+        sizes = [
+            _scaled(one.spread(name), 1 / _KIB) for name in ("payload_bytes", "overhead_bytes")
+        ]
         energies = [_scaled(one.spread(name), 1e3) for name in ("head_j", "transmit_j", "energy_j")]
         entries = tuple(Entry(measured=spread) for spread in (*times, *sizes, *energies))
         engine = next(iter(one)).engine or "-"

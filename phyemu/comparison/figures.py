@@ -1,10 +1,10 @@
 """Figs. 6 to 11 as pictures, from cells; what the paper states in words is marked in them."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .accuracy_tables import backbone_label, dataset_label, error_spread, snrs_of
 from .cell import CellKey, CellKind
@@ -22,7 +22,13 @@ if TYPE_CHECKING:
 __all__ = ["draw_costs", "draw_energy", "draw_jscc", "draw_sweep"]
 
 _COLOURS = ("#1f5a94", "#d1495b", "#3a7d44", "#8d6a9f", "#c77c02")
-_PAPER = {"marker": "D", "color": "black", "markerfacecolor": "none", "linestyle": "none", "markersize": 9}
+_PAPER: dict[str, Any] = {
+    "marker": "D",
+    "color": "black",
+    "markerfacecolor": "none",
+    "linestyle": "none",
+    "markersize": 9,
+}
 _DPI = 110
 _JSCC = "DT-JSCC"
 
@@ -79,15 +85,14 @@ def draw_costs(
         shown = [key for key in keys if key.backbone == backbone]
         _dots(panel, cells, shown, _TIMES)
         panel.set(xlabel="latency of a batch [ms]", title=backbone_label(backbone))
-        stated = published_value("figure-6/latency/phydnn")
         if (exhibit, backbone, dataset) == (Exhibit.FIGURE_6, "resnet56", "cifar-10"):
-            _mark(panel, shown, lambda key: stated if key.system == PHYDNN else None)
+            _mark(panel, shown, {PHYDNN: "figure-6/latency/phydnn"})
     sizes = axes[len(backbones)]
     first = [key for key in keys if key.backbone == backbones[0]]
     _dots(sizes, cells, first, _SIZES)
     sizes.set(xlabel="bytes of a batch [KB]", title="payload and overhead")
     if exhibit is Exhibit.FIGURE_6 and dataset == "cifar-10":
-        _mark(sizes, first, lambda key: published_value(_STATED_SIZES.get(key.system, "")))
+        _mark(sizes, first, _STATED_SIZES)
     for unused in axes[count:]:
         unused.set_visible(False)
     _finish(figure, exhibit, cells, keys, path)
@@ -122,7 +127,7 @@ def draw_jscc(cells: CellSet, dataset: str, path: Path) -> bool:
     left.set(xlabel="latency of a batch [ms]")
     if (backbones[0], dataset) == ("resnet56", "cifar-10"):
         stated = {_JSCC: "figure-11/latency/dt-jscc", PHYDNN: "figure-11/latency/phydnn"}
-        _mark(left, keys, lambda key: published_value(stated[key.system]))
+        _mark(left, keys, stated)
     _dots(right, cells, keys, _ENERGIES)
     right.set(xlabel="energy of a batch [mJ]")
     _finish(figure, Exhibit.FIGURE_11, cells, keys, path)
@@ -189,11 +194,13 @@ def _dots(
     places = range(len(keys))
     for label, part in parts.items():
         spreads = [_one(cells, key).spread(part.figure) for key in keys]
-        for modelled in (False, True):
+        # A line has no inside to leave open.
+        groups = ((False, True),) if part.marker == "|" else ((False,), (True,))
+        for group in groups:
             found = [
                 (spread.mean * part.scale, place)
                 for place, spread in zip(places, spreads, strict=True)
-                if spread is not None and spread.mean > 0 and spread.modelled is modelled
+                if spread is not None and spread.mean > 0 and spread.modelled in group
             ]
             if found:
                 panel.plot(
@@ -204,8 +211,8 @@ def _dots(
                     markersize=part.size,
                     markeredgewidth=1.6,
                     color=part.colour,
-                    markerfacecolor="none" if modelled else part.colour,
-                    label=f"{label} (modelled)" if modelled else label,
+                    markerfacecolor="none" if group == (True,) else part.colour,
+                    label=f"{label} (modelled)" if group == (True,) else label,
                 )
     panel.set_xscale("log")
     panel.set_ylim(-0.6, len(keys) - 0.4)
@@ -214,15 +221,17 @@ def _dots(
     panel.grid(visible=True, alpha=0.3)
 
 
-def _mark(
-    panel: "Axes", keys: Sequence[CellKey], stated: Callable[[CellKey], float | None]
-) -> None:
-    """Put a diamond where the paper states a number."""
-    found = [(place, stated(key)) for place, key in enumerate(keys)]
-    known = [(place, value) for place, value in found if value is not None]
-    if known:
-        places, values = zip(*known, strict=True)
-        panel.plot(values, places, label="paper", **_PAPER)
+def _mark(panel: "Axes", keys: Sequence[CellKey], stated: Mapping[str, str]) -> None:
+    """Put a diamond where the paper states a number: ids of published values by system."""
+    found = [
+        (value, place)
+        for place, key in enumerate(keys)
+        if (value := published_value(stated.get(key.system, ""))) is not None
+    ]
+    if found:
+        panel.plot(
+            [value for value, _ in found], [place for _, place in found], label="paper", **_PAPER
+        )
 
 
 def _one(cells: CellSet, key: CellKey) -> CellSet:
@@ -254,7 +263,7 @@ def _finish(
     named = [words.get(engine, engine) for engine in engines]
     notes = [f"full stack by {' and '.join(named)}"] if named else []
     figure.suptitle("; ".join([exhibit.title, *notes]), fontsize=10)
-    handles: dict[str, object] = {}
+    handles: dict[str, Any] = {}
     for panel in figure.axes:
         for handle, label in zip(*panel.get_legend_handles_labels(), strict=True):
             handles.setdefault(label, handle)

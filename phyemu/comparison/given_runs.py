@@ -53,9 +53,8 @@ class GivenRun:
 
     def fits(self, dataset: Dataset) -> bool:
         """Return whether it was trained on images and classes like these."""
-        return (
-            self.image_shape == tuple(dataset.image_shape)
-            and self.class_names == tuple(dataset.train.class_names)
+        return self.image_shape == tuple(dataset.image_shape) and self.class_names == tuple(
+            dataset.train.class_names
         )
 
 
@@ -101,7 +100,7 @@ def find_given_runs(specs: Sequence[str]) -> tuple[list[GivenRun], list[str]]:
 
 
 def _configs(folder: Path) -> list[Path]:
-    found = []
+    found: list[Path] = []
     for depth in range(_DEPTH):
         found += folder.glob("*/" * depth + "config.toml")
     return found
@@ -111,12 +110,13 @@ def _read(folder: Path, heads: Sequence[Path], variant: str) -> GivenRun:
     config = read_run_config(folder)
     card = read_card(heads[0])
     depth = card.architecture.get("depth")
+    channels, height, width = card.image_shape
     return GivenRun(
         folder=folder,
         system=PHYDNN,
         variant=variant or ("paper" if is_faithful(config) else "best"),
         backbone=f"resnet{depth}" if depth is not None else str(card.architecture.get("name")),
-        image_shape=tuple(card.image_shape),
+        image_shape=(channels, height, width),
         class_names=tuple(card.class_names),
         seed=config.seed,
         orders=tuple(sorted((int(path.stem[1:]) for path in heads), reverse=True)),

@@ -17,9 +17,7 @@ _JSCC = "DT-JSCC"
 
 def plan(config: ComparisonConfig) -> list[CellKey]:
     """Return every cell of the exhibits asked for, once each, those of one training together."""
-    wanted = dict.fromkeys(
-        key for exhibit in config.exhibits for key in cells_of(exhibit, config)
-    )
+    wanted = dict.fromkeys(key for exhibit in config.exhibits for key in cells_of(exhibit, config))
     return sorted(
         wanted,
         key=lambda key: (

@@ -105,7 +105,12 @@ class ResultTable:
                 ours: Sequence[object] = ("", "", 0, "")
                 if spread is not None:
                     deviation = spread.deviation if math.isfinite(spread.deviation) else ""
-                    ours = (spread.mean, deviation, spread.count, "yes" if spread.modelled else "no")
+                    ours = (
+                        spread.mean,
+                        deviation,
+                        spread.count,
+                        "yes" if spread.modelled else "no",
+                    )
                 published = "" if entry.published is None else entry.published
                 writer.writerow([*labels, column, *ours, published, entry.bound])
         return text.getvalue()

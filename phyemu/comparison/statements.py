@@ -55,15 +55,11 @@ class _Reader:
         )
         return found.values("backbone")
 
-    def ratio(
-        self, system: str, figure: str, environments: Sequence[str] = OFFICE
-    ) -> float | None:
-        """Return the mean over backbones and environments of a system's figure over the PhyDNN's."""
+    def ratio(self, system: str, figure: str, environments: Sequence[str] = OFFICE) -> float | None:
+        """Return a system's figure over the PhyDNN's: the mean over backbones and environments."""
         return mean_of(self.ratios(system, figure, environments))
 
-    def ratios(
-        self, system: str, figure: str, environments: Sequence[str]
-    ) -> list[float | None]:
+    def ratios(self, system: str, figure: str, environments: Sequence[str]) -> list[float | None]:
         """Return that ratio for each; None where one of both is missing."""
         found = []
         for backbone in self.backbones() if system != _JSCC else [_STATED_BACKBONE]:
@@ -76,9 +72,7 @@ class _Reader:
     def largest_ratio(self, figure: str) -> float | None:
         """Return the largest ratio of a full-stack system to the PhyDNN, where all are there."""
         found = [
-            ratio
-            for system in FULL_STACK_SYSTEMS
-            for ratio in self.ratios(system, figure, OFFICE)
+            ratio for system in FULL_STACK_SYSTEMS for ratio in self.ratios(system, figure, OFFICE)
         ]
         known = [ratio for ratio in found if ratio is not None]
         return max(known) if known and len(known) == len(found) else None
@@ -165,9 +159,7 @@ def _sweep_change(reader: _Reader, backbone: str) -> float | None:
 
 def _drop(reader: _Reader, backbone: str, environment: str, order: int) -> float | None:
     whole = reader.accuracy("edge-only", ("none",), backbone=backbone)
-    return _less(
-        whole, reader.accuracy(PHYDNN, (environment,), backbone=backbone, order=order)
-    )
+    return _less(whole, reader.accuracy(PHYDNN, (environment,), backbone=backbone, order=order))
 
 
 def _experiment_drop(reader: _Reader, order: int) -> float | None:
@@ -328,9 +320,9 @@ def statements_table(cells: CellSet, exhibit: Exhibit, dataset: str) -> ResultTa
         columns=tuple(f"ours, {variant} settings" for variant in variants),
         rows=tuple(rows),
         notes=(
-            "In brackets what the paper states and our difference. "
-            "Ratios are means of the ratios over backbones and places, full-stack systems over TCP. "
-            "Which of ours come from a model is marked in the tables that they were computed from.",
+            "In brackets what the paper states and our difference. Ratios are means of the ratios "
+            "over backbones and places, full-stack systems over TCP. Which of ours come from a "
+            "model is marked in the tables that they were computed from.",
         ),
     )
 

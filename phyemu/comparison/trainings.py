@@ -13,8 +13,10 @@ from phyemu.progress import ProgressCallback, no_progress
 from phyemu.toml_config import from_table, to_table, to_toml
 from phyemu.training import (
     DataConfig,
+    Preset,
     TrainConfig,
     backbone_depth,
+    named_preset,
     overlay,
     preset,
     read_run_config,
@@ -43,13 +45,18 @@ def training_settings(
         dataset: Its name there.
         backbone: As `resnet20`.
         seed: Of the run.
-        variant: Preset of `phyemu train` and table of `training`; empty: the beginner's.
+        variant: Preset of `phyemu train`, and table of `training`; another name: the beginner's
+            preset under its table.
         system: Table of `training`, too.
 
     Raises:
         ConfigError: A table names an unknown setting, or a value is out of range.
     """
-    base = preset(config.datasets[dataset], config.training_channel, seed=seed)
+    spec, channel = config.datasets[dataset], config.training_channel
+    if variant in list(Preset):
+        base = named_preset(Preset(variant), spec, channel, seed=seed)
+    else:
+        base = preset(spec, channel, seed=seed)
     table = to_table(base)
     overlay(table, {"backbone": {"depth": backbone_depth(backbone)}})
     pretrained = config.pretrained.get(f"{dataset}/{backbone}", config.pretrained.get(backbone))
@@ -58,10 +65,10 @@ def training_settings(
     for name in ("all", system, variant):
         overlay(table, config.training.get(name, {}))
     if system == PHYDNN:
-        epochs = table["phydnn"]["epochs"]
-        overlay(table, {"phydnn": {"orders": list(config.orders)}})
-        if len(epochs) == 1:
-            table["phydnn"]["epochs"] = epochs * len(config.orders)
+        epochs, count = table["phydnn"]["epochs"], len(config.orders)
+        # Those of the preset, for as many stages as there are orders.
+        stages = [*epochs[:count], *epochs[-1:] * (count - len(epochs))]
+        overlay(table, {"phydnn": {"orders": list(config.orders), "epochs": stages}})
     where = f"training of {system} {variant}".rstrip()
     return from_table(TrainConfig, table, where=where)
 
@@ -145,9 +152,7 @@ class Trainings:
         folder = self.folder(PHYDNN, variant, dataset, backbone, seed)
         if not _is_finished(folder, settings, _METRICS):
             _begin(folder, settings)
-            train_run(
-                settings, folder, resume=True, device=self._device, progress=self._progress
-            )
+            train_run(settings, folder, resume=True, device=self._device, progress=self._progress)
         return folder
 
     def baseline(self, system: SystemName, dataset: str, backbone: str, seed: int) -> Path:

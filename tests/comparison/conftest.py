@@ -66,7 +66,7 @@ def cost(
 
 @pytest.fixture(scope="session")
 def cells() -> CellSet:
-    """Return accuracies over two seeds and an SNR sweep, and costs of three systems in the office."""
+    """Return accuracies over two seeds and a sweep, and costs of four systems in the office."""
     found = []
     for seed, shift in ((0, -0.5), (1, 0.5)):
         for order, value in ((16, 83.0), (8, 82.0), (4, 80.0)):

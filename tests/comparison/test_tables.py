@@ -77,7 +77,7 @@ def test_modelled_numbers_are_marked_and_engines_named(cells: CellSet) -> None:
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        # LoS (9 + 170 + 21) / 40, NLoS (9 + 187 + 21) / 40.
+        # Head, communication and tail of both places over the 40 ms of the PhyDNN.
         ("figure-6/latency-ratio/bf-1", (200 / 40 + 217 / 40) / 2),
         ("figure-6/communication-ratio/bf-1/los", 17.0),
         ("figure-6/communication-increase/nlos", 10.0),
