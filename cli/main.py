@@ -31,6 +31,7 @@ _COMMANDS = {
     "emulate": "emulate",
     "evaluate": "evaluate",
     "fit": "fit",
+    "fullstack": "fullstack",
     "inspect": "inspect",
     "loop": "loop",
     "receive": "receive",

@@ -8,6 +8,7 @@ from phyemu.fullstack.ns3_engine import available_engine, run_transfer, transfer
 from phyemu.fullstack.ns3_program import why_no_ns3
 from phyemu.fullstack.protocol import Protocol
 from phyemu.fullstack.rates import RATES_MBPS, PhyRate, phy_rate
+from phyemu.fullstack.summary import TransferSummary, summarise
 from phyemu.fullstack.transfer import Engine, Transfer
 
 __all__ = [
@@ -18,11 +19,13 @@ __all__ = [
     "Protocol",
     "SnrTrace",
     "Transfer",
+    "TransferSummary",
     "WifiLink",
     "available_engine",
     "effective_snr_db",
     "phy_rate",
     "run_transfer",
+    "summarise",
     "transfer",
     "transfer_ns3",
     "why_no_ns3",
