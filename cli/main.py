@@ -32,6 +32,7 @@ _COMMANDS = {
     "emulate": "emulate",
     "evaluate": "evaluate",
     "fit": "fit",
+    "fullstack": "fullstack",
     "inspect": "inspect",
     "loop": "loop",
     "receive": "receive",

@@ -1,5 +1,6 @@
 """Comparisons by name: the paper's, and one of minutes."""
 
+import copy
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from phyemu.toml_config import from_table, read_toml, to_table
 from phyemu.training import overlay
 
 from .config import AccuracyConfig, ComparisonConfig, CostConfig
+from .trainings import check_trainings
 
 __all__ = ["PRESETS", "comparison_preset", "read_comparison", "resolve_comparison"]
 
@@ -55,7 +57,7 @@ def comparison_preset(name: str) -> ComparisonConfig:
             snrs_db=(8, 12, 20),
             accuracy=AccuracyConfig(limit=40),
             cost=CostConfig(batch=8, links=2),
-            training=_QUICK_TRAINING,
+            training=copy.deepcopy(_QUICK_TRAINING),
         )
     raise ConfigError(f"preset {name!r} is unknown; there are {', '.join(PRESETS)}")
 
@@ -74,7 +76,8 @@ def resolve_comparison(
     Raises:
         ConfigError: A name is unknown, or a value out of range.
     """
-    table = to_table(comparison_preset(preset))
+    # The preset's own tables stay as they are.
+    table = copy.deepcopy(to_table(comparison_preset(preset)))
     given = read_toml(file) if file is not None else {}
     if "datasets" in given:
         # Their order is the file's, and the preset's have no say.
@@ -90,7 +93,9 @@ def resolve_comparison(
         else:
             target[key] = value
     where = "settings" if file is None else str(file)
-    return from_table(ComparisonConfig, table, where=where)
+    config = from_table(ComparisonConfig, table, where=where)
+    check_trainings(config)
+    return config
 
 
 def read_comparison(path: Path) -> ComparisonConfig:

@@ -19,7 +19,7 @@ from phyemu.training import read_checkpoint, score_images
 from .cell import CellKey, CellKind
 from .config import PHYDNN, ComparisonConfig
 from .given_runs import GivenRun
-from .trainings import Trainings, training_settings
+from .trainings import Trainings, baseline_settings, training_settings
 
 __all__ = ["MissingRunError", "Provided", "Systems"]
 
@@ -82,8 +82,8 @@ class Systems:
         if self._trainings is None:
             raise MissingRunError(f"no run of the {key.label()} was given")
         if key.system in (SystemName.BOTTLEFIT_1, SystemName.BOTTLEFIT_2, SystemName.DT_JSCC):
-            own: Any = self._trainings.baseline_settings(
-                SystemName(key.system), key.dataset, key.seed
+            own: Any = baseline_settings(
+                self._config, SystemName(key.system), key.dataset, key.seed
             )
         else:
             own = self._settings(key, key.variant, PHYDNN if key.system == PHYDNN else "")

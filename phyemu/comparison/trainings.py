@@ -1,5 +1,6 @@
 """The training runs behind the cells: made where they are missing, continued where interrupted."""
 
+import copy
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,11 +29,12 @@ from phyemu.whole_file import write_whole
 
 from .config import PHYDNN, ComparisonConfig
 
-__all__ = ["Trainings", "training_settings"]
+__all__ = ["Trainings", "baseline_settings", "check_trainings", "training_settings"]
 
 _CONFIG = "config.toml"
 _BACKBONE = "backbone.safetensors"
 _METRICS = "metrics.json"
+_TRAINED_BASELINES = (SystemName.BOTTLEFIT_1, SystemName.BOTTLEFIT_2, SystemName.DT_JSCC)
 
 
 def training_settings(
@@ -63,7 +65,7 @@ def training_settings(
     if pretrained is not None:
         overlay(table, {"backbone": {"pretrained": pretrained}})
     for name in ("all", system, variant):
-        overlay(table, config.training.get(name, {}))
+        overlay(table, copy.deepcopy(config.training.get(name, {})))
     if system == PHYDNN:
         epochs, count = table["phydnn"]["epochs"], len(config.orders)
         # Those of the preset, for as many stages as there are orders.
@@ -71,6 +73,49 @@ def training_settings(
         overlay(table, {"phydnn": {"orders": list(config.orders), "epochs": stages}})
     where = f"training of {system} {variant}".rstrip()
     return from_table(TrainConfig, table, where=where)
+
+
+def baseline_settings(
+    config: ComparisonConfig, system: SystemName, dataset: str, seed: int
+) -> SystemConfig:
+    """Return the settings of a BottleFit or DT-JSCC: their defaults under `[training.SYSTEM]`.
+
+    Of `[training.all]` only what is about images and frames is theirs.
+
+    Raises:
+        ConfigError: A table names an unknown setting, or a value is out of range.
+    """
+    general = preset(config.datasets[dataset], config.training_channel, seed=seed)
+    base = SystemConfig(
+        seed=seed,
+        precision=general.precision,
+        channels_last=general.channels_last,
+        data=general.data,
+        link=general.link,
+        frame=general.frame,
+    )
+    table = to_table(base)
+    overlay(table, {"dt_jscc": {"order": config.jscc_order}})
+    training = copy.deepcopy(config.training)
+    shared = training.get("all", {})
+    overlay(table, {name: shared[name] for name in ("data", "frame") if name in shared})
+    overlay(table, training.get(system, {}))
+    return from_table(SystemConfig, table, where=f"training of {system}")
+
+
+def check_trainings(config: ComparisonConfig) -> None:
+    """Refuse a table of `training` that no training takes, before anything is trained.
+
+    Raises:
+        ConfigError: It names an unknown setting, or a value is out of range.
+    """
+    dataset, backbone, seed = config.main_dataset, config.backbones[0], config.seeds[0]
+    for system, variant in [("", ""), *((PHYDNN, name) for name in config.variants)]:
+        training_settings(
+            config, dataset=dataset, backbone=backbone, seed=seed, variant=variant, system=system
+        )
+    for name in _TRAINED_BASELINES:
+        baseline_settings(config, name, dataset, seed)
 
 
 class Trainings:
@@ -162,7 +207,7 @@ class Trainings:
             PhyemuError: It cannot be trained.
             KeyboardInterrupt: Ctrl-C; the next call continues at the very step.
         """
-        settings = self.baseline_settings(system, dataset, seed)
+        settings = baseline_settings(self._config, system, dataset, seed)
         folder = self.folder(system, "", dataset, backbone, seed)
         if (folder / _CONFIG).is_file():
             # As train_system writes them: with the system's name.
@@ -187,29 +232,6 @@ class Trainings:
             progress=self._progress,
         )
         return folder
-
-    def baseline_settings(self, system: SystemName, dataset: str, seed: int) -> SystemConfig:
-        """Return the settings of a BottleFit or DT-JSCC: their defaults under `[training.SYSTEM]`.
-
-        Raises:
-            ConfigError: A table names an unknown setting, or a value is out of range.
-        """
-        spec = self._config.datasets[dataset]
-        general = preset(spec, self._config.training_channel, seed=seed)
-        base = SystemConfig(
-            seed=seed,
-            precision=general.precision,
-            channels_last=general.channels_last,
-            data=general.data,
-            link=general.link,
-            frame=general.frame,
-        )
-        table = to_table(base)
-        overlay(table, {"dt_jscc": {"order": self._config.jscc_order}})
-        shared = self._config.training.get("all", {})
-        overlay(table, {name: shared[name] for name in ("data", "frame") if name in shared})
-        overlay(table, self._config.training.get(system, {}))
-        return from_table(SystemConfig, table, where=f"training of {system}")
 
     def _images(self, data: DataConfig, seed: int) -> Dataset:
         return load_dataset(

@@ -27,12 +27,14 @@ class FrameErrors:
 
     def receive(self, rate: PhyRate, psdu_bytes: int, time_ns: int) -> Reception:
         """Return whether a frame sent at `time_ns` is noticed, and whether it arrives."""
-        snr = self._link.snr.at(time_ns * 1e-9)
-        if snr[0] < _DETECTION_SNR_DB:
+        trace = self._link.snr
+        interval = trace.index(time_ns * 1e-9)
+        if trace.mean_snr_db[interval] < _DETECTION_SNR_DB:
             return False, False
-        snr_db = float(snr[BITS_PER_CARRIER.index(rate.mode.bits_per_carrier)])
-        arrives = _signal_rate(float(snr[0])) * _success_rate(rate.rate_mbps, snr_db, psdu_bytes)
-        return True, self._generator.random() < arrives
+        snr_db = trace.snr_db[interval]
+        own_db = float(snr_db[BITS_PER_CARRIER.index(rate.mode.bits_per_carrier)])
+        arrives = _success_rate(rate.rate_mbps, own_db, psdu_bytes)
+        return True, self._generator.random() < _signal_rate(float(snr_db[0])) * arrives
 
     def rate(self, station: int) -> PhyRate:
         """Return the rate that a station sends at now."""
@@ -44,8 +46,9 @@ class FrameErrors:
     def report(self, station: int, time_ns: int) -> None:
         """Let a station learn the SNR at which its frame of `time_ns` arrived."""
         if self._link.rate_mbps is None:
-            snr = self._link.snr.at(time_ns * 1e-9)
-            pairs = zip(BITS_PER_CARRIER, snr, strict=True)
+            trace = self._link.snr
+            snr_db = trace.snr_db[trace.index(time_ns * 1e-9)]
+            pairs = zip(BITS_PER_CARRIER, snr_db, strict=True)
             self._reported[station] = {bits: float(value) for bits, value in pairs}
 
 

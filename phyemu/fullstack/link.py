@@ -24,13 +24,16 @@ class SnrTrace:
     """The SNR of an OFDM link over time; behind its end it begins again.
 
     Attributes:
-        snr_db: For each interval the SNR per carrier of a flat channel with the same mean error
-            rate of raw bits, one column a modulation (`BITS_PER_CARRIER`), (num_intervals, 4)
-            float64 [dB]; signal over noise power in the carriers, as 802.11 receivers count it.
+        snr_db: For each interval the SNR of the flat channel that is as good for each modulation
+            (`BITS_PER_CARRIER`), (num_intervals, 4), float64 [dB]; signal over noise power in the
+            carriers.
+        mean_snr_db: For each interval that of all carriers together, by which a receiver notices a
+            frame, (num_intervals,), float64 [dB].
         interval_s: How long each lasts [s].
     """
 
     snr_db: NDArray[np.float64]
+    mean_snr_db: NDArray[np.float64]
     interval_s: float
 
     def __post_init__(self) -> None:
@@ -42,20 +45,27 @@ class SnrTrace:
         shape = self.snr_db.shape
         if len(shape) != 2 or shape[0] < 1 or shape[1] != len(BITS_PER_CARRIER):
             raise ConfigError(f"snr_db must be (num_intervals, 4), got {shape}")
-        if np.isnan(self.snr_db).any():
-            raise ConfigError("snr_db holds NaN")
+        if self.mean_snr_db.shape != shape[:1]:
+            raise ConfigError(
+                f"mean_snr_db must be ({shape[0]},) as snr_db, got {self.mean_snr_db.shape}"
+            )
+        if np.isnan(self.snr_db).any() or np.isnan(self.mean_snr_db).any():
+            raise ConfigError("snr_db or mean_snr_db holds NaN")
         if not 0 < self.interval_s < float("inf"):
             raise ConfigError(f"interval_s must be finite and positive, got {self.interval_s}")
 
     @classmethod
     def constant(cls, snr_db: float) -> "SnrTrace":
         """Return a flat link that stays at `snr_db` [dB]."""
-        return cls(snr_db=np.full((1, len(BITS_PER_CARRIER)), float(snr_db)), interval_s=1.0)
+        return cls(
+            snr_db=np.full((1, len(BITS_PER_CARRIER)), float(snr_db)),
+            mean_snr_db=np.full(1, float(snr_db)),
+            interval_s=1.0,
+        )
 
-    def at(self, time_s: float) -> NDArray[np.float64]:
-        """Return the SNR at a time >= 0 for each modulation, (4,) [dB]."""
-        row: NDArray[np.float64] = self.snr_db[int(time_s / self.interval_s) % len(self.snr_db)]
-        return row
+    def index(self, time_s: float) -> int:
+        """Return the interval in which a time >= 0 [s] lies."""
+        return int(time_s / self.interval_s) % len(self.snr_db)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
