@@ -223,8 +223,8 @@ def run_comparison(
             read.
         KeyboardInterrupt: Ctrl-C; calling it again continues.
     """
+    comparison = Comparison(config, folder, train=train, device=device, progress=progress)
     with _locked(folder):
-        comparison = Comparison(config, folder, train=train, device=device, progress=progress)
         write_whole(folder / SETTINGS_FILE, to_toml(config))
         keys = plan(config)
         counts = {"computed": 0, "found": 0, "left_out": 0}

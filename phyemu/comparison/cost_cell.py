@@ -1,7 +1,7 @@
 """Latency, bytes and energy of a batch in a system and an environment."""
 
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -16,7 +16,7 @@ from phyemu.evaluation import (
     phy_communication,
     phydnn_cost,
 )
-from phyemu.fullstack import Engine, Protocol, Transfer, transfer, transfer_ns3, wifi_link
+from phyemu.fullstack import Protocol, Transfer, run_transfer, wifi_link
 from phyemu.metering import count_macs, count_parameters, load_device_profile
 
 from .cell import Cell, CellKey
@@ -136,10 +136,15 @@ def _transfers(key: CellKey, system: System, config: ComparisonConfig) -> list[T
     """Return transfers of the batch, each through a draw of the link of its own."""
     channel = environment_channel(key.environment, config.urban)
     payload = round(config.cost.batch * system.payload_bytes_per_image)
-    run: Callable[..., Transfer] = transfer if config.cost.engine is Engine.MODEL else transfer_ns3
     seeds = range(key.seed, key.seed + config.cost.links)
     return [
-        run(payload, wifi_link(channel, seed=seed), Protocol(key.protocol), seed=seed)
+        run_transfer(
+            payload,
+            wifi_link(channel, seed=seed),
+            Protocol(key.protocol),
+            seed=seed,
+            engine=config.cost.engine,
+        )
         for seed in seeds
     ]
 

@@ -2,6 +2,9 @@
 
 import re
 import shutil
+import signal
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,6 +26,7 @@ from phyemu.comparison import (
 )
 from phyemu.errors import ConfigError
 from phyemu.evaluation import EvaluationFidelity
+from phyemu.toml_config import to_toml
 from phyemu.training import read_run_config
 
 # Small enough for a second, and still of every kind: training, removal, sweep, office.
@@ -117,6 +121,28 @@ def test_a_kill_loses_nothing_that_was_finished(
         run_comparison(tiny(), out, progress=killed)
     run_comparison(tiny(), out)
     assert figures(out) == figures(folder)
+
+
+@pytest.mark.slow
+def test_a_process_that_is_killed_in_a_training_goes_on_there(
+    finished: tuple[Path, ComparisonResult], tmp_path: Path
+) -> None:
+    config, out = tmp_path / "tiny.toml", tmp_path / "out"
+    config.write_text(to_toml(tiny()))
+    code = (
+        "import os, signal, sys\n"
+        "from pathlib import Path\n"
+        "from phyemu.comparison import read_comparison, run_comparison\n"
+        "def progress(stage, done, total, note=''):\n"
+        "    if stage == 'phydnn' and done == 3:\n"
+        "        os.kill(os.getpid(), signal.SIGKILL)\n"
+        "run_comparison(read_comparison(Path(sys.argv[1])), Path(sys.argv[2]), progress=progress)\n"
+    )
+    command = [sys.executable, "-c", code, str(config), str(out)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    run_comparison(tiny(), out)
+    assert figures(out) == figures(finished[0])
 
 
 def test_a_damaged_cell_is_told_and_computed_again(
