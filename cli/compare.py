@@ -29,8 +29,8 @@ _FOLDER = click.Path(path_type=Path, file_okay=False)
     "datasets",
     multiple=True,
     metavar="[NAME=]SPEC",
-    help="cifar-10=cifar10:PATH, cifar-100=cifar100:PATH ...; may be given again. A bare SPEC is "
-    "of the first dataset.",
+    help="cifar-10=cifar10:PATH, cifar-100=cifar100:PATH ...; given once or again, in place of all "
+    "others. A bare SPEC is of the first one of the settings.",
 )
 @click.option("--backbone", "backbones", multiple=True, metavar="NAME", help="resnet20 ...")
 @click.option("--seed", "seeds", type=click.IntRange(0), multiple=True, help="May be given again.")
@@ -133,14 +133,14 @@ def command(
             f"phyemu: interrupted; continue with phyemu compare --resume -o {folder}", err=True
         )
         raise SystemExit(130) from None
-    for line in (*result.notes, *result.failed):
+    for line in (*result.notes, *(failed.line() for failed in result.failed)):
         click.echo(f"note: {line}", err=True)
     if as_json:
         echo_json(result.to_dict())
     else:
         click.echo(
             f"{folder}: {result.computed} cells computed, {result.found} were there, "
-            f"{result.left_out} left out, {len(result.failed)} failed"
+            f"{result.left_out} left out, {sum(len(item.keys) for item in result.failed)} failed"
         )
         if result.rendered is not None:
             click.echo(f"{result.rendered.index}")

@@ -5,6 +5,7 @@ from phyemu.comparison.cell_set import CellSet
 from phyemu.comparison.cell_store import CellStore
 from phyemu.comparison.compare import (
     ComparisonResult,
+    FailedCells,
     PlannedCell,
     planned_cells,
     run_comparison,
@@ -34,6 +35,7 @@ __all__ = [
     "CostConfig",
     "Entry",
     "Exhibit",
+    "FailedCells",
     "PlannedCell",
     "PublishedValue",
     "Rendered",

@@ -28,10 +28,36 @@ from .rendering import Rendered, render
 from .systems import MissingRunError, Provided, Systems
 from .trainings import Trainings
 
-__all__ = ["Comparison", "ComparisonResult", "PlannedCell", "planned_cells", "run_comparison"]
+__all__ = [
+    "Comparison",
+    "ComparisonResult",
+    "FailedCells",
+    "PlannedCell",
+    "planned_cells",
+    "run_comparison",
+]
 
 SETTINGS_FILE = "comparison.toml"
 _LOCK = ".lock"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FailedCells:
+    """Cells that one thing kept from being made.
+
+    Attributes:
+        keys: Which.
+        reason: One line.
+    """
+
+    keys: tuple[CellKey, ...]
+    reason: str
+
+    def line(self) -> str:
+        """Return what failed and why, for people."""
+        more = len(self.keys) - 1
+        others = f" and {more} more" if more else ""
+        return f"{self.keys[0].label()}{others}: {self.reason}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,7 +68,7 @@ class ComparisonResult:
         computed: Cells made now.
         found: Cells that were there.
         left_out: Cells whose runs were not given, where none may be made.
-        failed: A line for each cell that could not be made.
+        failed: Cells that could not be made, those with the same reason together.
         notes: Lines on runs that were passed over, and cells that were made again.
         rendered: The pages; None where no cell is there.
     """
@@ -50,7 +76,7 @@ class ComparisonResult:
     computed: int
     found: int
     left_out: int
-    failed: tuple[str, ...]
+    failed: tuple[FailedCells, ...]
     notes: tuple[str, ...]
     rendered: Rendered | None
 
@@ -58,7 +84,8 @@ class ComparisonResult:
         """Return the result as JSON values."""
         index = None if self.rendered is None else str(self.rendered.index)
         table = {name: getattr(self, name) for name in ("computed", "found", "left_out")}
-        return {**table, "failed": list(self.failed), "notes": list(self.notes), "index": index}
+        failed = [{"cells": [k.name for k in f.keys], "reason": f.reason} for f in self.failed]
+        return {**table, "failed": failed, "notes": list(self.notes), "index": index}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -228,7 +255,7 @@ def run_comparison(
         write_whole(folder / SETTINGS_FILE, to_toml(config))
         keys = plan(config)
         counts = {"computed": 0, "found": 0, "left_out": 0}
-        failed = []
+        failed: dict[str, list[CellKey]] = {}
         for done, key in enumerate(keys):
             progress("cells", done, len(keys), key.label())
             try:
@@ -241,13 +268,16 @@ def run_comparison(
             except MissingRunError:
                 counts["left_out"] += 1
             except PhyemuError as exc:
-                failed.append(f"{key.label()}: {exc}")
+                failed.setdefault(" ".join(str(exc).split()), []).append(key)
             except RuntimeError as exc:  # torch's own, as when memory is short: others may fit
-                failed.append(f"{key.label()}: {exc}")
+                failed.setdefault(" ".join(str(exc).split()), []).append(key)
         progress("cells", len(keys), len(keys))
         rendered = render(folder) if any(comparison.store.folder.glob("*/*.json")) else None
     return ComparisonResult(
-        **counts, failed=tuple(failed), notes=tuple(comparison.notes), rendered=rendered
+        **counts,
+        failed=tuple(FailedCells(keys=tuple(keys), reason=why) for why, keys in failed.items()),
+        notes=tuple(comparison.notes),
+        rendered=rendered,
     )
 
 

@@ -48,7 +48,7 @@ _TIMES = {
     "head": _Part("head_s", 1e3, _COLOURS[0]),
     "communication": _Part("communication_s", 1e3, _COLOURS[1]),
     "tail": _Part("tail_s", 1e3, _COLOURS[2]),
-    "latency": _Part("latency_s", 1e3, "0.2", "|", 14),
+    "latency": _Part("latency_s", 1e3, "0.2", "|", 9),
 }
 _SIZES = {
     "payload": _Part("payload_bytes", 1 / 1024, _COLOURS[3]),
@@ -57,7 +57,7 @@ _SIZES = {
 _ENERGIES = {
     "head": _Part("head_j", 1e3, _COLOURS[0]),
     "transmission": _Part("transmit_j", 1e3, _COLOURS[1]),
-    "energy": _Part("energy_j", 1e3, "0.2", "|", 14),
+    "energy": _Part("energy_j", 1e3, "0.2", "|", 9),
 }
 _STATED_SIZES = {"SC": "figure-6/bytes/sc", PHYDNN: "figure-6/bytes/phydnn"}
 
@@ -79,7 +79,8 @@ def draw_costs(
     if not keys:
         return False
     count = len(backbones) + 1
-    figure = _figure(5.2 * min(count, 2), 4.4 * math.ceil(count / 2))
+    rows = max(sum(key.backbone == name for key in keys) for name in backbones)
+    figure = _figure(5.2 * min(count, 2), (1.4 + 0.17 * rows) * math.ceil(count / 2) + 0.6)
     axes = figure.subplots(math.ceil(count / 2), min(count, 2), squeeze=False).ravel()
     for panel, backbone in zip(axes, backbones, strict=False):
         shown = [key for key in keys if key.backbone == backbone]
@@ -105,7 +106,8 @@ def draw_energy(cells: CellSet, dataset: str, path: Path) -> bool:
     backbones = list(dict.fromkeys(key.backbone for key in keys))
     if not keys:
         return False
-    figure = _figure(5.2 * len(backbones), 4.6)
+    rows = max(sum(key.backbone == name for key in keys) for name in backbones)
+    figure = _figure(5.2 * len(backbones), 2.0 + 0.17 * rows)
     panels = figure.subplots(1, len(backbones), squeeze=False)[0]
     for panel, backbone in zip(panels, backbones, strict=True):
         _dots(panel, cells, [key for key in keys if key.backbone == backbone], _ENERGIES)

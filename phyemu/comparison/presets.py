@@ -68,8 +68,7 @@ def resolve_comparison(
     """Return the settings: options before the file before the preset.
 
     Args:
-        options: Values by dotted name, as `cost.engine`; those of `datasets` replace the preset's
-            one by one, others whole.
+        options: Values by dotted name, as `cost.engine`.
         preset: Where both say nothing.
         file: TOML with the tables of `ComparisonConfig`.
 
@@ -88,10 +87,7 @@ def resolve_comparison(
         *sections, key = name.split(".")
         for section in sections:
             target = target.setdefault(section, {})
-        if isinstance(value, Mapping):
-            target[key] = {**target.get(key, {}), **value}
-        else:
-            target[key] = value
+        target[key] = value
     where = "settings" if file is None else str(file)
     config = from_table(ComparisonConfig, table, where=where)
     check_trainings(config)

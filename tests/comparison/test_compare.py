@@ -168,8 +168,9 @@ def test_a_run_with_other_settings_is_not_taken_for_this_one(copied: Path) -> No
     training = {**TRAINING, "paper": {"phydnn": {"beta": 0.01}}}
     result = run_comparison(tiny(training=training), copied)
     assert result.computed == 0
-    assert len(result.failed) == 3
-    assert all("other settings" in line for line in result.failed)
+    (failed,) = result.failed
+    assert len(failed.keys) == 3
+    assert "other settings" in failed.reason
 
 
 def test_runs_of_elsewhere_are_taken_in(
@@ -208,8 +209,8 @@ def test_two_runs_for_one_cell_are_refused(
 ) -> None:
     config = tiny(runs=(str(finished[0] / "runs"), str(copied / "runs")))
     result = run_comparison(config, tmp_path / "out", train=False)
-    assert len(result.failed) == 3
-    assert all("leave one out" in line for line in result.failed)
+    assert [len(failed.keys) for failed in result.failed] == [1, 1, 1]
+    assert all("leave one out" in failed.reason for failed in result.failed)
 
 
 def test_an_unfinished_run_is_passed_over_and_named(
@@ -226,8 +227,10 @@ def test_a_failed_cell_is_told_and_the_others_go_on(tmp_path: Path) -> None:
     config = tiny(training={**TRAINING, "paper": {"link": {"channel": "world:nowhere"}}})
     result = run_comparison(config, tmp_path / "out")
     assert result.computed == 1
-    assert len(result.failed) == 3
-    assert all("nowhere" in line for line in result.failed)
+    (failed,) = result.failed
+    assert len(failed.keys) == 3
+    assert "nowhere" in failed.reason
+    assert failed.line().startswith(f"{failed.keys[0].label()} and 2 more: ")
 
 
 def test_costs_are_measured_once_for_all_places(tmp_path: Path, copied: Path) -> None:
