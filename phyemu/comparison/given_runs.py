@@ -40,6 +40,8 @@ class GivenRun:
         class_names: Of its dataset.
         seed: Of the run.
         orders: M of the PhyDNNs that it holds.
+        channel: That it was trained through.
+        is_named: Whoever gave it said which variant it is.
     """
 
     folder: Path
@@ -50,6 +52,8 @@ class GivenRun:
     class_names: tuple[str, ...]
     seed: int
     orders: tuple[int, ...]
+    channel: str
+    is_named: bool
 
     def fits(self, dataset: Dataset) -> bool:
         """Return whether it was trained on images and classes like these."""
@@ -119,5 +123,7 @@ def _read(folder: Path, heads: Sequence[Path], variant: str) -> GivenRun:
         image_shape=(channels, height, width),
         class_names=tuple(card.class_names),
         seed=config.seed,
+        channel=config.link.channel,
+        is_named=bool(variant),
         orders=tuple(sorted((int(path.stem[1:]) for path in heads), reverse=True)),
     )

@@ -196,7 +196,7 @@ class Systems:
             for run in self._given
             if run.backbone == key.backbone
             and run.seed == key.seed
-            and (not is_phydnn or (run.variant == key.variant and key.order in run.orders))
+            and (not is_phydnn or self._is_of(run, key))
             and run.fits(self._dataset(key.dataset))
         ]
         if is_phydnn and len(found) > 1:
@@ -205,6 +205,13 @@ class Systems:
                 f"{found[1].folder}; leave one out"
             )
         return found[0] if found else None
+
+    def _is_of(self, run: GivenRun, key: CellKey) -> bool:
+        """Return whether a PhyDNN is of a cell's variant and holds its order."""
+        if run.variant != key.variant or key.order not in run.orders:
+            return False
+        # Through another channel it is another PhyDNN, unless its giver says that it is this one.
+        return run.is_named or run.channel == self._settings(key, key.variant, PHYDNN).link.channel
 
 
 def _stored_weights(run: Path, key: CellKey) -> str:

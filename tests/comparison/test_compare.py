@@ -199,6 +199,16 @@ def test_a_variant_is_named_by_who_gives_the_run(
     assert result.left_out == 3  # those of `paper`
 
 
+def test_a_run_through_another_channel_is_another_phydnn(
+    finished: tuple[Path, ComparisonResult], tmp_path: Path
+) -> None:
+    given = finished[0] / "runs" / "phydnn-paper_digits_resnet8_seed0"
+    through = tiny(runs=(str(given),), training_channel="awgn:15")
+    assert run_comparison(through, tmp_path / "a", train=False).left_out == 3
+    named = tiny(runs=(f"paper={given}",), training_channel="awgn:15")
+    assert run_comparison(named, tmp_path / "b", train=False).left_out == 0
+
+
 def test_without_a_run_and_without_training_nothing_is_made(tmp_path: Path) -> None:
     result = run_comparison(tiny(), tmp_path / "out", train=False)
     assert (result.computed, result.left_out, result.rendered) == (0, 4, None)
