@@ -1,6 +1,7 @@
 """The two-stage training of BottleFit: mimic the trained network, then the task end to end."""
 
 import copy
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import torch
@@ -39,8 +40,8 @@ class BottleFitResult:
     history: tuple[EpochRecord, ...]
 
 
-class _StageTask:
-    """What both stages share; meets `trainer.Task` with `name`, `losses` and an optimiser."""
+class _StageTask(ABC):
+    """What both stages share; each has its name, its losses and its optimiser."""
 
     name: str
     order: int | None = None
@@ -79,6 +80,10 @@ class _StageTask:
     def settings(self) -> dict[str, float]:
         """Return the learning rate."""
         return {"learning_rate": float(self.optimizer.param_groups[0]["lr"])}
+
+    @abstractmethod
+    def losses(self, batch: Batch, *, epoch: int, step: int, num_steps: int) -> dict[str, Tensor]:
+        """Return the loss of the stage as `total`."""
 
     def set_rate(self, rate: float, epoch: int) -> None:
         """Set the learning rate of an epoch: constant, and lower from the middle on."""

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from phyemu.dnn import Normalise, ResNet
+from phyemu.dnn.resnet import BasicBlock
 from phyemu.errors import ConfigError
 
 __all__ = ["BottleFitHead", "BottleFitNet", "BottleFitTail", "stage_features"]
@@ -24,10 +25,14 @@ class BottleFitHead(nn.Module):
 
     def __init__(self, backbone: ResNet, normalise: Normalise, maps: int) -> None:
         super().__init__()
-        *blocks, last = backbone.layer1
+        *blocks, last = backbone.layer1.children()
         self.normalise = normalise
         self.conv1, self.bn1 = backbone.conv1, backbone.bn1
         self.blocks = nn.Sequential(*blocks)
+        if not isinstance(last, BasicBlock):
+            raise ConfigError(
+                f"the first stage must end in a BasicBlock, not {type(last).__name__}"
+            )
         self.last_conv1, self.last_bn1 = last.conv1, last.bn1
         self.narrowed = nn.Conv2d(backbone.config.width, maps, 3, padding=1, bias=False)
         self.narrowed_bn = nn.BatchNorm2d(maps)
@@ -46,14 +51,7 @@ class BottleFitTail(nn.Module):
     def __init__(self, backbone: ResNet, maps: int) -> None:
         super().__init__()
         planes = backbone.config.width
-        self.restorer = nn.Sequential(
-            nn.Conv2d(maps, planes, 3, padding=1, bias=False),
-            nn.BatchNorm2d(planes),
-            nn.ReLU(),
-            nn.Conv2d(planes, planes, 3, padding=1, bias=False),
-            nn.BatchNorm2d(planes),
-            nn.ReLU(),
-        )
+        self.restorer = nn.Sequential(_restoring(maps, planes), _restoring(planes, planes))
         self.layer2, self.layer3 = backbone.layer2, backbone.layer3
         self.linear = backbone.linear
 
@@ -112,8 +110,10 @@ class BottleFitNet(nn.Module):
             self.head = BottleFitHead(own, copy.deepcopy(normalise), maps)
             self.tail = BottleFitTail(own, maps)
         if generator is not None:
-            for layer in (self.head.narrowed, self.tail.restorer[0], self.tail.restorer[3]):
-                nn.init.kaiming_normal_(layer.weight, generator=generator)
+            fresh = [self.head.narrowed, *self.tail.restorer.modules()]
+            for layer in fresh:
+                if isinstance(layer, nn.Conv2d):
+                    nn.init.kaiming_normal_(layer.weight, generator=generator)
 
     def mimicking_parameters(self) -> Iterator[nn.Parameter]:
         """Yield the weights of head and restorer, which the first stage of training fits."""
@@ -124,6 +124,12 @@ class BottleFitNet(nn.Module):
         """Return logits (batch, num_classes) of uint8 images, as over a link without errors."""
         logits: Tensor = self.tail(self.head(images))
         return logits
+
+
+def _restoring(in_planes: int, planes: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(in_planes, planes, 3, padding=1, bias=False), nn.BatchNorm2d(planes), nn.ReLU()
+    )
 
 
 def stage_features(backbone: ResNet, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -61,7 +61,8 @@ class ResidualBlock(nn.Module):
         """Return features of the same shape."""
         residual = self.conv1(functional.relu(self.bn1(x)))
         residual = self.conv2(functional.relu(self.bn2(residual)))
-        return x + residual
+        features: Tensor = x + residual
+        return features
 
 
 class DtJscc(nn.Module):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from phyemu.datasets import ImageSet, load_dataset
 from phyemu.errors import DatasetError
-from phyemu.training import read_run_config
+from phyemu.training import read_run_data
 
 from .exported import ExportedPhyDnn
 
@@ -26,11 +26,11 @@ def run_test_images(
         ConfigError: The run holds no settings.
         DatasetError: The images cannot be read, or do not fit.
     """
-    config = read_run_config(run.parent.parent if run.is_file() else run)
-    data = config.data
+    trained = read_run_data(run.parent.parent if run.is_file() else run)
+    data = trained.data
     loaded = load_dataset(
         dataset or data.dataset,
-        seed=config.seed,
+        seed=trained.seed,
         validation_fraction=data.validation_fraction,
         limit=limit or (data.limit if dataset is None else None),
     )

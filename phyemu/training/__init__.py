@@ -22,6 +22,7 @@ from phyemu.training.run import (
     read_run_config,
     train_run,
 )
+from phyemu.training.run_data import RunData, read_run_data
 from phyemu.training.validation import LinkScore, score_images, score_over_link
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "PhyDnnResult",
     "Precision",
     "Preset",
+    "RunData",
     "StageReport",
     "TrainConfig",
     "TrainReport",
@@ -48,6 +50,7 @@ __all__ = [
     "preset",
     "read_checkpoint",
     "read_run_config",
+    "read_run_data",
     "read_toml",
     "resolve_config",
     "score_images",
