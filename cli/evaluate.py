@@ -22,8 +22,11 @@ from .progress import progress_bars
 if TYPE_CHECKING:
     from phyemu.channel import ChannelModel
     from phyemu.dnn import Lookup
-    from phyemu.evaluation import Evaluation, EvaluationFidelity
+    from phyemu.evaluation import Evaluation, EvaluationFidelity, Latency
+    from phyemu.metering import InferenceCost
     from phyemu.progress import ProgressCallback
+
+_BATCHES = (1, 64)
 
 
 @click.command("evaluate")
@@ -80,6 +83,14 @@ if TYPE_CHECKING:
 @click.option(
     "--latency", is_flag=True, help="Time head, frames, receiver and tail on this machine, too."
 )
+@click.option(
+    "--device-profile",
+    metavar="NAME|FILE",
+    help="With --latency or --energy: the head runs on that device, e.g. jetson-orin-nano.",
+)
+@click.option(
+    "--energy", is_flag=True, help="Energy of the device, too: measured where a meter is found."
+)
 @seed_option
 @plot_option
 @force_option
@@ -99,6 +110,8 @@ def command(
     lookup: str,
     repetitions: int,
     latency: bool,
+    device_profile: str | None,
+    energy: bool,
     seed: int,
     plot: Path | None,
     force: bool,
@@ -112,12 +125,15 @@ def command(
         evaluate_phydnn,
         load_exported,
         measure_latency,
+        phydnn_costs,
         plot_sweep,
         run_test_images,
         snr_range,
         sweep_snr,
     )
 
+    if device_profile is not None and not (latency or energy):
+        raise click.UsageError("--device-profile goes with --latency or --energy")
     if plot is not None:
         if snr is None:
             raise click.UsageError("--plot needs --snr: it draws results over the SNR")
@@ -140,11 +156,16 @@ def command(
                 found.append([evaluate_phydnn(phydnn, model, images, **settings)])
             else:
                 found.append(sweep_snr(phydnn, model, images, snrs_db, **settings))
-    times = []
-    if latency:
+    times: list[Latency] = []
+    costs: list[InferenceCost] = []
+    if energy or device_profile is not None:
+        costs = phydnn_costs(
+            phydnn, images, profile=device_profile, num_images=_BATCHES, lookup=Lookup(lookup)
+        )
+    elif latency:
         times = [
             measure_latency(phydnn, images, num_images=count, lookup=Lookup(lookup))
-            for count in (1, 64)
+            for count in _BATCHES
         ]
     if plot is not None and snrs_db is not None:
         curves = {
@@ -155,7 +176,11 @@ def command(
     if as_json:
         answers = [_as_json(results, snrs_db) for results in found]
         answer = answers[0] if len(answers) == 1 else {"channels": answers}
-        echo_json({**answer, "latency": [item.to_dict() for item in times]} if times else answer)
+        if times:
+            answer["latency"] = [item.to_dict() for item in times]
+        if costs:
+            answer["cost"] = [item.to_dict() for item in costs]
+        echo_json(answer)
         return
     for results in found:
         for index, result in enumerate(results):
@@ -168,6 +193,11 @@ def command(
             )
     for item in times:
         click.echo(item.line())
+    for cost in costs:
+        if latency:
+            click.echo(cost.latency_line())
+        if energy:
+            click.echo(cost.energy_line())
 
 
 class _Settings(TypedDict):

@@ -35,6 +35,7 @@ _COMMANDS = {
     "fullstack": "fullstack",
     "inspect": "inspect",
     "loop": "loop",
+    "profile-device": "profile_device",
     "receive": "receive",
     "replay": "replay",
     "report": "report",

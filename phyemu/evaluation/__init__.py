@@ -1,6 +1,12 @@
 """Evaluation of exported PhyDNNs: over links, over SNR, over the air."""
 
 from phyemu.evaluation.air_bytes import AirBytes, bytes_on_air
+from phyemu.evaluation.communication import (
+    Communication,
+    Transferred,
+    full_stack_communication,
+    phy_communication,
+)
 from phyemu.evaluation.exported import (
     ExportedHead,
     ExportedPhyDnn,
@@ -13,15 +19,12 @@ from phyemu.evaluation.figure import plot_sweep
 from phyemu.evaluation.image_frames import write_image_frames
 from phyemu.evaluation.image_stream import ImagePrediction, ImageStream, StreamScore
 from phyemu.evaluation.inference_cost import (
-    Communication,
     CostSettings,
-    Transferred,
-    full_stack_communication,
     full_stack_cost,
     inference_cost,
-    phy_communication,
     phy_cost,
     phydnn_cost,
+    phydnn_costs,
 )
 from phyemu.evaluation.latency import Latency, measure_latency
 from phyemu.evaluation.link_evaluation import (
@@ -30,6 +33,7 @@ from phyemu.evaluation.link_evaluation import (
     snr_range,
     sweep_snr,
 )
+from phyemu.evaluation.profiled_heads import profiled_heads
 from phyemu.evaluation.reception_score import RecordingScore, score_frames, score_recording
 from phyemu.evaluation.result import Evaluation
 from phyemu.evaluation.run_images import run_test_images
@@ -76,7 +80,9 @@ __all__ = [
     "phy_communication",
     "phy_cost",
     "phydnn_cost",
+    "phydnn_costs",
     "plot_sweep",
+    "profiled_heads",
     "run_test_images",
     "save_sent_images",
     "score_frames",

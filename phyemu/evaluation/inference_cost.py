@@ -7,15 +7,15 @@ protocol stack. `InferenceCost.modelled` says which of its fields no measurement
 
 import math
 import statistics
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from phyemu.datasets import ImageSet
 from phyemu.dnn import Lookup, evaluating
 from phyemu.errors import ConfigError
 from phyemu.metering import (
@@ -25,61 +25,29 @@ from phyemu.metering import (
     energy_per_call,
     find_meter,
     load_device_profile,
+    read_device_profile,
     time_calls,
 )
-from phyemu.waveform import FrameFormat, split_payload
+from phyemu.waveform import FrameFormat
 
-from .air_bytes import bytes_on_air
+from .communication import (
+    Communication,
+    Transferred,
+    full_stack_communication,
+    phy_communication,
+)
 from .exported import ExportedPhyDnn
 
 __all__ = [
-    "Communication",
     "CostSettings",
-    "Transferred",
-    "full_stack_communication",
     "full_stack_cost",
     "inference_cost",
-    "phy_communication",
     "phy_cost",
     "phydnn_cost",
+    "phydnn_costs",
 ]
 
 Side = Callable[[Tensor], Tensor]
-
-
-class Transferred(Protocol):
-    """What a transfer through a protocol stack tells; `phyemu.fullstack.Transfer` is one."""
-
-    @property
-    def duration_s(self) -> float:
-        """From the first packet offered to the last byte delivered [s]."""
-
-    @property
-    def payload_bytes(self) -> int:
-        """What was to be transferred."""
-
-    @property
-    def overhead_bytes(self) -> Mapping[str, int]:
-        """Everything else on the air, by layer."""
-
-    @property
-    def airtime_s(self) -> float:
-        """While the medium was in use [s]."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Communication:
-    """What sending a batch takes, whatever it is sent by; nothing where nothing is sent.
-
-    Attributes:
-        duration_s: From the first sample or packet to the last [s].
-        payload_bytes: Of what the images become.
-        overhead_bytes: Everything else on the air.
-    """
-
-    duration_s: float = 0.0
-    payload_bytes: float = 0.0
-    overhead_bytes: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -115,44 +83,6 @@ class _Side:
     output: Tensor
 
 
-def phy_communication(
-    *, num_images: int, symbols_per_image: int, order: int, frame_format: FrameFormat
-) -> Communication:
-    """Return what the frames of a batch take: their samples over the sample rate, no gaps.
-
-    Args:
-        num_images: Images sent together, >= 1.
-        symbols_per_image: Channel symbols of an image, >= 1.
-        order: Points of the constellation, >= 2.
-        frame_format: Frames on the air.
-
-    Raises:
-        ConfigError: A number is out of range.
-    """
-    on_air = bytes_on_air(
-        num_images=num_images,
-        symbols_per_image=symbols_per_image,
-        order=order,
-        frame_format=frame_format,
-    )
-    plan = split_payload(num_images * symbols_per_image, frame_format)
-    samples = sum(frame_format.frame_samples(size) for size in plan)
-    return Communication(
-        duration_s=samples / frame_format.sample_rate_hz,
-        payload_bytes=on_air.payload,
-        overhead_bytes=on_air.overhead,
-    )
-
-
-def full_stack_communication(transfer: Transferred) -> Communication:
-    """Return what a transfer through a protocol stack takes."""
-    return Communication(
-        duration_s=transfer.duration_s,
-        payload_bytes=float(transfer.payload_bytes),
-        overhead_bytes=float(sum(transfer.overhead_bytes.values())),
-    )
-
-
 def inference_cost(
     *,
     head: Side | None,
@@ -184,14 +114,17 @@ def inference_cost(
     head_s, head_j, sent, meter_name = 0.0, 0.0, images, "nothing to measure"
     if head is not None:
         if profile is None:
-            meter = find_meter() if settings.meter is None else settings.meter
+            meter = settings.meter or find_meter(device=_placed(head, images).device)
             measured = _measured(head, images, settings.repetitions)
             head_s, sent, meter_name = measured.seconds, measured.output, meter.name
             head_j = _energy(head, images, meter)
             modelled |= {"head_j"} if meter.modelled else set()
         else:
-            sent = _measured(head, images, 1).output
-            head_s = profile.latency_s(head, _placed(head, images))
+            placed = _placed(head, images)
+            with _inference(head):
+                sent = head(placed)
+            sent = sent.clone()
+            head_s = profile.latency_s(head, placed)
             head_j = head_s * profile.powers.compute_w
             meter_name = f"powers of {profile.name}"
             modelled |= {"head_s", "head_j"}
@@ -287,6 +220,36 @@ def phydnn_cost(
     )
 
 
+def phydnn_costs(
+    phydnn: ExportedPhyDnn,
+    images: ImageSet,
+    *,
+    profile: str | None,
+    num_images: Sequence[int],
+    lookup: Lookup = Lookup.HARD,
+) -> list[InferenceCost]:
+    """Return what batches of several sizes cost with an exported PhyDNN; see `phy_cost`.
+
+    Args:
+        phydnn: Head and tail as deployed.
+        images: The first of them make a batch, from the start again where they are fewer.
+        profile: Name or file of the profile of the device that computes the head; None and
+            `this-machine`: it is measured here, not modelled.
+        num_images: Images of each batch, >= 1.
+        lookup: Hard or soft.
+
+    Raises:
+        ConfigError: There are no images, or no such profile.
+        MeterError: The meter fails.
+    """
+    measured = profile is None or profile == "this-machine"
+    settings = CostSettings(profile=None if measured else load_device_profile(str(profile)))
+    if not len(images) or min(num_images) < 1:
+        raise ConfigError(f"there is nothing to send: {len(images)} images, {num_images=}")
+    batches = [images.images[torch.arange(count) % len(images)] for count in num_images]
+    return [phydnn_cost(phydnn, batch, lookup=lookup, settings=settings) for batch in batches]
+
+
 def full_stack_cost(
     *,
     head: Side | None,
@@ -320,7 +283,7 @@ def full_stack_cost(
 def _transmit_w(settings: CostSettings) -> float:
     if settings.transmit_w is not None:
         return settings.transmit_w
-    profile = settings.profile or load_device_profile("jetson-orin-nano")
+    profile = settings.profile or read_device_profile("jetson-orin-nano")
     return profile.powers.transmit_w
 
 

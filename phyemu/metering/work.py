@@ -220,6 +220,11 @@ class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         args: tuple[Any, ...] = (),
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
+        # In inference mode torch hands composite operations on whole: a linear layer, a conv2d.
+        with self:
+            parts = func.decompose(*args, **(kwargs or {}))
+        if parts is not NotImplemented:
+            return parts
         result = func(*args, **(kwargs or {}))
         sources = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
         written = [leaf for leaf in tree_leaves(result) if isinstance(leaf, Tensor)]

@@ -133,6 +133,14 @@ def test_counting_leaves_a_module_as_it_was() -> None:
     assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())
 
 
+def test_counts_are_the_same_in_inference_mode() -> None:
+    network = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten(), nn.Linear(18, 4))
+    expected = count_work(network, (2, 1, 5, 5))
+    with torch.inference_mode():
+        assert count_work(network, torch.zeros(2, 1, 5, 5)) == expected
+    assert expected.macs == 2 * (2 * 9 * 9 + 18 * 4)
+
+
 @pytest.mark.parametrize("shape", [(), (0, 3), (2, -1)])
 def test_a_shape_that_is_none_is_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(ConfigError, match="positive integers, batch first"):
