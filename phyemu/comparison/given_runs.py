@@ -1,19 +1,23 @@
 """Training runs that were made elsewhere: found in folders, recognised by what they hold."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from phyemu.baselines import SystemName, read_system_config
 from phyemu.datasets import Dataset
 from phyemu.dnn import Lookup, Score, read_card
 from phyemu.errors import ConfigError
-from phyemu.toml_config import to_table
-from phyemu.training import TrainConfig, read_run_config
+from phyemu.toml_config import read_toml, to_table
+from phyemu.training import TrainConfig, read_checkpoint, read_run_config
 
 from .config import PHYDNN
 
 __all__ = ["GivenRun", "find_given_runs", "is_faithful"]
 
+_WEIGHTS = "weights.safetensors"
+_WHOLE = (SystemName.SPLIT_COMPUTING, SystemName.EDGE_ONLY, SystemName.DEVICE_ONLY)
 _DEPTH = 4  # folders of runs below a folder that was named
 # What may stand in the way of calling a run the paper's, and what it must then be.
 _FAITHFUL = {
@@ -29,17 +33,18 @@ _FAITHFUL = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GivenRun:
-    """A finished run of `phyemu train`.
+    """A finished run of `phyemu train` or `phyemu train-baseline`.
 
     Attributes:
         folder: Run folder.
         system: Of the comparison.
-        variant: Named by who gave it, or `paper` where the settings are the paper's, else `best`.
-        backbone: As `resnet20`.
+        variant: Of a PhyDNN: named by who gave it, or `paper` where the settings are the paper's,
+            else `best`.
+        backbone: As `resnet20`; empty: it has none.
         image_shape: (channels, height, width).
         class_names: Of its dataset.
         seed: Of the run.
-        orders: M of the PhyDNNs that it holds.
+        orders: M of what it holds; empty: it sends no symbols.
         channel: That it was trained through.
         is_named: Whoever gave it said which variant it is.
     """
@@ -94,12 +99,16 @@ def find_given_runs(specs: Sequence[str]) -> tuple[list[GivenRun], list[str]]:
         if not configs:
             raise ConfigError(f"{folder}: holds no run (config.toml); make one: phyemu train")
         for path in configs:
-            heads = sorted((path.parent / "head").glob("m*.safetensors"))
-            if not (path.parent / "metrics.json").is_file() or not heads:
-                notes.append(f"{path.parent}: is not finished, and was passed over")
-                continue
-            resolved = path.parent.resolve()
-            runs.setdefault(resolved, _read(path.parent, heads, variant if equals else ""))
+            run = path.parent
+            system = read_toml(path).get("system", PHYDNN)
+            if not (run / "metrics.json").is_file():
+                notes.append(f"{run}: is not finished, and was passed over")
+            elif system in _WHOLE:
+                notes.append(f"{run}: was passed over; {system} is made from a PhyDNN's network")
+            elif system == PHYDNN:
+                runs.setdefault(run.resolve(), _phydnn(run, variant if equals else ""))
+            else:
+                runs.setdefault(run.resolve(), _baseline(run))
     return list(runs.values()), notes
 
 
@@ -110,20 +119,65 @@ def _configs(folder: Path) -> list[Path]:
     return found
 
 
-def _read(folder: Path, heads: Sequence[Path], variant: str) -> GivenRun:
+def _phydnn(folder: Path, variant: str) -> GivenRun:
     config = read_run_config(folder)
-    card = read_card(heads[0])
-    depth = card.architecture.get("depth")
+    orders = _orders(folder)
+    card = read_card(folder / "head" / f"m{orders[0]}.safetensors")
     channels, height, width = card.image_shape
     return GivenRun(
         folder=folder,
         system=PHYDNN,
         variant=variant or ("paper" if is_faithful(config) else "best"),
-        backbone=f"resnet{depth}" if depth is not None else str(card.architecture.get("name")),
+        backbone=_backbone(card.architecture),
         image_shape=(channels, height, width),
         class_names=tuple(card.class_names),
         seed=config.seed,
         channel=config.link.channel,
         is_named=bool(variant),
-        orders=tuple(sorted((int(path.stem[1:]) for path in heads), reverse=True)),
+        orders=orders,
     )
+
+
+def _baseline(folder: Path) -> GivenRun:
+    """Return a run of `phyemu train-baseline` that has weights of its own."""
+    config = read_system_config(folder)
+    orders: tuple[int, ...] = ()
+    if config.system is SystemName.DT_JSCC:
+        orders = _orders(folder)
+        card = read_card(folder / "head" / f"m{orders[0]}.safetensors")
+        shape, class_names, backbone = card.image_shape, card.class_names, ""
+    else:
+        _, record = read_checkpoint(folder / _WEIGHTS)
+        shape, class_names = record["image_shape"], record["class_names"]
+        backbone = _backbone(record["architecture"])
+    channels, height, width = shape
+    return GivenRun(
+        folder=folder,
+        system=str(config.system),
+        variant="",
+        backbone=backbone,
+        image_shape=(channels, height, width),
+        class_names=tuple(class_names),
+        seed=config.seed,
+        channel=config.link.channel,
+        is_named=False,
+        orders=orders,
+    )
+
+
+def _orders(folder: Path) -> tuple[int, ...]:
+    """Return M of what a run exported, falling.
+
+    Raises:
+        ConfigError: It exported nothing.
+    """
+    names = [path.stem[1:] for path in (folder / "head").glob("m*.safetensors")]
+    orders = sorted((int(name) for name in names if name.isdecimal()), reverse=True)
+    if not orders:
+        raise ConfigError(f"{folder}: holds no exported head (head/m*.safetensors)")
+    return tuple(orders)
+
+
+def _backbone(architecture: Mapping[str, Any]) -> str:
+    depth = architecture.get("depth")
+    return str(architecture.get("name")) if depth is None else f"resnet{depth}"

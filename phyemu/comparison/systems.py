@@ -24,6 +24,7 @@ from .trainings import Trainings, baseline_settings, training_settings
 __all__ = ["MissingRunError", "Provided", "Systems"]
 
 _BACKBONE = "backbone.safetensors"
+_WEIGHTS = "weights.safetensors"
 _SPLIT = "layer1"
 # Systems that run the trained network as it is.
 _WHOLE = (SystemName.SPLIT_COMPUTING, SystemName.EDGE_ONLY, SystemName.DEVICE_ONLY)
@@ -80,8 +81,8 @@ class Systems:
         if given is not None:
             return {"weights": _stored_weights(given.folder, key)}
         if self._trainings is None:
-            raise MissingRunError(f"no run of the {key.label()} was given")
-        if key.system in (SystemName.BOTTLEFIT_1, SystemName.BOTTLEFIT_2, SystemName.DT_JSCC):
+            raise _missing(key)
+        if key.system not in (*_WHOLE, PHYDNN):
             own: Any = baseline_settings(
                 self._config, SystemName(key.system), key.dataset, key.seed
             )
@@ -112,40 +113,35 @@ class Systems:
         return self._shared(replace(key, kind=CellKind.ACCURACY, environment="none", protocol=""))
 
     def _provide(self, key: CellKey) -> Provided:
-        name = SystemName(key.system)
-        if name is SystemName.PHYDNN:
-            return self._phydnn(key)
-        if name in _WHOLE:
-            return self._whole(name, key)
-        if self._trainings is None:
-            raise MissingRunError(f"no run of the {key.label()} was given")
-        run = self._trainings.baseline(name, key.dataset, key.backbone, key.seed)
-        return Provided(system=load_system(run), run=run, weights=_digest(run))
-
-    def _phydnn(self, key: CellKey) -> Provided:
         given = self._given_run(key)
         if given is not None:
             run = given.folder
         elif self._trainings is not None:
-            run = self._trainings.phydnn(key.variant, key.dataset, key.backbone, key.seed)
+            run = self._made_run(self._trainings, key)
         else:
-            raise MissingRunError(f"no run of the {key.label()} was given")
-        system = load_system(run, order=key.order)
+            raise _missing(key)
+        name = SystemName(key.system)
+        if name in _WHOLE:
+            return self._whole(name, run, key)
         return Provided(
-            system=system,
+            system=load_system(run, order=key.order or None),
             run=run,
             weights=_stored_weights(run, key),
-            backbone_accuracy=self._whole_accuracy(run, key.dataset),
+            backbone_accuracy=(
+                self._whole_accuracy(run, key.dataset) if name is SystemName.PHYDNN else None
+            ),
         )
 
-    def _whole(self, name: SystemName, key: CellKey) -> Provided:
-        given = self._given_run(key)
-        if given is not None:
-            run = given.folder
-        elif self._trainings is not None:
-            run = self._trainings.backbone(key.dataset, key.backbone, key.seed)
-        else:
-            raise MissingRunError(f"no run of the {key.label()} was given")
+    def _made_run(self, trainings: Trainings, key: CellKey) -> Path:
+        name = SystemName(key.system)
+        if name is SystemName.PHYDNN:
+            return trainings.phydnn(key.variant, key.dataset, key.backbone, key.seed)
+        if name in _WHOLE:
+            return trainings.backbone(key.dataset, key.backbone, key.seed)
+        return trainings.baseline(name, key.dataset, key.backbone, key.seed)
+
+    def _whole(self, name: SystemName, run: Path, key: CellKey) -> Provided:
+        """Return a system that runs the network of a run as it is, whole or cut."""
         normalise, network = self._backbone(run)
         shape = self._dataset(key.dataset).image_shape
         whole = nn.Sequential(normalise, network)
@@ -156,7 +152,7 @@ class Systems:
         else:
             head, tail = split_model(network, _SPLIT)
             system = network_system(name, nn.Sequential(normalise, head), tail, image_shape=shape)
-        return Provided(system=system, run=run, weights=file_sha256(run / _BACKBONE))
+        return Provided(system=system, run=run, weights=_stored_weights(run, key))
 
     def _backbone(self, run: Path) -> tuple[Normalise, nn.Module]:
         """Return the network without a radio, as the run trained it."""
@@ -188,18 +184,15 @@ class Systems:
         Raises:
             ConfigError: There are two.
         """
-        is_phydnn = key.system == PHYDNN
-        if not is_phydnn and key.system not in _WHOLE:
-            return None
         found = [
             run
             for run in self._given
-            if run.backbone == key.backbone
-            and run.seed == key.seed
-            and (not is_phydnn or self._is_of(run, key))
+            if run.seed == key.seed
+            and run.backbone in (key.backbone, "")
+            and self._is_of(run, key)
             and run.fits(self._dataset(key.dataset))
         ]
-        if is_phydnn and len(found) > 1:
+        if key.system not in _WHOLE and len(found) > 1:
             raise ConfigError(
                 f"two runs were given for the {key.label()}: {found[0].folder} and "
                 f"{found[1].folder}; leave one out"
@@ -207,24 +200,31 @@ class Systems:
         return found[0] if found else None
 
     def _is_of(self, run: GivenRun, key: CellKey) -> bool:
-        """Return whether a PhyDNN is of a cell's variant and holds its order."""
-        if run.variant != key.variant or key.order not in run.orders:
+        """Return whether a run holds the weights of a cell, as far as its settings say."""
+        if key.system in _WHOLE:
+            return run.system == PHYDNN
+        if run.system != key.system or (key.order and key.order not in run.orders):
+            return False
+        if key.system != PHYDNN:
+            return True
+        if run.variant != key.variant:
             return False
         # Through another channel it is another PhyDNN, unless its giver says that it is this one.
         return run.is_named or run.channel == self._settings(key, key.variant, PHYDNN).link.channel
 
 
+def _missing(key: CellKey) -> MissingRunError:
+    return MissingRunError(f"no run of the {key.label()} was given")
+
+
 def _stored_weights(run: Path, key: CellKey) -> str:
-    """Return the hash of what a run holds for a cell: of a PhyDNN both sides, as its cards say."""
-    if key.system != PHYDNN:
+    """Return the hash of what a run holds for a cell: of symbols both sides, as their cards say."""
+    if key.system in _WHOLE:
         return file_sha256(run / _BACKBONE)
+    if not key.order:
+        return file_sha256(run / _WEIGHTS)
     cards = [read_card(run / side / f"m{key.order}.safetensors") for side in ("head", "tail")]
     return "+".join(card.weights_sha256 for card in cards)
-
-
-def _digest(run: Path) -> str:
-    files = sorted(path for path in run.rglob("*.safetensors") if "checkpoints" not in path.parts)
-    return "+".join(file_sha256(path) for path in files)
 
 
 def _portable(table: Mapping[str, Any]) -> dict[str, Any]:

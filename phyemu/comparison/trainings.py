@@ -6,7 +6,13 @@ from pathlib import Path
 
 import torch
 
-from phyemu.baselines import SystemConfig, SystemName, read_system_config, train_system
+from phyemu.baselines import (
+    SystemConfig,
+    SystemName,
+    read_system_config,
+    system_preset,
+    train_system,
+)
 from phyemu.datasets import Dataset, load_dataset
 from phyemu.dnn import describe_architecture, pretrained_resnet
 from phyemu.errors import ConfigError
@@ -14,6 +20,7 @@ from phyemu.progress import ProgressCallback, no_progress
 from phyemu.toml_config import from_table, to_table, to_toml
 from phyemu.training import (
     DataConfig,
+    LinkConfig,
     Preset,
     TrainConfig,
     backbone_depth,
@@ -78,21 +85,18 @@ def training_settings(
 def baseline_settings(
     config: ComparisonConfig, system: SystemName, dataset: str, seed: int
 ) -> SystemConfig:
-    """Return the settings of a BottleFit or DT-JSCC: their defaults under `[training.SYSTEM]`.
+    """Return the settings of a BottleFit or DT-JSCC: their preset under `[training.SYSTEM]`.
 
     Of `[training.all]` only what is about images and frames is theirs.
 
     Raises:
         ConfigError: A table names an unknown setting, or a value is out of range.
     """
-    general = preset(config.datasets[dataset], config.training_channel, seed=seed)
-    base = SystemConfig(
+    base = replace(
+        system_preset(system, config.datasets[dataset]),
+        system=None,
         seed=seed,
-        precision=general.precision,
-        channels_last=general.channels_last,
-        data=general.data,
-        link=general.link,
-        frame=general.frame,
+        link=LinkConfig(channel=config.training_channel),
     )
     table = to_table(base)
     overlay(table, {"dt_jscc": {"order": config.jscc_order}})

@@ -38,6 +38,7 @@ TRAINING = {
     },
     "BF-1": {"bottlefit": {"mimic_epochs": 1, "epochs": 1, "batch_size": 20}},
 }
+JSCC = {"DT-JSCC": {"dt_jscc": {"maps": 16, "epochs": 1, "batch_size": 20}}}
 
 
 def tiny(**changes: object) -> ComparisonConfig:
@@ -207,6 +208,24 @@ def test_a_run_through_another_channel_is_another_phydnn(
     assert run_comparison(through, tmp_path / "a", train=False).left_out == 3
     named = tiny(runs=(f"paper={given}",), training_channel="awgn:15")
     assert run_comparison(named, tmp_path / "b", train=False).left_out == 0
+
+
+def test_baselines_of_elsewhere_are_taken_in(copied: Path, tmp_path: Path) -> None:
+    config = tiny(
+        exhibits=(Exhibit.TABLE_1, Exhibit.TABLE_3),
+        systems=("BF-1", "DT-JSCC"),
+        training={**TRAINING, **JSCC},
+    )
+    made = run_comparison(config, copied)
+    assert made.failed == ()
+    given = replace(config, runs=(str(copied / "runs"),))
+    result = run_comparison(given, tmp_path / "out", train=False)
+    assert (result.computed, result.left_out, result.failed) == (made.computed, 0, ())
+    taken = CellStore(tmp_path / "out").load().where(kind="accuracy")
+    for system in ("BF-1", "DT-JSCC"):
+        assert taken.where(system=system).mean("accuracy") is not None
+        for cell in taken.where(system=system):
+            assert cell.figures == CellStore(copied).find(cell.key).figures
 
 
 def test_without_a_run_and_without_training_nothing_is_made(tmp_path: Path) -> None:
