@@ -83,7 +83,7 @@ def table_1(cells: CellSet, dataset: str) -> ResultTable | None:
                     rows.append((label, entries))
     return ResultTable(
         name="table-1",
-        title=f"{Exhibit.TABLE_1.title}, {dataset_label(dataset)} [%]",
+        title=f"{Exhibit.TABLE_1.heading}, {dataset_label(dataset)} [%]",
         row_headings=("system", "channel", "M"),
         columns=tuple(backbone_label(name) for name in backbones),
         rows=tuple(rows),
@@ -119,7 +119,7 @@ def table_2(cells: CellSet, dataset: str) -> ResultTable | None:
                 rows.append(((phydnn_label(variant), backbone_label(backbone)), tuple(entries)))
     return ResultTable(
         name=f"table-2-{dataset}",
-        title=f"{Exhibit.TABLE_2.title}, {dataset_label(dataset)} [%]",
+        title=f"{Exhibit.TABLE_2.heading}, {dataset_label(dataset)} [%]",
         row_headings=("system", "backbone"),
         columns=("no radio", *_size_headings(simulated, orders)),
         rows=tuple(rows),
@@ -188,7 +188,7 @@ def table_of_sweep(cells: CellSet, dataset: str) -> ResultTable | None:
                 rows.append((label, tuple(entries)))
     return ResultTable(
         name=f"figure-10-{dataset}",
-        title=f"{Exhibit.FIGURE_10.title}, {dataset_label(dataset)} [%]",
+        title=f"{Exhibit.FIGURE_10.heading}, {dataset_label(dataset)} [%]",
         row_headings=("system", "backbone", "M"),
         columns=(
             *(f"{snr_db:g} dB" for snr_db in snrs),

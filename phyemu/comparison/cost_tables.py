@@ -61,7 +61,7 @@ def table_3(cells: CellSet, dataset: str) -> ResultTable | None:
     rows.append((("accuracy, mean of LoS and NLoS [%]",), accuracies))
     return ResultTable(
         name="table-3",
-        title=f"{Exhibit.TABLE_3.title}, {backbone_label(backbone)}, M = {order}",
+        title=f"{Exhibit.TABLE_3.heading}, {backbone_label(backbone)}, M = {order}",
         row_headings=("",),
         columns=tuple(label for label, _, _ in columns),
         rows=tuple(rows),
@@ -106,7 +106,7 @@ def table_of_costs(
         return None
     return ResultTable(
         name=str(exhibit),
-        title=exhibit.title,
+        title=exhibit.heading,
         row_headings=("system", "backbone", "channel", "full stack by"),
         columns=(
             *(f"{name} [ms]" for name, _ in _TIMES),

@@ -30,7 +30,7 @@ class Exhibit(StrEnum):
     """Latency and energy of DT-JSCC and PhyDNN."""
 
     @property
-    def title(self) -> str:
+    def heading(self) -> str:
         """Return the name and what is shown."""
         kind, number = self.value.split("-")
         numeral = ("", "I", "II", "III")[int(number)] if kind == "table" else number

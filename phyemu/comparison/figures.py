@@ -168,7 +168,7 @@ def draw_sweep(cells: CellSet, datasets: Sequence[str], path: Path) -> bool:
         panel.set(xlabel="SNR [dB]", ylabel="error rate [%]", title=dataset_label(dataset))
         panel.grid(visible=True, alpha=0.3)
         panel.legend(fontsize=8)
-    figure.suptitle(Exhibit.FIGURE_10.title + "; diamonds: the paper's Table II")
+    figure.suptitle(Exhibit.FIGURE_10.heading + "; diamonds: the paper's Table II")
     _save(figure, path)
     return True
 
@@ -264,7 +264,7 @@ def _finish(
     words = {"model": "the event model"}
     named = [words.get(engine, engine) for engine in engines]
     notes = [f"full stack by {' and '.join(named)}"] if named else []
-    figure.suptitle("; ".join([exhibit.title, *notes]), fontsize=10)
+    figure.suptitle("; ".join([exhibit.heading, *notes]), fontsize=10)
     handles: dict[str, Any] = {}
     for panel in figure.axes:
         for handle, label in zip(*panel.get_legend_handles_labels(), strict=True):

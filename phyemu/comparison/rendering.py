@@ -65,7 +65,7 @@ def render(folder: Path) -> Rendered:
         picture = folder / "figures" / f"{exhibit}.png"
         if _draw(exhibit, cells, picture):
             figures.append(picture)
-            parts.append(f"![{exhibit.title}](figures/{picture.name})\n")
+            parts.append(f"![{exhibit.heading}](figures/{picture.name})\n")
         for table in tables_of(exhibit, cells):
             text = table.to_markdown()
             tables.append(write_whole(folder / "tables" / f"{table.name}.md", text))

@@ -315,7 +315,7 @@ def statements_table(cells: CellSet, exhibit: Exhibit, dataset: str) -> ResultTa
         return None
     return ResultTable(
         name=f"{exhibit}-statements",
-        title=f"What the paper states: {exhibit.title}",
+        title=f"What the paper states: {exhibit.heading}",
         row_headings=("quantity", "unit", "source"),
         columns=tuple(f"ours, {variant} settings" for variant in variants),
         rows=tuple(rows),

@@ -28,7 +28,7 @@ def test_everything_is_made_from_the_cells(folder: Path) -> None:
     for table in rendered.tables:
         assert table.read_text("utf-8") in text
         assert table.with_suffix(".csv").is_file()
-    assert Exhibit.FIGURE_7.title not in text  # no cell is of the conference room
+    assert Exhibit.FIGURE_7.heading not in text  # no cell is of the conference room
 
 
 def test_equal_cells_give_equal_pages(folder: Path) -> None:
