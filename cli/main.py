@@ -26,6 +26,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 _COMMANDS = {
     "capture": "capture",
     "colosseum": "colosseum",
+    "compare": "compare",
     "devices": "devices",
     "doctor": "doctor",
     "emulate": "emulate",

@@ -80,6 +80,8 @@ def _value(hint: Any, value: Any, where: str) -> Any:
             _value(arguments[0], entry, f"{where} {index}" if isinstance(entry, dict) else where)
             for index, entry in enumerate(value, start=1)
         )
+    if hint is Any:
+        return value
     if origin is dict:
         if not isinstance(value, Mapping):
             raise ConfigError(f"{where} must be a table, got {value!r}")

@@ -1,0 +1,170 @@
+"""`phyemu compare`: the paper's tables and figures, beside what it states."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .options import echo_json, json_option, quiet_option
+from .progress import progress_bars
+
+_FOLDER = click.Path(path_type=Path, file_okay=False)
+
+
+@click.group("compare", invoke_without_command=True)
+@click.option(
+    "--preset",
+    type=click.Choice(["paper", "quick"]),
+    help="Settings to begin with.  [default: paper]",
+)
+@click.option(
+    "--config",
+    "config_file",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Settings (TOML); options given here come before it.",
+)
+@click.option("-o", "--output", "folder", type=_FOLDER, metavar="FOLDER", help="Folder to fill.")
+@click.option(
+    "--dataset",
+    "datasets",
+    multiple=True,
+    metavar="[NAME=]SPEC",
+    help="cifar-10=cifar10:PATH, cifar-100=cifar100:PATH ...; given once or again, in place of all "
+    "others. A bare SPEC is of the first one of the settings.",
+)
+@click.option("--backbone", "backbones", multiple=True, metavar="NAME", help="resnet20 ...")
+@click.option("--seed", "seeds", type=click.IntRange(0), multiple=True, help="May be given again.")
+@click.option("--only", metavar="NAME,...", help="Tables and figures, as table-2,figure-10.")
+@click.option(
+    "--runs",
+    multiple=True,
+    metavar="[VARIANT=]FOLDER",
+    help="Runs of phyemu train that were made elsewhere; may be given again.",
+)
+@click.option("--no-training", is_flag=True, help="Leave out cells whose runs are not there.")
+@click.option("--engine", type=click.Choice(["model", "ns-3"]), help="Of the full stack.")
+@click.option("--device-profile", metavar="NAME|FILE", help="Of the mobile device.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 ...")
+@click.option("--resume", is_flag=True, help="With the settings of the comparison in FOLDER.")
+@click.option("--list", "list_only", is_flag=True, help="List the cells and how they stand.")
+@json_option
+@quiet_option
+@click.pass_context
+def command(
+    context: click.Context,
+    preset: str | None,
+    config_file: Path | None,
+    folder: Path | None,
+    datasets: tuple[str, ...],
+    backbones: tuple[str, ...],
+    seeds: tuple[int, ...],
+    only: str | None,
+    runs: tuple[str, ...],
+    no_training: bool,
+    engine: str | None,
+    device_profile: str | None,
+    device: str,
+    resume: bool,
+    list_only: bool,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Make the paper's Tables I to III and Figures 6 to 11, beside the values it states.
+
+    Each result is a cell: computed once, kept in FOLDER/cells, with the training run behind it.
+    What was interrupted goes on with the same command.
+    """
+    if context.invoked_subcommand is not None:
+        return
+    from phyemu.comparison import (
+        exhibits_of,
+        planned_cells,
+        read_comparison,
+        resolve_comparison,
+        run_comparison,
+    )
+    from phyemu.training import pick_device
+
+    if folder is None:
+        raise click.UsageError("name the folder to fill with -o FOLDER")
+    options: dict[str, Any] = {
+        "backbones": list(backbones) or None,
+        "seeds": list(seeds) or None,
+        "exhibits": None if only is None else [str(item) for item in exhibits_of(only)],
+        "runs": list(runs) or None,
+        "cost.engine": engine,
+        "cost.device_profile": device_profile,
+    }
+    given = {name: value for name, value in options.items() if value is not None}
+    settings = folder / "comparison.toml"
+    if resume:
+        if given.keys() - {"exhibits", "runs"} or preset or config_file or datasets:
+            raise click.UsageError(
+                "--resume takes the settings of the comparison; --only and --runs alone go with it"
+            )
+        read_comparison(settings)
+        config = resolve_comparison(given, file=settings)
+    else:
+        config = resolve_comparison(given, preset=preset or "paper", file=config_file)
+        if datasets:
+            named = _named_datasets(datasets, config.main_dataset)
+            config = resolve_comparison(
+                {**given, "datasets": named}, preset=preset or "paper", file=config_file
+            )
+    if list_only:
+        planned = planned_cells(config, folder, train=not no_training)
+        if as_json:
+            echo_json({"cells": [{"name": c.key.name, "state": c.state} for c in planned]})
+            return
+        for cell in planned:
+            click.echo(f"{cell.key.label()}: {cell.state}")
+        return
+    try:
+        with progress_bars(quiet) as progress:
+            result = run_comparison(
+                config,
+                folder,
+                train=not no_training,
+                device=pick_device(device),
+                progress=progress,
+            )
+    except KeyboardInterrupt:
+        click.echo(
+            f"phyemu: interrupted; continue with phyemu compare --resume -o {folder}", err=True
+        )
+        raise SystemExit(130) from None
+    for line in (*result.notes, *(failed.line() for failed in result.failed)):
+        click.echo(f"note: {line}", err=True)
+    if as_json:
+        echo_json(result.to_dict())
+    else:
+        click.echo(
+            f"{folder}: {result.computed} cells computed, {result.found} were there, "
+            f"{result.left_out} left out, {sum(len(item.keys) for item in result.failed)} failed"
+        )
+        if result.rendered is not None:
+            click.echo(f"{result.rendered.index}")
+    if result.failed:
+        raise SystemExit(1)
+
+
+@command.command("render")
+@click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
+def render_command(folder: Path) -> None:
+    """Write tables, figures and index of FOLDER anew, from its cells alone."""
+    from phyemu.comparison import render
+
+    rendered = render(folder)
+    click.echo(f"{rendered.index}: {len(rendered.tables)} tables, {len(rendered.figures)} figures")
+
+
+def _named_datasets(specs: tuple[str, ...], first: str) -> dict[str, str]:
+    """Return specs by name; a bare one is of the first dataset of the settings."""
+    found = {}
+    for text in specs:
+        name, equals, spec = text.partition("=")
+        # An image folder's path may hold an equals sign; a name holds no colon.
+        if not equals or ":" in name:
+            name, spec = first, text
+        found[name] = spec
+    return found

@@ -1,0 +1,321 @@
+"""A comparison: every cell once, then its tables and figures."""
+
+import fcntl
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import phyemu
+from phyemu.errors import ConfigError, PhyemuError
+from phyemu.progress import ProgressCallback, no_progress
+from phyemu.toml_config import to_toml
+from phyemu.whole_file import write_whole
+
+from .accuracy_cell import accuracy_figures, accuracy_settings
+from .cell import Cell, CellKey, CellKind, fingerprint_of
+from .cell_store import CellStore
+from .config import ComparisonConfig
+from .cost_cell import cost_figures, cost_settings
+from .given_runs import GivenRun, find_given_runs
+from .plan import plan
+from .rendering import Rendered, render
+from .systems import MissingRunError, Provided, Systems
+from .trainings import Trainings
+
+__all__ = [
+    "Comparison",
+    "ComparisonResult",
+    "FailedCells",
+    "PlannedCell",
+    "planned_cells",
+    "run_comparison",
+]
+
+SETTINGS_FILE = "comparison.toml"
+_LOCK = ".lock"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FailedCells:
+    """Cells that one thing kept from being made.
+
+    Attributes:
+        keys: Which.
+        reason: One line.
+    """
+
+    keys: tuple[CellKey, ...]
+    reason: str
+
+    def line(self) -> str:
+        """Return what failed and why, for people."""
+        more = len(self.keys) - 1
+        others = f" and {more} more" if more else ""
+        return f"{self.keys[0].label()}{others}: {self.reason}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ComparisonResult:
+    """How a comparison went.
+
+    Attributes:
+        computed: Cells made now.
+        found: Cells that were there.
+        left_out: Cells whose runs were not given, where none may be made.
+        failed: Cells that could not be made, those with the same reason together.
+        notes: Lines on runs that were passed over, and cells that were made again.
+        rendered: The pages; None where no cell is there.
+    """
+
+    computed: int
+    found: int
+    left_out: int
+    failed: tuple[FailedCells, ...]
+    notes: tuple[str, ...]
+    rendered: Rendered | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the result as JSON values."""
+        index = None if self.rendered is None else str(self.rendered.index)
+        table = {name: getattr(self, name) for name in ("computed", "found", "left_out")}
+        failed = [{"cells": [k.name for k in f.keys], "reason": f.reason} for f in self.failed]
+        return {**table, "failed": failed, "notes": list(self.notes), "index": index}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlannedCell:
+    """A cell of a plan.
+
+    Attributes:
+        key: Which one.
+        state: `done`, `to do`, or why it cannot be made.
+    """
+
+    key: CellKey
+    state: str
+
+
+class Comparison:
+    """The cells of a folder: which there are, which are missing, and how one is made."""
+
+    def __init__(
+        self,
+        config: ComparisonConfig,
+        folder: Path,
+        *,
+        train: bool = True,
+        device: torch.device | str = "cpu",
+        progress: ProgressCallback = no_progress,
+    ) -> None:
+        """Look at what is there; nothing is made yet.
+
+        Raises:
+            ConfigError: A run that was given cannot be read.
+        """
+        self.config = config
+        self.folder = folder
+        self.store = CellStore(folder)
+        given, notes = find_given_runs(config.runs)
+        self._given: list[GivenRun] = given
+        self.notes: list[str] = notes
+        trainings = Trainings(config, folder, device=device, progress=progress) if train else None
+        self._systems = Systems(config, given, trainings)
+        self._failed_runs: dict[tuple[str, ...], PhyemuError] = {}
+
+    def request(self, key: CellKey) -> str:
+        """Return the fingerprint of a cell: equal ones are the same result.
+
+        Raises:
+            MissingRunError: Its run was not given, and none may be made.
+            PhyemuError: A run that was given, or settings of its training, are wrong.
+        """
+        accuracy = key.kind is CellKind.ACCURACY
+        settings = (accuracy_settings if accuracy else cost_settings)(key, self.config)
+        return fingerprint_of(
+            {"key": asdict(key), "source": self._systems.source(key), "settings": settings}
+        )
+
+    def find(self, key: CellKey, fingerprint: str) -> Cell | None:
+        """Return the finished cell where it is the result asked for; note why another is not."""
+        try:
+            cell = self.store.find(key)
+        except ConfigError as exc:
+            self.notes.append(f"{exc}; it is computed again")
+            return None
+        if cell is not None and cell.fingerprint != fingerprint:
+            self.notes.append(
+                f"the {key.label()} was made with other settings or weights; it is computed again"
+            )
+            return None
+        return cell
+
+    def compute(self, key: CellKey, fingerprint: str) -> Cell:
+        """Return a cell that is computed now, after the training behind it where that is missing.
+
+        Raises:
+            PhyemuError: It cannot be made.
+            KeyboardInterrupt: Ctrl-C.
+        """
+        provided = self._provide(key)
+        images = self._systems.test_images(key.dataset)
+        if key.kind is CellKind.ACCURACY:
+            figures, record = accuracy_figures(key, provided, images, self.config)
+            modelled: frozenset[str] = frozenset()
+            engine = ""
+        else:
+            figures, modelled, engine, record = cost_figures(
+                key, provided, images, self.config, sibling=self._sibling(key, provided.weights)
+            )
+        return Cell(
+            key=key,
+            figures=figures,
+            fingerprint=fingerprint,
+            modelled=modelled,
+            engine=engine,
+            run=self._run_name(provided.run),
+            provenance={
+                **record,
+                "phyemu": phyemu.__version__,
+                "torch": torch.__version__,
+                "machine": platform.machine(),
+                "made": datetime.now(UTC).isoformat(timespec="seconds"),
+                "weights_sha256": provided.weights,
+            },
+        )
+
+    def _sibling(self, key: CellKey, weights: str) -> Cell | None:
+        """Return a finished cost of the same network, over another channel or protocol."""
+        for other in plan(self.config):
+            if replace(other, environment=key.environment, protocol=key.protocol) != key:
+                continue
+            try:
+                cell = self.store.find(other)
+                if (
+                    cell is not None
+                    and cell.provenance.get("weights_sha256") == weights
+                    and cell.fingerprint == self.request(other)
+                ):
+                    return cell
+            except PhyemuError:
+                continue  # a damaged one is told of when its turn comes
+        return None
+
+    def _provide(self, key: CellKey) -> Provided:
+        """Return the system of a cell; what failed once is not tried again for every cell."""
+        run = (key.system, key.variant, key.dataset, key.backbone, str(key.seed))
+        if run in self._failed_runs:
+            raise self._failed_runs[run]
+        try:
+            return self._systems.of(key)
+        except PhyemuError as exc:
+            self._failed_runs[run] = exc
+            raise
+
+    def _run_name(self, run: Path) -> str:
+        try:
+            return run.resolve().relative_to(self.folder.resolve()).as_posix()
+        except ValueError:
+            # Made elsewhere: its name, and nothing of the machine it lies on.
+            return "/".join(run.resolve().parts[-2:])
+
+
+def run_comparison(
+    config: ComparisonConfig,
+    folder: Path,
+    *,
+    train: bool = True,
+    device: torch.device | str = "cpu",
+    progress: ProgressCallback = no_progress,
+) -> ComparisonResult:
+    """Make every cell that is missing, and write tables and figures of all that are there.
+
+    A cell that is finished is never computed again; a kill at any moment loses the one in work,
+    whose training goes on at the step of its last checkpoint.
+
+    Args:
+        config: The settings; written to `comparison.toml`.
+        folder: New, or that of an earlier comparison.
+        train: Make the runs that are missing; False: leave their cells out.
+        device: Where trainings run.
+        progress: Told of each cell, and of each step of a training.
+
+    Raises:
+        ConfigError: The folder is no folder, is in use by another process, or a given run cannot be
+            read.
+        KeyboardInterrupt: Ctrl-C; calling it again continues.
+    """
+    comparison = Comparison(config, folder, train=train, device=device, progress=progress)
+    with _locked(folder):
+        write_whole(folder / SETTINGS_FILE, to_toml(config))
+        keys = plan(config)
+        counts = {"computed": 0, "found": 0, "left_out": 0}
+        failed: dict[str, list[CellKey]] = {}
+        for done, key in enumerate(keys):
+            progress("cells", done, len(keys), key.label())
+            try:
+                fingerprint = comparison.request(key)
+                if comparison.find(key, fingerprint) is not None:
+                    counts["found"] += 1
+                    continue
+                comparison.store.save(comparison.compute(key, fingerprint))
+                counts["computed"] += 1
+            except MissingRunError:
+                counts["left_out"] += 1
+            except PhyemuError as exc:
+                failed.setdefault(" ".join(str(exc).split()), []).append(key)
+            except RuntimeError as exc:  # torch's own, as when memory is short: others may fit
+                failed.setdefault(" ".join(str(exc).split()), []).append(key)
+        progress("cells", len(keys), len(keys))
+        rendered = render(folder) if any(comparison.store.folder.glob("*/*.json")) else None
+    return ComparisonResult(
+        **counts,
+        failed=tuple(FailedCells(keys=tuple(keys), reason=why) for why, keys in failed.items()),
+        notes=tuple(comparison.notes),
+        rendered=rendered,
+    )
+
+
+def planned_cells(
+    config: ComparisonConfig, folder: Path, *, train: bool = True
+) -> list[PlannedCell]:
+    """Return every cell of a comparison and how it stands; nothing is made.
+
+    Raises:
+        ConfigError: A run that was given cannot be read.
+    """
+    comparison = Comparison(config, folder, train=train)
+    found = []
+    for key in plan(config):
+        try:
+            cell = comparison.find(key, comparison.request(key))
+            state = "to do" if cell is None else "done"
+        except PhyemuError as exc:
+            state = str(exc)
+        found.append(PlannedCell(key=key, state=state))
+    return found
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold a folder, so that no two processes train the same run.
+
+    Raises:
+        ConfigError: It is held, or is no folder to write to.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = (folder / _LOCK).open("w")
+    except OSError as exc:
+        raise ConfigError(f"{folder}: cannot be written to ({exc.strerror or exc})") from exc
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise ConfigError(f"{folder}: another phyemu compare is at work there") from None
+        yield

@@ -1,0 +1,183 @@
+"""Training runs that were made elsewhere: found in folders, recognised by what they hold."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from phyemu.baselines import SystemName, read_system_config
+from phyemu.datasets import Dataset
+from phyemu.dnn import Lookup, Score, read_card
+from phyemu.errors import ConfigError
+from phyemu.toml_config import read_toml, to_table
+from phyemu.training import TrainConfig, read_checkpoint, read_run_config
+
+from .config import PHYDNN
+
+__all__ = ["GivenRun", "find_given_runs", "is_faithful"]
+
+_WEIGHTS = "weights.safetensors"
+_WHOLE = (SystemName.SPLIT_COMPUTING, SystemName.EDGE_ONLY, SystemName.DEVICE_ONLY)
+_DEPTH = 4  # folders of runs below a folder that was named
+# What may stand in the way of calling a run the paper's, and what it must then be.
+_FAITHFUL = {
+    "score": Score.INNER_PRODUCT,
+    "lookup": Lookup.HARD,
+    "distillation": 0.0,
+    "feature_distillation": 0.0,
+    "commitment": 0.0,
+    "estimator": "gumbel",
+    "symbols_per_slice": 1,
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GivenRun:
+    """A finished run of `phyemu train` or `phyemu train-baseline`.
+
+    Attributes:
+        folder: Run folder.
+        system: Of the comparison.
+        variant: Of a PhyDNN: named by who gave it, or `paper` where the settings are the paper's,
+            else `best`.
+        backbone: As `resnet20`; empty: it has none.
+        image_shape: (channels, height, width).
+        class_names: Of its dataset.
+        seed: Of the run.
+        orders: M of what it holds; empty: it sends no symbols.
+        channel: That it was trained through.
+        is_named: Whoever gave it said which variant it is.
+    """
+
+    folder: Path
+    system: str
+    variant: str
+    backbone: str
+    image_shape: tuple[int, int, int]
+    class_names: tuple[str, ...]
+    seed: int
+    orders: tuple[int, ...]
+    channel: str
+    is_named: bool
+
+    def fits(self, dataset: Dataset) -> bool:
+        """Return whether it was trained on images and classes like these."""
+        return self.image_shape == tuple(dataset.image_shape) and self.class_names == tuple(
+            dataset.train.class_names
+        )
+
+
+def is_faithful(config: TrainConfig) -> bool:
+    """Return whether a run keeps to the paper: inner products, PSK, hard decisions, its losses."""
+    settings = to_table(config.phydnn)
+    for name, wanted in _FAITHFUL.items():
+        value = settings.get(name, wanted)
+        if isinstance(value, list):
+            value = value[0] if len(set(value)) == 1 else None
+        if value != wanted:
+            return False
+    return config.link.modulation == "psk"
+
+
+def find_given_runs(specs: Sequence[str]) -> tuple[list[GivenRun], list[str]]:
+    """Return the finished runs of each spec, and a line on each folder that was passed over.
+
+    Args:
+        specs: `FOLDER` or `VARIANT=FOLDER`; a run, or a folder that holds runs.
+
+    Raises:
+        ConfigError: A folder is missing or holds no run, or one is damaged.
+    """
+    runs: dict[Path, GivenRun] = {}
+    notes = []
+    for spec in specs:
+        variant, equals, text = spec.partition("=")
+        folder = Path(text if equals else spec).expanduser()
+        if not folder.is_dir():
+            raise ConfigError(f"{spec}: no such folder; write FOLDER or VARIANT=FOLDER")
+        configs = sorted(_configs(folder))
+        if not configs:
+            raise ConfigError(f"{folder}: holds no run (config.toml); make one: phyemu train")
+        for path in configs:
+            run = path.parent
+            system = read_toml(path).get("system", PHYDNN)
+            if not (run / "metrics.json").is_file():
+                notes.append(f"{run}: is not finished, and was passed over")
+            elif system in _WHOLE:
+                notes.append(f"{run}: was passed over; {system} is made from a PhyDNN's network")
+            elif system == PHYDNN:
+                runs.setdefault(run.resolve(), _phydnn(run, variant if equals else ""))
+            else:
+                runs.setdefault(run.resolve(), _baseline(run))
+    return list(runs.values()), notes
+
+
+def _configs(folder: Path) -> list[Path]:
+    found: list[Path] = []
+    for depth in range(_DEPTH):
+        found += folder.glob("*/" * depth + "config.toml")
+    return found
+
+
+def _phydnn(folder: Path, variant: str) -> GivenRun:
+    config = read_run_config(folder)
+    orders = _orders(folder)
+    card = read_card(folder / "head" / f"m{orders[0]}.safetensors")
+    channels, height, width = card.image_shape
+    return GivenRun(
+        folder=folder,
+        system=PHYDNN,
+        variant=variant or ("paper" if is_faithful(config) else "best"),
+        backbone=_backbone(card.architecture),
+        image_shape=(channels, height, width),
+        class_names=tuple(card.class_names),
+        seed=config.seed,
+        channel=config.link.channel,
+        is_named=bool(variant),
+        orders=orders,
+    )
+
+
+def _baseline(folder: Path) -> GivenRun:
+    """Return a run of `phyemu train-baseline` that has weights of its own."""
+    config = read_system_config(folder)
+    orders: tuple[int, ...] = ()
+    if config.system is SystemName.DT_JSCC:
+        orders = _orders(folder)
+        card = read_card(folder / "head" / f"m{orders[0]}.safetensors")
+        shape, class_names, backbone = card.image_shape, card.class_names, ""
+    else:
+        _, record = read_checkpoint(folder / _WEIGHTS)
+        shape, class_names = record["image_shape"], record["class_names"]
+        backbone = _backbone(record["architecture"])
+    channels, height, width = shape
+    return GivenRun(
+        folder=folder,
+        system=str(config.system),
+        variant="",
+        backbone=backbone,
+        image_shape=(channels, height, width),
+        class_names=tuple(class_names),
+        seed=config.seed,
+        channel=config.link.channel,
+        is_named=False,
+        orders=orders,
+    )
+
+
+def _orders(folder: Path) -> tuple[int, ...]:
+    """Return M of what a run exported, falling.
+
+    Raises:
+        ConfigError: It exported nothing.
+    """
+    names = [path.stem[1:] for path in (folder / "head").glob("m*.safetensors")]
+    orders = sorted((int(name) for name in names if name.isdecimal()), reverse=True)
+    if not orders:
+        raise ConfigError(f"{folder}: holds no exported head (head/m*.safetensors)")
+    return tuple(orders)
+
+
+def _backbone(architecture: Mapping[str, Any]) -> str:
+    depth = architecture.get("depth")
+    return str(architecture.get("name")) if depth is None else f"resnet{depth}"

@@ -1,0 +1,236 @@
+"""The system behind a cell: from a run that was given, or one that is made."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from phyemu.baselines import System, SystemName, load_system, network_system
+from phyemu.datasets import Dataset, ImageSet, load_dataset
+from phyemu.dnn import Normalise, pretrained_resnet, read_card, split_model
+from phyemu.errors import ConfigError
+from phyemu.file_hash import file_sha256
+from phyemu.toml_config import to_table
+from phyemu.training import read_checkpoint, score_images
+
+from .cell import CellKey, CellKind
+from .config import PHYDNN, ComparisonConfig
+from .given_runs import GivenRun
+from .trainings import Trainings, baseline_settings, training_settings
+
+__all__ = ["MissingRunError", "Provided", "Systems"]
+
+_BACKBONE = "backbone.safetensors"
+_WEIGHTS = "weights.safetensors"
+_SPLIT = "layer1"
+# Systems that run the trained network as it is.
+_WHOLE = (SystemName.SPLIT_COMPUTING, SystemName.EDGE_ONLY, SystemName.DEVICE_ONLY)
+# What a cell's figures do not depend on: where files lie, and how often a run was saved.
+_PLACES = ("pretrained", "dataset", "checkpoint_interval_s")
+
+
+class MissingRunError(ConfigError):
+    """A run that was not given, where none may be made."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class Provided:
+    """A system, and where it comes from.
+
+    Attributes:
+        system: In evaluation mode.
+        run: Folder of the run that made its weights.
+        weights: SHA-256 of them.
+        backbone_accuracy: Of a PhyDNN: its own network without the radio, on the test images [%].
+    """
+
+    system: System
+    run: Path
+    weights: str
+    backbone_accuracy: float | None = None
+
+
+class Systems:
+    """Gives the system of a cell, training what is missing."""
+
+    def __init__(
+        self,
+        config: ComparisonConfig,
+        given: Sequence[GivenRun],
+        trainings: Trainings | None,
+    ) -> None:
+        """Take the runs that were made elsewhere; without `trainings` there are no others."""
+        self._config = config
+        self._given = given
+        self._trainings = trainings
+        # A system serves cell after cell, and then never again.
+        self._shared = lru_cache(maxsize=2)(self._provide)
+        self._dataset = lru_cache(maxsize=2)(self._load_dataset)
+        self._whole_accuracy = lru_cache(maxsize=4)(self._score_whole)
+
+    def source(self, key: CellKey) -> dict[str, Any]:
+        """Return what the weights of a cell depend on, as JSON values, without making any.
+
+        Raises:
+            MissingRunError: The run is not given, and none may be made.
+        """
+        given = self._given_run(key)
+        if given is not None:
+            return {"weights": _stored_weights(given.folder, key)}
+        if self._trainings is None:
+            raise _missing(key)
+        if key.system not in (*_WHOLE, PHYDNN):
+            own: Any = baseline_settings(
+                self._config, SystemName(key.system), key.dataset, key.seed
+            )
+        else:
+            own = self._settings(key, key.variant, PHYDNN if key.system == PHYDNN else "")
+        parts = {"training": _portable(to_table(own))}
+        if key.system != SystemName.DT_JSCC:
+            parts["backbone"] = _portable(to_table(self._settings(key, "", "")))
+        return parts
+
+    def _settings(self, key: CellKey, variant: str, system: str) -> Any:
+        return training_settings(
+            self._config,
+            dataset=key.dataset,
+            backbone=key.backbone,
+            seed=key.seed,
+            variant=variant,
+            system=system,
+        )
+
+    def of(self, key: CellKey) -> Provided:
+        """Return the system of a cell, its run made now where it is missing.
+
+        Raises:
+            PhyemuError: A run cannot be made or read.
+        """
+        # Cells that differ in their environment share a system.
+        return self._shared(replace(key, kind=CellKind.ACCURACY, environment="none", protocol=""))
+
+    def _provide(self, key: CellKey) -> Provided:
+        given = self._given_run(key)
+        if given is not None:
+            run = given.folder
+        elif self._trainings is not None:
+            run = self._made_run(self._trainings, key)
+        else:
+            raise _missing(key)
+        name = SystemName(key.system)
+        if name in _WHOLE:
+            return self._whole(name, run, key)
+        return Provided(
+            system=load_system(run, order=key.order or None),
+            run=run,
+            weights=_stored_weights(run, key),
+            backbone_accuracy=(
+                self._whole_accuracy(run, key.dataset) if name is SystemName.PHYDNN else None
+            ),
+        )
+
+    def _made_run(self, trainings: Trainings, key: CellKey) -> Path:
+        name = SystemName(key.system)
+        if name is SystemName.PHYDNN:
+            return trainings.phydnn(key.variant, key.dataset, key.backbone, key.seed)
+        if name in _WHOLE:
+            return trainings.backbone(key.dataset, key.backbone, key.seed)
+        return trainings.baseline(name, key.dataset, key.backbone, key.seed)
+
+    def _whole(self, name: SystemName, run: Path, key: CellKey) -> Provided:
+        """Return a system that runs the network of a run as it is, whole or cut."""
+        normalise, network = self._backbone(run)
+        shape = self._dataset(key.dataset).image_shape
+        whole = nn.Sequential(normalise, network)
+        if name is SystemName.EDGE_ONLY:
+            system = network_system(name, None, whole, image_shape=shape)
+        elif name is SystemName.DEVICE_ONLY:
+            system = network_system(name, whole, None, image_shape=shape)
+        else:
+            head, tail = split_model(network, _SPLIT)
+            system = network_system(name, nn.Sequential(normalise, head), tail, image_shape=shape)
+        return Provided(system=system, run=run, weights=_stored_weights(run, key))
+
+    def _backbone(self, run: Path) -> tuple[Normalise, nn.Module]:
+        """Return the network without a radio, as the run trained it."""
+        heads = sorted((run / "head").glob("m*.safetensors"))
+        if heads:
+            card = read_card(heads[0])
+            normalise = Normalise(card.mean, card.std)
+        else:
+            _, record = read_checkpoint(run / _BACKBONE)
+            normalise = Normalise(record["mean"], record["std"])
+        return normalise, pretrained_resnet(run / _BACKBONE).eval()
+
+    def _score_whole(self, run: Path, dataset: str) -> float:
+        normalise, network = self._backbone(run)
+        whole = nn.Sequential(normalise, network)
+        return score_images(whole, whole, self.test_images(dataset)).accuracy
+
+    def test_images(self, dataset: str) -> ImageSet:
+        """Return the images that a dataset's accuracies are of: the same for every seed."""
+        return self._dataset(dataset).test
+
+    def _load_dataset(self, name: str) -> Dataset:
+        limit = self._config.accuracy.limit
+        return load_dataset(self._config.datasets[name], seed=0, limit=limit)
+
+    def _given_run(self, key: CellKey) -> GivenRun | None:
+        """Return the run that was given for a cell; of whole networks, that of any variant.
+
+        Raises:
+            ConfigError: There are two.
+        """
+        found = [
+            run
+            for run in self._given
+            if run.seed == key.seed
+            and run.backbone in (key.backbone, "")
+            and self._is_of(run, key)
+            and run.fits(self._dataset(key.dataset))
+        ]
+        if key.system not in _WHOLE and len(found) > 1:
+            raise ConfigError(
+                f"two runs were given for the {key.label()}: {found[0].folder} and "
+                f"{found[1].folder}; leave one out"
+            )
+        return found[0] if found else None
+
+    def _is_of(self, run: GivenRun, key: CellKey) -> bool:
+        """Return whether a run holds the weights of a cell, as far as its settings say."""
+        if key.system in _WHOLE:
+            return run.system == PHYDNN
+        if run.system != key.system or (key.order and key.order not in run.orders):
+            return False
+        if key.system != PHYDNN:
+            return True
+        if run.variant != key.variant:
+            return False
+        # Through another channel it is another PhyDNN, unless its giver says that it is this one.
+        return run.is_named or run.channel == self._settings(key, key.variant, PHYDNN).link.channel
+
+
+def _missing(key: CellKey) -> MissingRunError:
+    return MissingRunError(f"no run of the {key.label()} was given")
+
+
+def _stored_weights(run: Path, key: CellKey) -> str:
+    """Return the hash of what a run holds for a cell: of symbols both sides, as their cards say."""
+    if key.system in _WHOLE:
+        return file_sha256(run / _BACKBONE)
+    if not key.order:
+        return file_sha256(run / _WEIGHTS)
+    cards = [read_card(run / side / f"m{key.order}.safetensors") for side in ("head", "tail")]
+    return "+".join(card.weights_sha256 for card in cards)
+
+
+def _portable(table: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings without what names places on this machine."""
+    return {
+        name: _portable(value) if isinstance(value, Mapping) else value
+        for name, value in table.items()
+        if name not in _PLACES
+    }

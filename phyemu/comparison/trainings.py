@@ -1,0 +1,281 @@
+"""The training runs behind the cells: made where they are missing, continued where interrupted."""
+
+import copy
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from phyemu.baselines import (
+    SystemConfig,
+    SystemName,
+    read_system_config,
+    system_preset,
+    train_system,
+)
+from phyemu.datasets import Dataset, load_dataset
+from phyemu.dnn import describe_architecture, pretrained_resnet
+from phyemu.errors import ConfigError
+from phyemu.progress import ProgressCallback, no_progress
+from phyemu.toml_config import from_table, to_table, to_toml
+from phyemu.training import (
+    DataConfig,
+    LinkConfig,
+    Preset,
+    TrainConfig,
+    backbone_depth,
+    named_preset,
+    overlay,
+    preset,
+    read_run_config,
+    train_backbone,
+    train_run,
+    write_checkpoint,
+)
+from phyemu.whole_file import write_whole
+
+from .config import PHYDNN, ComparisonConfig
+
+__all__ = ["Trainings", "baseline_settings", "check_trainings", "training_settings"]
+
+_CONFIG = "config.toml"
+_BACKBONE = "backbone.safetensors"
+_METRICS = "metrics.json"
+_TRAINED_BASELINES = (SystemName.BOTTLEFIT_1, SystemName.BOTTLEFIT_2, SystemName.DT_JSCC)
+
+
+def training_settings(
+    config: ComparisonConfig, *, dataset: str, backbone: str, seed: int, variant: str, system: str
+) -> TrainConfig:
+    """Return the settings of a training: the preset under `[training.all]`, then the system's own.
+
+    Args:
+        config: Of the comparison.
+        dataset: Its name there.
+        backbone: As `resnet20`.
+        seed: Of the run.
+        variant: Preset of `phyemu train`, and table of `training`; another name: the beginner's
+            preset under its table.
+        system: Table of `training`, too.
+
+    Raises:
+        ConfigError: A table names an unknown setting, or a value is out of range.
+    """
+    spec, channel = config.datasets[dataset], config.training_channel
+    if variant in list(Preset):
+        base = named_preset(Preset(variant), spec, channel, seed=seed)
+    else:
+        base = preset(spec, channel, seed=seed)
+    table = to_table(base)
+    overlay(table, {"backbone": {"depth": backbone_depth(backbone)}})
+    pretrained = config.pretrained.get(f"{dataset}/{backbone}", config.pretrained.get(backbone))
+    if pretrained is not None:
+        overlay(table, {"backbone": {"pretrained": pretrained}})
+    for name in ("all", system, variant):
+        overlay(table, copy.deepcopy(config.training.get(name, {})))
+    if system == PHYDNN:
+        epochs, count = table["phydnn"]["epochs"], len(config.orders)
+        # Those of the preset, for as many stages as there are orders.
+        stages = [*epochs[:count], *epochs[-1:] * (count - len(epochs))]
+        overlay(table, {"phydnn": {"orders": list(config.orders), "epochs": stages}})
+    where = f"training of {system} {variant}".rstrip()
+    return from_table(TrainConfig, table, where=where)
+
+
+def baseline_settings(
+    config: ComparisonConfig, system: SystemName, dataset: str, seed: int
+) -> SystemConfig:
+    """Return the settings of a BottleFit or DT-JSCC: their preset under `[training.SYSTEM]`.
+
+    Of `[training.all]` only what is about images and frames is theirs.
+
+    Raises:
+        ConfigError: A table names an unknown setting, or a value is out of range.
+    """
+    base = replace(
+        system_preset(system, config.datasets[dataset]),
+        system=None,
+        seed=seed,
+        link=LinkConfig(channel=config.training_channel),
+    )
+    table = to_table(base)
+    overlay(table, {"dt_jscc": {"order": config.jscc_order}})
+    training = copy.deepcopy(config.training)
+    shared = training.get("all", {})
+    overlay(table, {name: shared[name] for name in ("data", "frame") if name in shared})
+    overlay(table, training.get(system, {}))
+    return from_table(SystemConfig, table, where=f"training of {system}")
+
+
+def check_trainings(config: ComparisonConfig) -> None:
+    """Refuse a table of `training` that no training takes, before anything is trained.
+
+    Raises:
+        ConfigError: It names an unknown setting, or a value is out of range.
+    """
+    dataset, backbone, seed = config.main_dataset, config.backbones[0], config.seeds[0]
+    for system, variant in [("", ""), *((PHYDNN, name) for name in config.variants)]:
+        training_settings(
+            config, dataset=dataset, backbone=backbone, seed=seed, variant=variant, system=system
+        )
+    for name in _TRAINED_BASELINES:
+        baseline_settings(config, name, dataset, seed)
+
+
+class Trainings:
+    """Runs in the folder of a comparison, one for each system, network, dataset and seed."""
+
+    def __init__(
+        self,
+        config: ComparisonConfig,
+        folder: Path,
+        *,
+        device: torch.device | str = "cpu",
+        progress: ProgressCallback = no_progress,
+    ) -> None:
+        """Look at `folder`/runs; nothing is made yet."""
+        self._config = config
+        self._folder = folder / "runs"
+        self._device = device
+        self._progress = progress
+
+    def folder(self, system: str, variant: str, dataset: str, backbone: str, seed: int) -> Path:
+        """Return where a run is, or would be."""
+        name = "-".join(part for part in (system, variant) if part).lower()
+        return self._folder / f"{name}_{dataset}_{backbone}_seed{seed}"
+
+    def backbone(self, dataset: str, backbone: str, seed: int) -> Path:
+        """Return the folder of a finished backbone, trained now where it is not there yet.
+
+        Raises:
+            PhyemuError: It cannot be trained.
+            KeyboardInterrupt: Ctrl-C; the next call continues at the very step.
+        """
+        settings = training_settings(
+            self._config, dataset=dataset, backbone=backbone, seed=seed, variant="", system=""
+        )
+        folder = self.folder("backbone", "", dataset, backbone, seed)
+        if _is_finished(folder, settings, _BACKBONE):
+            return folder
+        _begin(folder, settings)
+        images = self._images(settings.data, settings.seed)
+        result = train_backbone(
+            images,
+            settings,
+            device=self._device,
+            folder=folder,
+            resume=True,
+            progress=self._progress,
+        )
+        record = {
+            "architecture": describe_architecture(result.backbone),
+            "dataset": images.summary(),
+            "mean": list(images.mean),
+            "std": list(images.std),
+            "epoch": result.epoch,
+            "validation_accuracy": result.validation_accuracy,
+        }
+        write_checkpoint(folder / _BACKBONE, result.backbone.state_dict(), record)
+        return folder
+
+    def phydnn(self, variant: str, dataset: str, backbone: str, seed: int) -> Path:
+        """Return the folder of a finished PhyDNN of every order, on the backbone of that seed.
+
+        Raises:
+            PhyemuError: It cannot be trained.
+            KeyboardInterrupt: Ctrl-C; the next call continues at the very step.
+        """
+        weights = self.backbone(dataset, backbone, seed) / _BACKBONE
+        settings = training_settings(
+            self._config,
+            dataset=dataset,
+            backbone=backbone,
+            seed=seed,
+            variant=variant,
+            system=PHYDNN,
+        )
+        settings = replace(
+            settings,
+            backbone=replace(settings.backbone, pretrained=str(weights.resolve()), epochs=0),
+        )
+        folder = self.folder(PHYDNN, variant, dataset, backbone, seed)
+        if not _is_finished(folder, settings, _METRICS):
+            _begin(folder, settings)
+            train_run(settings, folder, resume=True, device=self._device, progress=self._progress)
+        return folder
+
+    def baseline(self, system: SystemName, dataset: str, backbone: str, seed: int) -> Path:
+        """Return the folder of a finished BottleFit or DT-JSCC.
+
+        Raises:
+            PhyemuError: It cannot be trained.
+            KeyboardInterrupt: Ctrl-C; the next call continues at the very step.
+        """
+        settings = baseline_settings(self._config, system, dataset, seed)
+        folder = self.folder(system, "", dataset, backbone, seed)
+        if (folder / _CONFIG).is_file():
+            # As train_system writes them: with the system's name.
+            found = replace(read_system_config(folder), system=None)
+            _check_same(folder, found, settings)
+            if (folder / _METRICS).is_file():
+                return folder
+        network = None
+        if system is not SystemName.DT_JSCC:
+            run = self.backbone(dataset, backbone, seed)
+            network = pretrained_resnet(run / _BACKBONE)
+        folder.mkdir(parents=True, exist_ok=True)
+        _forget_partial(folder)
+        train_system(
+            system,
+            network,
+            self._images(settings.data, settings.seed),
+            settings,
+            folder,
+            resume=True,
+            device=self._device,
+            progress=self._progress,
+        )
+        return folder
+
+    def _images(self, data: DataConfig, seed: int) -> Dataset:
+        return load_dataset(
+            data.dataset,
+            seed=seed,
+            validation_fraction=data.validation_fraction,
+            limit=data.limit,
+        )
+
+
+def _begin(folder: Path, settings: TrainConfig) -> None:
+    """Make a run's folder with its settings, as they are resumed from."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / _CONFIG).is_file():
+        write_whole(folder / _CONFIG, to_toml(settings))
+
+
+def _forget_partial(folder: Path) -> None:
+    """Remove the settings that a kill cut off; whoever makes a run refuses a folder in use."""
+    if not (folder / _CONFIG).is_file():
+        (folder / f".{_CONFIG}.partial").unlink(missing_ok=True)
+
+
+def _is_finished(folder: Path, settings: TrainConfig, result: str) -> bool:
+    """Return whether a run is there and complete.
+
+    Raises:
+        ConfigError: It is a run with other settings.
+    """
+    if not (folder / _CONFIG).is_file():
+        return False
+    _check_same(folder, read_run_config(folder), settings)
+    return (folder / result).is_file()
+
+
+def _check_same(
+    folder: Path, found: TrainConfig | SystemConfig, settings: TrainConfig | SystemConfig
+) -> None:
+    if found != settings:
+        raise ConfigError(
+            f"{folder}: was trained with other settings; give the same, delete the folder, or name "
+            "another with -o"
+        )

@@ -1,0 +1,96 @@
+"""`phyemu compare`: usage, what it prints, and the pages it writes anew."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from phyemu_cli.main import main
+
+# The network without a radio alone: nothing but a backbone of one epoch is trained.
+SETTINGS = """
+systems = ["edge-only"]
+[training.all.data]
+limit = 40
+[training.all.backbone]
+epochs = 1
+"""
+
+
+def compare(*words: object) -> Result:
+    """Run the command."""
+    return CliRunner().invoke(main, ["compare", *map(str, words)])
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Path:
+    """Return a settings file."""
+    path = tmp_path / "settings.toml"
+    path.write_text(SETTINGS)
+    return path
+
+
+def test_cells_are_made_listed_and_drawn_again(tmp_path: Path, settings: Path) -> None:
+    out = tmp_path / "out"
+    words = ("--preset", "quick", "--config", settings, "-o", out, "--only", "table-1")
+    listed = compare(*words, "--list")
+    assert listed.exit_code == 0, listed.output
+    assert listed.stdout == "accuracy of edge-only, resnet8, digits, none, seed 0: to do\n"
+    assert not out.exists()
+    made = compare(*words, "--quiet", "--json")
+    assert made.exit_code == 0, made.output
+    answer = json.loads(made.stdout)
+    assert (answer["computed"], answer["failed"]) == (1, [])
+    assert "done" in compare("--resume", "-o", out, "--list").stdout
+    again = compare("--resume", "-o", out, "--quiet")
+    assert "0 cells computed, 1 were there" in again.stdout
+    (out / "index.md").unlink()
+    assert compare("render", out).exit_code == 0
+    assert (out / "index.md").is_file()
+
+
+def test_a_failed_cell_is_exit_code_1(tmp_path: Path, settings: Path) -> None:
+    out = tmp_path / "out"
+    words = ("--preset", "quick", "--config", settings, "--only", "table-1", "--quiet")
+    result = compare(*words, "--dataset", f"image-folder:{tmp_path}/none", "-o", out)
+    assert result.exit_code == 1
+    assert "1 failed" in result.stdout
+    assert f"{tmp_path}/none" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ((), "name the folder to fill with -o"),
+        (("--preset", "best", "-o", "out"), "'best' is not one of"),
+        (("--resume", "--seed", "1", "-o", "out"), "--only and --runs alone go with it"),
+    ],
+)
+def test_wrong_usage_is_exit_code_2(words: tuple[str, ...], message: str) -> None:
+    result = compare(*words)
+    assert result.exit_code == 2
+    assert message in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--only", "table-4", "-o", "out"), "'table-4' is no table or figure; there are table-1"),
+        (("--resume", "-o", "nowhere"), "nowhere/comparison.toml: no such file"),
+        (("--runs", "nowhere", "-o", "out"), "nowhere: no such folder"),
+    ],
+)
+def test_what_is_not_there_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = compare(*words)
+    assert result.exit_code == 1
+    assert message in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+
+
+def test_a_folder_without_cells_cannot_be_drawn(tmp_path: Path) -> None:
+    result = compare("render", tmp_path)
+    assert result.exit_code == 1
+    assert "holds no finished cells" in result.stderr

@@ -1,0 +1,346 @@
+"""A comparison end to end on tiny networks: resumed, repaired, fed with runs of elsewhere."""
+
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from phyemu.comparison import (
+    AccuracyConfig,
+    CellStore,
+    ComparisonConfig,
+    ComparisonResult,
+    CostConfig,
+    Exhibit,
+    comparison_preset,
+    plan,
+    planned_cells,
+    read_comparison,
+    resolve_comparison,
+    run_comparison,
+)
+from phyemu.errors import ConfigError
+from phyemu.evaluation import EvaluationFidelity
+from phyemu.toml_config import to_toml
+from phyemu.training import read_run_config
+
+# Small enough for a second, and still of every kind: training, removal, sweep, office.
+TRAINING = {
+    "all": {
+        "data": {"limit": 40},
+        "backbone": {"depth": 8, "width": 4, "epochs": 1, "batch_size": 20},
+        "phydnn": {"split": "layer1", "epochs": [1], "batch_size": 20},
+    },
+    "BF-1": {"bottlefit": {"mimic_epochs": 1, "epochs": 1, "batch_size": 20}},
+}
+JSCC = {"DT-JSCC": {"dt_jscc": {"maps": 16, "epochs": 1, "batch_size": 20}}}
+
+
+def tiny(**changes: object) -> ComparisonConfig:
+    """Return settings whose trainings take a second in all."""
+    config = replace(
+        comparison_preset("quick"),
+        exhibits=(Exhibit.TABLE_2, Exhibit.FIGURE_10),
+        variants=("paper",),
+        systems=("edge-only", "BF-1", "PhyDNN"),
+        snrs_db=(8, 12),
+        orders=(4, 2),
+        sweep_orders=(4,),
+        accuracy=AccuracyConfig(limit=20, fidelity=EvaluationFidelity.SYMBOL),
+        cost=CostConfig(batch=4, links=1, order=2),
+        training=TRAINING,
+    )
+    return replace(config, **changes)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ComparisonResult]:
+    """Return a finished comparison; copy it before writing to it."""
+    folder = tmp_path_factory.mktemp("compare") / "out"
+    return folder, run_comparison(tiny(), folder)
+
+
+def figures(folder: Path) -> dict[str, dict[str, float]]:
+    """Return the figures of every cell by its name."""
+    return {cell.key.name: dict(cell.figures) for cell in CellStore(folder).load()}
+
+
+def test_every_cell_is_made_and_linked_to_its_run(
+    finished: tuple[Path, ComparisonResult],
+) -> None:
+    folder, result = finished
+    # The network itself, two orders at 12 dB, one more SNR of the sweep.
+    assert (result.computed, result.found, result.failed) == (4, 0, ())
+    for cell in CellStore(folder).load():
+        assert (folder / cell.run / "config.toml").is_file()
+        assert cell.provenance["weights_sha256"]
+        assert 0 <= cell.figures["accuracy"] <= 100
+    assert result.rendered is not None
+    assert (folder / "tables" / "table-2-digits.md").is_file()
+    assert (folder / "figures" / "figure-10.png").is_file()
+    assert read_comparison(folder / "comparison.toml") == tiny()
+
+
+def test_variants_begin_with_the_same_network(finished: tuple[Path, ComparisonResult]) -> None:
+    folder, _ = finished
+    cells = CellStore(folder).load()
+    edge = cells.where(system="edge-only").mean("accuracy")
+    assert cells.where(system="PhyDNN").mean("backbone_accuracy") == edge
+    run = next(iter(cells.where(system="PhyDNN"))).run
+    assert read_run_config(folder / run).phydnn.orders == (4, 2)
+
+
+def test_a_finished_comparison_computes_nothing(
+    finished: tuple[Path, ComparisonResult], copied: Path
+) -> None:
+    before = {path: path.stat().st_mtime_ns for path in copied.glob("cells/*/*.json")}
+    result = run_comparison(tiny(), copied)
+    assert (result.computed, result.found) == (0, 4)
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
+@pytest.mark.parametrize("calls", [1, 7, 11, 14])
+def test_a_kill_loses_nothing_that_was_finished(
+    finished: tuple[Path, ComparisonResult], tmp_path: Path, calls: int
+) -> None:
+    folder, _ = finished
+    left = calls
+
+    def killed(stage: str, done: int, total: int, note: str = "") -> None:
+        nonlocal left
+        left -= 1
+        if left == 0:
+            raise KeyboardInterrupt
+
+    out = tmp_path / "out"
+    with pytest.raises(KeyboardInterrupt):
+        run_comparison(tiny(), out, progress=killed)
+    run_comparison(tiny(), out)
+    assert figures(out) == figures(folder)
+
+
+@pytest.mark.slow
+def test_a_process_that_is_killed_in_a_training_goes_on_there(
+    finished: tuple[Path, ComparisonResult], tmp_path: Path
+) -> None:
+    config, out = tmp_path / "tiny.toml", tmp_path / "out"
+    config.write_text(to_toml(tiny()))
+    code = (
+        "import os, signal, sys\n"
+        "from pathlib import Path\n"
+        "from phyemu.comparison import read_comparison, run_comparison\n"
+        "def progress(stage, done, total, note=''):\n"
+        "    if stage == 'phydnn' and done == 3:\n"
+        "        os.kill(os.getpid(), signal.SIGKILL)\n"
+        "run_comparison(read_comparison(Path(sys.argv[1])), Path(sys.argv[2]), progress=progress)\n"
+    )
+    command = [sys.executable, "-c", code, str(config), str(out)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    run_comparison(tiny(), out)
+    assert figures(out) == figures(finished[0])
+
+
+def test_a_damaged_cell_is_told_and_computed_again(
+    finished: tuple[Path, ComparisonResult], copied: Path
+) -> None:
+    path = next(copied.glob("cells/accuracy/PhyDNN*awgn-8*.json"))
+    path.write_bytes(path.read_bytes()[:100])
+    result = run_comparison(tiny(), copied)
+    assert (result.computed, result.found) == (1, 3)
+    assert path.name in result.notes[0]
+    assert figures(copied) == figures(finished[0])
+
+
+def test_other_settings_make_another_cell(copied: Path) -> None:
+    config = tiny(accuracy=AccuracyConfig(limit=10, fidelity=EvaluationFidelity.SYMBOL))
+    result = run_comparison(config, copied)
+    assert result.computed == 4
+    assert all("other settings" in note for note in result.notes)
+    assert {cell.figures["num_images"] for cell in CellStore(copied).load()} == {10}
+
+
+def test_a_run_with_other_settings_is_not_taken_for_this_one(copied: Path) -> None:
+    training = {**TRAINING, "paper": {"phydnn": {"beta": 0.01}}}
+    result = run_comparison(tiny(training=training), copied)
+    assert result.computed == 0
+    (failed,) = result.failed
+    assert len(failed.keys) == 3
+    assert "other settings" in failed.reason
+
+
+def test_runs_of_elsewhere_are_taken_in(
+    finished: tuple[Path, ComparisonResult], tmp_path: Path
+) -> None:
+    folder, _ = finished
+    given = folder / "runs" / "phydnn-paper_digits_resnet8_seed0"
+    result = run_comparison(tiny(runs=(str(given),)), tmp_path / "out", train=False)
+    assert (result.computed, result.left_out, result.failed) == (4, 0, ())
+    assert figures(tmp_path / "out") == figures(folder)
+    # Nothing of this machine's folders is in a cell.
+    for cell in CellStore(tmp_path / "out").load():
+        assert cell.run == f"runs/{given.name}"
+        assert str(folder) not in cell.to_json()
+    assert not (tmp_path / "out" / "runs").exists()
+
+
+def test_a_variant_is_named_by_who_gives_the_run(
+    finished: tuple[Path, ComparisonResult], tmp_path: Path
+) -> None:
+    given = finished[0] / "runs" / "phydnn-paper_digits_resnet8_seed0"
+    config = tiny(runs=(f"best={given}",), variants=("paper", "best"))
+    result = run_comparison(config, tmp_path / "out", train=False)
+    variants = {cell.key.variant for cell in CellStore(tmp_path / "out").load()}
+    assert variants == {"", "best"}
+    assert result.left_out == 3  # those of `paper`
+
+
+def test_a_run_through_another_channel_is_another_phydnn(
+    finished: tuple[Path, ComparisonResult], tmp_path: Path
+) -> None:
+    given = finished[0] / "runs" / "phydnn-paper_digits_resnet8_seed0"
+    through = tiny(runs=(str(given),), training_channel="awgn:15")
+    assert run_comparison(through, tmp_path / "a", train=False).left_out == 3
+    named = tiny(runs=(f"paper={given}",), training_channel="awgn:15")
+    assert run_comparison(named, tmp_path / "b", train=False).left_out == 0
+
+
+def test_baselines_of_elsewhere_are_taken_in(copied: Path, tmp_path: Path) -> None:
+    config = tiny(
+        exhibits=(Exhibit.TABLE_1, Exhibit.TABLE_3),
+        systems=("BF-1", "DT-JSCC"),
+        training={**TRAINING, **JSCC},
+    )
+    made = run_comparison(config, copied)
+    assert made.failed == ()
+    given = replace(config, runs=(str(copied / "runs"),))
+    result = run_comparison(given, tmp_path / "out", train=False)
+    assert (result.computed, result.left_out, result.failed) == (made.computed, 0, ())
+    taken = CellStore(tmp_path / "out").load().where(kind="accuracy")
+    for system in ("BF-1", "DT-JSCC"):
+        assert taken.where(system=system).mean("accuracy") is not None
+        for cell in taken.where(system=system):
+            assert cell.figures == CellStore(copied).find(cell.key).figures
+
+
+def test_without_a_run_and_without_training_nothing_is_made(tmp_path: Path) -> None:
+    result = run_comparison(tiny(), tmp_path / "out", train=False)
+    assert (result.computed, result.left_out, result.rendered) == (0, 4, None)
+
+
+def test_two_runs_for_one_cell_are_refused(
+    finished: tuple[Path, ComparisonResult], copied: Path, tmp_path: Path
+) -> None:
+    config = tiny(runs=(str(finished[0] / "runs"), str(copied / "runs")))
+    result = run_comparison(config, tmp_path / "out", train=False)
+    assert [len(failed.keys) for failed in result.failed] == [1, 1, 1]
+    assert all("leave one out" in failed.reason for failed in result.failed)
+
+
+def test_an_unfinished_run_is_passed_over_and_named(
+    finished: tuple[Path, ComparisonResult], copied: Path, tmp_path: Path
+) -> None:
+    given = copied / "runs" / "phydnn-paper_digits_resnet8_seed0"
+    (given / "metrics.json").unlink()
+    result = run_comparison(tiny(runs=(str(given),)), tmp_path / "out", train=False)
+    assert result.left_out == 4
+    assert "not finished" in result.notes[0]
+
+
+def test_a_failed_cell_is_told_and_the_others_go_on(tmp_path: Path) -> None:
+    config = tiny(training={**TRAINING, "paper": {"link": {"channel": "world:nowhere"}}})
+    result = run_comparison(config, tmp_path / "out")
+    assert result.computed == 1
+    (failed,) = result.failed
+    assert len(failed.keys) == 3
+    assert "nowhere" in failed.reason
+    assert failed.line().startswith(f"{failed.keys[0].label()} and 2 more: ")
+
+
+def test_costs_are_measured_once_for_all_places(tmp_path: Path, copied: Path) -> None:
+    config = tiny(
+        exhibits=(Exhibit.FIGURE_6,), runs=(str(copied / "runs"),), systems=("SC", "PhyDNN")
+    )
+    run_comparison(config, copied, train=False)
+    cells = CellStore(copied).load().where(kind="cost")
+    assert cells.values("system") == ["PhyDNN", "SC"]
+    for system in cells.values("system"):
+        found = list(cells.where(system=system))
+        assert len({cell.figures["head_s"] for cell in found}) == 1
+    for cell in cells:
+        assert cell.figures["latency_s"] == pytest.approx(
+            sum(cell.figures[name] for name in ("head_s", "communication_s", "tail_s"))
+        )
+        assert {"communication_s", "latency_s", "transmit_j"} <= cell.modelled
+    stack = cells.where(system="SC", protocol="tcp", environment="office-los")
+    # 8x8 digits enlarged to 32x32: 4 maps of float32, 4 images.
+    assert stack.mean("payload_bytes") == 4 * 4 * 4 * 32 * 32
+    assert next(iter(stack)).engine == "model"
+    symbols = cells.where(system="PhyDNN", environment="office-los")
+    assert symbols.mean("payload_bytes") == 4 * 32 * 32 / 8  # M = 2: a bit a symbol
+
+
+def test_a_list_says_how_every_cell_stands(copied: Path) -> None:
+    next(copied.glob("cells/accuracy/PhyDNN*awgn-8*.json")).unlink()
+    listed = planned_cells(tiny(), copied)
+    assert [cell.key for cell in listed] == plan(tiny())
+    assert sorted(cell.state for cell in listed) == ["done", "done", "done", "to do"]
+
+
+def test_two_processes_do_not_share_a_folder(tmp_path: Path) -> None:
+    def again(stage: str, done: int, total: int, note: str = "") -> None:
+        with pytest.raises(ConfigError, match="another phyemu compare"):
+            run_comparison(tiny(), tmp_path / "out")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_comparison(tiny(), tmp_path / "out", progress=again)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("sedes = [1]", "unknown key 'sedes'; did you mean seeds"),
+        ("[accuracy]\nfidelty = 'symbol'", "did you mean fidelity"),
+        ("[training.bset.phydnn]\nbeta = 1.0", "training: 'bset' is none of"),
+        ("[training.paper.phydnn]\nbeat = 1.0", "did you mean beta"),
+        ("orders = [4, 8]", "orders must fall"),
+        ("sweep_orders = [3]", "must be among orders"),
+        ("systems = ['Neurosurgeon']", "'Neurosurgeon' is none of"),
+        ("exhibits = ['table-4']", "must be one of"),
+        ("seeds = []", "name at least one"),
+        ("variants = ['mine']", "training.mine is no table"),
+        ("[cost]\nengine = 'ns-2'", "must be one of"),
+        ("[datasets]\ndigits = 3", "must be of type str"),
+        ("seeds = [", "cannot be read as TOML"),
+    ],
+)
+def test_bad_settings_say_what_is_wrong(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "bad.toml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        resolve_comparison({}, preset="quick", file=path)
+
+
+def test_settings_do_not_leak_into_the_preset(tmp_path: Path) -> None:
+    path = tmp_path / "own.toml"
+    path.write_text("[training.all.backbone]\nepochs = 7\n")
+    assert resolve_comparison({}, preset="quick", file=path) != comparison_preset("quick")
+    assert resolve_comparison({}, preset="quick") == comparison_preset("quick")
+
+
+@pytest.fixture
+def copied(finished: tuple[Path, ComparisonResult], tmp_path: Path) -> Path:
+    """Return a copy of the finished comparison, with its runs as those of the copy."""
+    target = tmp_path / "copy"
+    shutil.copytree(finished[0], target)
+    # Runs name the weights that they began with by their place.
+    for path in target.glob("runs/*/config.toml"):
+        text = path.read_text("utf-8")
+        path.write_text(text.replace(str(finished[0].resolve()), str(target.resolve())))
+    return target

@@ -1,0 +1,44 @@
+"""Runs of elsewhere are recognised by what they hold."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from phyemu.comparison.given_runs import find_given_runs, is_faithful
+from phyemu.dnn import Lookup, Score
+from phyemu.errors import ConfigError
+from phyemu.training import LinkConfig, Preset, TrainConfig, named_preset
+
+PAPER = named_preset(Preset.PAPER, "digits", "awgn:12")
+
+
+def test_the_presets_are_told_apart() -> None:
+    assert is_faithful(PAPER)
+    assert not is_faithful(named_preset(Preset.BEST, "digits", "awgn:12"))
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        replace(PAPER, phydnn=replace(PAPER.phydnn, score=Score.DISTANCE)),
+        replace(PAPER, phydnn=replace(PAPER.phydnn, lookup=Lookup.SOFT)),
+        replace(PAPER, phydnn=replace(PAPER.phydnn, distillation=0.5)),
+        replace(PAPER, phydnn=replace(PAPER.phydnn, commitment=0.1)),
+        replace(PAPER, link=LinkConfig(channel="awgn:12", modulation="qam")),
+    ],
+)
+def test_what_the_paper_does_not_have_is_not_the_papers(config: TrainConfig) -> None:
+    assert not is_faithful(config)
+
+
+def test_schedules_and_rates_do_not_matter() -> None:
+    settings = replace(PAPER.phydnn, epochs=(1, 2, 3), beta=1e-5, backbone_learning_rate=1e-3)
+    assert is_faithful(replace(PAPER, phydnn=settings))
+
+
+def test_a_folder_without_runs_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="holds no run"):
+        find_given_runs([str(tmp_path)])
+    with pytest.raises(ConfigError, match="no such folder"):
+        find_given_runs([f"best={tmp_path / 'nowhere'}"])

@@ -1,0 +1,138 @@
+"""Tables and statements from a hand-made set of cells."""
+
+import csv
+import io
+
+import pytest
+
+from phyemu.comparison import CellSet, Entry, Exhibit, ResultTable, tables_of
+from phyemu.comparison.cell_set import Spread
+from phyemu.comparison.statements import statement_value
+
+
+def table(cells: CellSet, exhibit: Exhibit, name: str) -> ResultTable:
+    """Return a table by its name."""
+    return next(found for found in tables_of(exhibit, cells) if found.name == name)
+
+
+def rows(found: ResultTable) -> dict[tuple[str, ...], list[str]]:
+    """Return the entries as text, by the labels of their row."""
+    return {labels: [entry.text() for entry in entries] for labels, entries in found.rows}
+
+
+def test_table_1_stands_beside_the_papers(cells: CellSet) -> None:
+    found = table(cells, Exhibit.TABLE_1, "table-1")
+    assert found.columns == ("ResNet-20",)
+    # Two seeds half a point to either side of the mean: a sample deviation of sqrt(1/2).
+    assert rows(found) == {
+        ("edge-only (baseline)", "any", ""): ["87.00 ± 0.71 (87.52, -0.52)"],
+        ("PhyDNN, paper settings", "office-los", "4"): ["79.00 ± 0.71 (78.23, +0.77)"],
+        ("PhyDNN, paper settings", "office-nlos", "4"): ["75.00 ± 0.71 (74.64, +0.36)"],
+    }
+
+
+def test_table_2_names_the_bytes_of_each_order(cells: CellSet) -> None:
+    found = table(cells, Exhibit.TABLE_2, "table-2-cifar-10")
+    assert found.columns == ("no radio", "M = 16 (32 KB)", "M = 8 (24 KB)", "M = 4 (16 KB)")
+    assert rows(found)["PhyDNN, paper settings", "ResNet-20"] == [
+        "87.00 ± 0.71",
+        "83.00 ± 0.71 (82.89, +0.11)",
+        "82.00 ± 0.71 (81.48, +0.52)",
+        "80.00 ± 0.71 (80.07, -0.07)",
+    ]
+
+
+def test_drops_are_paired_by_seed(cells: CellSet) -> None:
+    found = table(cells, Exhibit.TABLE_2, "table-2-drops-cifar-10")
+    # Both accuracies of a seed are shifted alike, so the drop has no spread.
+    assert rows(found)["PhyDNN, paper settings", "ResNet-20"] == [
+        "4.00 ± 0.00 (4.63, -0.63)",
+        "5.00 ± 0.00 (6.04, -1.04)",
+        "7.00 ± 0.00 (7.45, -0.45)",
+    ]
+
+
+def test_the_sweep_shows_errors_and_their_changes(cells: CellSet) -> None:
+    found = table(cells, Exhibit.FIGURE_10, "figure-10-cifar-10")
+    assert rows(found)["PhyDNN, paper settings", "ResNet-20", "16"] == [
+        "21.00 ± 0.71",
+        "18.50 ± 0.71",
+        "17.00 ± 0.71",
+        "16.00 ± 0.71",
+        "1.50",
+        "-1.00",
+        "5.00 (less than 3.00, +2.00)",
+    ]
+
+
+def test_modelled_numbers_are_marked_and_engines_named(cells: CellSet) -> None:
+    text = table(cells, Exhibit.FIGURE_6, "figure-6").to_markdown()
+    phydnn = next(line for line in text.splitlines() if line.startswith("| PhyDNN"))
+    assert phydnn.split(" | ")[3:8] == ["-", "10.00\\*", "10.00", "20.00", "40.00\\*"]
+    bottlefit = next(line for line in text.splitlines() if line.startswith("| BF-1, TCP"))
+    assert bottlefit.split(" | ")[3:6] == ["model", "9.00", "170.00"]
+    assert "from a stated model" in text
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        # Head, communication and tail of both places over the 40 ms of the PhyDNN.
+        ("figure-6/latency-ratio/bf-1", (200 / 40 + 217 / 40) / 2),
+        ("figure-6/communication-ratio/bf-1/los", 17.0),
+        ("figure-6/communication-increase/nlos", 10.0),
+        ("figure-6/head-difference", 1.0),
+        ("figure-6/payload-ratio/bf-2", 32.0),
+        ("figure-6/overhead/phydnn", 256.0),
+        ("figure-6/overhead-ratio/bf-1/los", 180.0),
+        ("figure-6/bytes/sc", 4096.0),
+        ("figure-6/latency-ratio/max", (9 + 2900 * 1.1 + 21) / 40),
+        ("figure-9/energy-increase/bf-1/los", 100 * (376 / 60 - 1)),
+        ("figure-9/transmit-ratio/bf-1/nlos", 340 * 1.1 / 20),
+        ("figure-9/head-difference", 4.0),
+        ("figure-9/head-difference-share", 100 * 4 / ((376 + 410) / 2)),
+        ("figure-10/change/resnet20", 5.0),
+        ("table-1/experiment-drop", 1.0),
+        ("table-2/drop/max", 3.0),
+        # Of what there are no cells.
+        ("figure-11/latency-ratio", None),
+        ("figure-10/change/resnet110", None),
+        ("table-3/accuracy-difference", None),
+    ],
+)
+def test_a_sentence_is_computed_from_cells(
+    cells: CellSet, name: str, expected: float | None
+) -> None:
+    found = statement_value(name, cells, dataset="cifar-10", variant="paper")
+    assert found == (None if expected is None else pytest.approx(expected))
+
+
+def test_a_missing_system_leaves_its_sentences_out(cells: CellSet) -> None:
+    without = CellSet(cell for cell in cells if cell.key.system != "SC")
+    wanted = {"dataset": "cifar-10", "variant": "paper"}
+    assert statement_value("figure-6/latency-ratio/max", without, **wanted) is None
+    assert statement_value("figure-6/bytes/sc", without, **wanted) is None
+
+
+def test_csv_holds_every_number(cells: CellSet) -> None:
+    found = table(cells, Exhibit.TABLE_2, "table-2-cifar-10")
+    lines = list(csv.DictReader(io.StringIO(found.to_csv())))
+    assert len(lines) == 4
+    line = lines[1]
+    assert (line["backbone"], line["column"]) == ("ResNet-20", "M = 16 (32 KB)")
+    assert (float(line["mean"]), line["seeds"], line["published"]) == (83.0, "2", "82.89")
+    assert float(line["deviation"]) == pytest.approx(0.5**0.5)
+
+
+def test_bars_and_pipes_in_a_label_do_not_break_a_table() -> None:
+    entry = Entry(measured=Spread(mean=1.0, deviation=float("nan"), count=1))
+    found = ResultTable(
+        name="t", title="T", row_headings=("a",), columns=("b",), rows=((("x|y",), (entry,)),)
+    )
+    assert "| x\\|y | 1.00 |" in found.to_markdown()
+
+
+def test_no_cells_of_an_exhibit_make_no_table(cells: CellSet) -> None:
+    sweep = cells.where(environment=("awgn-4", "awgn-8"))
+    assert tables_of(Exhibit.FIGURE_6, sweep) == []
+    assert tables_of(Exhibit.TABLE_1, sweep) == []
