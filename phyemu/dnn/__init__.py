@@ -14,6 +14,8 @@ from .assignment import assign_to_constellation, assignment_cost
 from .card import ArtefactCard, Part, read_card
 from .clustering import start_embeddings
 from .compression import Removal, carry_optimizer, least_used, remove_embeddings, usage_counts
+from .device_card import DeviceCard, DeviceFormat, read_device_card
+from .device_export import DeviceArtefact, export_for_device, load_for_device
 from .embedding import Embedding, Lookup, Score
 from .link import Link, noiseless_link
 from .losses import (
@@ -39,6 +41,9 @@ from .split import split_model
 __all__ = [
     "ArtefactCard",
     "ArtefactInfo",
+    "DeviceArtefact",
+    "DeviceCard",
+    "DeviceFormat",
     "Embedding",
     "Link",
     "Lookup",
@@ -66,11 +71,13 @@ __all__ = [
     "distillation_loss",
     "entropy_loss",
     "evaluating",
+    "export_for_device",
     "export_head",
     "export_tail",
     "from_slices",
     "gumbel_softmax",
     "least_used",
+    "load_for_device",
     "load_head",
     "load_pretrained",
     "load_tail",
@@ -78,6 +85,7 @@ __all__ = [
     "one_hot_argmax",
     "pretrained_resnet",
     "read_card",
+    "read_device_card",
     "remove_embeddings",
     "resnet",
     "split_model",

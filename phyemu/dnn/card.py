@@ -12,7 +12,7 @@ from phyemu.errors import CheckpointError, ConfigError
 
 from .slices import SliceLayout
 
-__all__ = ["ArtefactCard", "Part", "card_path", "read_card"]
+__all__ = ["ArtefactCard", "Part", "card_of", "card_path", "read_card"]
 
 FORMAT_VERSION = 1
 
@@ -114,6 +114,16 @@ class ArtefactCard:
             if len(point) != 2 or not all(math.isfinite(value) for value in point):
                 raise ConfigError(f"a constellation point is [real, imaginary], got {point}")
 
+    @property
+    def order(self) -> int:
+        """Points of the constellation."""
+        return len(self.constellation["points"])
+
+    @property
+    def symbols_per_image(self) -> int:
+        """Channel symbols that an image takes."""
+        return SliceLayout(self.feature_shape).num_slices
+
     def to_json(self) -> str:
         """Return the card as indented JSON."""
         return json.dumps(asdict(self), indent=2, allow_nan=False) + "\n"
@@ -146,14 +156,27 @@ def read_card(weights_path: Path) -> ArtefactCard:
         ) from exc
     except (ValueError, RecursionError) as exc:
         raise CheckpointError(f"{path}: is no JSON ({exc}); export again") from exc
+    return card_of(content, where=path)
+
+
+def card_of(content: Any, *, where: Path) -> ArtefactCard:
+    """Return the card that JSON values describe.
+
+    Args:
+        content: As `ArtefactCard.to_json` writes it, parsed.
+        where: The file they are from, for messages.
+
+    Raises:
+        CheckpointError: They describe no card of this version.
+    """
     if not isinstance(content, dict):
-        raise CheckpointError(f"{path}: must hold a JSON object; export again")
+        raise CheckpointError(f"{where}: must hold a JSON object; export again")
     known = {entry.name for entry in fields(ArtefactCard)}
     needed = known - {"provenance", "format_version"}
     for problem, names in (("lacks", needed - set(content)), ("has unknown", set(content) - known)):
         if names:
-            raise CheckpointError(f"{path}: {problem} {', '.join(sorted(names))}; export again")
+            raise CheckpointError(f"{where}: {problem} {', '.join(sorted(names))}; export again")
     try:
         return ArtefactCard(**content)
     except (ConfigError, TypeError, ValueError, AttributeError) as exc:
-        raise CheckpointError(f"{path}: is no valid card: {exc}") from exc
+        raise CheckpointError(f"{where}: is no valid card: {exc}") from exc

@@ -43,9 +43,16 @@ def one_hot_argmax(weights: Tensor) -> Tensor:
     Args:
         weights: (..., M), floating point.
     """
+    if not torch.is_grad_enabled():
+        return _one_hot(weights)  # an exported graph cannot hold a function of Python
     # As an exact sum 1 + w - w the forward value could miss one by a rounding error.
     rows: Tensor = _StraightThrough.apply(weights)  # type: ignore[no-untyped-call]
     return rows
+
+
+def _one_hot(weights: Tensor) -> Tensor:
+    classes = torch.arange(weights.shape[-1], device=weights.device)
+    return (classes == weights.argmax(-1, keepdim=True)).to(weights.dtype)
 
 
 class _StraightThrough(torch.autograd.Function):
@@ -53,7 +60,7 @@ class _StraightThrough(torch.autograd.Function):
     def forward(ctx: object, weights: Tensor) -> Tensor:
         """Return the one-hot rows."""
         del ctx
-        return torch.zeros_like(weights).scatter_(-1, weights.argmax(-1, keepdim=True), 1.0)
+        return _one_hot(weights)
 
     @staticmethod
     def backward(ctx: object, *gradients: Tensor) -> Tensor:

@@ -5,11 +5,23 @@ Where only one side runs, only that side is loaded: the device never sees the ta
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
-from phyemu.dnn import PhyDnn, PhyDnnHead, PhyDnnTail, SliceLayout, load_head, load_tail
-from phyemu.dnn.card import ArtefactCard
+from phyemu.dnn import (
+    Lookup,
+    PhyDnn,
+    PhyDnnHead,
+    PhyDnnTail,
+    evaluating,
+    load_head,
+    load_tail,
+)
+from phyemu.dnn.card import ArtefactCard, Part
 from phyemu.errors import CheckpointError, ConfigError
 from phyemu.waveform import Constellation, FrameFormat, constellation, custom_constellation
 
@@ -17,11 +29,54 @@ __all__ = [
     "ExportedHead",
     "ExportedPhyDnn",
     "ExportedTail",
+    "HeadSide",
+    "TailSide",
     "check_exported",
+    "constellation_of",
+    "frame_format_of",
     "load_exported",
     "load_exported_head",
     "load_exported_tail",
+    "side_path",
 ]
+
+
+class _Side(Protocol):
+    """What both sides know of the air between them."""
+
+    @property
+    def card(self) -> ArtefactCard:
+        """Return what it is."""
+
+    @property
+    def constellation(self) -> Constellation:
+        """Return the points: m is sent for symbol m."""
+
+    @property
+    def frame_format(self) -> FrameFormat:
+        """Return what the frames on the air are."""
+
+    @property
+    def order(self) -> int:
+        """Return the points of the constellation."""
+
+    @property
+    def symbols_per_image(self) -> int:
+        """Return the channel symbols that an image takes."""
+
+
+class HeadSide(_Side, Protocol):
+    """A head at work, whatever runs it."""
+
+    def symbols(self, images: Tensor) -> Tensor:
+        """Return symbols (batch, symbols_per_image) int64 of uint8 images, both on the CPU."""
+
+
+class TailSide(_Side, Protocol):
+    """A tail at work, whatever runs it."""
+
+    def logits(self, posteriors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return logits (batch, num_classes) of posteriors (batch, symbols_per_image, order)."""
 
 
 @dataclass(frozen=True, eq=False, slots=True, kw_only=True)
@@ -39,14 +94,25 @@ class ExportedHead:
     frame_format: FrameFormat
 
     @property
+    def card(self) -> ArtefactCard:
+        """What it is."""
+        return self.head.card
+
+    @property
     def order(self) -> int:
-        """M."""
+        """Points of the constellation."""
         return self.constellation.order
 
     @property
     def symbols_per_image(self) -> int:
-        """N_s."""
-        return SliceLayout(self.head.card.feature_shape).num_slices
+        """Channel symbols that an image takes."""
+        return self.card.symbols_per_image
+
+    def symbols(self, images: Tensor) -> Tensor:
+        """Return symbols (batch, symbols_per_image) int64 of uint8 images, both on the CPU."""
+        with evaluating(self.head):
+            symbols: Tensor = self.head(images.to(self.head.embedding.vectors.device))
+        return symbols.cpu()
 
 
 @dataclass(frozen=True, eq=False, slots=True, kw_only=True)
@@ -64,14 +130,28 @@ class ExportedTail:
     frame_format: FrameFormat
 
     @property
+    def card(self) -> ArtefactCard:
+        """What it is."""
+        return self.tail.card
+
+    @property
     def order(self) -> int:
-        """M."""
+        """Points of the constellation."""
         return self.constellation.order
 
     @property
     def symbols_per_image(self) -> int:
-        """N_s."""
-        return self.tail.layout.num_slices
+        """Channel symbols that an image takes."""
+        return self.card.symbols_per_image
+
+    def logits(self, posteriors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return logits (batch, num_classes) of posteriors (batch, symbols_per_image, order)."""
+        device = self.tail.embedding.vectors.device
+        with evaluating(self.tail):
+            given = torch.from_numpy(np.ascontiguousarray(posteriors)).to(device)
+            logits: Tensor = self.tail(given, Lookup.HARD)
+        result: NDArray[np.float32] = logits.cpu().numpy()
+        return result
 
 
 @dataclass(frozen=True, eq=False, slots=True, kw_only=True)
@@ -120,8 +200,8 @@ def load_exported(path: Path, *, order: int | None = None) -> ExportedPhyDnn:
     return ExportedPhyDnn(
         head=head,
         tail=tail,
-        constellation=_constellation(folder / "tail" / name, tail.card),
-        frame_format=_frame_format(folder / "tail" / name, tail.card),
+        constellation=constellation_of(folder / "tail" / name, tail.card),
+        frame_format=frame_format_of(folder / "tail" / name, tail.card),
     )
 
 
@@ -131,12 +211,12 @@ def load_exported_head(folder: Path, *, order: int | None = None) -> ExportedHea
     Raises:
         CheckpointError: There is none of that order, or a file is damaged.
     """
-    path = _side(folder, "head", order)
+    path = side_path(folder, Part.HEAD, order)
     head = load_head(path)
     return ExportedHead(
         head=head,
-        constellation=_constellation(path, head.card),
-        frame_format=_frame_format(path, head.card),
+        constellation=constellation_of(path, head.card),
+        frame_format=frame_format_of(path, head.card),
     )
 
 
@@ -146,12 +226,12 @@ def load_exported_tail(folder: Path, *, order: int | None = None) -> ExportedTai
     Raises:
         CheckpointError: There is none of that order, or a file is damaged.
     """
-    path = _side(folder, "tail", order)
+    path = side_path(folder, Part.TAIL, order)
     tail = load_tail(path)
     return ExportedTail(
         tail=tail,
-        constellation=_constellation(path, tail.card),
-        frame_format=_frame_format(path, tail.card),
+        constellation=constellation_of(path, tail.card),
+        frame_format=frame_format_of(path, tail.card),
     )
 
 
@@ -171,29 +251,51 @@ def check_exported(folder: Path) -> None:
     )
 
 
-def _orders(folder: Path, side: str = "head") -> list[int]:
-    names = [path.stem[1:] for path in (folder / side).glob("m*.safetensors")]
+def side_path(folder: Path, part: Part, order: int | None, *, suffix: str = ".safetensors") -> Path:
+    """Return the file of one side, of the smallest order where none is given.
+
+    Raises:
+        CheckpointError: There is none of that order, or none at all.
+    """
+    orders = _orders(folder, part, suffix)
+    if not orders:
+        raise CheckpointError(f"{folder}: holds no exported {part} ({part}/m*{suffix})")
+    if order is not None and order not in orders:
+        raise CheckpointError(f"{folder}: holds no {part} of order {order}, but {sorted(orders)}")
+    return folder / part / f"m{min(orders) if order is None else order}{suffix}"
+
+
+def _orders(folder: Path, part: Part = Part.HEAD, suffix: str = ".safetensors") -> list[int]:
+    names = [path.name.removesuffix(suffix)[1:] for path in (folder / part).glob(f"m*{suffix}")]
     return [int(name) for name in names if name.isdecimal()]
 
 
-def _side(folder: Path, side: str, order: int | None) -> Path:
-    """Return the file of one side, of the smallest order where none is given."""
-    orders = _orders(folder, side)
-    if not orders:
-        raise CheckpointError(f"{folder}: holds no exported {side} ({side}/m*.safetensors)")
-    if order is not None and order not in orders:
-        raise CheckpointError(f"{folder}: holds no {side} of order {order}, but {sorted(orders)}")
-    return folder / side / f"m{min(orders) if order is None else order}.safetensors"
+def frame_format_of(path: Path, card: ArtefactCard) -> FrameFormat:
+    """Return the frames that a card describes.
 
+    Args:
+        path: Of the artefact, for messages.
+        card: Its card.
 
-def _frame_format(path: Path, card: ArtefactCard) -> FrameFormat:
+    Raises:
+        CheckpointError: It describes none.
+    """
     try:
         return FrameFormat.from_dict(card.frame)
     except ConfigError as exc:
         raise CheckpointError(f"{path}: its card describes no frames ({exc})") from exc
 
 
-def _constellation(path: Path, card: ArtefactCard) -> Constellation:
+def constellation_of(path: Path, card: ArtefactCard) -> Constellation:
+    """Return the constellation that a card describes.
+
+    Args:
+        path: Of the artefact, for messages.
+        card: Its card.
+
+    Raises:
+        CheckpointError: It describes none.
+    """
     described = card.constellation
     try:
         name, order = str(described["name"]), int(described["order"])

@@ -14,7 +14,6 @@ from phyemu.errors import ConfigError
 from phyemu.link import Fidelity, build_link
 from phyemu.progress import ProgressCallback, no_progress
 from phyemu.receiver import ReceivedFrame, receive_frames
-from phyemu.training import score_over_link
 from phyemu.waveform import build_frame, modulate
 
 from .air_bytes import bytes_on_air
@@ -76,6 +75,9 @@ def evaluate_phydnn(
     link = build_link(
         channel, phydnn.constellation, phydnn.frame_format, fidelity=Fidelity(fidelity)
     )
+    # Who only sends or receives loads this package, too, and no training with it.
+    from phyemu.training import score_over_link
+
     score = score_over_link(
         phydnn.joined(), link, images, seed=seed, lookup=lookup, repetitions=repetitions
     )

@@ -4,7 +4,6 @@ from pathlib import Path
 
 from phyemu.datasets import ImageSet, load_dataset
 from phyemu.errors import DatasetError
-from phyemu.training import read_run_config
 
 from .exported import ExportedPhyDnn
 
@@ -26,6 +25,9 @@ def run_test_images(
         ConfigError: The run holds no settings.
         DatasetError: The images cannot be read, or do not fit.
     """
+    # Who only sends or receives loads this package, too, and no training with it.
+    from phyemu.training import read_run_config
+
     config = read_run_config(run.parent.parent if run.is_file() else run)
     data = config.data
     loaded = load_dataset(

@@ -1,0 +1,45 @@
+"""A PhyDNN that was exported by a run of a second, and images for it."""
+
+import dataclasses
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from phyemu.datasets import ImageSet, load_dataset
+from phyemu.evaluation import ExportedPhyDnn, load_exported
+from phyemu.training import preset, train_run
+
+
+@pytest.fixture(scope="session")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a run folder with a PhyDNN of order 4."""
+    config = preset("digits", "awgn:12", seed=2)
+    config = replace(
+        config,
+        data=replace(config.data, limit=40),
+        backbone=replace(config.backbone, width=4, epochs=1, batch_size=20),
+        phydnn=replace(config.phydnn, orders=(4,), epochs=(1,), batch_size=20),
+    )
+    folder = tmp_path_factory.mktemp("runs") / "run"
+    train_run(config, folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def phydnn(run: Path) -> ExportedPhyDnn:
+    """Return the PhyDNN of the run."""
+    return load_exported(run)
+
+
+@pytest.fixture(scope="session")
+def short(phydnn: ExportedPhyDnn) -> ExportedPhyDnn:
+    """Return the PhyDNN with frames so short that an image takes three of them."""
+    frame_format = dataclasses.replace(phydnn.frame_format, max_payload_symbols=100)
+    return dataclasses.replace(phydnn, frame_format=frame_format)
+
+
+@pytest.fixture(scope="session")
+def images() -> ImageSet:
+    """Return 12 test images."""
+    return load_dataset("digits", seed=2, limit=12).test
