@@ -16,7 +16,7 @@ from .outlet import Outlet, RadioOutlet, RecordingOutlet, SinkOutlet, open_recor
 from .received_images import ImageHearing, ReceivedImages, hearing
 from .result_socket import ResultSocket, open_result_socket
 from .run_export import export_run
-from .tail_server import ServingCounts, TailServer, prediction_values
+from .tail_server import ServingCounts, TailServer, prediction_values, serve_tail
 
 __all__ = [
     "GAP_SAMPLES",
@@ -53,6 +53,7 @@ __all__ = [
     "prediction_values",
     "recognise",
     "run_head",
+    "serve_tail",
     "spec_images",
     "watched_images",
 ]

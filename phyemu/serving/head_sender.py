@@ -17,13 +17,13 @@ from .framing import GAP_SAMPLES, INTRODUCTION_INDEX, ImageFraming
 from .image_source import ImageBatch
 from .introduction import introduction_symbols
 
-__all__ = ["AMPLITUDE", "EncodedBatch", "HeadCounts", "HeadSender", "SentImage"]
+__all__ = ["AMPLITUDE", "FRAMES_BETWEEN", "EncodedBatch", "HeadCounts", "HeadSender", "SentImage"]
 
 AMPLITUDE = 0.4
 """Of the strongest symbols, full scale 1; pulses add up to 1.3 times as much between them."""
 
-# Frames between two introductions: at 20 Msps and an image of 1024 symbols, 70 ms.
-_FRAMES_BETWEEN = 512
+FRAMES_BETWEEN = 512
+"""Frames between two introductions: at 20 Msps, and 1024 symbols in each, 0.1 s."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -93,6 +93,7 @@ class HeadSender:
         images_per_frame: int = 1,
         amplitude: float = AMPLITUDE,
         gap_samples: int = GAP_SAMPLES,
+        frames_between: int = FRAMES_BETWEEN,
     ) -> None:
         """Begin with frame 0.
 
@@ -101,14 +102,15 @@ class HeadSender:
             images_per_frame: Images that go into a frame together.
             amplitude: Of the strongest symbols, full scale 1, within 0..1.
             gap_samples: Silence around each frame [samples], >= 0.
+            frames_between: Frames of images between two introductions, >= 1.
 
         Raises:
             ConfigError: A number is out of range.
         """
-        if not 0 < amplitude <= 1 or gap_samples < 0:
+        if not 0 < amplitude <= 1 or gap_samples < 0 or frames_between < 1:
             raise ConfigError(
-                f"need an amplitude within 0..1 and gap_samples >= 0, got {amplitude=}, "
-                f"{gap_samples=}"
+                f"need an amplitude within 0..1, gap_samples >= 0 and frames_between >= 1, got "
+                f"{amplitude=}, {gap_samples=}, {frames_between=}"
             )
         self.counts = HeadCounts()
         self._head = head
@@ -120,7 +122,7 @@ class HeadSender:
         self._amplitude = amplitude
         self._gap = np.zeros(gap_samples, np.complex64)
         self._index = 0
-        self._since = _FRAMES_BETWEEN
+        self._between = self._since = frames_between
 
     def encode(self, batch: ImageBatch) -> EncodedBatch:
         """Return what goes out for a batch.
@@ -145,7 +147,7 @@ class HeadSender:
             position += len(self._gap) + len(samples)
 
         for framed in self._framing.frames(symbols, first_index=self._index):
-            if self._since >= _FRAMES_BETWEEN:
+            if self._since >= self._between:
                 add(introduction_symbols(self._head.card), INTRODUCTION_INDEX)
                 self.counts.introductions += 1
                 self._since = 0

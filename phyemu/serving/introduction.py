@@ -30,10 +30,10 @@ _REPETITIONS: Final = 4
 # A digit counts where its repetitions leave no more doubt than this; so many of them must, and so
 # many of those must be ours. Of other digits at random, one in `order` is: with two points, more
 # than 48 of 64 by chance once in 100 000 introductions of a stranger.
-_DOUBT = 0.01
+_DOUBT = 0.05
 _READABLE = 0.5
 _OURS = 0.75
-_MAX_ORDER = 1 << 16
+_MAX_BITS = 12
 
 
 class Partner(StrEnum):
@@ -64,7 +64,7 @@ def introduction_length(order: int) -> int:
 def introduced_order(payload_symbols: int) -> int:
     """Return the order of the constellation that an introduction of this length has; 0: of none.
 
-    Several orders make introductions of one length; the smallest is returned.
+    Several orders make introductions of one length; a power of two is likelier than others.
 
     >>> introduced_order(4 * 32)
     4
@@ -72,7 +72,8 @@ def introduced_order(payload_symbols: int) -> int:
     count, rest = divmod(payload_symbols, _REPETITIONS)
     if rest or not count:
         return 0
-    return next((order for order in range(2, _MAX_ORDER) if _num_digits(order) == count), 0)
+    orders = [*(1 << bits for bits in range(1, _MAX_BITS + 1)), *range(3, 1 << _MAX_BITS)]
+    return next((order for order in orders if _num_digits(order) == count), 0)
 
 
 def recognise(card: ArtefactCard, posteriors: NDArray[np.float32]) -> Partner:

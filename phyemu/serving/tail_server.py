@@ -1,22 +1,24 @@
 """The edge server: frames in, predictions out, and how long they took."""
 
 import threading
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from phyemu.evaluation import ImagePrediction, SentImages, StreamScore, TailSide
 from phyemu.evaluation.stopwatch import time_calls
-from phyemu.receiver import ReceivedFrame
+from phyemu.listening import ListeningSummary, SampleFeed, listen
+from phyemu.receiver import ReceivedFrame, ReceiverConfig
 from phyemu.waveform.sent_frames import SentFrames
 
 from .received_images import ReceivedImages, hearing
 
-__all__ = ["ServingCounts", "TailServer", "prediction_values"]
+__all__ = ["ServingCounts", "TailServer", "prediction_values", "serve_tail"]
 
 _REHEARSALS = 10
-# A call within this share of all is the slow one that is told of; so many times are kept.
+# So many times are kept; then every other one is enough.
 _MOST_TIMES = 4096
 
 
@@ -141,3 +143,53 @@ class TailServer:
                 tail_median_s=float(np.median(times)) if len(times) else None,
                 tail_p95_s=float(np.percentile(times, 95)) if len(times) else None,
             )
+
+
+def serve_tail(
+    feed: SampleFeed,
+    server: TailServer,
+    on_told: Callable[[ImagePrediction], None],
+    *,
+    config: ReceiverConfig | None = None,
+    num_frames: int | None = None,
+    duration_s: float | None = None,
+    idle_s: float | None = None,
+    stop: threading.Event | None = None,
+) -> ListeningSummary:
+    """Tell of every image in a stream until it ends, and return how listening went.
+
+    Called from the main thread; Ctrl-C ends it, and what came until then is classified.
+
+    Args:
+        feed: Brings the samples.
+        server: Makes classes of them.
+        on_told: Called with each image, on a thread of its own but for the last ones.
+        config: Settings of the receiver; None for the defaults.
+        num_frames: End after so many frames, >= 1; None: all.
+        duration_s: Length of the stream to take [s]; None: all.
+        idle_s: End when no sample came for so long after the first [s]; None: wait for ever.
+        stop: Ends it when set.
+
+    Raises:
+        CheckpointError: The head that sends is not that of this tail.
+        PhyemuError: As `listen`.
+    """
+
+    def hear(frame: ReceivedFrame) -> None:
+        for told in server.hear(frame):
+            on_told(told)
+
+    summary = listen(
+        feed,
+        server.sent_frames,
+        hear,
+        config=config,
+        num_frames=num_frames,
+        duration_s=duration_s,
+        idle_s=idle_s,
+        stop=stop,
+    )
+    for told in server.finish():
+        on_told(told)
+    # The receiver takes the index of an introduction for that of a frame far ahead.
+    return replace(summary, missing_frames=server.counts().score.frames_lost)
