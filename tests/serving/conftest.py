@@ -1,6 +1,8 @@
 """A PhyDNN that was exported by a run of a second, and images for it."""
 
 import dataclasses
+import socket
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -43,3 +45,15 @@ def short(phydnn: ExportedPhyDnn) -> ExportedPhyDnn:
 def images() -> ImageSet:
     """Return 12 test images."""
     return load_dataset("digits", seed=2, limit=12).test
+
+
+@pytest.fixture
+def free_port() -> Callable[[], int]:
+    """Return a function that returns a port of this machine that nobody uses."""
+
+    def find() -> int:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            return probe.getsockname()[1]
+
+    return find
