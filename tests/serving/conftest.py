@@ -1,4 +1,4 @@
-"""A PhyDNN that was exported by a run of a second, and images for it."""
+"""A PhyDNN that was exported by a run of some seconds, and images for it."""
 
 import dataclasses
 import socket
@@ -19,9 +19,10 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     config = preset("digits", "awgn:12", seed=2)
     config = replace(
         config,
-        data=replace(config.data, limit=40),
-        backbone=replace(config.backbone, width=4, epochs=1, batch_size=20),
-        phydnn=replace(config.phydnn, orders=(4,), epochs=(1,), batch_size=20),
+        # Long enough that the classes found differ: one and the same would hide a mix-up of images.
+        data=replace(config.data, limit=160),
+        backbone=replace(config.backbone, width=4, epochs=6, batch_size=16),
+        phydnn=replace(config.phydnn, orders=(4,), epochs=(4,), batch_size=16),
     )
     folder = tmp_path_factory.mktemp("runs") / "run"
     train_run(config, folder)

@@ -54,7 +54,9 @@ def directly(phydnn: ExportedPhyDnn, images: ImageSet) -> list[int]:
     with evaluating(phydnn.head), evaluating(phydnn.tail):
         symbols = phydnn.head(images.images)
         posteriors = torch.nn.functional.one_hot(symbols, phydnn.order).float()
-        return phydnn.tail(posteriors, Lookup.HARD).argmax(-1).tolist()
+        classes: list[int] = phydnn.tail(posteriors, Lookup.HARD).argmax(-1).tolist()
+    assert len(set(classes)) > 2
+    return classes
 
 
 def joined(sent: list[SentImage], told: list[ImagePrediction]) -> dict[str, int]:
