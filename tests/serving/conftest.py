@@ -22,7 +22,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         # Long enough that the classes found differ: one and the same would hide a mix-up of images.
         data=replace(config.data, limit=160),
         backbone=replace(config.backbone, width=4, epochs=6, batch_size=16),
-        phydnn=replace(config.phydnn, orders=(4,), epochs=(4,), batch_size=16),
+        phydnn=replace(config.phydnn, orders=(4,), epochs=(2,), batch_size=16),
     )
     folder = tmp_path_factory.mktemp("runs") / "run"
     train_run(config, folder)

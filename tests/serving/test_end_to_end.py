@@ -55,7 +55,7 @@ def directly(phydnn: ExportedPhyDnn, images: ImageSet) -> list[int]:
         symbols = phydnn.head(images.images)
         posteriors = torch.nn.functional.one_hot(symbols, phydnn.order).float()
         classes: list[int] = phydnn.tail(posteriors, Lookup.HARD).argmax(-1).tolist()
-    assert len(set(classes)) > 2
+    assert len(set(classes)) > 1
     return classes
 
 
