@@ -17,13 +17,17 @@ $(STAMP): pyproject.toml constraints.txt
 demo: $(STAMP)
 	$(BIN)/phyemu loop
 
+# A test that hangs says where, and ends its worker, instead of holding everything up.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 \
+  --timeout 600 --timeout-method thread
+
 # It installs no system packages: what needs them skips. .ci/install-peers, as root, brings them.
 test: $(STAMP)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 -m "not slow" $(TESTARGS)
+	$(PYTEST) -m "not slow" $(TESTARGS)
 
 # Those that take more than ten seconds each, whole systems and trainings among them.
 test-slow: $(STAMP)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 -m slow $(TESTARGS)
+	$(PYTEST) -m slow $(TESTARGS)
 
 lint: $(STAMP)
 	$(BIN)/ruff format --check .

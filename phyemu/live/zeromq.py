@@ -9,6 +9,8 @@ is there, and a ROUTER is told when whoever asked is gone, so that the samples w
 """
 
 import importlib
+import logging
+import threading
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     import zmq
 
 __all__ = ["ZmqSink", "ZmqSource", "load_zmq"]
+
+_LOG = logging.getLogger(__name__)
 
 # Samples in a message that is sent, and asked for, at most: srsRAN's receiver ends with an error
 # when a message is larger than its buffer.
@@ -44,6 +48,8 @@ _REQUEST_BYTES = 1 << 10
 _ENDLESS_BYTES = 1 << 20
 # What was sent may take so long to leave once the stream has ended [s].
 _LINGER_S = 10.0
+# And its socket may take so much longer to close [s].
+_CLOSE_S = 5.0
 # How often a peer that is not there yet is looked for [ms].
 _RECONNECT_MS = 20
 _COUNT_BYTES = 4
@@ -132,9 +138,7 @@ class ZmqSource:
 
     def close(self) -> None:
         """Close the socket."""
-        self._guard.close()
-        self._socket.close(linger=0)
-        self._context.term()
+        _close(self._context, self._socket, self._guard, linger_s=0.0)
 
     def _ask(self) -> None:
         """Ask for as many answers as may be on their way."""
@@ -260,9 +264,7 @@ class ZmqSink:
 
     def close(self, linger_s: float = _LINGER_S) -> None:
         """Close the socket when what it holds has left, or nobody has taken it for `linger_s`."""
-        self._guard.close()
-        self._socket.close(linger=_ms(linger_s))
-        self._context.term()
+        _close(self._context, self._socket, self._guard, linger_s=linger_s)
 
     def _next_request(self, timeout_s: float) -> int:
         """Return how many samples the request that waits for an answer wants; 0: none waits."""
@@ -337,6 +339,25 @@ def _attach(zmq: Any, context: Any, socket: Any, endpoint: Endpoint) -> None:
         context.destroy(linger=0)
         verb = "bound" if endpoint.binds else "connected to"
         raise TransportError(f"{endpoint.text}: {address} cannot be {verb}: {exc}") from exc
+
+
+def _close(context: Any, socket: Any, guard: ConnectionGuard, *, linger_s: float) -> None:
+    """Close a socket and its context, and wait for that a little longer than `linger_s`.
+
+    ZeroMQ has been seen to wait for ever for the end of a context whose socket was monitored
+    (zeromq/libzmq issues 1279 and 2330): then the context is left behind, as nothing is lost by it.
+    """
+
+    def end() -> None:
+        guard.close()
+        socket.close(linger=_ms(linger_s))
+        context.term()
+
+    thread = threading.Thread(target=end, name="phyemu-zmq-close", daemon=True)
+    thread.start()
+    thread.join(linger_s + _CLOSE_S)
+    if thread.is_alive():
+        _LOG.warning("a ZeroMQ socket did not close within %g s", linger_s + _CLOSE_S)
 
 
 def _port(socket: Any) -> int:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -31,8 +32,11 @@ def write_checkpoint(path: Path, tensors: Mapping[str, Tensor], record: Mapping[
     partial = path.with_name(f".{path.name}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # Cloned: safetensors refuses tensors that share memory.
-        copies = {name: value.detach().cpu().clone() for name, value in tensors.items()}
+        # safetensors refuses tensors that share memory, and layouts such as channels_last.
+        copies = {
+            name: value.detach().cpu().clone(memory_format=torch.contiguous_format)
+            for name, value in tensors.items()
+        }
         metadata = {"format": _FORMAT, "record": json.dumps(record)}
         save_file(copies, partial, metadata=metadata)
         with partial.open("rb") as file:

@@ -61,7 +61,7 @@ class Playing:
         self.statistics: AirStatistics | None = None
         self.position_s = 0.0
         self._moved = threading.Condition()
-        self._thread = threading.Thread(target=self._play)
+        self._thread = threading.Thread(target=self._play, daemon=True)
         self._thread.start()
 
     def _play(self) -> None:
@@ -142,11 +142,14 @@ def listening(radio: SocketRadio) -> Iterator[list[int]]:
         while not ended.is_set():
             counts.append(radio.receive(1000).num_samples)
 
-    thread = threading.Thread(target=receive)
+    thread = threading.Thread(target=receive, daemon=True)
     thread.start()
-    yield counts
-    ended.set()
-    thread.join()
+    try:
+        yield counts
+    finally:
+        ended.set()
+        thread.join(30.0)
+    assert not thread.is_alive()
 
 
 def test_every_receiver_hears_what_is_sent_through_its_link(

@@ -22,6 +22,7 @@ from phyemu.live import (
     parse_endpoint,
     parse_schedule,
     run_live,
+    zeromq,
 )
 from phyemu.live.zeromq import ZmqSink, ZmqSource
 
@@ -356,23 +357,25 @@ def test_two_stacks_in_lock_step_run_through_two_channels(
                 )
             )
 
-    threads = [threading.Thread(target=emulate, args=link) for link in links]
+    # Daemons: where a peer gives up, the emulators wait for it for ever, and the test has to fail.
+    threads = [threading.Thread(target=emulate, args=link, daemon=True) for link in links]
     threads += [
-        threading.Thread(target=peer.run, args=(num_subframes, subframe)) for peer in (base, user)
+        threading.Thread(target=peer.run, args=(num_subframes, subframe), daemon=True)
+        for peer in (base, user)
     ]
     for thread in threads:
         thread.start()
     for thread in threads[2:]:
-        thread.join()
+        thread.join(120.0)
+    assert not base.failed
+    assert not user.failed
     # What is left is the channel's tail, which nobody asks for any more.
     for peer in (base, user):
         peer.rx.close(linger=0)
     drain(peers, ports[3])
     drain(peers, ports[1])
     for thread in threads[:2]:
-        thread.join()
-    assert not base.failed
-    assert not user.failed
+        thread.join(60.0)
     assert [result.ended_by for result in results] == [LiveEnd.COMPLETE] * 2
     sent = np.concatenate([base.subframe(index, subframe) for index in range(num_subframes)])
     assert np.array_equal(np.concatenate(base.heard), -sent)  # no noise, no delay
@@ -404,3 +407,32 @@ def test_without_pyzmq_the_message_says_what_to_install(monkeypatch: pytest.Monk
     monkeypatch.setitem(sys.modules, "zmq", None)
     with pytest.raises(TransportError, match=r"pip install 'phyemu\[live\]'"):
         ZmqSource(parse_endpoint("zmq+pull://:5555", Role.SOURCE))
+
+
+class _EndlessContext:
+    """A context that never ends, as ZeroMQ's has been seen to do."""
+
+    def __init__(self) -> None:
+        self.released = threading.Event()
+        self.ended = threading.Event()
+
+    def term(self) -> None:
+        assert self.released.wait(30.0)
+        self.ended.set()
+
+
+def test_a_context_that_never_ends_is_left_behind(
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    free_port: Callable[[], int],
+) -> None:
+    monkeypatch.setattr(zeromq, "_CLOSE_S", 0.01)
+    endless = _EndlessContext()
+    source = ZmqSource(parse_endpoint(f"zmq+pull://127.0.0.1:{free_port()}?bind", Role.SOURCE))
+    context, source._context = source._context, endless
+    source.close()
+    assert "did not close within 0.01 s" in caplog.text
+    endless.released.set()
+    assert endless.ended.wait(30.0)
+    assert source._socket.closed
+    context.term()

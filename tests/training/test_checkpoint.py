@@ -20,6 +20,17 @@ def test_tensors_and_floats_come_back_bit_for_bit(
     assert record == {"loss": 0.1 + 0.2, "epoch": 3}
 
 
+def test_tensors_in_another_memory_layout_come_back(
+    tmp_path: Path, generator: torch.Generator
+) -> None:
+    weight = torch.randn(4, 3, 3, 3, generator=generator).to(memory_format=torch.channels_last)
+    assert not weight.is_contiguous()
+    write_checkpoint(tmp_path / "c.safetensors", {"w": weight, "t": weight[0, 0].T}, {})
+    read, _ = read_checkpoint(tmp_path / "c.safetensors")
+    assert torch.equal(read["w"], weight)
+    assert torch.equal(read["t"], weight[0, 0].T)
+
+
 def test_a_failed_write_leaves_the_checkpoint_before(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
