@@ -52,6 +52,7 @@ def phydnn_step(
             link,
             generator,
             num_samples=settings.num_samples,
+            estimator=settings.estimator,
             temperature=settings.temperature,
             lookup=settings.lookup,
             binding=weights.binding > 0,

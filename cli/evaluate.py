@@ -65,10 +65,8 @@ if TYPE_CHECKING:
 @click.option("--order", type=click.IntRange(2), help="M, where the run holds several.")
 @click.option(
     "--lookup",
-    type=click.Choice(["hard", "soft"]),
-    default="hard",
-    show_default=True,
-    help="Of embeddings by received symbols.",
+    type=click.Choice(["hard", "soft", "learned"]),
+    help="How posteriors become slices.  [default: as in training]",
 )
 @click.option(
     "--repetitions",
@@ -96,7 +94,7 @@ def command(
     dataset: str | None,
     limit: int | None,
     order: int | None,
-    lookup: str,
+    lookup: str | None,
     repetitions: int,
     latency: bool,
     seed: int,
@@ -125,6 +123,7 @@ def command(
     models = _load(channels, widen, tx_power, noise_figure, snr)
     snrs_db = None if snr is None else snr_range(snr)
     phydnn = load_exported(run, order=order)
+    mode = None if lookup is None else Lookup(lookup)
     images = run_test_images(run, phydnn, dataset=dataset, limit=limit)
     found: list[list[Evaluation]] = []
     with progress_bars(quiet) as progress:
@@ -132,7 +131,7 @@ def command(
             settings: _Settings = {
                 "fidelity": EvaluationFidelity(fidelity),
                 "seed": seed,
-                "lookup": Lookup(lookup),
+                "lookup": mode,
                 "repetitions": repetitions,
                 "progress": progress,
             }
@@ -143,12 +142,11 @@ def command(
     times = []
     if latency:
         times = [
-            measure_latency(phydnn, images, num_images=count, lookup=Lookup(lookup))
-            for count in (1, 64)
+            measure_latency(phydnn, images, num_images=count, lookup=mode) for count in (1, 64)
         ]
     if plot is not None and snrs_db is not None:
         curves = {
-            f"M = {phydnn.order}, {model.name}": results
+            f"M = {phydnn.num_embeddings}, {model.name}": results
             for model, results in zip(models, found, strict=True)
         }
         plot_sweep(curves, snrs_db, plot)
@@ -173,7 +171,7 @@ def command(
 class _Settings(TypedDict):
     fidelity: "EvaluationFidelity"
     seed: int
-    lookup: "Lookup"
+    lookup: "Lookup | None"
     repetitions: int
     progress: "ProgressCallback"
 

@@ -24,6 +24,11 @@ from .progress import progress_bars
     help="Settings (TOML); options given here come before it.",
 )
 @click.option(
+    "--preset",
+    type=click.Choice(["paper", "best"]),
+    help="Settings by name: the paper's, or those that measured best.",
+)
+@click.option(
     "--dataset",
     metavar="SPEC",
     help="digits, cifar10:PATH, cifar100:PATH or image-folder:PATH.",
@@ -40,7 +45,7 @@ from .progress import progress_bars
 @channel_option(required=False)
 @widen_option
 @click.option("--fidelity", type=click.Choice(["symbol", "waveform"]), help="Of the link.")
-@click.option("--modulation", type=click.Choice(["psk", "qam"]), help="Constellation.")
+@click.option("--modulation", type=click.Choice(["psk", "qam", "learned"]), help="Constellation.")
 @click.option(
     "--order",
     "orders",
@@ -49,10 +54,21 @@ from .progress import progress_bars
     help="M; give it again for each removal: --order 16 --order 8 --order 4.",
 )
 @click.option(
+    "--symbols-per-slice",
+    type=click.IntRange(1),
+    multiple=True,
+    help="Channel symbols for each slice: one number, or one for each order.",
+)
+@click.option(
     "--epochs",
     type=click.IntRange(1),
     multiple=True,
     help="Epochs of the PhyDNN: one number, or one for each order.",
+)
+@click.option(
+    "--lookup",
+    type=click.Choice(["hard", "soft", "learned"]),
+    help="How posteriors become slices.",
 )
 @click.option("--split", metavar="NAME", help="Last submodule of the head.")
 @click.option("--seed", type=click.IntRange(0), help="Seed of every draw.  [default: 0]")
@@ -71,6 +87,7 @@ from .progress import progress_bars
 @quiet_option
 def command(
     config_file: Path | None,
+    preset: str | None,
     dataset: str | None,
     limit: int | None,
     backbone: str | None,
@@ -81,7 +98,9 @@ def command(
     fidelity: str | None,
     modulation: str | None,
     orders: tuple[int, ...],
+    symbols_per_slice: tuple[int, ...],
     epochs: tuple[int, ...],
+    lookup: str | None,
     split: str | None,
     seed: int | None,
     device: str,
@@ -91,7 +110,7 @@ def command(
     quiet: bool,
 ) -> None:
     """Train a PhyDNN through a channel and export its head and tail to RUN."""
-    from phyemu.training import pick_device, resolve_config, train_run
+    from phyemu.training import Preset, pick_device, resolve_config, train_run
 
     options: dict[str, Any] = {
         "seed": seed,
@@ -104,11 +123,18 @@ def command(
         "link.fidelity": fidelity,
         "link.modulation": modulation,
         "phydnn.orders": list(orders) or None,
+        "phydnn.symbols_per_slice": list(symbols_per_slice) or None,
         "phydnn.epochs": list(epochs) or None,
+        "phydnn.lookup": lookup,
         "phydnn.split": split,
     }
     given = {name: value for name, value in options.items() if value is not None}
-    config = resolve_config(given, file=config_file, resumed=run if resume else None)
+    config = resolve_config(
+        given,
+        file=config_file,
+        resumed=run if resume else None,
+        named=None if preset is None else Preset(preset),
+    )
     with progress_bars(quiet) as progress:
         report = train_run(
             config, run, resume=resume, device=pick_device(device), progress=progress

@@ -12,7 +12,13 @@ from phyemu.batch.plan import Plan, PlanKind, PlannedImage, PlannedJob
 from phyemu.batch.results_folder import Reservation
 from phyemu.colosseum import Scenario, load_scenario
 from phyemu.errors import ConfigError, ScenarioError
-from phyemu.evaluation import encode_images, load_exported, load_sent_images, run_test_images
+from phyemu.evaluation import (
+    encode_images,
+    load_exported,
+    load_exported_of,
+    load_sent_images,
+    run_test_images,
+)
 from phyemu.file_hash import file_sha256
 from phyemu.library import find_in_library
 from phyemu.node.radio_conf import Role, load_radio_conf
@@ -174,7 +180,7 @@ def load_sent_run(run: Path, plan: Plan | None) -> SentRun:
     written = run / "sent.npz"
     if written.is_file() and (plan is None or plan.num_images is None):
         sent = load_sent_images(written)
-        return SentRun(phydnn=load_exported(run, order=sent.order), sent=sent)
+        return SentRun(phydnn=load_exported_of(run, sent), sent=sent)
     images = run_test_images(run, phydnn)
     if plan is not None and plan.num_images is not None:
         import torch

@@ -14,9 +14,11 @@ from .assignment import assign_to_constellation, assignment_cost
 from .card import ArtefactCard, Part, read_card
 from .clustering import start_embeddings
 from .compression import Removal, carry_optimizer, least_used, remove_embeddings, usage_counts
+from .demapper import Demapper
 from .device_card import DeviceCard, DeviceFormat, read_device_card
 from .device_export import DeviceArtefact, export_for_device, load_for_device
 from .embedding import Embedding, Lookup, Score
+from .learned_constellation import LearnedConstellation, start_constellation
 from .link import Link, noiseless_link
 from .losses import (
     LossTerms,
@@ -25,6 +27,7 @@ from .losses import (
     commitment_loss,
     distillation_loss,
     entropy_loss,
+    feature_distillation_loss,
     task_loss,
     total_loss,
     variational_loss,
@@ -34,17 +37,27 @@ from .normalise import Normalise
 from .phydnn import PhyDnn, PhyDnnOutput
 from .pretrained import load_pretrained, pretrained_resnet
 from .resnet import ResNet, ResNetConfig, resnet
-from .sampling import gumbel_softmax, one_hot_argmax
+from .sampling import (
+    Estimator,
+    choose_symbols,
+    gumbel_softmax,
+    one_hot_argmax,
+    straight_through,
+)
 from .slices import SliceLayout, from_slices, to_slices
 from .split import split_model
+from .symbol_tuples import channel_order, joint_posteriors, split_indices, split_probabilities
 
 __all__ = [
     "ArtefactCard",
     "ArtefactInfo",
+    "Demapper",
     "DeviceArtefact",
     "DeviceCard",
     "DeviceFormat",
     "Embedding",
+    "Estimator",
+    "LearnedConstellation",
     "Link",
     "Lookup",
     "LossTerms",
@@ -66,6 +79,8 @@ __all__ = [
     "build_architecture",
     "captured_output",
     "carry_optimizer",
+    "channel_order",
+    "choose_symbols",
     "commitment_loss",
     "describe_architecture",
     "distillation_loss",
@@ -74,8 +89,10 @@ __all__ = [
     "export_for_device",
     "export_head",
     "export_tail",
+    "feature_distillation_loss",
     "from_slices",
     "gumbel_softmax",
+    "joint_posteriors",
     "least_used",
     "load_for_device",
     "load_head",
@@ -88,8 +105,12 @@ __all__ = [
     "read_device_card",
     "remove_embeddings",
     "resnet",
+    "split_indices",
     "split_model",
+    "split_probabilities",
+    "start_constellation",
     "start_embeddings",
+    "straight_through",
     "task_loss",
     "to_slices",
     "total_loss",

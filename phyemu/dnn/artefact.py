@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import safetensors.torch
+import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
@@ -17,12 +18,15 @@ from phyemu.errors import CheckpointError, ConfigError
 
 from .architecture import build_architecture
 from .card import ArtefactCard, Part, card_path, read_card
+from .demapper import Demapper
 from .embedding import Embedding, Lookup, Score
 from .normalise import Normalise
 from .phydnn import PhyDnn
 from .pretrained import install_state
 from .slices import SliceLayout, from_slices, to_slices
 from .split import split_model
+
+_SHARED = {"vectors", "score_scale"}  # of the dictionary, by both sides
 
 __all__ = [
     "ArtefactInfo",
@@ -48,6 +52,7 @@ class ArtefactInfo:
             symbol m.
         frame: Settings of the frames on the air.
         provenance: Where the model comes from.
+        lookup: How the tail was trained to look posteriors up.
     """
 
     architecture: Mapping[str, Any]
@@ -57,6 +62,7 @@ class ArtefactInfo:
     constellation: Mapping[str, Any]
     frame: Mapping[str, Any]
     provenance: Mapping[str, Any]
+    lookup: Lookup = Lookup.HARD
 
 
 class PhyDnnHead(nn.Module):
@@ -72,7 +78,7 @@ class PhyDnnHead(nn.Module):
         self.embedding = embedding
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return symbols (batch, num_slices) int64 of images (batch, channels, height, width).
+        """Return symbols (batch, symbols_per_image) int64 of images (batch, channels, H, W).
 
         Args:
             images: uint8, or float in [0, 1]; normalised here.
@@ -89,16 +95,21 @@ class PhyDnnTail(nn.Module):
         self.embedding = embedding
         self.tail = tail
         self.layout = SliceLayout(card.feature_shape)
+        self.lookup = Lookup(card.lookup)
 
-    def forward(self, posteriors: Tensor, lookup: Lookup = Lookup.HARD) -> Tensor:
-        """Return logits (batch, num_classes) of posteriors (batch, num_slices, M).
+    def forward(self, posteriors: Tensor, lookup: Lookup | None = None) -> Tensor:
+        """Return logits (batch, num_classes) of posteriors (batch, symbols_per_image, M_c).
 
         Args:
             posteriors: Rows of equal entries mark lost symbols.
-            lookup: Hard or soft.
+            lookup: Hard, soft or learned; None: as in training.
+
+        Raises:
+            ConfigError: The lookup is learned, but the tail has no demapper.
         """
+        mode = self.lookup if lookup is None else lookup
         logits: Tensor = self.tail(
-            from_slices(self.embedding.lookup(posteriors, lookup), self.layout)
+            from_slices(self.embedding.lookup(posteriors, mode), self.layout)
         )
         return logits.float()
 
@@ -176,7 +187,10 @@ def _export(
 ) -> ArtefactCard:
     beside = card_path(path)
     tensors = {f"{part}.{name}": value for name, value in side.state_dict().items()}
-    tensors |= {f"embedding.{name}": v for name, v in model.embedding.state_dict().items()}
+    dictionary = model.embedding.state_dict()
+    if part is Part.HEAD:  # the demapper is the server's
+        dictionary = {name: dictionary[name] for name in _SHARED}
+    tensors |= {f"embedding.{name}": value for name, value in dictionary.items()}
     # Copies: safetensors takes neither shared nor permuted (channels_last) storage.
     content = safetensors.torch.save(
         {name: value.detach().cpu().clone().contiguous() for name, value in tensors.items()}
@@ -187,9 +201,11 @@ def _export(
         architecture=dict(info.architecture),
         split=info.split,
         num_embeddings=model.embedding.num_embeddings,
+        symbols_per_slice=model.embedding.symbols_per_slice,
         slice_dim=model.embedding.dim,
         feature_shape=model.layout.shape,
         score=str(model.embedding.score),
+        lookup=str(info.lookup),
         image_shape=info.image_shape,
         mean=tuple(model.normalise.mean.tolist()),
         std=tuple(model.normalise.std.tolist()),
@@ -242,7 +258,7 @@ def _parts(
 
 def _embedding(path: Path, card: ArtefactCard, state: Mapping[str, Tensor]) -> Embedding:
     own = _below(state, "embedding.")
-    if set(own) != {"vectors", "score_scale"}:
+    if not _SHARED <= set(own):
         raise CheckpointError(f"{path}: holds no dictionary of embeddings; export again")
     if own["vectors"].shape != (card.num_embeddings, card.slice_dim):
         raise CheckpointError(
@@ -250,11 +266,19 @@ def _embedding(path: Path, card: ArtefactCard, state: Mapping[str, Tensor]) -> E
             f"{(card.num_embeddings, card.slice_dim)}"
         )
     try:
-        return Embedding(
-            own["vectors"], score=Score(card.score), score_scale=float(own["score_scale"])
+        embedding = Embedding(
+            own["vectors"],
+            score=Score(card.score),
+            score_scale=float(own["score_scale"]),
+            symbols_per_slice=card.symbols_per_slice,
+            demapper=Demapper(card.order, card.symbols_per_slice, generator=torch.Generator())
+            if card.part is Part.TAIL and Lookup(card.lookup) is Lookup.LEARNED
+            else None,
         )
     except (ConfigError, ValueError) as exc:
         raise CheckpointError(f"{path}: {exc}") from exc
+    install_state(embedding, own, source=str(path))
+    return embedding
 
 
 def _below(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

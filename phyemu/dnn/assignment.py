@@ -1,13 +1,14 @@
-"""Which embedding goes to which constellation point (paper, Sec. III-B).
+"""Which embedding goes to which constellation point, or tuple of points (paper, Sec. III-B).
 
 A symbol error takes a point for a near one, so near points should hold near embeddings:
 
     minimise  sum over pairs of points a < b of  w_ab |e_a - e_b|^2
 
-with w_ab = 1 for nearest neighbours and falling fast beyond. On a PSK ring only the neighbours
-count, and the minimum is the shortest round trip through the embeddings: solved exactly up to 16
-points (Held and Karp, doi:10.1137/0110015). Any other constellation is a quadratic assignment
-problem: pairwise exchange from many random starts.
+with w_ab = 1 for nearest neighbours and falling fast beyond. Where u symbols stand for an
+embedding, a and b are tuples of u points, at their distance in C^u. On a PSK ring only the
+neighbours count, and the minimum is the shortest round trip through the embeddings: solved exactly
+up to 16 points (Held and Karp, doi:10.1137/0110015). Any other constellation is a quadratic
+assignment problem: pairwise exchange from many random starts.
 """
 
 import numpy as np
@@ -30,7 +31,7 @@ def assignment_cost(vectors: Tensor, points: Tensor) -> float:
 
     Args:
         vectors: (M, D), floating point.
-        points: (M,), complex, distinct.
+        points: (M,), or (M, u) of tuples, complex, distinct.
 
     Raises:
         ConfigError: The numbers of embeddings and points differ, or two points coincide.
@@ -46,7 +47,7 @@ def assign_to_constellation(vectors: Tensor, points: Tensor, *, seed: int) -> Te
 
     Args:
         vectors: (M, D), floating point.
-        points: (M,), complex, distinct.
+        points: (M,), or (M, u) of tuples, complex, distinct.
         seed: Of the random starts where the solution is a search.
 
     Raises:
@@ -64,7 +65,7 @@ def assign_to_constellation(vectors: Tensor, points: Tensor, *, seed: int) -> Te
 
 def _matrices(vectors: Tensor, points: Tensor) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return w_ab of the points and |e_a - e_b|^2 of the embeddings, both (M, M)."""
-    if vectors.ndim != 2 or points.shape != vectors.shape[:1]:
+    if vectors.ndim != 2 or points.ndim not in (1, 2) or len(points) != len(vectors):
         raise ConfigError(
             f"need one point an embedding, got {tuple(vectors.shape)} embeddings and "
             f"{tuple(points.shape)} points"
@@ -72,7 +73,8 @@ def _matrices(vectors: Tensor, points: Tensor) -> tuple[NDArray[np.float64], NDA
     embeddings = vectors.detach().double().cpu()
     distances = torch.cdist(embeddings, embeddings).square().numpy()
     places = points.detach().to(torch.complex128).cpu().numpy()
-    spacing = np.abs(places[:, None] - places[None, :]) ** 2
+    places = places.reshape(len(places), -1)
+    spacing = (np.abs(places[:, None] - places[None, :]) ** 2).sum(-1)
     np.fill_diagonal(spacing, np.inf)
     nearest = spacing.min()
     if not nearest > 0:
@@ -84,7 +86,9 @@ def _matrices(vectors: Tensor, points: Tensor) -> tuple[NDArray[np.float64], NDA
 
 def _ring(points: Tensor) -> NDArray[np.int64] | None:
     """Return the points in order of angle where they are equally spaced on a circle, else None."""
-    places = points.detach().to(torch.complex128).cpu().numpy()
+    if points.ndim == 2 and points.shape[1] > 1:
+        return None
+    places = points.detach().to(torch.complex128).cpu().numpy().ravel()
     order = np.argsort(np.angle(places))
     steps = np.roll(places[order], -1) / places[order]
     even = np.exp(2j * np.pi / len(places))

@@ -10,7 +10,9 @@ from typing import Any
 
 from phyemu.errors import CheckpointError, ConfigError
 
+from .embedding import Lookup
 from .slices import SliceLayout
+from .symbol_tuples import channel_order
 
 __all__ = ["ArtefactCard", "Part", "card_of", "card_path", "read_card"]
 
@@ -20,9 +22,11 @@ _KINDS: dict[str, type | tuple[type, ...]] = {
     "architecture": Mapping,
     "split": str,
     "num_embeddings": int,
+    "symbols_per_slice": int,
     "slice_dim": int,
     "feature_shape": int,
     "score": str,
+    "lookup": str,
     "image_shape": int,
     "mean": (int, float),
     "std": (int, float),
@@ -52,10 +56,12 @@ class ArtefactCard:
         architecture: `{"name": "cifar-resnet", "depth": ..., ...}`, or `{"name": ...}` of a network
             that the user brings.
         split: Name of the last submodule of the head.
-        num_embeddings: M, the order of the modulation.
+        num_embeddings: M.
+        symbols_per_slice: u, channel symbols for each slice; their order is M^(1/u).
         slice_dim: D, the length of a slice.
         feature_shape: Of one image at the cut: [D, H, W] or [tokens, D].
         score: How slices and embeddings are compared.
+        lookup: How the tail was trained to look posteriors up: `hard`, `soft` or `learned`.
         image_shape: [channels, height, width].
         mean: Mean of each channel that the head subtracts, full scale 1.
         std: Standard deviation of each channel that the head divides by.
@@ -72,9 +78,11 @@ class ArtefactCard:
     architecture: Mapping[str, Any]
     split: str
     num_embeddings: int
+    symbols_per_slice: int = 1
     slice_dim: int
     feature_shape: tuple[int, ...]
     score: str
+    lookup: str = "hard"
     image_shape: tuple[int, int, int]
     mean: tuple[float, ...]
     std: tuple[float, ...]
@@ -98,6 +106,7 @@ class ArtefactCard:
             items = value if isinstance(value, tuple) else (value,)
             if not all(isinstance(item, kind) and not isinstance(item, bool) for item in items):
                 raise ConfigError(f"{name} is of the wrong type: {value!r}")
+        Lookup(self.lookup)
         layout = SliceLayout(self.feature_shape)
         if layout.dim != self.slice_dim:
             raise ConfigError(
@@ -105,10 +114,10 @@ class ArtefactCard:
                 f"{self.slice_dim}"
             )
         points = self.constellation.get("points", ())
-        if len(points) != self.num_embeddings:
+        if len(points) != self.order:
             raise ConfigError(
-                f"constellation must list one point for each of the {self.num_embeddings} "
-                f"embeddings, got {len(points)}"
+                f"constellation must list one point for each of the {self.order} symbols, got "
+                f"{len(points)}"
             )
         for point in points:
             if len(point) != 2 or not all(math.isfinite(value) for value in point):
@@ -116,13 +125,13 @@ class ArtefactCard:
 
     @property
     def order(self) -> int:
-        """Points of the constellation."""
-        return len(self.constellation["points"])
+        """M_c, the order of the modulation."""
+        return channel_order(self.num_embeddings, self.symbols_per_slice)
 
     @property
     def symbols_per_image(self) -> int:
-        """Channel symbols that an image takes."""
-        return SliceLayout(self.feature_shape).num_slices
+        """Channel symbols of an image."""
+        return SliceLayout(self.feature_shape).num_slices * self.symbols_per_slice
 
     def to_json(self) -> str:
         """Return the card as indented JSON."""
@@ -172,7 +181,8 @@ def card_of(content: Any, *, where: Path) -> ArtefactCard:
     if not isinstance(content, dict):
         raise CheckpointError(f"{where}: must hold a JSON object; export again")
     known = {entry.name for entry in fields(ArtefactCard)}
-    needed = known - {"provenance", "format_version"}
+    # Older cards know neither several symbols for each slice nor the lookup of training.
+    needed = known - {"provenance", "format_version", "symbols_per_slice", "lookup"}
     for problem, names in (("lacks", needed - set(content)), ("has unknown", set(content) - known)):
         if names:
             raise CheckpointError(f"{where}: {problem} {', '.join(sorted(names))}; export again")

@@ -13,6 +13,7 @@ from .assignment import assign_to_constellation
 from .embedding import Score
 from .modes import evaluating
 from .phydnn import PhyDnn
+from .symbol_tuples import tuple_points
 
 __all__ = ["start_embeddings"]
 
@@ -36,21 +37,19 @@ def start_embeddings(
     Args:
         model: Its head is evaluated without augmentation of its own; modes are restored.
         images: Batches (batch, channels, height, width) of the training set, on its device.
-        points: Constellation of the M symbols, (M,) complex.
+        points: Constellation of the M_c symbols, (M_c,) complex.
         seed: Of the thinning, the first centres and the placement.
         slices_per_image: Random slices taken of each image; None takes all (CIFAR at 1024 an
             image: 51 million). 64 are plenty.
 
     Raises:
-        ConfigError: There are fewer slices than embeddings, or not one point an embedding.
+        ConfigError: There are fewer slices than embeddings, or not one point a symbol.
     """
     from sklearn.cluster import MiniBatchKMeans
 
     embedding = model.embedding
-    if len(points) != embedding.num_embeddings:
-        raise ConfigError(
-            f"{embedding.num_embeddings} embeddings need as many points, got {len(points)}"
-        )
+    if len(points) != embedding.order:
+        raise ConfigError(f"{embedding.order} symbols need as many points, got {len(points)}")
     if slices_per_image is not None and slices_per_image < 1:
         raise ConfigError(f"slices_per_image must be at least 1, got {slices_per_image}")
     kmeans = MiniBatchKMeans(
@@ -70,7 +69,8 @@ def start_embeddings(
     if first is None:
         raise ConfigError("k-means needs images, got none")
     centres = torch.from_numpy(kmeans.cluster_centers_).float()
-    order = assign_to_constellation(centres, points, seed=seed)
+    places = tuple_points(points, embedding.symbols_per_slice)
+    order = assign_to_constellation(centres, places, seed=seed)
     with torch.no_grad():
         embedding.vectors.copy_(centres[order])
         if embedding.score is Score.DISTANCE:

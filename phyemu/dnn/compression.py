@@ -7,11 +7,15 @@ import torch
 from torch import Tensor, nn
 
 from phyemu.errors import ConfigError
+from phyemu.waveform import custom_constellation
 
 from .assignment import assign_to_constellation
+from .demapper import Demapper
 from .embedding import Embedding
+from .learned_constellation import LearnedConstellation
 from .modes import evaluating
 from .phydnn import PhyDnn
+from .symbol_tuples import channel_order, tuple_points
 
 __all__ = ["Removal", "carry_optimizer", "least_used", "remove_embeddings", "usage_counts"]
 
@@ -21,19 +25,25 @@ class Removal:
     """A PhyDNN with fewer embeddings.
 
     Attributes:
-        model: Shares head and tail with the one before; has a new embedding parameter, which an
-            optimiser must be told of (`carry_optimizer`, or make a new one).
-        kept: Old symbol of each new one, (M_new,) int64.
-        old_vectors: The parameter that was replaced, (M_old, D).
+        model: Shares head and tail with the one before; has a new embedding parameter (and a new
+            demapper and new points, where these are learned), which an optimiser must be told of
+            (`carry_optimizer`, or make a new one).
+        kept: Old embedding of each new one, (M_new,) int64.
+        before: The PhyDNN before.
     """
 
     model: PhyDnn
     kept: Tensor
-    old_vectors: nn.Parameter
+    before: PhyDnn
+
+    @property
+    def old_vectors(self) -> nn.Parameter:
+        """The embeddings that were replaced, (M_old, D)."""
+        return self.before.embedding.vectors
 
 
 def usage_counts(model: PhyDnn, images: Iterable[Tensor]) -> Tensor:
-    """Return how often each symbol is sent for the images, (M,) int64 on the CPU.
+    """Return how often each embedding is sent for the images, (M,) int64 on the CPU.
 
     Args:
         model: Evaluated without sampling; its mode is restored.
@@ -42,13 +52,13 @@ def usage_counts(model: PhyDnn, images: Iterable[Tensor]) -> Tensor:
     counts = torch.zeros(model.embedding.num_embeddings, dtype=torch.int64)
     with evaluating(model):
         for batch in images:
-            symbols = model.encode(batch).flatten()
-            counts += torch.bincount(symbols, minlength=len(counts)).cpu()
+            chosen = model.embedding.likeliest(model.slices(batch)).flatten()
+            counts += torch.bincount(chosen, minlength=len(counts)).cpu()
     return counts
 
 
 def least_used(counts: Tensor, num_remove: int) -> Tensor:
-    """Return the `num_remove` symbols with the lowest counts, ascending; ties: the lower symbol.
+    """Return the `num_remove` embeddings with the lowest counts, ascending; ties: the lower one.
 
     Raises:
         ConfigError: Fewer than two embeddings would be left.
@@ -60,40 +70,63 @@ def least_used(counts: Tensor, num_remove: int) -> Tensor:
     return torch.argsort(counts, stable=True)[:num_remove].sort().values
 
 
-def remove_embeddings(model: PhyDnn, removed: Tensor, *, points: Tensor, seed: int) -> Removal:
+def remove_embeddings(
+    model: PhyDnn, removed: Tensor, *, points: Tensor, seed: int, symbols_per_slice: int = 1
+) -> Removal:
     """Return a PhyDNN without the `removed` embeddings, the rest placed anew on `points`.
+
+    A learned constellation begins anew at `points`, a learned demapper at the soft lookup: those
+    before were of another order.
 
     Args:
         model: Left as it is, but head and tail are shared with the result.
-        removed: Symbols to drop, (num_removed,) int64, distinct.
-        points: Constellation of the remaining M_new symbols, (M_new,) complex.
-        seed: Of the search for the placement.
+        removed: Embeddings to drop, (num_removed,) int64, distinct.
+        points: Constellation of the symbols that the remaining M_new are sent as.
+        seed: Of the search for the placement, and of a new demapper.
+        symbols_per_slice: u from now on; points then has M_new^(1/u) entries.
 
     Raises:
-        ConfigError: `removed` is out of range, or `points` has another number of points.
+        ConfigError: `removed` is out of range, or `points` has another number of points, or
+            M_new is no u-th power.
     """
     num_embeddings = model.embedding.num_embeddings
     dropped = set(removed.tolist())
     if not dropped <= set(range(num_embeddings)) or len(dropped) != len(removed):
         raise ConfigError(
-            f"removed must be distinct symbols in 0..{num_embeddings - 1}, got {removed.tolist()}"
+            f"removed must be distinct embeddings in 0..{num_embeddings - 1}, got "
+            f"{removed.tolist()}"
         )
     kept = torch.tensor([m for m in range(num_embeddings) if m not in dropped])
-    if len(points) != len(kept):
-        raise ConfigError(f"{len(kept)} embeddings are left, but there are {len(points)} points")
+    if len(points) != channel_order(len(kept), symbols_per_slice):
+        raise ConfigError(
+            f"{len(kept)} embeddings are left, {symbols_per_slice} symbols each, but there are "
+            f"{len(points)} points"
+        )
     old = model.embedding.vectors
-    kept = kept[assign_to_constellation(old.detach()[kept], points, seed=seed)]
+    places = tuple_points(points, symbols_per_slice)
+    kept = kept[assign_to_constellation(old.detach()[kept], places, seed=seed)]
+    demapper, constellation = None, None
+    if model.embedding.demapper is not None:
+        generator = torch.Generator().manual_seed(seed)
+        demapper = Demapper(len(points), symbols_per_slice, generator=generator).to(old.device)
+    if model.constellation is not None:
+        constellation = LearnedConstellation(custom_constellation(points)).to(old.device)
     embedding = Embedding(
         old.detach()[kept],
         score=model.embedding.score,
         score_scale=float(model.embedding.score_scale),
+        symbols_per_slice=symbols_per_slice,
+        demapper=demapper,
     )
     embedding.vectors.requires_grad_(old.requires_grad)
-    return Removal(model=model.with_embedding(embedding), kept=kept, old_vectors=old)
+    after = model.with_embedding(embedding, constellation)
+    return Removal(model=after, kept=kept, before=model)
 
 
 def carry_optimizer(optimizer: torch.optim.Optimizer, removal: Removal) -> None:
     """Let the optimiser train the new embeddings, with the moments of the rows that were kept.
+
+    A new demapper and new points take the places of those before, without moments.
 
     Args:
         optimizer: Changed in place.
@@ -102,21 +135,25 @@ def carry_optimizer(optimizer: torch.optim.Optimizer, removal: Removal) -> None:
     Raises:
         ConfigError: The optimiser did not hold the old embeddings.
     """
-    old, new = removal.old_vectors, removal.model.embedding.vectors
-    found = False
+    before = list(removal.before.dictionary_parameters())
+    after = list(removal.model.dictionary_parameters())
+    for old, new in zip(before, after, strict=True):
+        _replace(optimizer, old, new)
+        state = optimizer.state.pop(old, None)
+        if old is removal.old_vectors and state is not None:
+            optimizer.state[new] = {
+                # Moments have a row an embedding; step counters are scalars.
+                key: value[removal.kept.to(value.device)].clone()
+                if isinstance(value, Tensor) and value.shape == old.shape
+                else value
+                for key, value in state.items()
+            }
+
+
+def _replace(optimizer: torch.optim.Optimizer, old: nn.Parameter, new: nn.Parameter) -> None:
     for group in optimizer.param_groups:
         for index, parameter in enumerate(group["params"]):
             if parameter is old:
                 group["params"][index] = new
-                found = True
-    if not found:
-        raise ConfigError("the optimiser does not train the embeddings that were replaced")
-    state = optimizer.state.pop(old, None)
-    if state is not None:
-        optimizer.state[new] = {
-            # Moments have a row an embedding; step counters are scalars.
-            key: value[removal.kept.to(value.device)].clone()
-            if isinstance(value, Tensor) and value.shape == old.shape
-            else value
-            for key, value in state.items()
-        }
+                return
+    raise ConfigError("the optimiser does not train the embeddings that were replaced")

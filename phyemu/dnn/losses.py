@@ -1,7 +1,9 @@
 """The terms of the loss, each by its equation (paper, Sec. III-C)."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 
+import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -17,6 +19,7 @@ __all__ = [
     "commitment_loss",
     "distillation_loss",
     "entropy_loss",
+    "feature_distillation_loss",
     "task_loss",
     "total_loss",
     "variational_loss",
@@ -32,6 +35,8 @@ class LossWeights:
         binding: Weight of Eq. (9) in Eq. (8), >= 0; 1 in the paper.
         distillation: Weight of the divergence from the frozen backbone, >= 0; not in the paper.
         distillation_temperature: Softness of that divergence, > 0.
+        feature_distillation: Weight of the distance of features from those of the frozen backbone,
+            >= 0; not in the paper.
         commitment: Weight of the distance from slices to their embeddings, >= 0; not in the paper.
     """
 
@@ -39,12 +44,13 @@ class LossWeights:
     binding: float = 1.0
     distillation: float = 0.0
     distillation_temperature: float = 2.0
+    feature_distillation: float = 0.0
     commitment: float = 0.0
 
     def __post_init__(self) -> None:
         if not 0 <= self.beta <= 1:
             raise ConfigError(f"beta must lie in [0, 1], got {self.beta}")
-        for name in ("binding", "distillation", "commitment"):
+        for name in ("binding", "distillation", "feature_distillation", "commitment"):
             if not getattr(self, name) >= 0:
                 raise ConfigError(f"the weight of {name} must be >= 0, got {getattr(self, name)}")
         if not self.distillation_temperature > 0:
@@ -62,13 +68,17 @@ class LossTerms:
     entropy: Tensor
     binding: Tensor | None
     distillation: Tensor | None
+    feature_distillation: Tensor | None
     commitment: Tensor | None
 
     def detached(self) -> dict[str, Tensor]:
         """Return the terms that were computed, without their graphs, for logs."""
-        names = ("total", "task", "entropy", "binding", "distillation", "commitment")
-        terms = {name: getattr(self, name) for name in names}
-        return {name: term.detach() for name, term in terms.items() if term is not None}
+        return {name: term.detach() for name, term in self.computed().items()}
+
+    def computed(self) -> dict[str, Tensor]:
+        """Return the terms that were computed, by name."""
+        terms = {item.name: getattr(self, item.name) for item in fields(self)}
+        return {name: term for name, term in terms.items() if term is not None}
 
 
 def task_loss(logits: Tensor, labels: Tensor) -> Tensor:
@@ -132,6 +142,38 @@ def distillation_loss(logits: Tensor, teacher_logits: Tensor, *, temperature: fl
     return divergence * temperature**2
 
 
+def feature_distillation_loss(
+    features: Sequence[Tensor], teacher_features: Sequence[Tensor]
+) -> Tensor:
+    """Return the mean over layers of E|f - t|^2 / Var(t): 0 at the teacher, 1 at its mean.
+
+    With the features at the cut it is the relative error of what the tail is given, quantiser and
+    channel together (FitNets, arXiv:1412.6550, without a regressor: both have one shape).
+
+    Args:
+        features: Through the link, (num_samples * batch, ...) each, as `PhyDnnOutput.features`.
+        teacher_features: Of the frozen backbone at the same layers, (batch, ...) each; no gradient
+            flows to them.
+
+    Raises:
+        ConfigError: There are not as many layers.
+    """
+    if len(features) != len(teacher_features) or not features:
+        raise ConfigError(
+            f"there are features of {len(features)} layers and {len(teacher_features)} of the "
+            "teacher"
+        )
+    errors = []
+    for ours, theirs in zip(features, teacher_features, strict=True):
+        target = theirs.detach().float()
+        channel = 1 if target.ndim == 4 else target.ndim - 1  # of maps, of tokens
+        axes = [axis for axis in range(target.ndim) if axis != channel]
+        variance = target.var(axes, correction=0).mean()
+        rows = ours.float().reshape(-1, *target.shape)
+        errors.append((rows - target).square().mean() / variance.clamp_min(1e-12))
+    return torch.stack(errors).mean()
+
+
 def commitment_loss(slices: Tensor, log_probabilities: Tensor, embedding: Embedding) -> Tensor:
     """Return the mean squared distance of each slice to its likeliest embedding.
 
@@ -143,7 +185,7 @@ def commitment_loss(slices: Tensor, log_probabilities: Tensor, embedding: Embedd
         log_probabilities: (batch, num_slices, M).
         embedding: The dictionary.
     """
-    nearest = embedding.lookup_symbols(log_probabilities.argmax(-1))
+    nearest = embedding.vectors[log_probabilities.argmax(-1)]
     return (slices.float() - nearest).square().sum(-1).mean()
 
 
@@ -154,6 +196,7 @@ def total_loss(
     *,
     embedding: Embedding,
     teacher_logits: Tensor | None = None,
+    teacher_features: Sequence[Tensor] = (),
 ) -> LossTerms:
     """Return Eq. (8) and its terms: Eq. (7) plus the binding loss plus the optional terms.
 
@@ -164,6 +207,8 @@ def total_loss(
         embedding: The dictionary, for the commitment term.
         teacher_logits: Of the frozen backbone on the same images, (batch, num_classes); needed
             when the weight of distillation is not 0.
+        teacher_features: Of the frozen backbone, one for each of `output.features`; needed when
+            the weight of feature distillation is not 0.
 
     Raises:
         ConfigError: A term has weight, but what it needs was not computed.
@@ -171,7 +216,7 @@ def total_loss(
     task = task_loss(output.logits, labels)
     entropy = entropy_loss(output.log_probabilities)
     total = task + weights.beta * entropy
-    binding = distillation = commitment = None
+    binding = distillation = feature_distillation = commitment = None
     if weights.binding:
         if output.binding_logits is None:
             raise ConfigError("the binding loss needs binding_logits; call forward(binding=True)")
@@ -184,6 +229,11 @@ def total_loss(
             output.logits, teacher_logits, temperature=weights.distillation_temperature
         )
         total = total + weights.distillation * distillation
+    if weights.feature_distillation:
+        if not teacher_features:
+            raise ConfigError("feature distillation needs teacher_features of the frozen backbone")
+        feature_distillation = feature_distillation_loss(output.features, teacher_features)
+        total = total + weights.feature_distillation * feature_distillation
     if weights.commitment:
         commitment = commitment_loss(output.slices, output.log_probabilities, embedding)
         total = total + weights.commitment * commitment
@@ -193,5 +243,6 @@ def total_loss(
         entropy=entropy,
         binding=binding,
         distillation=distillation,
+        feature_distillation=feature_distillation,
         commitment=commitment,
     )

@@ -1,7 +1,8 @@
 """A network whose two halves talk in symbols (paper, Sec. III, Fig. 2)."""
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 import torch
@@ -9,13 +10,16 @@ from torch import Tensor, nn
 
 from phyemu.errors import ConfigError
 
+from .demapper import Demapper
 from .embedding import Embedding, Lookup, Score
+from .learned_constellation import LearnedConstellation
 from .link import Link
-from .modes import evaluating, untracked_batch_norm
+from .modes import captured_output, evaluating, untracked_batch_norm
 from .normalise import Normalise
-from .sampling import gumbel_softmax, one_hot_argmax
+from .sampling import Estimator, choose_symbols, one_hot_argmax
 from .slices import SliceLayout, from_slices, to_slices
 from .split import split_model
+from .symbol_tuples import channel_order
 
 __all__ = ["PhyDnn", "PhyDnnOutput"]
 
@@ -30,12 +34,16 @@ class PhyDnnOutput:
             None when it was not asked for.
         log_probabilities: log p(z_i = m | x) of Eq. (2), (batch, num_slices, M), float32.
         slices: Output of the head, (batch, num_slices, D).
+        features: What the tail was given, in the shape of the head's output, then the outputs of
+            those of its layers that were asked for; (num_samples * batch, ...) each, sample j of
+            image k in row j * batch + k.
     """
 
     logits: Tensor
     binding_logits: Tensor | None
     log_probabilities: Tensor
     slices: Tensor
+    features: tuple[Tensor, ...]
 
     @property
     def probabilities(self) -> Tensor:
@@ -52,6 +60,8 @@ class PhyDnn(nn.Module):
         embedding: The dictionary both sides share.
         tail: Features to logits, on the edge server.
         layout: Shape of the features of one image.
+        constellation: Points that are trained with the rest; None: they are not. The caller gives
+            the link the points of each step: `link.constellation = model.constellation()`.
 
     Raises:
         ConfigError: Embeddings and features differ in length.
@@ -65,6 +75,7 @@ class PhyDnn(nn.Module):
         embedding: Embedding,
         tail: nn.Module,
         layout: SliceLayout,
+        constellation: LearnedConstellation | None = None,
     ) -> None:
         super().__init__()
         if embedding.dim != layout.dim:
@@ -77,6 +88,7 @@ class PhyDnn(nn.Module):
         self.embedding = embedding
         self.tail = tail
         self.layout = layout
+        self.constellation = constellation
 
     @classmethod
     def from_backbone(
@@ -89,6 +101,9 @@ class PhyDnn(nn.Module):
         num_embeddings: int,
         generator: torch.Generator,
         score: Score = Score.DISTANCE,
+        symbols_per_slice: int = 1,
+        lookup: Lookup = Lookup.HARD,
+        constellation: LearnedConstellation | None = None,
     ) -> "PhyDnn":
         """Return a PhyDNN around a copy of a trained network, with random embeddings.
 
@@ -99,9 +114,12 @@ class PhyDnn(nn.Module):
             split: Name of the last submodule of the head.
             image_shape: (channels, height, width) of the images.
             normalise: The normalisation that the backbone was trained with.
-            num_embeddings: M, the order of the modulation, >= 2.
+            num_embeddings: M, >= 2.
             generator: CPU source of the embeddings; it is advanced.
             score: Likeness of slice and embedding.
+            symbols_per_slice: u, channel symbols for each slice, of order M^(1/u).
+            lookup: `Lookup.LEARNED` gives the model a demapper; it can then do all three.
+            constellation: Points that are trained with the rest.
 
         Raises:
             ConfigError: The backbone cannot be cut there, or an argument is out of range.
@@ -117,10 +135,25 @@ class PhyDnn(nn.Module):
             raise ConfigError(f"split point {split!r} gives {type(features).__name__}, no tensor")
         layout = SliceLayout(tuple(features.shape[1:]))
         vectors = torch.randn((num_embeddings, layout.dim), generator=generator)
-        embedding = Embedding(vectors.to(device), score=score)
-        return cls(normalise=normalise, head=head, embedding=embedding, tail=tail, layout=layout)
+        demapper = None
+        if lookup is Lookup.LEARNED:
+            order = channel_order(num_embeddings, symbols_per_slice)
+            demapper = Demapper(order, symbols_per_slice, generator=generator).to(device)
+        embedding = Embedding(
+            vectors.to(device), score=score, symbols_per_slice=symbols_per_slice, demapper=demapper
+        )
+        return cls(
+            normalise=normalise,
+            head=head,
+            embedding=embedding,
+            tail=tail,
+            layout=layout,
+            constellation=None if constellation is None else constellation.to(device),
+        )
 
-    def with_embedding(self, embedding: Embedding) -> "PhyDnn":
+    def with_embedding(
+        self, embedding: Embedding, constellation: LearnedConstellation | None = None
+    ) -> "PhyDnn":
         """Return a PhyDNN that shares head and tail with this one and has another dictionary."""
         model = PhyDnn(
             normalise=self.normalise,
@@ -128,10 +161,27 @@ class PhyDnn(nn.Module):
             embedding=embedding,
             tail=self.tail,
             layout=self.layout,
+            constellation=constellation,
         )
         model.training = self.training
         model.embedding.train(self.training)
+        if constellation is not None:
+            constellation.train(self.training)
         return model
+
+    @property
+    def symbols_per_image(self) -> int:
+        """Channel symbols that an image takes: u for each of its N_s slices."""
+        return self.layout.num_slices * self.embedding.symbols_per_slice
+
+    def dictionary_parameters(self) -> Iterator[nn.Parameter]:
+        """Yield what both sides of the link share: embeddings, then demapper and points if learned.
+
+        They have the higher learning rate, and are never frozen.
+        """
+        yield from self.embedding.parameters()
+        if self.constellation is not None:
+            yield from self.constellation.parameters()
 
     def backbone_parameters(self) -> Iterator[nn.Parameter]:
         """Yield the weights of head and tail: the lower learning rate, frozen at first."""
@@ -149,35 +199,42 @@ class PhyDnn(nn.Module):
         generator: torch.Generator,
         *,
         num_samples: int = 1,
+        estimator: Estimator = Estimator.GUMBEL,
         temperature: float = 1.0,
         lookup: Lookup = Lookup.HARD,
         binding: bool = True,
+        layers: Sequence[str] = (),
     ) -> PhyDnnOutput:
         """Return the quantities of Algorithm 1, lines 4 to 12, for a mini-batch.
 
-        Symbols are sampled, so use `infer` for results.
+        Symbols may be sampled, so use `infer` for results.
 
         Args:
             images: (batch, channels, height, width), uint8 or float in [0, 1].
             link: Modulator, channel, demodulator.
             generator: Source of samples, noise and channel, on the device of the model; advanced.
             num_samples: N_mc, realisations of symbols and of the channel for each image.
-            temperature: Of the Gumbel-softmax gradient.
-            lookup: Hard or soft.
+            estimator: How symbols are chosen, and how the gradient comes through the choice.
+            temperature: Of that gradient.
+            lookup: Hard, soft or learned.
             binding: Also compute the unmodified path (one more pass through the tail, whose
                 batch-norm statistics it does not move).
+            layers: Submodules of the tail whose outputs are wanted.
 
         Raises:
-            ConfigError: `num_samples` is below 1.
+            ConfigError: `num_samples` is below 1, or the tail has no such layer.
         """
         if num_samples < 1:
             raise ConfigError(f"num_samples (N_mc) must be at least 1, got {num_samples}")
         slices = self.slices(images)
         log_probabilities = self.embedding.log_probabilities(slices)
         repeated = log_probabilities.repeat(num_samples, 1, 1)  # sample j of image k: row j * B + k
-        sent = gumbel_softmax(repeated, temperature=temperature, generator=generator)
-        received = self.embedding.lookup(link(sent, generator), lookup)
-        logits = self.tail(from_slices(received, self.layout)).float()
+        sent = choose_symbols(repeated, estimator, temperature=temperature, generator=generator)
+        received = self.embedding.lookup(link(self.embedding.on_air(sent), generator), lookup)
+        arrived = from_slices(received, self.layout)
+        with ExitStack() as hooks:
+            outputs = [hooks.enter_context(captured_output(self.tail, name)) for name in layers]
+            logits = self.tail(arrived).float()
         binding_logits = None
         if binding:
             with untracked_batch_norm(self.tail):
@@ -187,19 +244,20 @@ class PhyDnn(nn.Module):
             binding_logits=binding_logits,
             log_probabilities=log_probabilities,
             slices=slices,
+            features=(arrived, *(output for (output,) in outputs)),
         )
 
     def encode(self, images: Tensor) -> Tensor:
-        """Return the symbols the device sends, (batch, num_slices) int64: the most probable."""
+        """Return the symbols the device sends, (batch, symbols_per_image) int64: the likeliest."""
         return self.embedding.encode(self.slices(images))
 
     def decode(self, posteriors: Tensor, lookup: Lookup = Lookup.HARD) -> Tensor:
         """Return the logits (batch, num_classes) the server finds.
 
         Args:
-            posteriors: Of the received symbols, (batch, num_slices, M); equal entries mark a lost
-                symbol.
-            lookup: Hard or soft.
+            posteriors: Of the received symbols, (batch, symbols_per_image, M_c); equal entries mark
+                a lost symbol.
+            lookup: Hard, soft or learned.
         """
         logits: Tensor = self.tail(
             from_slices(self.embedding.lookup(posteriors, lookup), self.layout)
@@ -219,7 +277,7 @@ class PhyDnn(nn.Module):
         The caller sets the mode; see `evaluating`.
         """
         sent = one_hot_argmax(self.embedding.log_probabilities(self.slices(images)))
-        return self.decode(link(sent, generator), lookup)
+        return self.decode(link(self.embedding.on_air(sent), generator), lookup)
 
     def infer_unmodified(self, images: Tensor) -> Tensor:
         """Return the logits (batch, num_classes) of head and tail alone, as on one machine."""

@@ -1,11 +1,56 @@
 """Gradients through decisions: Gumbel-softmax samples, hard choices."""
 
+from enum import StrEnum
+
 import torch
 from torch import Tensor
 
 from phyemu.errors import ConfigError
 
-__all__ = ["gumbel_softmax", "one_hot_argmax"]
+__all__ = ["Estimator", "choose_symbols", "gumbel_softmax", "one_hot_argmax", "straight_through"]
+
+
+class Estimator(StrEnum):
+    """How the gradient comes through the choice of a symbol, and whether training samples it."""
+
+    GUMBEL = "gumbel"
+    """An exact sample of Eq. (2), as Algorithm 1 has it; what is deployed sends the likeliest."""
+
+    STRAIGHT_THROUGH = "straight-through"
+    """The likeliest symbol, as deployed: no noise of sampling, but a bias of the gradient."""
+
+
+def choose_symbols(
+    logits: Tensor, estimator: Estimator, *, temperature: float, generator: torch.Generator
+) -> Tensor:
+    """Return one-hot rows with a gradient, by the estimator.
+
+    Args:
+        logits: Unnormalised log probabilities, (..., M), floating point.
+        estimator: Which.
+        temperature: Softness of the gradient, > 0.
+        generator: On the device of `logits`; advanced where the estimator samples.
+
+    Raises:
+        ConfigError: `temperature` is not positive.
+    """
+    if estimator is Estimator.STRAIGHT_THROUGH:
+        return straight_through(logits, temperature=temperature)
+    return gumbel_softmax(logits, temperature=temperature, generator=generator)
+
+
+def straight_through(logits: Tensor, *, temperature: float) -> Tensor:
+    """Return one_hot(argmax(l)), taken backward for softmax(l / temperature).
+
+    Args:
+        logits: Unnormalised log probabilities, (..., M), floating point.
+        temperature: Softness of the gradient, > 0; it does not change the choice.
+
+    Raises:
+        ConfigError: `temperature` is not positive.
+    """
+    _check_temperature(temperature)
+    return one_hot_argmax((logits / temperature).softmax(-1))
 
 
 def gumbel_softmax(logits: Tensor, *, temperature: float, generator: torch.Generator) -> Tensor:
@@ -26,8 +71,7 @@ def gumbel_softmax(logits: Tensor, *, temperature: float, generator: torch.Gener
     Raises:
         ConfigError: `temperature` is not positive.
     """
-    if not temperature > 0:
-        raise ConfigError(f"the Gumbel temperature must be positive, got {temperature}")
+    _check_temperature(temperature)
     uniform = torch.rand(
         logits.shape, generator=generator, dtype=logits.dtype, device=logits.device
     )
@@ -35,6 +79,11 @@ def gumbel_softmax(logits: Tensor, *, temperature: float, generator: torch.Gener
     noisy = logits - (-uniform.clamp_min(torch.finfo(logits.dtype).tiny).log()).log()
     soft = (noisy / temperature).softmax(-1)
     return one_hot_argmax(soft)
+
+
+def _check_temperature(temperature: float) -> None:
+    if not temperature > 0:
+        raise ConfigError(f"the temperature of the gradient must be positive, got {temperature}")
 
 
 def one_hot_argmax(weights: Tensor) -> Tensor:

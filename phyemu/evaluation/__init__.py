@@ -29,6 +29,7 @@ from phyemu.evaluation.transmission import (
     SentImages,
     encode_images,
     image_waveform,
+    load_exported_of,
     load_sent_images,
     save_sent_images,
 )
@@ -54,6 +55,7 @@ __all__ = [
     "image_waveform",
     "load_exported",
     "load_exported_head",
+    "load_exported_of",
     "load_exported_tail",
     "load_sent_images",
     "measure_latency",

@@ -62,7 +62,7 @@ def score_circular(
     phydnn: ExportedPhyDnn,
     *,
     pass_samples: float | None = None,
-    lookup: Lookup = Lookup.HARD,
+    lookup: Lookup | None = None,
 ) -> CircularScore:
     """Return the score of a stream of frames, held in memory a pass at a time.
 
@@ -73,7 +73,7 @@ def score_circular(
         phydnn: Its tail is used alone.
         pass_samples: Length of a pass [samples]; it tells how many passes a gap swallowed. None:
             a gap swallows less than a pass.
-        lookup: Hard or soft.
+        lookup: Hard, soft or learned; None: as in training.
 
     Raises:
         CheckpointError: What was sent is of another PhyDNN, or another constellation was received.
@@ -138,7 +138,7 @@ def _missing_passes(samples: int, ahead: float, pass_samples: float | None) -> i
 class _PassScorer:
     """Scores the frames of one pass."""
 
-    def __init__(self, sent: SentImages, phydnn: ExportedPhyDnn, lookup: Lookup) -> None:
+    def __init__(self, sent: SentImages, phydnn: ExportedPhyDnn, lookup: Lookup | None) -> None:
         self._sent, self._phydnn, self._lookup = sent, phydnn, lookup
         self._begins = np.concatenate([[0], np.cumsum(sent.payload_plan)]).astype(int)
         self._flat = sent.symbols.flatten().numpy()

@@ -20,10 +20,11 @@ from phyemu.dnn import (
     evaluating,
     load_head,
     load_tail,
+    read_card,
 )
 from phyemu.dnn.card import ArtefactCard, Part
 from phyemu.errors import CheckpointError, ConfigError
-from phyemu.waveform import Constellation, FrameFormat, constellation, custom_constellation
+from phyemu.waveform import Constellation, FrameFormat, described_constellation
 
 __all__ = [
     "ExportedHead",
@@ -35,6 +36,7 @@ __all__ = [
     "constellation_of",
     "frame_format_of",
     "load_exported",
+    "load_exported_for",
     "load_exported_head",
     "load_exported_tail",
     "side_path",
@@ -100,8 +102,13 @@ class ExportedHead:
 
     @property
     def order(self) -> int:
-        """Points of the constellation."""
+        """Order of the modulation: M, where a slice is one symbol."""
         return self.constellation.order
+
+    @property
+    def num_embeddings(self) -> int:
+        """M, by which the files of a run are named."""
+        return self.head.card.num_embeddings
 
     @property
     def symbols_per_image(self) -> int:
@@ -135,9 +142,19 @@ class ExportedTail:
         return self.tail.card
 
     @property
+    def lookup(self) -> Lookup:
+        """How the tail was trained to look posteriors up."""
+        return self.tail.lookup
+
+    @property
     def order(self) -> int:
-        """Points of the constellation."""
+        """Order of the modulation: M, where a slice is one symbol."""
         return self.constellation.order
+
+    @property
+    def num_embeddings(self) -> int:
+        """M, by which the files of a run are named."""
+        return self.tail.card.num_embeddings
 
     @property
     def symbols_per_image(self) -> int:
@@ -149,7 +166,7 @@ class ExportedTail:
         device = self.tail.embedding.vectors.device
         with evaluating(self.tail):
             given = torch.from_numpy(np.ascontiguousarray(posteriors)).to(device)
-            logits: Tensor = self.tail(given, Lookup.HARD)
+            logits: Tensor = self.tail(given)
         result: NDArray[np.float32] = logits.cpu().numpy()
         return result
 
@@ -169,7 +186,7 @@ class ExportedPhyDnn(ExportedTail):
         model = PhyDnn(
             normalise=self.head.normalise,
             head=self.head.head,
-            embedding=self.head.embedding,
+            embedding=self.tail.embedding,  # with the demapper, where there is one
             tail=self.tail.tail,
             layout=self.tail.layout,
         )
@@ -203,6 +220,33 @@ def load_exported(path: Path, *, order: int | None = None) -> ExportedPhyDnn:
         constellation=constellation_of(folder / "tail" / name, tail.card),
         frame_format=frame_format_of(folder / "tail" / name, tail.card),
     )
+
+
+def load_exported_for(path: Path, *, order: int, symbols_per_image: int) -> ExportedPhyDnn:
+    """Return the PhyDNN of a run folder that sends such symbols.
+
+    Args:
+        path: As for `load_exported`.
+        order: Of the modulation.
+        symbols_per_image: Channel symbols of an image.
+
+    Raises:
+        CheckpointError: There is none, a file is damaged, or head and tail do not belong together.
+    """
+    if path.is_file():
+        return load_exported(path)
+    check_exported(path)
+    found = {}
+    for size in sorted(_orders(path)):
+        card = read_card(path / "head" / f"m{size}.safetensors")
+        found[card.order, card.symbols_per_image] = size
+    if (order, symbols_per_image) not in found:
+        known = ", ".join(f"{count} of order {size}" for size, count in found)
+        raise CheckpointError(
+            f"{path}: holds no PhyDNN that sends {symbols_per_image} symbols of order {order} an "
+            f"image, but {known}"
+        )
+    return load_exported(path, order=found[order, symbols_per_image])
 
 
 def load_exported_head(folder: Path, *, order: int | None = None) -> ExportedHead:
@@ -296,17 +340,13 @@ def constellation_of(path: Path, card: ArtefactCard) -> Constellation:
     Raises:
         CheckpointError: It describes none.
     """
-    described = card.constellation
     try:
-        name, order = str(described["name"]), int(described["order"])
-        if order != card.num_embeddings:
-            raise CheckpointError(
-                f"{path}: the card has a constellation of {order} points for "
-                f"{card.num_embeddings} embeddings"
-            )
-        if name != "custom":
-            return constellation(name, order)
-        pairs = torch.tensor(described["points"], dtype=torch.float32)
-        return custom_constellation(torch.view_as_complex(pairs))
-    except (KeyError, TypeError, ValueError, RuntimeError) as exc:
+        found = described_constellation(card.constellation)
+    except ConfigError as exc:
         raise CheckpointError(f"{path}: its card describes no constellation ({exc})") from exc
+    if found.order != card.order:
+        raise CheckpointError(
+            f"{path}: the card has a constellation of {found.order} points for symbols of order "
+            f"{card.order}"
+        )
+    return found

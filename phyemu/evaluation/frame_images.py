@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from phyemu.dnn import Lookup, evaluating
+from phyemu.dnn import evaluating
 from phyemu.receiver import ReceivedFrame
 
-from .exported import ExportedPhyDnn, check_exported, load_exported
+from .exported import ExportedPhyDnn, check_exported
 from .reception_score import SENT_FILE
-from .transmission import SentImages, load_sent_images
+from .transmission import SentImages, load_exported_of, load_sent_images
 
 __all__ = ["FrameImages", "FrameScore"]
 
@@ -47,7 +47,7 @@ class FrameImages:
         if run.is_dir():
             check_exported(run)
         self._sent: SentImages = load_sent_images(run / SENT_FILE)
-        self.phydnn: ExportedPhyDnn = load_exported(run, order=order or self._sent.order)
+        self.phydnn: ExportedPhyDnn = load_exported_of(run, self._sent, order=order)
         self._begins = np.concatenate([[0], np.cumsum(self._sent.payload_plan)])
 
     def score(self, frame: ReceivedFrame) -> FrameScore | None:
@@ -69,6 +69,6 @@ class FrameImages:
         inside = frame.posteriors[first * size - begin : last * size - begin]
         posteriors = torch.from_numpy(inside).reshape(last - first, size, -1)
         with evaluating(self.phydnn.tail):
-            logits = self.phydnn.tail(posteriors, Lookup.HARD)
+            logits = self.phydnn.tail(posteriors)
         right = int((logits.argmax(-1) == self._sent.labels[first:last]).sum())
         return FrameScore(symbol_errors=int(wrong.sum()), images=last - first, images_right=right)

@@ -76,7 +76,7 @@ def measure_latency(
     *,
     num_images: int = 64,
     repetitions: int = 7,
-    lookup: Lookup = Lookup.HARD,
+    lookup: Lookup | None = None,
 ) -> Latency:
     """Return the times of a batch; its frames reach the receiver undisturbed.
 
@@ -85,7 +85,7 @@ def measure_latency(
         images: The first `num_images` of them are sent, from the start again where they are fewer.
         num_images: Images of the batch, >= 1.
         repetitions: Timed runs of each stage, >= 1, after one that is not.
-        lookup: Hard or soft.
+        lookup: Hard, soft or learned; None: as in training.
 
     Raises:
         ConfigError: There are no images, or a number is out of range.

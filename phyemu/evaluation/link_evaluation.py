@@ -49,7 +49,7 @@ def evaluate_phydnn(
     *,
     fidelity: EvaluationFidelity,
     seed: int,
-    lookup: Lookup = Lookup.HARD,
+    lookup: Lookup | None = None,
     repetitions: int = 1,
     progress: ProgressCallback = no_progress,
 ) -> Evaluation:
@@ -61,7 +61,7 @@ def evaluate_phydnn(
         images: What is classified.
         fidelity: What stands between head and tail.
         seed: Of channel and noise; the same seed gives the same result.
-        lookup: Hard or soft.
+        lookup: Hard, soft or learned; None: as in training.
         repetitions: Passes over the images, each through new channels, >= 1.
         progress: Told of the frames sent.
 
@@ -79,7 +79,12 @@ def evaluate_phydnn(
     from phyemu.training import score_over_link
 
     score = score_over_link(
-        phydnn.joined(), link, images, seed=seed, lookup=lookup, repetitions=repetitions
+        phydnn.joined(),
+        link,
+        images,
+        seed=seed,
+        lookup=phydnn.lookup if lookup is None else lookup,
+        repetitions=repetitions,
     )
     batch = bytes_on_air(
         num_images=64,
@@ -116,7 +121,7 @@ def _over_frames(
     channel: ChannelModel,
     images: ImageSet,
     seed: int,
-    lookup: Lookup,
+    lookup: Lookup | None,
     repetitions: int,
     progress: ProgressCallback,
 ) -> Evaluation:
@@ -181,7 +186,7 @@ def sweep_snr(
     *,
     fidelity: EvaluationFidelity,
     seed: int,
-    lookup: Lookup = Lookup.HARD,
+    lookup: Lookup | None = None,
     repetitions: int = 1,
     progress: ProgressCallback = no_progress,
 ) -> list[Evaluation]:
@@ -194,7 +199,7 @@ def sweep_snr(
         snrs_db: SNRs of the link [dB].
         fidelity: What stands between head and tail.
         seed: The same for each SNR.
-        lookup: Hard or soft.
+        lookup: Hard, soft or learned; None: as in training.
         repetitions: Passes over the images at each SNR, >= 1.
         progress: Told of the SNRs done.
 

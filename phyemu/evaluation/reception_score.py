@@ -9,17 +9,18 @@ import numpy as np
 import torch
 
 from phyemu.dnn import Lookup, evaluating
-from phyemu.errors import CheckpointError, RecordingError
+from phyemu.errors import CheckpointError, ConfigError, RecordingError
 from phyemu.iq import Recording
 from phyemu.listening import recorded_frames
 from phyemu.progress import ProgressCallback, no_progress
 from phyemu.receiver import ReceivedFrame, Reception, assemble
+from phyemu.waveform import Constellation, described_constellation
 from phyemu.waveform.sent_frames import SentFrames, sounder_refusal
 
 from .air_bytes import bytes_on_air
-from .exported import ExportedPhyDnn, check_exported, load_exported
+from .exported import ExportedPhyDnn, check_exported
 from .result import Evaluation
-from .transmission import SentImages, load_sent_images
+from .transmission import SentImages, load_exported_of, load_sent_images
 
 __all__ = ["RecordingScore", "score_frames", "score_recording"]
 
@@ -62,7 +63,7 @@ def score_frames(
     *,
     channel: str,
     fidelity: str,
-    lookup: Lookup = Lookup.HARD,
+    lookup: Lookup | None = None,
 ) -> RecordingScore:
     """Return how many images were understood.
 
@@ -74,7 +75,7 @@ def score_frames(
         phydnn: Its tail is used alone.
         channel: Named in the result.
         fidelity: Named in the result.
-        lookup: Hard or soft.
+        lookup: Hard, soft or learned; None: as in training.
 
     Raises:
         CheckpointError: What was sent is of another PhyDNN.
@@ -125,7 +126,7 @@ def score_recording(
     sent: SentImages | None = None,
     order: int | None = None,
     channel: int = 0,
-    lookup: Lookup = Lookup.HARD,
+    lookup: Lookup | None = None,
     progress: ProgressCallback = no_progress,
 ) -> RecordingScore:
     """Return the score of a recording of frames that a run's head sent.
@@ -138,7 +139,7 @@ def score_recording(
         sent: What was sent; None: from `sent.npz`.
         order: M, where the run holds several; None: that of `sent`.
         channel: Channel of the recording.
-        lookup: Hard or soft.
+        lookup: Hard, soft or learned; None: as in training.
         progress: Told of the samples read.
 
     Raises:
@@ -150,7 +151,7 @@ def score_recording(
         if run.is_dir():
             check_exported(run)
         sent = load_sent_images(run / SENT_FILE)
-    phydnn = load_exported(run, order=sent.order if order is None else order)
+    phydnn = load_exported_of(run, sent, order=order)
     rate_hz = phydnn.frame_format.sample_rate_hz
     if abs(recording.sample_rate_hz - rate_hz) > 1e-6 * rate_hz:
         raise CheckpointError(
@@ -175,10 +176,9 @@ def _check_waveform(recording: Recording, run: Path, phydnn: ExportedPhyDnn) -> 
     refusal = sounder_refusal(recording.global_fields, name=recording.path.name)
     if refusal:
         raise RecordingError(refusal)
-    constellation = phydnn.constellation
     expected: dict[str, dict[str, Any]] = {
         "phyemu:frame_format": phydnn.frame_format.to_dict(),
-        "phyemu:constellation": {"name": constellation.name, "order": constellation.order},
+        "phyemu:constellation": phydnn.constellation.to_dict(),
     }
     for field, ours in expected.items():
         theirs = recording.global_fields.get(field)
@@ -191,10 +191,27 @@ def _check_waveform(recording: Recording, run: Path, phydnn: ExportedPhyDnn) -> 
         differing = [
             f"{key} {theirs[key]} instead of {value}"
             for key, value in ours.items()
-            if key in theirs and theirs[key] != value
+            if key in theirs and key != "points" and theirs[key] != value
         ]
         if differing:
             raise CheckpointError(
                 f"{recording.path.name}: its {field} is not that of {run}: {', '.join(differing)}; "
                 f"score it with the run whose images were sent"
             )
+    _check_points(recording, run, phydnn.constellation)
+
+
+def _check_points(recording: Recording, run: Path, ours: Constellation) -> None:
+    """Raise where the metadata name learned points, and others than those of the run."""
+    named = recording.global_fields.get("phyemu:constellation")
+    if not isinstance(named, Mapping) or "points" not in named:
+        return
+    try:
+        theirs = described_constellation(named).points
+    except ConfigError as exc:
+        raise RecordingError(f"{recording.path.name}: phyemu:constellation: {exc}") from exc
+    if theirs.shape != ours.points.shape or not torch.allclose(theirs, ours.points, atol=1e-4):
+        raise CheckpointError(
+            f"{recording.path.name}: its frames have another learned constellation than {run}; "
+            "score it with the run whose images were sent"
+        )

@@ -21,9 +21,16 @@ from phyemu.waveform import (
     transmit_waveform,
 )
 
-from .exported import ExportedHead, ExportedPhyDnn
+from .exported import ExportedHead, ExportedPhyDnn, load_exported, load_exported_for
 
-__all__ = ["SentImages", "encode_images", "image_waveform", "load_sent_images", "save_sent_images"]
+__all__ = [
+    "SentImages",
+    "encode_images",
+    "image_waveform",
+    "load_exported_of",
+    "load_sent_images",
+    "save_sent_images",
+]
 
 _BATCH = 256
 
@@ -36,7 +43,7 @@ class SentImages:
         symbols: Of each image, (num_images, symbols_per_image), int64.
         labels: Class of each image, (num_images,), int64.
         payload_plan: Length of the payload of each frame, in order.
-        order: M.
+        order: Of the modulation.
     """
 
     symbols: Tensor
@@ -102,6 +109,22 @@ def image_waveform(
         amplitude=amplitude,
         gap_samples=gap_samples,
     )
+
+
+def load_exported_of(run: Path, sent: SentImages, *, order: int | None = None) -> ExportedPhyDnn:
+    """Return the PhyDNN of a run that sent these images.
+
+    Args:
+        run: Run folder, or one of its .safetensors files.
+        sent: What was sent.
+        order: M, where it is known; None: found by the symbols that were sent.
+
+    Raises:
+        CheckpointError: There is none, or a file is damaged.
+    """
+    if order is not None:
+        return load_exported(run, order=order)
+    return load_exported_for(run, order=sent.order, symbols_per_image=sent.symbols.shape[1])
 
 
 def save_sent_images(sent: SentImages, path: Path) -> None:

@@ -113,7 +113,7 @@ class WaveformLink:
             payload_symbols=points.shape[-1],
             frame_index=0,
             frame_format=self.frame_format,
-            constellation=constellation,
+            constellation=constellation.detach(),
             config=self._config,
         )
         variance = torch.where(

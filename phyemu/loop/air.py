@@ -72,10 +72,7 @@ def over_the_air(
         global_fields={
             "phyemu:waveform": "frames",
             "phyemu:frame_format": phydnn.frame_format.to_dict(),
-            "phyemu:constellation": {
-                "name": phydnn.constellation.name,
-                "order": phydnn.constellation.order,
-            },
+            "phyemu:constellation": phydnn.constellation.to_dict(),
             "phyemu:reference_power": power,
         },
         force=True,

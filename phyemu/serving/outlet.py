@@ -198,7 +198,7 @@ def open_recording_outlet(
     Raises:
         RecordingError: It exists already, or cannot be written.
     """
-    frame_format, table = head.frame_format, head.constellation
+    frame_format = head.frame_format
     with RecordingWriter(
         path,
         sample_rate_hz=frame_format.sample_rate_hz,
@@ -206,7 +206,7 @@ def open_recording_outlet(
         global_fields={
             "phyemu:waveform": "frames",
             "phyemu:frame_format": frame_format.to_dict(),
-            "phyemu:constellation": {"name": table.name, "order": table.order},
+            "phyemu:constellation": head.constellation.to_dict(),
             "phyemu:payload": {
                 "kind": "single-images",
                 "embedding_sha256": head.card.embedding_sha256,

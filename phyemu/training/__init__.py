@@ -13,7 +13,7 @@ from phyemu.training.config import (
 )
 from phyemu.training.history import EpochRecord
 from phyemu.training.phydnn import PhyDnnResult, TrainedPhyDnn, train_phydnn
-from phyemu.training.presets import preset
+from phyemu.training.presets import Preset, named_preset, preset
 from phyemu.training.resolve import backbone_depth, overlay, pick_device, resolve_config
 from phyemu.training.run import (
     StageReport,
@@ -34,6 +34,7 @@ __all__ = [
     "PhyDnnConfig",
     "PhyDnnResult",
     "Precision",
+    "Preset",
     "StageReport",
     "TrainConfig",
     "TrainReport",
@@ -41,6 +42,7 @@ __all__ = [
     "backbone_depth",
     "export_phydnn",
     "from_table",
+    "named_preset",
     "overlay",
     "pick_device",
     "preset",

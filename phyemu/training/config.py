@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
-from phyemu.dnn import Lookup, LossWeights, Score
+from phyemu.dnn import Estimator, Lookup, LossWeights, Score, channel_order
 from phyemu.errors import ConfigError
 from phyemu.link import Fidelity
 from phyemu.waveform import FrameFormat
@@ -108,6 +108,9 @@ class PhyDnnConfig:
     Attributes:
         split: Last submodule of the head.
         orders: M of each stage, falling: (16, 8, 4) removes half of the embeddings twice.
+        symbols_per_slice: u, channel symbols for each slice: of each stage, or one number for all
+            of them; the modulation is of order M^(1/u). (2, 1, 1) sends 16 embeddings as two
+            symbols of QPSK, then 8 as one of 8-PSK; 1 in the paper.
         epochs: Of each stage, one number a stage, >= 1 each.
         num_samples: N_mc, >= 1.
         batch_size: >= 2.
@@ -123,15 +126,23 @@ class PhyDnnConfig:
         binding: Weight of the binding loss, >= 0; 1 in the paper.
         distillation: Weight of the divergence from the frozen backbone, >= 0; not in the paper.
         distillation_temperature: Its softness, > 0.
+        feature_distillation: Weight of the error of the features that the tail is given, against
+            those of the frozen backbone, >= 0; not in the paper.
+        feature_layers: Submodules of the tail whose outputs count in it as well.
         commitment: Weight of the distance from slices to their embeddings, >= 0; not in the paper.
         score: Likeness of slice and embedding: `inner-product` is the paper's.
-        temperature: Of the Gumbel-softmax gradient, > 0.
-        lookup: `hard` (the paper's) or `soft`.
-        slices_per_image: Slices of each training image that k-means sees; None: all.
+        estimator: How symbols are chosen in training: `gumbel` (the paper's) samples them,
+            `straight-through` sends the likeliest, as what is deployed does.
+        temperature: Of the gradient through that choice, at the start, > 0.
+        final_temperature: At the end, > 0; it changes by the same factor each step; None: constant.
+        lookup: `hard` (the paper's), `soft`, or `learned`: by a small network, trained with the
+            rest at the rate of the embeddings and exported with the tail.
+        slices_per_image: Slices of each training image that k-means sees; None: all (the paper's).
     """
 
     split: str = "layer1"
     orders: tuple[int, ...] = (16,)
+    symbols_per_slice: tuple[int, ...] = (1,)
     epochs: tuple[int, ...] = (10,)
     num_samples: int = 1
     batch_size: int = 64
@@ -145,11 +156,15 @@ class PhyDnnConfig:
     binding: float = 1.0
     distillation: float = 0.0
     distillation_temperature: float = 2.0
+    feature_distillation: float = 0.0
+    feature_layers: tuple[str, ...] = ()
     commitment: float = 0.0
     score: Score = Score.INNER_PRODUCT
+    estimator: Estimator = Estimator.GUMBEL
     temperature: float = 1.0
+    final_temperature: float | None = None
     lookup: Lookup = Lookup.HARD
-    slices_per_image: int | None = 64
+    slices_per_image: int | None = None
 
     def __post_init__(self) -> None:
         _require(
@@ -161,11 +176,19 @@ class PhyDnnConfig:
             falling and self.orders[-1] >= 2,
             f"orders must fall and end at 2 or more, got {self.orders}",
         )
+        _require(
+            len(self.symbols_per_slice) in (1, len(self.orders)),
+            f"symbols_per_slice needs one number, or one a stage, got {self.symbols_per_slice}",
+        )
+        for stage in range(len(self.orders)):
+            self.channel_order(stage)
         _require(self.num_samples >= 1, f"num_samples must be at least 1, got {self.num_samples}")
         _require(self.batch_size >= 2, f"batch_size must be at least 2, got {self.batch_size}")
         _check_positive(
             self, "embedding_learning_rate", "backbone_learning_rate", "temperature", "beta_growth"
         )
+        if self.final_temperature is not None:
+            _check_positive(self, "final_temperature")
         _require(
             0 <= self.final_learning_rate_ratio <= 1,
             f"final_learning_rate_ratio must lie in [0, 1], got {self.final_learning_rate_ratio}",
@@ -176,6 +199,10 @@ class PhyDnnConfig:
             self.beta_growth >= 1 and self.beta * self.beta_growth <= 1,
             "beta_growth must be at least 1 and beta * beta_growth at most 1, got "
             f"{self.beta_growth} and {self.beta}",
+        )
+        _require(
+            self.feature_distillation > 0 or not self.feature_layers,
+            "feature_layers do nothing without feature_distillation; give it a weight",
         )
         self.loss_weights(self.beta)
 
@@ -193,6 +220,14 @@ class PhyDnnConfig:
                 return stage
         return len(self.epochs) - 1
 
+    def slice_symbols(self, stage: int) -> int:
+        """Return u of a stage."""
+        return self.symbols_per_slice[stage if len(self.symbols_per_slice) > 1 else 0]
+
+    def channel_order(self, stage: int) -> int:
+        """Return the order of the modulation in a stage."""
+        return channel_order(self.orders[stage], self.slice_symbols(stage))
+
     def loss_weights(self, beta: float) -> LossWeights:
         """Return the weights of the loss at a value of beta."""
         return LossWeights(
@@ -200,6 +235,7 @@ class PhyDnnConfig:
             binding=self.binding,
             distillation=self.distillation,
             distillation_temperature=self.distillation_temperature,
+            feature_distillation=self.feature_distillation,
             commitment=self.commitment,
         )
 
@@ -211,17 +247,18 @@ class LinkConfig:
     Attributes:
         channel: Spec or file, as `phyemu.colosseum.load_channel_or_link` reads it.
         fidelity: `symbol` or `waveform`.
-        modulation: `psk` (the paper's) or `qam`.
+        modulation: `psk` (the paper's), `qam`, or `learned`: points that begin as one of these and
+            are trained with the rest, at the rate of the embeddings and under the same peak power.
     """
 
     channel: str
     fidelity: Fidelity = Fidelity.SYMBOL
-    modulation: Literal["psk", "qam"] = "psk"
+    modulation: Literal["psk", "qam", "learned"] = "psk"
 
     def __post_init__(self) -> None:
         _require(
-            self.modulation in ("psk", "qam"),
-            f"modulation must be psk or qam, got {self.modulation!r}",
+            self.modulation in ("psk", "qam", "learned"),
+            f"modulation must be psk, qam or learned, got {self.modulation!r}",
         )
 
 

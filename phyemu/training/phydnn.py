@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,18 +12,22 @@ from torch import Tensor, nn
 from phyemu.channel import ChannelModel
 from phyemu.datasets import Augmentation, Batch, Dataset, ImageSet, ordered_batches
 from phyemu.dnn import (
+    LearnedConstellation,
     Link,
+    LossWeights,
     Normalise,
     PhyDnn,
+    captured_output,
     carry_optimizer,
     evaluating,
     least_used,
     remove_embeddings,
+    start_constellation,
     start_embeddings,
     total_loss,
     usage_counts,
 )
-from phyemu.link import build_link
+from phyemu.link import SymbolLink, WaveformLink, build_link
 from phyemu.progress import ProgressCallback, no_progress
 from phyemu.waveform import Constellation, constellation
 
@@ -30,7 +35,7 @@ from .arithmetic import forward_precision, set_memory_format
 from .config import TrainConfig
 from .fingerprint import module_digest, training_fingerprint
 from .history import EpochRecord
-from .schedule import beta_at, cosine_ratio
+from .schedule import beta_at, cosine_ratio, temperature_at
 from .seeds import SeedUse, derived_seed
 from .trainer import TrainingData, run_training
 from .validation import LinkScore, score_over_link
@@ -38,6 +43,7 @@ from .validation import LinkScore, score_over_link
 __all__ = ["PhyDnnResult", "TrainedPhyDnn", "train_phydnn"]
 
 _BATCH = 256
+_LEARNED = "learned"
 
 
 @dataclass(frozen=True, eq=False, slots=True, kw_only=True)
@@ -100,10 +106,14 @@ class _PhyDnnTask:
         self._device = torch.device(device)
         self._started = False
         self._beta = self._settings.beta
+        self._temperature = self._settings.temperature
         self.num_epochs = self._settings.total_epochs
         seed = derived_seed(config.seed, SeedUse.LINK)
         self.generator = torch.Generator(device).manual_seed(seed)
         self.model = self.untrained(self._settings.orders[0])
+        for name in self._settings.feature_layers:  # before hours are spent, not after
+            with captured_output(self.model.tail, name):
+                pass
         self._link = self._new_link()
         self.optimizer: torch.optim.Optimizer = self._new_optimizer()
 
@@ -118,8 +128,20 @@ class _PhyDnnTask:
         return self.model.embedding.num_embeddings
 
     def points(self, order: int) -> Constellation:
-        """Return the constellation of an order."""
-        return constellation(self._config.link.modulation, order)
+        """Return the constellation that the stage with M = `order` begins with."""
+        channel_order = self._settings.channel_order(self._settings.orders.index(order))
+        return _constellation(self._config.link.modulation, channel_order)
+
+    def sent_points(self, model: PhyDnn, order: int) -> Constellation:
+        """Return the constellation of a model: as learned, where it is."""
+        if model.constellation is None:
+            return self.points(order)
+        with torch.no_grad():
+            learned: Constellation = model.constellation()
+        return learned
+
+    def _slice_symbols(self, order: int) -> int:
+        return self._settings.slice_symbols(self._settings.orders.index(order))
 
     def untrained(self, order: int) -> PhyDnn:
         """Return a PhyDNN around a copy of the backbone, with random embeddings."""
@@ -134,11 +156,24 @@ class _PhyDnnTask:
             num_embeddings=order,
             generator=generator,
             score=self._settings.score,
+            symbols_per_slice=self._slice_symbols(order),
+            lookup=self._settings.lookup,
+            constellation=LearnedConstellation(self.points(order)) if self._is_learned else None,
         ).requires_grad_(True)
         set_memory_format(model, channels_last=self._config.channels_last)
         return model
 
-    def _new_link(self) -> Link:
+    @property
+    def _is_learned(self) -> bool:
+        return self._config.link.modulation == _LEARNED
+
+    def _air(self) -> Link:
+        """Return the link, at the points as they are now."""
+        if self.model.constellation is not None:
+            self._link.constellation = self.model.constellation()
+        return self._link
+
+    def _new_link(self) -> SymbolLink | WaveformLink:
         return build_link(
             self._channel,
             self.points(self.order).to(self._device),
@@ -151,7 +186,7 @@ class _PhyDnnTask:
         return torch.optim.AdamW(
             [
                 {
-                    "params": [self.model.embedding.vectors],
+                    "params": list(self.model.dictionary_parameters()),
                     "lr": settings.embedding_learning_rate,
                     "weight_decay": 0.0,
                 },
@@ -200,6 +235,7 @@ class _PhyDnnTask:
             least_used(counts, self.order - order),
             points=self.points(order).points,
             seed=derived_seed(self._config.seed, SeedUse.EMBEDDING, order),
+            symbols_per_slice=self._slice_symbols(order),
         )
         carry_optimizer(self.optimizer, removal)
         self.model = removal.model
@@ -215,15 +251,17 @@ class _PhyDnnTask:
         self._set_schedule(epoch, step, num_steps)
         weights = settings.loss_weights(self._beta)
         with forward_precision(self._config.precision, batch.images.device):
-            teacher_logits = self._teacher_logits(batch.images) if weights.distillation else None
+            teacher_logits, teacher_features = self._teach(batch.images, weights)
             output = self.model(
                 batch.images,
-                self._link,
+                self._air(),
                 self.generator,
                 num_samples=settings.num_samples,
-                temperature=settings.temperature,
+                estimator=settings.estimator,
+                temperature=self._temperature,
                 lookup=settings.lookup,
                 binding=weights.binding > 0,
+                layers=settings.feature_layers,
             )
         terms = total_loss(
             output,
@@ -231,26 +269,32 @@ class _PhyDnnTask:
             weights,
             embedding=self.model.embedding,
             teacher_logits=teacher_logits,
+            teacher_features=teacher_features,
         )
-        named = {
-            "total": terms.total,
-            "task": terms.task,
-            "entropy": terms.entropy,
-            "binding": terms.binding,
-            "distillation": terms.distillation,
-            "commitment": terms.commitment,
-        }
-        return {name: value for name, value in named.items() if value is not None}
+        return terms.computed()
 
-    def _teacher_logits(self, images: Tensor) -> Tensor:
-        with evaluating(self._teacher):
+    def _teach(
+        self, images: Tensor, weights: LossWeights
+    ) -> tuple[Tensor | None, tuple[Tensor, ...]]:
+        """Return what the frozen backbone makes of the images, where a loss asks for it."""
+        if not weights.distillation and not weights.feature_distillation:
+            return None, ()
+        layers: tuple[str, ...] = ()
+        if weights.feature_distillation:
+            layers = (self._settings.split, *self._settings.feature_layers)
+        with evaluating(self._teacher), ExitStack() as hooks:
+            outputs = [hooks.enter_context(captured_output(self._teacher, name)) for name in layers]
             logits: Tensor = self._teacher(self._normalise(images))
-        return logits.float()
+        return logits.float(), tuple(output for (output,) in outputs)
 
     def _set_schedule(self, epoch: int, step: int, num_steps: int) -> None:
         settings = self._settings
         done = epoch + step / num_steps
-        self._beta = beta_at(settings.beta, settings.beta_growth, done / self.num_epochs)
+        progress = done / self.num_epochs
+        self._beta = beta_at(settings.beta, settings.beta_growth, progress)
+        self._temperature = temperature_at(
+            settings.temperature, settings.final_temperature, progress
+        )
         stage = settings.stage_of(epoch)
         in_stage = (done - sum(settings.epochs[:stage])) / settings.epochs[stage]
         ratio = cosine_ratio(settings.final_learning_rate_ratio, in_stage)
@@ -259,23 +303,30 @@ class _PhyDnnTask:
         backbone["lr"] = settings.backbone_learning_rate * ratio
 
     def settings(self) -> dict[str, float]:
-        """Return learning rates and beta."""
+        """Return learning rates, beta and temperature."""
         embedding, backbone = self.optimizer.param_groups
         return {
             "embedding_learning_rate": float(embedding["lr"]),
             "backbone_learning_rate": float(backbone["lr"]),
             "beta": self._beta,
+            "temperature": self._temperature,
         }
 
     def validate(self) -> LinkScore:
         """Return the score on the validation images: no sampling, the same channels each time."""
         return score_over_link(
             self.model,
-            self._link,
+            self._air(),
             self._validation,
             seed=derived_seed(self._config.seed, SeedUse.VALIDATION),
             lookup=self._settings.lookup,
         )
+
+
+def _constellation(modulation: str, order: int) -> Constellation:
+    if modulation == _LEARNED:
+        return start_constellation(order)
+    return constellation(modulation, order)
 
 
 def train_phydnn(
@@ -292,7 +343,7 @@ def train_phydnn(
 ) -> PhyDnnResult:
     """Return PhyDNNs of every order in the schedule, trained through a channel (Algorithm 1).
 
-    k-means start over the training set with near embeddings on near points; N_mc Gumbel samples and
+    k-means start over the training set with near embeddings on near points; N_mc samples and
     channels for each image; head and tail frozen at first, then at a rate of their own; beta
     growing linearly; at each stage's end the least used embeddings removed and the rest placed
     anew. Of each stage the epoch that does best on the validation images, through the link in
@@ -315,8 +366,8 @@ def train_phydnn(
         CheckpointError: The checkpoint is of another run.
         KeyboardInterrupt: Ctrl-C; `resume` continues at the very step.
     """
-    for order in config.phydnn.orders:  # before hours are spent, not after
-        constellation(config.link.modulation, order)
+    for stage in range(len(config.phydnn.orders)):  # before hours are spent, not after
+        _constellation(config.link.modulation, config.phydnn.channel_order(stage))
     task = _PhyDnnTask(backbone, normalise, dataset, channel, config, device)
     fingerprint = training_fingerprint(config, dataset, "phydnn")
     fingerprint["backbone"] = module_digest(backbone)
@@ -342,7 +393,7 @@ def train_phydnn(
         model.load_state_dict(best.tensors)
         stages[order] = TrainedPhyDnn(
             phydnn=model.eval(),
-            constellation=task.points(order),
+            constellation=task.sent_points(model, order),
             validation_accuracy=best.accuracy,
             epoch=best.epoch,
         )

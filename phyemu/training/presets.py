@@ -1,8 +1,9 @@
 """Settings that were found to work, by dataset."""
 
 from dataclasses import replace
+from enum import StrEnum
 
-from phyemu.dnn import Score
+from phyemu.dnn import Estimator, Score
 
 from .config import (
     BackboneConfig,
@@ -13,7 +14,50 @@ from .config import (
     TrainConfig,
 )
 
-__all__ = ["preset"]
+__all__ = ["Preset", "named_preset", "preset"]
+
+
+class Preset(StrEnum):
+    """Settings with a name; without one, those to begin with (`preset`)."""
+
+    PAPER = "paper"
+    """As the paper has it: PSK, hard decisions, inner products, constant rates, no distillation."""
+
+    BEST = "best"
+    """What measured best."""
+
+
+def named_preset(name: Preset, dataset: str, channel: str, *, seed: int = 0) -> TrainConfig:
+    """Return the settings of a name: M = 16, then 8, then 4.
+
+    Networks, cut and backbone are those of `preset`.
+
+    Args:
+        name: Which.
+        dataset: As `phyemu.datasets.load_dataset` reads it.
+        channel: As `phyemu.colosseum.load_channel_or_link` reads it.
+        seed: Of the run.
+    """
+    start = preset(dataset, channel, seed=seed)
+    # Weights given, and number of epochs of a stage, are ours: the paper has neither.
+    paper = PhyDnnConfig(
+        split=start.phydnn.split,
+        orders=(16, 8, 4),
+        epochs=(15, 8, 8),
+        batch_size=start.phydnn.batch_size,
+    )
+    if name is Preset.PAPER:
+        return replace(start, phydnn=paper)
+    best = replace(
+        start.phydnn,
+        orders=paper.orders,
+        epochs=paper.epochs,
+        estimator=Estimator.STRAIGHT_THROUGH,
+        distillation=1.0,
+        feature_distillation=1.0,
+        slices_per_image=None,
+    )
+    return replace(start, phydnn=best)
 
 
 def preset(dataset: str, channel: str, *, seed: int = 0) -> TrainConfig:
@@ -45,6 +89,7 @@ def preset(dataset: str, channel: str, *, seed: int = 0) -> TrainConfig:
             final_learning_rate_ratio=0.05,
             distillation=1.0,
             score=Score.DISTANCE,
+            slices_per_image=64,
         ),
     )
     if dataset != "digits":

@@ -11,7 +11,7 @@ from phyemu.errors import ConfigError
 from phyemu.toml_config import from_table, read_toml, to_table
 
 from .config import TrainConfig
-from .presets import preset
+from .presets import Preset, named_preset, preset
 from .run import read_run_config
 
 __all__ = ["backbone_depth", "overlay", "pick_device", "resolve_config"]
@@ -20,7 +20,11 @@ _CHANNEL = "awgn:12"  # what the paper trains through, where a user names none
 
 
 def resolve_config(
-    options: Mapping[str, Any], *, file: Path | None = None, resumed: Path | None = None
+    options: Mapping[str, Any],
+    *,
+    file: Path | None = None,
+    resumed: Path | None = None,
+    named: Preset | None = None,
 ) -> TrainConfig:
     """Return the settings: options before the file before the preset of the dataset.
 
@@ -28,18 +32,23 @@ def resolve_config(
         options: Values by dotted name, as `link.channel`; `backbone.name` stands for the depth
             (`resnet20`), and one number in `phydnn.epochs` for each of several orders.
         file: TOML file.
-        resumed: Run folder whose settings take the place of the preset.
+        resumed: Run folder whose settings take the place of the preset of the dataset.
+        named: Preset by name, in place of both.
 
     Raises:
         ConfigError: A name is unknown, or a value out of range.
     """
     given = read_toml(file) if file is not None else {}
-    if resumed is not None and (resumed / "config.toml").is_file():
+    if named is None and resumed is not None and (resumed / "config.toml").is_file():
         base = read_run_config(resumed)
     else:
         dataset = options.get("data.dataset", _find(given, "data", "dataset") or "digits")
         channel = options.get("link.channel", _find(given, "link", "channel") or _CHANNEL)
-        base = preset(str(dataset), str(channel))
+        base = (
+            preset(str(dataset), str(channel))
+            if named is None
+            else named_preset(named, str(dataset), str(channel))
+        )
     table = to_table(base)
     where = "settings" if file is None else str(file)
     overlay(table, given)
@@ -49,9 +58,13 @@ def resolve_config(
         if name == "backbone.name":
             key, value = "depth", backbone_depth(str(value))
         target[key] = value
-    epochs, orders = table["phydnn"]["epochs"], table["phydnn"]["orders"]
-    if len(epochs) == 1 < len(orders):
-        table["phydnn"]["epochs"] = epochs * len(orders)
+    phydnn = table["phydnn"]
+    epochs, orders = phydnn["epochs"], phydnn["orders"]
+    if _find(given, "phydnn", "epochs") is None and "phydnn.epochs" not in options:
+        # Those of the base, for as many stages as were asked for.
+        phydnn["epochs"] = [*epochs[: len(orders)], *epochs[-1:] * (len(orders) - len(epochs))]
+    elif len(epochs) == 1 < len(orders):
+        phydnn["epochs"] = epochs * len(orders)
     return from_table(TrainConfig, table, where=where)
 
 

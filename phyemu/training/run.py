@@ -36,6 +36,7 @@ class StageReport:
 
     Attributes:
         order: M.
+        symbols_per_image: Channel symbols of an image.
         epoch: The epoch kept, from 1.
         validation_accuracy: What it was chosen by, in percent.
         accuracy: On the test images, through the link in training, in percent.
@@ -43,6 +44,7 @@ class StageReport:
     """
 
     order: int
+    symbols_per_image: int
     epoch: int
     validation_accuracy: float
     accuracy: float
@@ -56,7 +58,7 @@ class TrainReport:
     Attributes:
         run: The folder.
         channel: What was trained through.
-        symbols_per_image: N_s.
+        symbols_per_image: Channel symbols of an image in the last stage.
         backbone_accuracy: On the test images, in percent.
         phydnn: A line for each order.
     """
@@ -192,8 +194,9 @@ def export_phydnn(
         },
         frame=config.frame.to_dict(),
         provenance=provenance,
+        lookup=config.phydnn.lookup,
     )
-    name = f"m{constellation.order}.safetensors"
+    name = f"m{phydnn.embedding.num_embeddings}.safetensors"
     head, tail = folder / "head" / name, folder / "tail" / name
     for path in (head, tail):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -265,6 +268,7 @@ def _score(
         stages.append(
             StageReport(
                 order=order,
+                symbols_per_image=stage.phydnn.symbols_per_image,
                 epoch=stage.epoch,
                 validation_accuracy=stage.validation_accuracy,
                 accuracy=score.accuracy,
@@ -279,7 +283,7 @@ def _score(
     return TrainReport(
         run=str(folder),
         channel=channel_name,
-        symbols_per_image=result.last.phydnn.layout.num_slices,
+        symbols_per_image=result.last.phydnn.symbols_per_image,
         backbone_accuracy=classify.accuracy,
         phydnn=tuple(stages),
     )

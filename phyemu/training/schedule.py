@@ -1,8 +1,8 @@
-"""What changes in the course of training: learning rates, beta."""
+"""What changes in the course of training: learning rates, beta, temperature."""
 
 import math
 
-__all__ = ["beta_at", "cosine_ratio", "warmup_cosine_ratio"]
+__all__ = ["beta_at", "cosine_ratio", "temperature_at", "warmup_cosine_ratio"]
 
 
 def beta_at(beta: float, growth: float, progress: float) -> float:
@@ -17,6 +17,22 @@ def beta_at(beta: float, growth: float, progress: float) -> float:
     0.001
     """
     return beta * (1 + (growth - 1) * progress)
+
+
+def temperature_at(start: float, final: float | None, progress: float) -> float:
+    """Return the temperature of the gradient: geometric from `start` to `final`.
+
+    Args:
+        start: At the start, > 0.
+        final: At the end, > 0; None: `start` all the time.
+        progress: Share of all steps done, in [0, 1].
+
+    >>> temperature_at(1.0, 0.25, 0.5)
+    0.5
+    """
+    if final is None:
+        return start
+    return start * math.pow(final / start, progress)
 
 
 def cosine_ratio(final_ratio: float, progress: float) -> float:

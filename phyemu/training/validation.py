@@ -93,7 +93,7 @@ def score_over_link(
     with evaluating(phydnn):
         for batch in ordered_batches(images, _BATCH):
             symbols = phydnn.encode(batch.images)
-            sent = functional.one_hot(symbols, phydnn.embedding.num_embeddings).float()
+            sent = functional.one_hot(symbols, phydnn.embedding.order).float()
             for _ in range(repetitions):
                 posteriors = link(sent, generator)
                 logits = phydnn.decode(posteriors, lookup)

@@ -15,6 +15,7 @@ from phyemu.waveform.constellation import (
     Constellation,
     constellation,
     custom_constellation,
+    described_constellation,
     psk,
     qam,
 )
@@ -100,6 +101,7 @@ __all__ = [
     "custom_constellation",
     "decide",
     "decode_header",
+    "described_constellation",
     "encode_header",
     "equalise",
     "estimate_channel",

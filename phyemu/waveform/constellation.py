@@ -1,17 +1,27 @@
 """Constellations: the points that symbols are sent as, scaled to a peak power of 1."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from phyemu.errors import ConfigError
 
-__all__ = ["Constellation", "constellation", "custom_constellation", "psk", "qam"]
+__all__ = [
+    "Constellation",
+    "constellation",
+    "custom_constellation",
+    "described_constellation",
+    "psk",
+    "qam",
+]
 
 _MAX_ORDER = 4096
+_CUSTOM = "custom"
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -74,6 +84,22 @@ class Constellation:
     def mean_power(self) -> float:
         """Mean |c|^2 over the points, 0..1."""
         return float(self.points.detach().abs().square().mean())
+
+    def detach(self) -> "Constellation":
+        """Return the same points without gradients; itself where there are none."""
+        if not self.points.requires_grad:
+            return self
+        return Constellation(self.name, self.points.detach(), self.labels)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return name and order, and the points where the name does not say them, as JSON values.
+
+        `described_constellation` reads it.
+        """
+        described: dict[str, Any] = {"name": self.name, "order": self.order}
+        if self.name == _CUSTOM:
+            described["points"] = torch.view_as_real(self.points.detach().cpu()).tolist()
+        return described
 
     def to(self, device: torch.device | str) -> "Constellation":
         """Return the same constellation on another device; itself where it is there already."""
@@ -156,7 +182,7 @@ def custom_constellation(points: Tensor) -> Constellation:
     if not points.is_complex() or points.numel() == 0:
         raise ConfigError(f"points must be complex, got {points.dtype} {tuple(points.shape)}")
     scaled = (points / points.abs().max()).to(torch.complex64)
-    return Constellation("custom", scaled, torch.arange(points.numel(), dtype=torch.int64))
+    return Constellation(_CUSTOM, scaled, torch.arange(points.numel(), dtype=torch.int64))
 
 
 def constellation(name: str, order: int) -> Constellation:
@@ -175,3 +201,30 @@ def constellation(name: str, order: int) -> Constellation:
         hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(families)}"
         raise ConfigError(f"unknown constellation {name!r}; {hint}")
     return families[name](order)
+
+
+def described_constellation(described: Mapping[str, Any]) -> Constellation:
+    """Return the constellation that `Constellation.to_dict` described.
+
+    Args:
+        described: `name` and `order`; `points` as [real, imaginary] pairs where the name is
+            "custom".
+
+    Raises:
+        ConfigError: Something is missing, of the wrong type, or no constellation.
+    """
+    name, order = described.get("name"), described.get("order")
+    if not isinstance(name, str) or not isinstance(order, int) or isinstance(order, bool):
+        raise ConfigError(
+            f"a constellation needs a name and a whole order, got {name!r}, {order!r}"
+        )
+    if name != _CUSTOM:
+        return constellation(name, order)
+    pairs = described.get("points")
+    try:
+        points = torch.tensor(pairs, dtype=torch.float32)
+    except (TypeError, ValueError, RuntimeError, OverflowError) as exc:
+        raise ConfigError(f"points must be [real, imaginary] pairs ({exc})") from exc
+    if points.shape != (order, 2):
+        raise ConfigError(f"points must be {order} [real, imaginary] pairs, got {pairs!r:.80}")
+    return custom_constellation(torch.view_as_complex(points))

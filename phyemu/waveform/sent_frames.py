@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from phyemu.errors import ConfigError, RecordingError
-from phyemu.waveform.constellation import Constellation, constellation
+from phyemu.waveform.constellation import Constellation, described_constellation
 from phyemu.waveform.frame_format import FrameFormat
 
 __all__ = ["SentFrames", "sent_frames", "sounder_refusal"]
@@ -53,7 +53,7 @@ def sent_frames(fields: Mapping[str, Any], *, name: str) -> SentFrames:
     try:
         return SentFrames(
             frame_format=FrameFormat.from_dict(values),
-            constellation=constellation(named["name"], named["order"]),
+            constellation=described_constellation(named),
         )
     except (ConfigError, TypeError) as exc:
         raise RecordingError(f"{name}: {exc}") from exc

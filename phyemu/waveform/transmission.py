@@ -200,7 +200,7 @@ def write_symbols(
         global_fields={
             "phyemu:waveform": "frames",
             "phyemu:frame_format": frame_format.to_dict(),
-            "phyemu:constellation": {"name": table.name, "order": table.order},
+            "phyemu:constellation": table.to_dict(),
             **global_fields,
             "phyemu:reference_power": frame_format.reference_power(amplitude),
         },

@@ -17,12 +17,34 @@ def test_json_says_what_came_out_and_resume_gives_it_again(
     runner: CliRunner, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
-    orders = ["--order", "8", "--order", "4"]
-    arguments = ["train", *QUICK, *orders, "--channel", "awgn:12", "-o", str(run), "--json"]
+    orders = [
+        "--order",
+        "16",
+        "--order",
+        "4",
+        "--symbols-per-slice",
+        "2",
+        "--symbols-per-slice",
+        "1",
+    ]
+    arguments = [
+        "train",
+        "--preset",
+        "paper",
+        *QUICK,
+        *orders,
+        "--channel",
+        "awgn:12",
+        "-o",
+        str(run),
+        "--json",
+    ]
     first = runner.invoke(main, [*arguments, "--quiet"])
     assert first.exit_code == 0, first.output
     report = json.loads(first.stdout)
-    assert [stage["order"] for stage in report["phydnn"]] == [8, 4]
+    stages = [(stage["order"], stage["symbols_per_image"]) for stage in report["phydnn"]]
+    assert stages == [(16, 512), (4, 256)]  # pairs of QPSK, then QPSK
+    assert 'score = "inner-product"' in (run / "config.toml").read_text(encoding="utf-8")
     again = runner.invoke(main, ["train", "-o", str(run), "--resume", "--json", "--quiet"])
     assert again.exit_code == 0, again.output
     assert json.loads(again.stdout) == report

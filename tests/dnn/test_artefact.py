@@ -78,7 +78,7 @@ def exported(model: PhyDnn, info: ArtefactInfo, tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("lookup", list(Lookup))
+@pytest.mark.parametrize("lookup", [Lookup.HARD, Lookup.SOFT])
 def test_exported_sides_infer_as_the_model_does(
     lookup: Lookup, model: PhyDnn, exported: Path, images: Tensor, generator: torch.Generator
 ) -> None:
@@ -93,6 +93,58 @@ def test_exported_sides_infer_as_the_model_does(
         torch.testing.assert_close(tail(posteriors, lookup), model.decode(posteriors, lookup))
         expected = model.infer(images, noiseless_link, generator)
         torch.testing.assert_close(tail(torch.nn.functional.one_hot(symbols, M).float()), expected)
+
+
+def test_a_learned_demapper_travels_with_the_tail_alone(
+    backbone: nn.Module,
+    info: ArtefactInfo,
+    images: Tensor,
+    tmp_path: Path,
+    generator: torch.Generator,
+) -> None:
+    model = PhyDnn.from_backbone(
+        backbone,
+        split="layer1",
+        image_shape=(1, 8, 8),
+        normalise=Normalise((0.4,), (0.3,)),
+        num_embeddings=M**2,
+        generator=generator,
+        symbols_per_slice=2,
+        lookup=Lookup.LEARNED,
+    )
+    demapper = model.embedding.demapper
+    assert demapper is not None
+    nn.init.normal_(demapper.output.weight, generator=generator)
+    info = dataclasses.replace(info, lookup=Lookup.LEARNED)
+    export_head(model, tmp_path / "head.safetensors", info)
+    export_tail(model, tmp_path / "tail.safetensors", info)
+    head, tail = load_head(tmp_path / "head.safetensors"), load_tail(tmp_path / "tail.safetensors")
+    tail.check_partner(head.card)
+    assert not any("demapper" in name for name in head.state_dict())
+    with evaluating(model), torch.no_grad():
+        symbols = head(images)
+        assert symbols.shape == (3, 128)
+        posteriors = torch.nn.functional.one_hot(symbols, M).float() * 0.7 + 0.075
+        for lookup in Lookup:
+            torch.testing.assert_close(tail(posteriors, lookup), model.decode(posteriors, lookup))
+        assert torch.equal(tail(posteriors), tail(posteriors, Lookup.LEARNED))
+        assert not torch.allclose(tail(posteriors), tail(posteriors, Lookup.SOFT))
+    _edit(tmp_path / "tail.json", lookup="soft")
+    with pytest.raises(CheckpointError, match=r"demapper\.\w+\.weight"):
+        load_tail(tmp_path / "tail.safetensors")
+
+
+def test_cards_of_earlier_versions_load_as_they_did(
+    exported: Path, model: PhyDnn, images: Tensor
+) -> None:
+    for side in ("head", "tail"):
+        _edit(exported / f"{side}.json", symbols_per_slice=None, lookup=None)
+    head, tail = load_head(exported / "head.safetensors"), load_tail(exported / "tail.safetensors")
+    assert tail.card.symbols_per_slice == 1
+    with evaluating(model), torch.no_grad():
+        assert torch.equal(head(images), model.encode(images))
+        posteriors = torch.nn.functional.one_hot(head(images), M).float() * 0.7 + 0.075
+        assert torch.equal(tail(posteriors), tail(posteriors, Lookup.HARD))
 
 
 def test_the_card_says_all_that_the_other_side_needs(exported: Path) -> None:
@@ -186,6 +238,9 @@ def _edit(path: Path, **changes: object) -> None:
         ({"split": "layer2"}, "lacks layer2.0.conv1.weight"),
         ({"split": "layer7"}, "no such submodule"),
         ({"num_embeddings": 8}, "one point for each of the 8"),
+        ({"num_embeddings": 16, "symbols_per_slice": 2}, "but the card says"),
+        ({"symbols_per_slice": 2}, "one point for each of the 2"),
+        ({"num_embeddings": 6, "symbols_per_slice": 2}, "cannot be sent as 2 symbols"),
         ({"slice_dim": 5}, "slice_dim must be 4"),
         ({"slice_dim": 5, "feature_shape": [5, 8, 8]}, "but the card says"),
         ({"split": 3}, "split is of the wrong type"),
@@ -193,6 +248,7 @@ def _edit(path: Path, **changes: object) -> None:
         ({"architecture": {"name": "cifar-resnet", "depth": 8, "num_classes": 5,
                            "in_channels": 1, "width": 10**9}}, "at most 1024"),
         ({"score": "cosine"}, "cosine"),
+        ({"lookup": "guess"}, "guess"),
         ({"part": "middle"}, "middle"),
         ({"format_version": 2}, "format_version must be 1, got 2"),
         ({"split": None}, "lacks split"),

@@ -106,7 +106,7 @@ def test_too_little_data_or_points_are_refused(generator: torch.Generator) -> No
     images = _images(3, 0.1, generator)
     with pytest.raises(ConfigError, match="3 slices are too few for 4"):
         start_embeddings(model, [images], points=PSK4, seed=0, slices_per_image=1)
-    with pytest.raises(ConfigError, match="4 embeddings need as many points, got 3"):
+    with pytest.raises(ConfigError, match="4 symbols need as many points, got 3"):
         start_embeddings(model, [], points=PSK4[:3], seed=0)
     with pytest.raises(ConfigError, match="slices_per_image"):
         start_embeddings(model, [], points=PSK4, seed=0, slices_per_image=0)

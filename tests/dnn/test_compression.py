@@ -6,7 +6,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from phyemu.channel import Awgn
 from phyemu.dnn import (
+    LearnedConstellation,
+    Lookup,
     LossWeights,
     Normalise,
     PhyDnn,
@@ -18,10 +21,13 @@ from phyemu.dnn import (
     noiseless_link,
     remove_embeddings,
     resnet,
+    task_loss,
     total_loss,
     usage_counts,
 )
 from phyemu.errors import ConfigError
+from phyemu.link import SymbolLink
+from phyemu.waveform import FrameFormat, psk
 
 
 def _psk(order: int) -> Tensor:
@@ -140,6 +146,59 @@ def test_one_step_after_a_removal_changes_the_embedding(
     optimizer.state_dict()  # every parameter of a group is known
 
 
+def test_what_is_learned_of_modem_begins_anew_and_keeps_learning(
+    images: Tensor, generator: torch.Generator
+) -> None:
+    backbone = resnet(
+        ResNetConfig(depth=8, num_classes=5, in_channels=1, width=4), generator=generator
+    )
+    model = PhyDnn.from_backbone(
+        backbone,
+        split="layer1",
+        image_shape=(1, 8, 8),
+        normalise=Normalise((0.5,), (0.25,)),
+        num_embeddings=16,
+        generator=generator,
+        lookup=Lookup.LEARNED,
+        constellation=LearnedConstellation(psk(16)),
+    )
+    optimizer = torch.optim.Adam(
+        [
+            {"params": list(model.dictionary_parameters()), "lr": 0.01},
+            {"params": list(model.backbone_parameters())},
+        ]
+    )
+    link = SymbolLink(Awgn(6.0), psk(16), FrameFormat())
+
+    def train(model: PhyDnn) -> dict[str, bool]:
+        before = {name: value.detach().clone() for name, value in model.named_parameters()}
+        for _ in range(2):  # the correction begins at 0: its first layer moves at the second step
+            assert model.constellation is not None
+            link.constellation = model.constellation()
+            output = model(images, link, generator, lookup=Lookup.LEARNED)
+            loss = task_loss(output.logits, torch.arange(len(images)) % 5)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        return {
+            name: not torch.equal(before[name], value) for name, value in model.named_parameters()
+        }
+
+    moved = train(model)
+    assert all(moved[name] for name in moved if "embedding" in name or "constellation" in name)
+    removal = remove_embeddings(model, torch.arange(8), points=psk(8).points, seed=0)
+    carry_optimizer(optimizer, removal)
+    after = removal.model
+    assert after.constellation is not None
+    torch.testing.assert_close(after.constellation().points, psk(8).points)
+    names = {name for name, _ in model.named_parameters()}
+    assert {name for name, _ in after.named_parameters()} == names
+    moved = train(after)
+    assert all(moved[name] for name in moved if "embedding" in name or "constellation" in name)
+    gone = set(model.dictionary_parameters()) & set(optimizer.state)
+    assert not gone
+
+
 def test_a_frozen_embedding_stays_frozen(model: PhyDnn) -> None:
     model.embedding.vectors.requires_grad_(False)
     removal = remove_embeddings(model, torch.arange(8), points=_psk(8), seed=0)
@@ -149,13 +208,44 @@ def test_a_frozen_embedding_stays_frozen(model: PhyDnn) -> None:
 def test_what_cannot_be_removed_is_refused(model: PhyDnn) -> None:
     with pytest.raises(ConfigError, match="at least 2 must stay"):
         least_used(torch.ones(4), 3)
-    with pytest.raises(ConfigError, match=r"distinct symbols in 0\.\.15, got \[16\]"):
+    with pytest.raises(ConfigError, match=r"distinct embeddings in 0\.\.15, got \[16\]"):
         remove_embeddings(model, torch.tensor([16]), points=_psk(15), seed=0)
     with pytest.raises(ConfigError, match="distinct"):
         remove_embeddings(model, torch.tensor([1, 1]), points=_psk(14), seed=0)
-    with pytest.raises(ConfigError, match="15 embeddings are left, but there are 8 points"):
+    with pytest.raises(
+        ConfigError, match="15 embeddings are left, 1 symbols each, but there are 8 points"
+    ):
         remove_embeddings(model, torch.tensor([1]), points=_psk(8), seed=0)
     removal = remove_embeddings(model, torch.arange(8), points=_psk(8), seed=0)
     other = torch.optim.SGD(model.head.parameters(), lr=0.1)
     with pytest.raises(ConfigError, match="does not train the embeddings"):
         carry_optimizer(other, removal)
+
+
+def test_pairs_of_symbols_become_single_ones_at_a_removal(
+    images: Tensor, generator: torch.Generator
+) -> None:
+    backbone = resnet(
+        ResNetConfig(depth=8, num_classes=5, in_channels=1, width=4), generator=generator
+    )
+    model = PhyDnn.from_backbone(
+        backbone,
+        split="layer1",
+        image_shape=(1, 8, 8),
+        normalise=Normalise((0.5,), (0.25,)),
+        num_embeddings=16,
+        generator=generator,
+        symbols_per_slice=2,
+    )
+    assert model.symbols_per_image == 128
+    counts = usage_counts(model, [images])
+    assert len(counts) == 16
+    assert int(counts.sum()) == 6 * 64  # embeddings are counted, not symbols
+    pairs = remove_embeddings(
+        model, least_used(counts, 7), points=_psk(3), seed=0, symbols_per_slice=2
+    ).model
+    assert (pairs.embedding.order, pairs.symbols_per_image) == (3, 128)
+    single = remove_embeddings(model, least_used(counts, 8), points=_psk(8), seed=0).model
+    assert (single.embedding.order, single.symbols_per_image) == (8, 64)
+    with pytest.raises(ConfigError, match="8 embeddings cannot be sent as 2 symbols"):
+        remove_embeddings(model, torch.arange(8), points=_psk(8), seed=0, symbols_per_slice=2)

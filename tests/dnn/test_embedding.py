@@ -61,7 +61,6 @@ def test_hard_lookup_gives_the_likeliest_and_soft_the_mean(generator: torch.Gene
         embedding.lookup(posteriors, Lookup.SOFT)[0, 0],
         0.2 * vectors[0] + 0.7 * vectors[1] + 0.1 * vectors[2],
     )
-    assert torch.equal(embedding.lookup_symbols(torch.tensor([2, 0])), embedding.vectors[[2, 0]])
 
 
 def test_a_hard_decision_lets_the_gradient_through(generator: torch.Generator) -> None:
@@ -73,7 +72,7 @@ def test_a_hard_decision_lets_the_gradient_through(generator: torch.Generator) -
     torch.testing.assert_close(posteriors.grad[0], embedding.vectors.detach() @ direction)
 
 
-@pytest.mark.parametrize("mode", list(Lookup))
+@pytest.mark.parametrize("mode", [Lookup.HARD, Lookup.SOFT])
 def test_a_lost_symbol_becomes_the_mean_embedding(mode: Lookup, generator: torch.Generator) -> None:
     embedding = Embedding(torch.randn(4, 3, generator=generator))
     uniform = torch.full((1, 2, 4), 0.25)

@@ -15,6 +15,7 @@ from phyemu.dnn import (
     commitment_loss,
     distillation_loss,
     entropy_loss,
+    feature_distillation_loss,
     noiseless_link,
     resnet,
     task_loss,
@@ -136,6 +137,46 @@ def test_distillation_is_the_divergence_and_vanishes_at_the_teacher(
     )
 
 
+def test_feature_distillation_at_the_cut_moves_head_and_embedding(
+    model: PhyDnn, images: Tensor, generator: torch.Generator
+) -> None:
+    teacher = torch.randn(3, 4, 8, 8, generator=generator, requires_grad=True)
+    output = model(images, noiseless_link, generator, num_samples=2)
+    assert [tuple(feature.shape) for feature in output.features] == [(6, 4, 8, 8)]
+    loss = feature_distillation_loss(output.features, [teacher])
+    assert _moved(model, loss) == {"head", "embedding"}
+    assert teacher.grad is None
+
+
+def test_feature_distillation_behind_a_layer_moves_the_tail_too(
+    model: PhyDnn, images: Tensor, generator: torch.Generator
+) -> None:
+    output = model(images, noiseless_link, generator, layers=("layer2", "layer3"))
+    shapes = [tuple(feature.shape[1:]) for feature in output.features]
+    assert shapes == [(4, 8, 8), (8, 4, 4), (16, 2, 2)]
+    teacher = [torch.randn(feature.shape, generator=generator) for feature in output.features]
+    loss = feature_distillation_loss(output.features, teacher)
+    assert _moved(model, loss) == {"head", "embedding", "tail"}
+    assert not any(module._forward_hooks for module in model.modules())
+
+
+def test_feature_distillation_is_the_error_over_the_variance(generator: torch.Generator) -> None:
+    maps = (
+        torch.randn(5, 2, 3, 3, generator=generator) * 4 + torch.tensor([1.0, -9.0])[:, None, None]
+    )
+    tokens = torch.randn(5, 7, 3, generator=generator)
+    assert float(feature_distillation_loss([maps, tokens], [maps, tokens])) == 0.0
+    means = maps.mean((0, 2, 3), keepdim=True).expand_as(maps)
+    assert float(feature_distillation_loss([means], [maps])) == pytest.approx(1.0, rel=1e-5)
+    off = tokens + 0.5 * tokens.std(correction=0)
+    both = torch.cat([tokens, off])  # two samples: one right, one half a deviation off
+    expected = 0.25 * float(tokens.var(correction=0)) / 2
+    expected /= float(tokens.var((0, 1), correction=0).mean())
+    assert float(feature_distillation_loss([both], [tokens])) == pytest.approx(expected, rel=1e-4)
+    with pytest.raises(ConfigError, match="features of 1 layers and 2 of the teacher"):
+        feature_distillation_loss([maps], [maps, maps])
+
+
 def test_commitment_alone_moves_head_and_embedding(
     model: PhyDnn, images: Tensor, generator: torch.Generator
 ) -> None:
@@ -152,15 +193,24 @@ def test_the_total_is_the_weighted_sum_of_its_terms(
 ) -> None:
     output = model(images, noiseless_link, generator, num_samples=2)
     teacher = torch.randn(3, 5, generator=generator)
-    weights = LossWeights(beta=0.01, binding=0.5, distillation=0.3, commitment=0.2)
+    weights = LossWeights(
+        beta=0.01, binding=0.5, distillation=0.3, feature_distillation=0.7, commitment=0.2
+    )
+    features = [torch.randn(3, 4, 8, 8, generator=generator)]
     terms = total_loss(
-        output, LABELS, weights, embedding=model.embedding, teacher_logits=teacher
+        output,
+        LABELS,
+        weights,
+        embedding=model.embedding,
+        teacher_logits=teacher,
+        teacher_features=features,
     ).detached()
     expected = (
         terms["task"]
         + 0.01 * terms["entropy"]
         + 0.5 * terms["binding"]
         + 0.3 * terms["distillation"]
+        + 0.7 * terms["feature_distillation"]
         + 0.2 * terms["commitment"]
     )
     torch.testing.assert_close(terms["total"], expected)
@@ -201,6 +251,13 @@ def test_a_term_without_what_it_needs_is_refused(
             output,
             LABELS,
             LossWeights(beta=0.0, binding=0.0, distillation=1.0),
+            embedding=model.embedding,
+        )
+    with pytest.raises(ConfigError, match="teacher_features"):
+        total_loss(
+            output,
+            LABELS,
+            LossWeights(beta=0.0, binding=0.0, feature_distillation=1.0),
             embedding=model.embedding,
         )
 

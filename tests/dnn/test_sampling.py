@@ -3,7 +3,13 @@
 import pytest
 import torch
 
-from phyemu.dnn import gumbel_softmax, one_hot_argmax
+from phyemu.dnn import (
+    Estimator,
+    choose_symbols,
+    gumbel_softmax,
+    one_hot_argmax,
+    straight_through,
+)
 from phyemu.errors import ConfigError
 
 
@@ -56,5 +62,34 @@ def test_a_hard_choice_passes_its_gradient_unchanged() -> None:
 
 
 def test_a_temperature_of_zero_is_refused(generator: torch.Generator) -> None:
-    with pytest.raises(ConfigError, match="temperature must be positive, got 0"):
+    with pytest.raises(ConfigError, match="temperature of the gradient must be positive, got 0"):
         gumbel_softmax(torch.zeros(1, 2), temperature=0.0, generator=generator)
+    with pytest.raises(ConfigError, match="temperature of the gradient must be positive, got -1"):
+        straight_through(torch.zeros(1, 2), temperature=-1.0)
+
+
+def test_straight_through_sends_the_likeliest_and_differentiates_the_softmax() -> None:
+    logits = torch.tensor([[0.3, -0.2, 0.5]], dtype=torch.float64, requires_grad=True)
+    weights = torch.tensor([[1.0, 2.0, -3.0]], dtype=torch.float64)
+    rows = straight_through(logits, temperature=0.7)
+    assert rows.tolist() == [[0.0, 0.0, 1.0]]
+    (rows * weights).sum().backward()
+    soft = (logits.detach() / 0.7).softmax(-1)
+    assert logits.grad is not None
+    torch.testing.assert_close(logits.grad, soft * (weights - (soft * weights).sum()) / 0.7)
+
+
+def test_the_estimator_decides_whether_a_choice_is_sampled() -> None:
+    logits = torch.tensor([0.0, 0.1, 0.05]).expand(200, 3)
+    chosen = {
+        estimator: choose_symbols(
+            logits, estimator, temperature=1.0, generator=torch.Generator().manual_seed(3)
+        )
+        for estimator in Estimator
+    }
+    assert torch.equal(
+        chosen[Estimator.GUMBEL],
+        gumbel_softmax(logits, temperature=1.0, generator=torch.Generator().manual_seed(3)),
+    )
+    assert bool((chosen[Estimator.STRAIGHT_THROUGH].argmax(-1) == 1).all())
+    assert len(chosen[Estimator.GUMBEL].argmax(-1).unique()) == 3

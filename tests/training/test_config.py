@@ -1,7 +1,17 @@
+import tomllib
+from dataclasses import replace
+
 import pytest
 
 from phyemu.errors import ConfigError
-from phyemu.training import BackboneConfig, LinkConfig, PhyDnnConfig, TrainConfig
+from phyemu.training import (
+    BackboneConfig,
+    LinkConfig,
+    PhyDnnConfig,
+    TrainConfig,
+    from_table,
+    to_toml,
+)
 
 
 def test_defaults_of_algorithm_1_are_the_papers() -> None:
@@ -9,6 +19,16 @@ def test_defaults_of_algorithm_1_are_the_papers() -> None:
     assert (config.embedding_learning_rate, config.backbone_learning_rate) == (1e-3, 1e-4)
     assert (config.beta, config.beta_growth, config.binding) == (1e-4, 10.0, 1.0)
     assert (config.distillation, config.commitment) == (0.0, 0.0)
+    assert config.slices_per_image is None  # k-means over the whole training set
+
+
+def test_every_default_that_is_none_comes_back_from_toml() -> None:
+    """TOML has no None: a field that may be None must have it as its default."""
+    config = replace(
+        TrainConfig(link=LinkConfig(channel="awgn:12")),
+        phydnn=PhyDnnConfig(slices_per_image=None, final_temperature=None),
+    )
+    assert from_table(TrainConfig, tomllib.loads(to_toml(config)), where="t") == config
 
 
 def test_epochs_belong_to_their_stages() -> None:
@@ -25,6 +45,11 @@ def test_epochs_belong_to_their_stages() -> None:
         ({"orders": (1,), "epochs": (1,)}, "2 or more"),
         ({"beta": 0.5}, "beta_growth at most 1|beta \\* beta_growth"),
         ({"temperature": 0.0}, "temperature must be positive"),
+        ({"final_temperature": -1.0}, "final_temperature must be positive"),
+        ({"orders": (16, 8), "epochs": (1, 1), "symbols_per_slice": (2,)}, "8 embeddings cannot"),
+        ({"symbols_per_slice": (2, 1)}, "one number, or one a stage"),
+        ({"feature_distillation": -1.0}, "feature_distillation must be >= 0"),
+        ({"feature_layers": ("layer2",)}, "do nothing without feature_distillation"),
         ({"binding": -1.0}, "binding"),
         ({"num_samples": 0}, "num_samples"),
         ({"final_learning_rate_ratio": 2.0}, "final_learning_rate_ratio"),
@@ -43,7 +68,7 @@ def test_no_epochs_need_weights() -> None:
 
 
 def test_unknown_modulation_is_refused() -> None:
-    with pytest.raises(ConfigError, match="psk or qam"):
+    with pytest.raises(ConfigError, match="psk, qam or learned"):
         LinkConfig(channel="awgn:12", modulation="fsk")  # type: ignore[arg-type]
 
 

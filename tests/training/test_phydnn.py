@@ -1,15 +1,17 @@
 """Algorithm 1, step by step."""
 
+import signal
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 
 from phyemu.channel import Awgn
 from phyemu.datasets import Batch, Dataset, ImageSet
-from phyemu.dnn import Normalise, ResNet, ResNetConfig, resnet
+from phyemu.dnn import Lookup, Normalise, ResNet, ResNetConfig, resnet
 from phyemu.errors import ConfigError
-from phyemu.link import SymbolLink
+from phyemu.link import Fidelity, SymbolLink, build_link
 from phyemu.training import TrainConfig, score_over_link, train_phydnn
 from phyemu.training.phydnn import _PhyDnnTask
 from phyemu.training.seeds import SeedUse, derived_seed
@@ -101,7 +103,9 @@ def test_begin_epoch_called_again_changes_nothing(
 def test_rates_and_beta_follow_the_schedule(
     backbone: ResNet, dataset: Dataset, config: TrainConfig
 ) -> None:
-    phydnn = replace(config.phydnn, final_learning_rate_ratio=0.0)
+    phydnn = replace(
+        config.phydnn, final_learning_rate_ratio=0.0, temperature=2.0, final_temperature=0.25
+    )
     task = task_for(backbone, dataset, replace(config, phydnn=phydnn))
     task.begin_epoch(0)
     step(task, dataset, 0)
@@ -109,9 +113,39 @@ def test_rates_and_beta_follow_the_schedule(
     assert start["embedding_learning_rate"] == pytest.approx(1e-2)
     assert start["backbone_learning_rate"] == pytest.approx(1e-3)
     assert start["beta"] == pytest.approx(1e-4)
+    assert start["temperature"] == pytest.approx(2.0)
     step(task, dataset, 1)  # halfway through the first stage of two epochs
     assert task.settings()["embedding_learning_rate"] == pytest.approx(5e-3)
     assert task.settings()["beta"] == pytest.approx(1e-4 * (1 + 9 / 3))
+    assert task.settings()["temperature"] == pytest.approx(1.0)  # a third of the way from 2 to 1/4
+
+
+@pytest.mark.parametrize("final", [None, 0.1])
+def test_the_gradient_has_the_temperature_of_the_schedule(
+    backbone: ResNet,
+    dataset: Dataset,
+    config: TrainConfig,
+    final: float | None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    phydnn = replace(
+        config.phydnn, temperature=0.8, final_temperature=final, estimator="straight-through"
+    )
+    task = task_for(backbone, dataset, replace(config, phydnn=phydnn))
+    task.begin_epoch(0)
+    given = []
+    forward = task.model.forward
+
+    def record(*arguments: object, **settings: object) -> object:
+        given.append((settings["temperature"], settings["estimator"]))
+        return forward(*arguments, **settings)
+
+    monkeypatch.setattr(task.model, "forward", record)
+    step(task, dataset, 0)
+    step(task, dataset, 1, index=2)
+    halfway = 0.8 if final is None else (0.8 * final) ** 0.5
+    assert given[0] == (pytest.approx(0.8), "straight-through")
+    assert given[1] == (pytest.approx(halfway), "straight-through")
 
 
 def test_each_stage_returns_the_epoch_that_did_best_on_validation(
@@ -159,14 +193,17 @@ def test_every_term_with_a_weight_is_in_the_history_and_the_backbone_is_left_alo
         epochs=(1,),
         num_samples=2,
         distillation=1.0,
+        feature_distillation=0.5,
+        feature_layers=("linear",),
         commitment=0.1,
     )
     normalise = Normalise(dataset.mean, dataset.std)
     result = train_phydnn(backbone, normalise, dataset, Awgn(12.0), replace(config, phydnn=phydnn))
     losses = result.history[0].losses
-    assert set(losses) == {"total", "task", "entropy", "binding", "distillation", "commitment"}
+    others = {"binding", "distillation", "feature_distillation", "commitment"}
+    assert set(losses) == {"total", "task", "entropy", *others}
     weighted = losses["task"] + losses["binding"] + losses["distillation"]
-    weighted += 0.1 * losses["commitment"]
+    weighted += 0.5 * losses["feature_distillation"] + 0.1 * losses["commitment"]
     # Beta has grown from 1e-4 towards 1e-3 over the epoch.
     assert 1e-4 < (losses["total"] - weighted) / losses["entropy"] < 1e-3
     for name, value in backbone.state_dict().items():
@@ -193,3 +230,114 @@ def test_a_modulation_without_the_order_is_refused_before_training(
     )
     with pytest.raises(ConfigError, match="power of two"):
         train_phydnn(backbone, normalise, dataset, Awgn(12.0), bad)
+
+
+def test_the_teacher_of_features_is_the_untouched_backbone(
+    backbone: ResNet, dataset: Dataset, config: TrainConfig
+) -> None:
+    phydnn = replace(config.phydnn, feature_distillation=1.0, freeze_epochs=0)
+    task = task_for(backbone, dataset, replace(config, phydnn=phydnn))
+    task.begin_epoch(0)
+    images = dataset.train.images[:24]
+    normalise = Normalise(dataset.mean, dataset.std)
+    backbone.eval()
+    with torch.no_grad():
+        expected = backbone.layer3(
+            backbone.layer2(
+                backbone.layer1(torch.relu(backbone.bn1(backbone.conv1(normalise(images)))))
+            )
+        )
+    for index in range(2):  # the head has moved before the second
+        _, (found,) = task._teach(images, phydnn.loss_weights(0.0))
+        torch.testing.assert_close(found, expected)
+        step(task, dataset, 0, index)
+
+
+def test_a_layer_that_the_tail_lacks_is_refused_before_training(
+    backbone: ResNet, dataset: Dataset, config: TrainConfig
+) -> None:
+    phydnn = replace(config.phydnn, feature_distillation=1.0, feature_layers=("layer2",))
+    with pytest.raises(ConfigError, match="no submodule 'layer2'"):
+        task_for(backbone, dataset, replace(config, phydnn=phydnn))
+
+
+def test_pairs_of_qpsk_symbols_become_8_psk_and_qpsk(
+    backbone: ResNet, dataset: Dataset, config: TrainConfig
+) -> None:
+    phydnn = replace(
+        config.phydnn, orders=(16, 8, 4), symbols_per_slice=(2, 1, 1), epochs=(1, 1, 1)
+    )
+    normalise = Normalise(dataset.mean, dataset.std)
+    result = train_phydnn(backbone, normalise, dataset, Awgn(12.0), replace(config, phydnn=phydnn))
+    sent = {
+        order: (stage.constellation.order, stage.phydnn.symbols_per_image)
+        for order, stage in result.stages.items()
+    }
+    assert sent == {16: (4, 8), 8: (8, 4), 4: (4, 4)}
+    stage = result.stages[16]
+    link = SymbolLink(Awgn(12.0), stage.constellation, config.frame)
+    score = score_over_link(
+        stage.phydnn, link, dataset.validation,
+        seed=derived_seed(config.seed, SeedUse.VALIDATION),
+    )  # fmt: skip
+    assert score.accuracy == stage.validation_accuracy
+
+
+@pytest.mark.parametrize("fidelity", list(Fidelity))
+def test_points_and_demapper_are_trained_and_kept_with_the_epoch(
+    backbone: ResNet, dataset: Dataset, config: TrainConfig, fidelity: Fidelity
+) -> None:
+    learned = replace(
+        config,
+        link=replace(config.link, modulation="learned", fidelity=fidelity),
+        phydnn=replace(config.phydnn, epochs=(2, 2), lookup=Lookup.LEARNED),
+    )
+    normalise = Normalise(dataset.mean, dataset.std)
+    result = train_phydnn(backbone, normalise, dataset, Awgn(12.0), learned)
+    for order, stage in result.stages.items():
+        points = stage.constellation.points
+        assert stage.constellation.name == "custom"
+        assert not points.requires_grad
+        assert float(points.abs().max()) == pytest.approx(1.0, abs=1e-6)
+        assert not torch.allclose(points, psk(order).points, atol=1e-4)
+        demapper = stage.phydnn.embedding.demapper
+        assert demapper is not None
+        assert bool(demapper.output.weight.any())
+        score = score_over_link(
+            stage.phydnn,
+            build_link(Awgn(12.0), stage.constellation, config.frame, fidelity=fidelity),
+            dataset.validation,
+            seed=derived_seed(config.seed, SeedUse.VALIDATION),
+            lookup=Lookup.LEARNED,
+        )
+        assert score.accuracy == stage.validation_accuracy
+
+
+def test_learned_points_resume_where_they_were(
+    backbone: ResNet, dataset: Dataset, config: TrainConfig, tmp_path: Path
+) -> None:
+    learned = replace(
+        config,
+        link=replace(config.link, modulation="learned"),
+        phydnn=replace(config.phydnn, epochs=(1, 2), lookup=Lookup.LEARNED),
+    )
+    normalise = Normalise(dataset.mean, dataset.std)
+    expected = train_phydnn(backbone, normalise, dataset, Awgn(12.0), learned)
+    steps = 0
+
+    def stop(task: str, done: int, total: int, note: str = "") -> None:
+        nonlocal steps
+        steps = done
+        if done == 6:  # in the second epoch, behind the removal
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        train_phydnn(
+            backbone, normalise, dataset, Awgn(12.0), learned, folder=tmp_path, progress=stop
+        )
+    assert steps == 6
+    found = train_phydnn(
+        backbone, normalise, dataset, Awgn(12.0), learned, folder=tmp_path, resume=True
+    )
+    assert found.history == expected.history
+    assert torch.equal(found.last.constellation.points, expected.last.constellation.points)

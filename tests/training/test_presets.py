@@ -2,8 +2,8 @@ import pytest
 import torch
 
 from phyemu.datasets import load_dataset
-from phyemu.dnn import Normalise, PhyDnn, ResNetConfig, resnet
-from phyemu.training import Precision, preset
+from phyemu.dnn import Estimator, Lookup, Normalise, PhyDnn, ResNetConfig, Score, resnet
+from phyemu.training import Precision, Preset, named_preset, preset
 
 
 @pytest.mark.parametrize(("name", "channels", "num_symbols"), [("digits", 1, 256), ("x", 3, 1024)])
@@ -36,3 +36,29 @@ def test_the_cut_of_a_preset_gives_the_symbols_it_promises(
 def test_digits_are_trained_in_float32_which_every_processor_has() -> None:
     assert preset("digits", "awgn:12").precision is Precision.FLOAT32
     assert load_dataset("digits", seed=0).name == "digits"
+
+
+@pytest.mark.parametrize("dataset", ["digits", "cifar10:somewhere"])
+def test_the_paper_s_preset_is_the_paper_s(dataset: str) -> None:
+    config = named_preset(Preset.PAPER, dataset, "awgn:12", seed=3)
+    assert config.link.modulation == "psk"
+    assert config.seed == 3
+    method = config.phydnn
+    assert (method.score, method.lookup) == (Score.INNER_PRODUCT, Lookup.HARD)
+    assert (method.estimator, method.symbols_per_slice) == (Estimator.GUMBEL, (1,))
+    assert method.orders == (16, 8, 4)
+    assert method.slices_per_image is None  # k-means over the whole training set
+    rates = (method.embedding_learning_rate, method.backbone_learning_rate)
+    assert rates == (1e-3, 1e-4)
+    assert method.final_learning_rate_ratio == 1.0
+    assert (method.beta, method.beta_growth, method.binding) == (1e-4, 10.0, 1.0)
+    others = (method.distillation, method.feature_distillation, method.commitment)
+    assert others == (0.0, 0.0, 0.0)
+    assert method.split == preset(dataset, "awgn:12").phydnn.split
+
+
+def test_the_best_preset_differs_from_the_paper_s_and_trains_every_order() -> None:
+    paper, best = (named_preset(name, "digits", "awgn:12").phydnn for name in Preset)
+    assert best.orders == paper.orders
+    assert best.distillation > 0
+    assert best != paper

@@ -1,10 +1,18 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
 from phyemu.errors import ConfigError
-from phyemu.training import pick_device, preset, resolve_config, to_toml
+from phyemu.training import (
+    Preset,
+    named_preset,
+    pick_device,
+    preset,
+    resolve_config,
+    to_toml,
+)
 
 
 def test_without_anything_given_it_is_the_preset_of_the_digits() -> None:
@@ -23,6 +31,20 @@ def test_options_come_before_the_file_before_the_preset(tmp_path: Path) -> None:
 def test_one_number_of_epochs_serves_every_order() -> None:
     config = resolve_config({"phydnn.orders": [16, 8, 4], "phydnn.epochs": [3]})
     assert config.phydnn.epochs == (3, 3, 3)
+
+
+def test_stages_without_epochs_take_those_of_the_preset() -> None:
+    shorter = resolve_config({"phydnn.orders": [16, 4]}, named=Preset.PAPER).phydnn
+    assert shorter.epochs == named_preset(Preset.PAPER, "digits", "awgn:12").phydnn.epochs[:2]
+    assert resolve_config({"phydnn.orders": [16, 8]}).phydnn.epochs == (10, 10)
+
+
+def test_a_named_preset_comes_below_options_and_above_a_resumed_run(tmp_path: Path) -> None:
+    found = resolve_config({"link.channel": "awgn:3", "seed": 2}, named=Preset.BEST)
+    assert found == replace(named_preset(Preset.BEST, "digits", "awgn:3"), seed=2)
+    (tmp_path / "config.toml").write_text(to_toml(found), encoding="utf-8")
+    paper = resolve_config({}, resumed=tmp_path, named=Preset.PAPER)
+    assert paper == named_preset(Preset.PAPER, "digits", "awgn:12")
 
 
 def test_a_resumed_run_begins_with_its_own_settings(tmp_path: Path) -> None:

@@ -1,10 +1,19 @@
 """Constellations: peak power 1, Gray labels, refusals."""
 
+import json
+
 import pytest
 import torch
 
 from phyemu.errors import ConfigError
-from phyemu.waveform import Constellation, constellation, custom_constellation, psk, qam
+from phyemu.waveform import (
+    Constellation,
+    constellation,
+    custom_constellation,
+    described_constellation,
+    psk,
+    qam,
+)
 
 
 @pytest.mark.parametrize("points", [psk(2), psk(4), psk(8), psk(13), qam(4), qam(8), qam(32)])
@@ -55,3 +64,35 @@ def test_bad_constellations_are_refused_with_the_remedy() -> None:
         custom_constellation(torch.tensor([1.0, 2.0]))
     with pytest.raises(ConfigError, match="peak power"):
         Constellation("custom", torch.tensor([2 + 0j, 0j]), torch.arange(2))
+
+
+@pytest.mark.parametrize("name", ["psk", "qam", "custom"])
+def test_a_description_as_json_gives_the_same_points_back(name: str) -> None:
+    given = custom_constellation(qam(16).points[[3, 0, 7, 9]]) if name == "custom" else psk(4)
+    given = qam(16) if name == "qam" else given
+    described = json.loads(json.dumps(given.to_dict()))
+    assert ("points" in described) is (name == "custom")
+    found = described_constellation(described)
+    assert found.name == name
+    torch.testing.assert_close(found.points, given.points)
+
+
+@pytest.mark.parametrize(
+    ("described", "message"),
+    [
+        ({}, "needs a name and a whole order, got None, None"),
+        ({"name": "psk", "order": True}, "whole order"),
+        ({"name": "custom", "order": 2}, "pairs"),
+        ({"name": "custom", "order": 3, "points": [[1, 0], [0, 1]]}, "points must be 3"),
+        ({"name": "custom", "order": 2, "points": [[1, 0], ["x", 1]]}, "pairs"),
+        ({"name": "custom", "order": 2, "points": [[1, 0], [1]]}, "pairs"),
+        ({"name": "custom", "order": 2, "points": [[1, 0], [1, 0]]}, "coincide"),
+        ({"name": "custom", "order": 2, "points": [[float("nan"), 0], [1, 0]]}, "finite"),
+        ({"name": "custom", "order": 0, "points": []}, "points"),
+        ({"name": "pks", "order": 4}, "did you mean psk"),
+    ],
+)
+def test_a_bad_description_is_refused(described: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message) as caught:
+        described_constellation(described)
+    assert "\n" not in str(caught.value)

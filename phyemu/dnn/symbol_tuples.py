@@ -1,0 +1,122 @@
+"""Several channel symbols for one slice: 16 embeddings as two symbols of QPSK.
+
+Embedding m of M = M_c^u goes on the air as u symbols of a constellation of order M_c, the digits of
+m to the base M_c, the leading one first. For M = 16, u = 2, M_c = 4:
+
+    m = 6 = 1 * 4 + 2    symbols (1, 2)
+
+The bits of a slice stay log2(M), the symbols are u times as many and farther apart.
+"""
+
+import torch
+from torch import Tensor
+
+from phyemu.errors import ConfigError, SignalError
+
+__all__ = [
+    "channel_order",
+    "joint_posteriors",
+    "split_indices",
+    "split_probabilities",
+    "tuple_points",
+]
+
+
+def channel_order(num_embeddings: int, symbols_per_slice: int) -> int:
+    """Return M_c, the order of the modulation that sends M embeddings as u symbols each.
+
+    Args:
+        num_embeddings: M, >= 2.
+        symbols_per_slice: u, >= 1.
+
+    Raises:
+        ConfigError: M is no u-th power of an integer of at least 2.
+
+    >>> channel_order(16, 2)
+    4
+    """
+    if symbols_per_slice < 1:
+        raise ConfigError(f"symbols_per_slice must be at least 1, got {symbols_per_slice}")
+    order: int = round(num_embeddings ** (1 / symbols_per_slice))
+    if order < 2 or order**symbols_per_slice != num_embeddings:
+        raise ConfigError(
+            f"{num_embeddings} embeddings cannot be sent as {symbols_per_slice} symbols each: "
+            f"there must be {symbols_per_slice} equal factors of at least 2"
+        )
+    return order
+
+
+def split_indices(indices: Tensor, order: int, symbols_per_slice: int) -> Tensor:
+    """Return the channel symbols of embeddings, (..., num_slices * u) int64.
+
+    Args:
+        indices: Of embeddings, (..., num_slices), int64 in [0, M_c^u).
+        order: M_c.
+        symbols_per_slice: u.
+    """
+    if symbols_per_slice == 1:
+        return indices
+    digits = [indices // order**power % order for power in range(symbols_per_slice - 1, -1, -1)]
+    return torch.stack(digits, -1).flatten(-2)
+
+
+def split_probabilities(probabilities: Tensor, symbols_per_slice: int) -> Tensor:
+    """Return the probabilities of each channel symbol, (..., num_slices * u, M_c).
+
+    The marginals of the digits: of one-hot rows, one-hot rows. Gradients flow through.
+
+    Args:
+        probabilities: Of embeddings, (..., num_slices, M_c^u).
+        symbols_per_slice: u.
+    """
+    if symbols_per_slice == 1:
+        return probabilities
+    digits = _digits(probabilities, symbols_per_slice)
+    every = range(-symbols_per_slice, 0)
+    marginals = [digits.sum([axis for axis in every if axis != kept]) for kept in every]
+    return torch.stack(marginals, -2).flatten(-3, -2)
+
+
+def joint_posteriors(posteriors: Tensor, symbols_per_slice: int) -> Tensor:
+    """Return the probabilities of embeddings, (..., num_slices, M_c^u).
+
+    The product of those of its u symbols, which the channel disturbs independently. Gradients flow
+    through.
+
+    Args:
+        posteriors: Of channel symbols, (..., num_slices * u, M_c), rows sum to one.
+        symbols_per_slice: u.
+
+    Raises:
+        SignalError: The number of symbols is no multiple of u.
+    """
+    if symbols_per_slice == 1:
+        return posteriors
+    if posteriors.ndim < 2 or posteriors.shape[-2] % symbols_per_slice:
+        raise SignalError(
+            f"posteriors must be (..., a multiple of {symbols_per_slice}, M), got "
+            f"{tuple(posteriors.shape)}"
+        )
+    shape = posteriors.shape
+    rows = posteriors.reshape(*shape[:-2], -1, symbols_per_slice, shape[-1])
+    joint: Tensor = rows[..., 0, :]
+    for digit in range(1, symbols_per_slice):
+        joint = (joint[..., :, None] * rows[..., digit, None, :]).flatten(-2)
+    return joint
+
+
+def tuple_points(points: Tensor, symbols_per_slice: int) -> Tensor:
+    """Return where each embedding lies in the space of u symbols, (M_c^u, u) complex.
+
+    Args:
+        points: Of the constellation, (M_c,), complex.
+        symbols_per_slice: u.
+    """
+    grid = torch.cartesian_prod(*[points] * symbols_per_slice)
+    return grid.reshape(-1, symbols_per_slice)
+
+
+def _digits(probabilities: Tensor, symbols_per_slice: int) -> Tensor:
+    """Return the last dimension as u dimensions of M_c."""
+    order = channel_order(probabilities.shape[-1], symbols_per_slice)
+    return probabilities.reshape(*probabilities.shape[:-1], *[order] * symbols_per_slice)
