@@ -14,6 +14,7 @@ import torch
 from phyemu.dnn import (
     ArtefactInfo,
     DeviceFormat,
+    Lookup,
     Normalise,
     Part,
     PhyDnn,
@@ -37,9 +38,10 @@ from phyemu.dnn.onnx_export import onnx_missing
 from phyemu.errors import CheckpointError, ConfigError
 
 
-@pytest.fixture(scope="module")
-def sides(tmp_path_factory: pytest.TempPathFactory) -> tuple[PhyDnnHead, PhyDnnTail]:
-    """Return head and tail of a small network whose tail narrows maps twice."""
+def exported(
+    folder: Path, *, symbols_per_slice: int, lookup: Lookup
+) -> tuple[PhyDnnHead, PhyDnnTail]:
+    """Return head and tail of a small network whose tail narrows maps twice; QPSK."""
     generator = torch.Generator().manual_seed(3)
     backbone = resnet(
         ResNetConfig(depth=8, num_classes=5, in_channels=1, width=4), generator=generator
@@ -49,9 +51,13 @@ def sides(tmp_path_factory: pytest.TempPathFactory) -> tuple[PhyDnnHead, PhyDnnT
         split="layer1",
         image_shape=(1, 8, 8),
         normalise=Normalise((0.4,), (0.3,)),
-        num_embeddings=4,
+        num_embeddings=4**symbols_per_slice,
         generator=generator,
+        symbols_per_slice=symbols_per_slice,
+        lookup=lookup,
     )
+    if model.embedding.demapper is not None:  # which begins as the soft lookup
+        torch.nn.init.normal_(model.embedding.demapper.output.weight, generator=generator)
     info = ArtefactInfo(
         architecture=describe_architecture(backbone),
         split="layer1",
@@ -60,18 +66,30 @@ def sides(tmp_path_factory: pytest.TempPathFactory) -> tuple[PhyDnnHead, PhyDnnT
         constellation={"name": "psk", "order": 4, "points": [[1, 0], [0, 1], [-1, 0], [0, -1]]},
         frame={},
         provenance={},
+        lookup=lookup,
     )
-    folder = tmp_path_factory.mktemp("sides")
     export_head(model, folder / "head.safetensors", info)
     export_tail(model, folder / "tail.safetensors", info)
     return load_head(folder / "head.safetensors"), load_tail(folder / "tail.safetensors")
 
 
-def batches(size: int) -> tuple[torch.Tensor, torch.Tensor]:
+@pytest.fixture(scope="module")
+def sides(tmp_path_factory: pytest.TempPathFactory) -> tuple[PhyDnnHead, PhyDnnTail]:
+    """Return head and tail as in the paper: a symbol for each slice, hard lookup."""
+    return exported(tmp_path_factory.mktemp("sides"), symbols_per_slice=1, lookup=Lookup.HARD)
+
+
+@pytest.fixture(scope="module")
+def learned(tmp_path_factory: pytest.TempPathFactory) -> tuple[PhyDnnHead, PhyDnnTail]:
+    """Return head and tail with two symbols for each slice and a learned demapper."""
+    return exported(tmp_path_factory.mktemp("sides"), symbols_per_slice=2, lookup=Lookup.LEARNED)
+
+
+def batches(size: int, num_symbols: int = 64) -> tuple[torch.Tensor, torch.Tensor]:
     """Return images, and posteriors of which every fifth row was lost."""
     generator = torch.Generator().manual_seed(size)
     images = torch.randint(256, (size, 1, 8, 8), generator=generator, dtype=torch.uint8)
-    posteriors = (3 * torch.randn((size, 64, 4), generator=generator)).softmax(-1)
+    posteriors = (3 * torch.randn((size, num_symbols, 4), generator=generator)).softmax(-1)
     posteriors[:, ::5] = 0.25
     return images, posteriors
 
@@ -87,7 +105,7 @@ def check_both(
         assert card.input["shape"][0] == "batch"
         loaded = load_for_device(path, side.card.part)
         for size in (1, 2, 33):
-            batch = batches(size)[number]
+            batch = batches(size, side.card.symbols_per_image)[number]
             with evaluating(side):
                 ours = side(batch).numpy()
             theirs = loaded(batch.numpy())
@@ -100,16 +118,19 @@ def check_both(
                 np.testing.assert_allclose(theirs, ours, rtol=0, atol=1e-5)
 
 
+@pytest.mark.parametrize("kind", ["sides", "learned"])
 def test_torchscript_computes_the_same(
-    sides: tuple[PhyDnnHead, PhyDnnTail], tmp_path: Path
+    kind: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    check_both(sides, DeviceFormat.TORCHSCRIPT, tmp_path)
+    check_both(request.getfixturevalue(kind), DeviceFormat.TORCHSCRIPT, tmp_path)
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("kind", ["sides", "learned"])
 def test_onnx_runtime_computes_the_same(
-    sides: tuple[PhyDnnHead, PhyDnnTail], tmp_path: Path
+    kind: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
+    sides = request.getfixturevalue(kind)
     if onnx_missing():
         pytest.skip(onnx_missing())
     check_both(sides, DeviceFormat.ONNX, tmp_path)
