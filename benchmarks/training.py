@@ -55,7 +55,7 @@ def phydnn_step(
             estimator=settings.estimator,
             temperature=settings.temperature,
             lookup=settings.lookup,
-            binding=weights.binding > 0,
+            binding_share=settings.binding_share if weights.binding else 0.0,
         )
         teacher = None
         if weights.distillation:

@@ -114,3 +114,7 @@ class LazyGroup(click.Group):
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 def main(debug: bool) -> None:
     """Close the loop between real radios, a channel emulator and physical-layer DNNs."""
+
+
+if __name__ == "__main__":  # for torchrun -m
+    main()

@@ -72,6 +72,12 @@ from .progress import progress_bars
 )
 @click.option("--split", metavar="NAME", help="Last submodule of the head.")
 @click.option("--seed", type=click.IntRange(0), help="Seed of every draw.  [default: 0]")
+@click.option(
+    "--compile/--no-compile",
+    "compiled",
+    default=None,
+    help="Compile head and tail: minutes at the start, faster steps.  [default: no]",
+)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 ...")
 @click.option(
     "-o",
@@ -103,17 +109,22 @@ def command(
     lookup: str | None,
     split: str | None,
     seed: int | None,
+    compiled: bool | None,
     device: str,
     run: Path,
     resume: bool,
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Train a PhyDNN through a channel and export its head and tail to RUN."""
-    from phyemu.training import Preset, pick_device, resolve_config, train_run
+    """Train a PhyDNN through a channel and export its head and tail to RUN.
+
+    Several processes share the batches: torchrun --nproc-per-node 2 -m phyemu_cli.main train ...
+    """
+    from phyemu.training import Preset, joined, pick_device, resolve_config, train_run
 
     options: dict[str, Any] = {
         "seed": seed,
+        "compile": compiled,
         "data.dataset": dataset,
         "data.limit": limit,
         "backbone.name": backbone,
@@ -129,16 +140,24 @@ def command(
         "phydnn.split": split,
     }
     given = {name: value for name, value in options.items() if value is not None}
-    config = resolve_config(
-        given,
-        file=config_file,
-        resumed=run if resume else None,
-        named=None if preset is None else Preset(preset),
-    )
-    with progress_bars(quiet) as progress:
-        report = train_run(
-            config, run, resume=resume, device=pick_device(device), progress=progress
+    with joined(pick_device(device)) as processes:
+        config = resolve_config(
+            given,
+            file=config_file,
+            resumed=run if resume else None,
+            named=None if preset is None else Preset(preset),
         )
+        with progress_bars(quiet or not processes.first) as progress:
+            report = train_run(
+                config,
+                run,
+                resume=resume,
+                device=processes.device,
+                progress=progress,
+                processes=processes,
+            )
+    if not processes.first:
+        return
     if as_json:
         echo_json(report.to_dict())
         return

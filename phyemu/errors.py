@@ -70,6 +70,10 @@ class CheckpointError(PhyemuError):
     """A checkpoint or an exported model does not fit or is damaged."""
 
 
+class DistributedError(PhyemuError):
+    """Another process of a training that several share has ended."""
+
+
 class ScenarioError(PhyemuError):
     """A Colosseum scenario violates a limit of the emulator."""
 

@@ -11,7 +11,9 @@ from torch import Tensor, nn
 
 from phyemu.errors import ConfigError, SignalError
 
+from .categories import log_softmax, products_in_rows
 from .demapper import Demapper
+from .hard_lookup import hard_lookup
 from .sampling import one_hot_argmax
 from .symbol_tuples import channel_order, joint_posteriors, split_indices, split_probabilities
 
@@ -112,11 +114,13 @@ class Embedding(nn.Module):
         if slices.shape[-1] != self.dim:
             raise SignalError(f"slices must be (..., {self.dim}), got {tuple(slices.shape)}")
         with torch.autocast(device_type=slices.device.type, enabled=False):
-            scores = slices.to(self.vectors.dtype) @ self.vectors.T
+            rows = slices.to(self.vectors.dtype)
+            weights, offsets = self.score_scale * self.vectors, None
             if self.score is Score.DISTANCE:
                 # |s - e|^2 = |s|^2 - 2 s.e + |e|^2, of which the softmax cannot see |s|^2.
-                scores = 2 * scores - self.vectors.square().sum(-1)
-            return (self.score_scale * scores).log_softmax(-1)
+                weights, offsets = 2 * weights, -(weights * self.vectors).sum(-1)
+            scores = products_in_rows(weights, rows[None] if rows.ndim == 1 else rows, offsets)
+            return log_softmax(scores[0] if rows.ndim == 1 else scores)
 
     def probabilities(self, slices: Tensor) -> Tensor:
         """Return f(x) of Eq. (2), (..., M) float32, rows sum to one."""
@@ -171,6 +175,8 @@ class Embedding(nn.Module):
                 learned: Tensor = self.demapper(weights) @ self.vectors
                 return learned
             if mode is Lookup.HARD:
+                if self.symbols_per_slice == 1:
+                    return hard_lookup(weights, self.vectors)
                 # Rows sum to one, so the largest entry is 1 / M_c only where all are.
                 erased = weights.amax(-1, keepdim=True) <= (1 + 1e-6) / order
                 weights = torch.where(erased, weights, one_hot_argmax(weights))

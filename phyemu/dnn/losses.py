@@ -219,8 +219,8 @@ def total_loss(
     binding = distillation = feature_distillation = commitment = None
     if weights.binding:
         if output.binding_logits is None:
-            raise ConfigError("the binding loss needs binding_logits; call forward(binding=True)")
-        binding = binding_loss(output.binding_logits, labels)
+            raise ConfigError("the binding loss needs binding_logits; give forward a binding_share")
+        binding = binding_loss(output.binding_logits, labels[: len(output.binding_logits)])
         total = total + weights.binding * binding
     if weights.distillation:
         if teacher_logits is None:

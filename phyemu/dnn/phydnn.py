@@ -1,6 +1,7 @@
 """A network whose two halves talk in symbols (paper, Sec. III, Fig. 2)."""
 
 import copy
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -30,8 +31,8 @@ class PhyDnnOutput:
 
     Attributes:
         logits: Through the link, (num_samples, batch, num_classes), float32.
-        binding_logits: Head to tail without embedding and link, (batch, num_classes), float32;
-            None when it was not asked for.
+        binding_logits: Head to tail without embedding and link, of the first images of the batch,
+            (num_binding, num_classes), float32; None when they were not asked for.
         log_probabilities: log p(z_i = m | x) of Eq. (2), (batch, num_slices, M), float32.
         slices: Output of the head, (batch, num_slices, D).
         features: What the tail was given, in the shape of the head's output, then the outputs of
@@ -202,7 +203,7 @@ class PhyDnn(nn.Module):
         estimator: Estimator = Estimator.GUMBEL,
         temperature: float = 1.0,
         lookup: Lookup = Lookup.HARD,
-        binding: bool = True,
+        binding_share: float = 1.0,
         layers: Sequence[str] = (),
     ) -> PhyDnnOutput:
         """Return the quantities of Algorithm 1, lines 4 to 12, for a mini-batch.
@@ -217,28 +218,37 @@ class PhyDnn(nn.Module):
             estimator: How symbols are chosen, and how the gradient comes through the choice.
             temperature: Of that gradient.
             lookup: Hard, soft or learned.
-            binding: Also compute the unmodified path (one more pass through the tail, whose
-                batch-norm statistics it does not move).
+            binding_share: Share of the images, the first of the batch, that also take the
+                unmodified path (one more pass through the tail, whose batch-norm statistics it
+                does not move), in [0, 1]; 0: none. Rounded up, two images at least for the batch
+                norms. In batches of random order their mean estimates that of all without bias.
             layers: Submodules of the tail whose outputs are wanted.
 
         Raises:
-            ConfigError: `num_samples` is below 1, or the tail has no such layer.
+            ConfigError: `num_samples` is below 1, the share is out of range, or the tail has no
+                such layer.
         """
         if num_samples < 1:
             raise ConfigError(f"num_samples (N_mc) must be at least 1, got {num_samples}")
-        slices = self.slices(images)
+        if not 0 <= binding_share <= 1:
+            raise ConfigError(f"binding_share must lie in [0, 1], got {binding_share}")
+        features = self.head(self.normalise(images))
+        layout = _memory_format(features)
+        slices = to_slices(features)
         log_probabilities = self.embedding.log_probabilities(slices)
-        repeated = log_probabilities.repeat(num_samples, 1, 1)  # sample j of image k: row j * B + k
+        # Sample j of image k is row j * batch + k; `repeat` itself would move symbols out of rows.
+        repeated = log_probabilities.mT.repeat(num_samples, 1, 1).mT
         sent = choose_symbols(repeated, estimator, temperature=temperature, generator=generator)
         received = self.embedding.lookup(link(self.embedding.on_air(sent), generator), lookup)
-        arrived = from_slices(received, self.layout)
+        arrived = from_slices(received, self.layout, layout)
         with ExitStack() as hooks:
             outputs = [hooks.enter_context(captured_output(self.tail, name)) for name in layers]
             logits = self.tail(arrived).float()
         binding_logits = None
-        if binding:
+        if binding_share > 0:
+            bound = slices[: max(2, math.ceil(binding_share * len(slices)))]
             with untracked_batch_norm(self.tail):
-                binding_logits = self.tail(from_slices(slices, self.layout)).float()
+                binding_logits = self.tail(from_slices(bound, self.layout, layout)).float()
         return PhyDnnOutput(
             logits=logits.unflatten(0, (num_samples, len(images))),
             binding_logits=binding_logits,
@@ -283,3 +293,9 @@ class PhyDnn(nn.Module):
         """Return the logits (batch, num_classes) of head and tail alone, as on one machine."""
         logits: Tensor = self.tail(self.head(self.normalise(images)))
         return logits.float()
+
+
+def _memory_format(features: Tensor) -> torch.memory_format:
+    """Return `channels_last` where feature maps lie so, as slices do: they need no copy then."""
+    channels_last = features.ndim == 4 and features.is_contiguous(memory_format=torch.channels_last)
+    return torch.channels_last if channels_last else torch.contiguous_format

@@ -1,11 +1,15 @@
 """Gradients through decisions: Gumbel-softmax samples, hard choices."""
 
 from enum import StrEnum
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import FunctionCtx
 
 from phyemu.errors import ConfigError
+
+from .categories import argmax_symbol, one_hot_like, softmax, uniform_like
 
 __all__ = ["Estimator", "choose_symbols", "gumbel_softmax", "one_hot_argmax", "straight_through"]
 
@@ -50,7 +54,8 @@ def straight_through(logits: Tensor, *, temperature: float) -> Tensor:
         ConfigError: `temperature` is not positive.
     """
     _check_temperature(temperature)
-    return one_hot_argmax((logits / temperature).softmax(-1))
+    rows: Tensor = _SoftChoice.apply(logits, None, temperature)  # type: ignore[no-untyped-call]
+    return rows
 
 
 def gumbel_softmax(logits: Tensor, *, temperature: float, generator: torch.Generator) -> Tensor:
@@ -72,13 +77,11 @@ def gumbel_softmax(logits: Tensor, *, temperature: float, generator: torch.Gener
         ConfigError: `temperature` is not positive.
     """
     _check_temperature(temperature)
-    uniform = torch.rand(
-        logits.shape, generator=generator, dtype=logits.dtype, device=logits.device
-    )
+    noise = uniform_like(logits, generator)
     # -log(-log(u)) of a uniform draw is a Gumbel draw; the clamp keeps a draw of 0 finite.
-    noisy = logits - (-uniform.clamp_min(torch.finfo(logits.dtype).tiny).log()).log()
-    soft = (noisy / temperature).softmax(-1)
-    return one_hot_argmax(soft)
+    noise.clamp_min_(torch.finfo(logits.dtype).tiny).log_().neg_().log_().neg_()
+    rows: Tensor = _SoftChoice.apply(logits, noise, temperature)  # type: ignore[no-untyped-call]
+    return rows
 
 
 def _check_temperature(temperature: float) -> None:
@@ -93,15 +96,35 @@ def one_hot_argmax(weights: Tensor) -> Tensor:
         weights: (..., M), floating point.
     """
     if not torch.is_grad_enabled():
-        return _one_hot(weights)  # an exported graph cannot hold a function of Python
+        return one_hot_like(
+            weights, argmax_symbol(weights)
+        )  # an exported graph cannot hold a function of Python
     # As an exact sum 1 + w - w the forward value could miss one by a rounding error.
     rows: Tensor = _StraightThrough.apply(weights)  # type: ignore[no-untyped-call]
     return rows
 
 
-def _one_hot(weights: Tensor) -> Tensor:
-    classes = torch.arange(weights.shape[-1], device=weights.device)
-    return (classes == weights.argmax(-1, keepdim=True)).to(weights.dtype)
+class _SoftChoice(torch.autograd.Function):
+    """one_hot(argmax(l + g)), backward softmax((l + g) / temperature), which is only made there."""
+
+    @staticmethod
+    def forward(
+        ctx: FunctionCtx, logits: Tensor, noise: Tensor | None, temperature: float
+    ) -> Tensor:
+        """Return the one-hot rows; the noise is taken over."""
+        noisy = logits if noise is None else noise.add_(logits)
+        ctx.save_for_backward(noisy)
+        ctx.temperature = temperature  # type: ignore[attr-defined]
+        return one_hot_like(noisy, argmax_symbol(noisy))
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        """Return s (g - sum s g) / temperature."""
+        (noisy,) = ctx.saved_tensors
+        soft = softmax(noisy if ctx.temperature == 1 else noisy / ctx.temperature)
+        weighted = soft * gradients[0]
+        gradient = weighted.addcmul_(soft, weighted.sum(-1, keepdim=True), value=-1)
+        return gradient.div_(ctx.temperature) if ctx.temperature != 1 else gradient, None, None
 
 
 class _StraightThrough(torch.autograd.Function):
@@ -109,7 +132,7 @@ class _StraightThrough(torch.autograd.Function):
     def forward(ctx: object, weights: Tensor) -> Tensor:
         """Return the one-hot rows."""
         del ctx
-        return _one_hot(weights)
+        return one_hot_like(weights, argmax_symbol(weights))
 
     @staticmethod
     def backward(ctx: object, *gradients: Tensor) -> Tensor:

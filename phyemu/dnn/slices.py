@@ -9,6 +9,7 @@ position (paper, Fig. 3), so a permutation comes before the reshape. For D = 2 m
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from phyemu.errors import ConfigError, SignalError
@@ -66,12 +67,17 @@ def to_slices(features: Tensor) -> Tensor:
     )
 
 
-def from_slices(slices: Tensor, layout: SliceLayout) -> Tensor:
+def from_slices(
+    slices: Tensor,
+    layout: SliceLayout,
+    memory_format: torch.memory_format = torch.contiguous_format,
+) -> Tensor:
     """Return features from slices, the inverse of `to_slices`.
 
     Args:
         slices: (batch, num_slices, D).
         layout: The shape the tail expects.
+        memory_format: Of feature maps; `channels_last` is that of slices, and a view.
 
     Raises:
         SignalError: `slices` does not fit `layout`.
@@ -85,4 +91,4 @@ def from_slices(slices: Tensor, layout: SliceLayout) -> Tensor:
         return slices
     _, height, width = layout.shape
     maps = slices.reshape(-1, height, width, layout.dim)
-    return maps.permute(0, 3, 1, 2).contiguous()
+    return maps.permute(0, 3, 1, 2).contiguous(memory_format=memory_format)

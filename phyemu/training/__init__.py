@@ -11,6 +11,7 @@ from phyemu.training.config import (
     Precision,
     TrainConfig,
 )
+from phyemu.training.distributed import ALONE, Processes, joined
 from phyemu.training.history import EpochRecord
 from phyemu.training.phydnn import PhyDnnResult, TrainedPhyDnn, train_phydnn
 from phyemu.training.presets import Preset, named_preset, preset
@@ -25,6 +26,7 @@ from phyemu.training.run import (
 from phyemu.training.validation import LinkScore, score_images, score_over_link
 
 __all__ = [
+    "ALONE",
     "BackboneConfig",
     "BackboneResult",
     "DataConfig",
@@ -35,6 +37,7 @@ __all__ = [
     "PhyDnnResult",
     "Precision",
     "Preset",
+    "Processes",
     "StageReport",
     "TrainConfig",
     "TrainReport",
@@ -42,6 +45,7 @@ __all__ = [
     "backbone_depth",
     "export_phydnn",
     "from_table",
+    "joined",
     "named_preset",
     "overlay",
     "pick_device",

@@ -1,4 +1,4 @@
-"""Precision and memory layout of the forward pass."""
+"""Precision, memory layout and compilation of the forward pass."""
 
 import contextlib
 
@@ -7,7 +7,7 @@ from torch import nn
 
 from .config import Precision
 
-__all__ = ["forward_precision", "set_memory_format"]
+__all__ = ["compiled_in_place", "forward_precision", "set_memory_format"]
 
 
 def forward_precision(
@@ -23,3 +23,12 @@ def set_memory_format(module: nn.Module, *, channels_last: bool) -> None:
     """Set the layout of convolution weights, in place; images and features follow."""
     layout = torch.channels_last if channels_last else torch.contiguous_format
     module.to(memory_format=layout)  # type: ignore[call-overload]
+
+
+def compiled_in_place(*modules: nn.Module) -> None:
+    """Let `torch.compile` run these modules; their names, tensors and classes stay.
+
+    Compilation itself comes at the first call in each mode, and takes minutes on a CPU.
+    """
+    for module in modules:
+        module.compile()

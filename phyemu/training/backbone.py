@@ -13,8 +13,9 @@ from phyemu.dnn.pretrained import pretrained_resnet
 from phyemu.errors import CheckpointError
 from phyemu.progress import ProgressCallback, no_progress
 
-from .arithmetic import forward_precision, set_memory_format
+from .arithmetic import compiled_in_place, forward_precision, set_memory_format
 from .config import BackboneConfig, Precision, TrainConfig
+from .distributed import ALONE, Processes
 from .fingerprint import training_fingerprint
 from .history import EpochRecord
 from .schedule import warmup_cosine_ratio
@@ -130,16 +131,19 @@ def train_backbone(
     folder: Path | None = None,
     resume: bool = False,
     progress: ProgressCallback = no_progress,
+    processes: Processes = ALONE,
 ) -> BackboneResult:
     """Return a backbone with the weights that did best on the validation images.
 
     Args:
         dataset: Its test images are not touched.
-        config: `backbone`, `data.augment`, `precision`, `channels_last` and `seed` count.
+        config: `backbone`, `data.augment`, `precision`, `channels_last`, `shards`, `compile` and
+            `seed` count.
         device: Where to compute.
         folder: Run folder, for checkpoints and curves; None keeps none.
         resume: Continue from the checkpoint in `folder` where there is one.
         progress: Told of each step.
+        processes: Who trains, each calling this with the same arguments.
 
     Raises:
         CheckpointError: The pre-trained weights do not fit the images, or the checkpoint is of
@@ -161,6 +165,8 @@ def train_backbone(
             epoch=0,
             history=(),
         )
+    if config.compile:
+        compiled_in_place(model)
     seed = derived_seed(config.seed, SeedUse.BACKBONE)
     task = _BackboneTask(
         model,
@@ -183,6 +189,9 @@ def train_backbone(
         checkpoint_interval_s=config.checkpoint_interval_s,
         tensorboard=folder / "tensorboard" if folder else None,
         progress=progress,
+        num_shards=config.shards,
+        processes=processes,
+        early_stopping=settings.early_stopping,
     )
     best = state.best[task.stage]
     model.load_state_dict(best.tensors)

@@ -1,5 +1,6 @@
 """The settings of a training run, as frozen dataclasses; the file format is `toml_config`."""
 
+import itertools
 import math
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -38,6 +39,10 @@ def _check_positive(config: object, *names: str) -> None:
         _require(math.isfinite(value) and value > 0, f"{name} must be positive, got {value}")
 
 
+def _check_patience(epochs: int | None) -> None:
+    _require(epochs is None or epochs >= 1, f"early_stopping must be at least 1, got {epochs}")
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DataConfig:
     """Which images.
@@ -74,6 +79,8 @@ class BackboneConfig:
         weight_decay: >= 0.
         label_smoothing: In [0, 1).
         warmup_fraction: In [0, 1).
+        early_stopping: Epochs without a better score on the validation images after which the
+            training ends, >= 1; None: it runs to its end.
     """
 
     depth: int = 20
@@ -86,6 +93,7 @@ class BackboneConfig:
     weight_decay: float = 5e-4
     label_smoothing: float = 0.0
     warmup_fraction: float = 0.1
+    early_stopping: int | None = None
 
     def __post_init__(self) -> None:
         _require(self.epochs >= 0, f"backbone epochs must be >= 0, got {self.epochs}")
@@ -99,6 +107,7 @@ class BackboneConfig:
             value = getattr(self, name)
             _require(0 <= value < 1, f"{name} must lie in [0, 1), got {value}")
         _require(self.weight_decay >= 0, f"weight_decay must be >= 0, got {self.weight_decay}")
+        _check_patience(self.early_stopping)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -124,6 +133,8 @@ class PhyDnnConfig:
         beta_growth: Beta at the end over beta at the start, >= 1; it grows linearly; 10 in the
             paper.
         binding: Weight of the binding loss, >= 0; 1 in the paper.
+        binding_share: Share of the images of a batch that it is estimated on, in (0, 1]; 1 in the
+            paper. Without bias, and a pass through the tail cheaper by as much.
         distillation: Weight of the divergence from the frozen backbone, >= 0; not in the paper.
         distillation_temperature: Its softness, > 0.
         feature_distillation: Weight of the error of the features that the tail is given, against
@@ -138,6 +149,8 @@ class PhyDnnConfig:
         lookup: `hard` (the paper's), `soft`, or `learned`: by a small network, trained with the
             rest at the rate of the embeddings and exported with the tail.
         slices_per_image: Slices of each training image that k-means sees; None: all (the paper's).
+        early_stopping: Epochs without a better score on the validation images after which a stage
+            ends and the next begins, >= 1; None: each stage has all of its epochs.
     """
 
     split: str = "layer1"
@@ -154,6 +167,7 @@ class PhyDnnConfig:
     beta: float = 1e-4
     beta_growth: float = 10.0
     binding: float = 1.0
+    binding_share: float = 1.0
     distillation: float = 0.0
     distillation_temperature: float = 2.0
     feature_distillation: float = 0.0
@@ -165,6 +179,7 @@ class PhyDnnConfig:
     final_temperature: float | None = None
     lookup: Lookup = Lookup.HARD
     slices_per_image: int | None = None
+    early_stopping: int | None = None
 
     def __post_init__(self) -> None:
         _require(
@@ -194,6 +209,11 @@ class PhyDnnConfig:
             f"final_learning_rate_ratio must lie in [0, 1], got {self.final_learning_rate_ratio}",
         )
         _require(self.weight_decay >= 0, f"weight_decay must be >= 0, got {self.weight_decay}")
+        _require(
+            0 < self.binding_share <= 1,
+            f"binding_share must lie in (0, 1], got {self.binding_share}; "
+            "binding = 0 turns the binding loss off",
+        )
         _require(self.freeze_epochs >= 0, f"freeze_epochs must be >= 0, got {self.freeze_epochs}")
         _require(
             self.beta_growth >= 1 and self.beta * self.beta_growth <= 1,
@@ -204,12 +224,18 @@ class PhyDnnConfig:
             self.feature_distillation > 0 or not self.feature_layers,
             "feature_layers do nothing without feature_distillation; give it a weight",
         )
+        _check_patience(self.early_stopping)
         self.loss_weights(self.beta)
 
     @property
     def total_epochs(self) -> int:
         """Epochs of all stages."""
         return sum(self.epochs)
+
+    @property
+    def stage_ends(self) -> tuple[int, ...]:
+        """The epoch behind each stage, from 0."""
+        return tuple(itertools.accumulate(self.epochs))
 
     def stage_of(self, epoch: int) -> int:
         """Return the index of the stage that `epoch` (from 0) belongs to."""
@@ -269,6 +295,10 @@ class TrainConfig:
     Attributes:
         seed: Every draw comes from it.
         precision: Arithmetic of the forward pass.
+        shards: Parts of each batch that are computed apart, >= 1, by one process or side by side by
+            several (torchrun): each with draws and batch statistics of its own.
+        compile: Compile head and tail (`torch.compile`, needs a C++ compiler): minutes at the
+            start for faster steps.
         channels_last: Memory layout of images and features; often faster on GPUs with bfloat16.
         checkpoint_interval_s: Longest time between two checkpoints [s], >= 0.
         data: Images.
@@ -281,6 +311,8 @@ class TrainConfig:
     seed: int = 0
     precision: Precision = Precision.FLOAT32
     channels_last: bool = False
+    shards: int = 1
+    compile: bool = False
     checkpoint_interval_s: float = 60.0
     data: DataConfig = field(default_factory=DataConfig)
     backbone: BackboneConfig = field(default_factory=BackboneConfig)
@@ -290,6 +322,21 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         _require(self.seed >= 0, f"seed must be >= 0, got {self.seed}")
+        _require(self.shards >= 1, f"shards must be at least 1, got {self.shards}")
+        for name, size in (
+            ("backbone", self.backbone.batch_size),
+            ("phydnn", self.phydnn.batch_size),
+        ):
+            _require(
+                size >= 2 * self.shards,
+                f"{name}.batch_size {size} leaves less than two images for each of "
+                f"{self.shards} shards",
+            )
+        _require(
+            not (self.compile and self.phydnn.feature_layers),
+            "a compiled tail shows no outputs of its layers; give compile = false, or no "
+            "feature_layers",
+        )
         _require(
             self.checkpoint_interval_s >= 0,
             f"checkpoint_interval_s must be >= 0, got {self.checkpoint_interval_s}",

@@ -40,6 +40,9 @@ def training_fingerprint(
     summary = {key: value for key, value in dataset.summary().items() if key != "name"}
     fingerprint["dataset"] = f"{summary}"
     fingerprint["labels"] = content.hexdigest()
-    fingerprint["arithmetic"] = f"{config.precision}, channels_last {config.channels_last}"
+    fingerprint["arithmetic"] = (
+        f"{config.precision}, channels_last {config.channels_last}, compile {config.compile}"
+    )
+    fingerprint["shards"] = str(config.shards)
     fingerprint["seed"] = str(config.seed)
     return fingerprint

@@ -31,8 +31,9 @@ from phyemu.link import SymbolLink, WaveformLink, build_link
 from phyemu.progress import ProgressCallback, no_progress
 from phyemu.waveform import Constellation, constellation
 
-from .arithmetic import forward_precision, set_memory_format
+from .arithmetic import compiled_in_place, forward_precision, set_memory_format
 from .config import TrainConfig
+from .distributed import ALONE, Processes
 from .fingerprint import module_digest, training_fingerprint
 from .history import EpochRecord
 from .schedule import beta_at, cosine_ratio, temperature_at
@@ -110,7 +111,7 @@ class _PhyDnnTask:
         self.num_epochs = self._settings.total_epochs
         seed = derived_seed(config.seed, SeedUse.LINK)
         self.generator = torch.Generator(device).manual_seed(seed)
-        self.model = self.untrained(self._settings.orders[0])
+        self.model = self._new_model(self._settings.orders[0])
         for name in self._settings.feature_layers:  # before hours are spent, not after
             with captured_output(self.model.tail, name):
                 pass
@@ -173,6 +174,12 @@ class _PhyDnnTask:
             self._link.constellation = self.model.constellation()
         return self._link
 
+    def _new_model(self, order: int) -> PhyDnn:
+        model = self.untrained(order)
+        if self._config.compile:
+            compiled_in_place(model.head, model.tail)
+        return model
+
     def _new_link(self) -> SymbolLink | WaveformLink:
         return build_link(
             self._channel,
@@ -203,7 +210,7 @@ class _PhyDnnTask:
         order = int(stage)
         if order not in self._settings.orders:
             raise ValueError(f"stage {stage!r} is not one of {self._settings.orders}")
-        self.model = self.untrained(order)
+        self.model = self._new_model(order)
         self._link = self._new_link()
         self.optimizer = self._new_optimizer()
         self._started = True
@@ -260,7 +267,7 @@ class _PhyDnnTask:
                 estimator=settings.estimator,
                 temperature=self._temperature,
                 lookup=settings.lookup,
-                binding=weights.binding > 0,
+                binding_share=settings.binding_share if weights.binding else 0.0,
                 layers=settings.feature_layers,
             )
         terms = total_loss(
@@ -340,6 +347,7 @@ def train_phydnn(
     folder: Path | None = None,
     resume: bool = False,
     progress: ProgressCallback = no_progress,
+    processes: Processes = ALONE,
 ) -> PhyDnnResult:
     """Return PhyDNNs of every order in the schedule, trained through a channel (Algorithm 1).
 
@@ -354,12 +362,13 @@ def train_phydnn(
         normalise: What it was trained with.
         dataset: Its test images are not touched.
         channel: What is trained through; `config.link.channel` only describes it.
-        config: `phydnn`, `link`, `frame`, `data.augment`, `precision`, `channels_last` and `seed`
-            count.
+        config: `phydnn`, `link`, `frame`, `data.augment`, `precision`, `channels_last`, `shards`,
+            `compile` and `seed` count.
         device: Where to compute.
         folder: Run folder, for checkpoints and curves; None keeps none.
         resume: Continue from the checkpoint in `folder` where there is one.
         progress: Told of each step.
+        processes: Who trains, each calling this with the same arguments.
 
     Raises:
         ConfigError: The backbone cannot be split there, or the modulation lacks an order.
@@ -385,6 +394,10 @@ def train_phydnn(
         checkpoint_interval_s=config.checkpoint_interval_s,
         tensorboard=folder / "tensorboard" if folder else None,
         progress=progress,
+        num_shards=config.shards,
+        processes=processes,
+        early_stopping=config.phydnn.early_stopping,
+        stage_ends=config.phydnn.stage_ends,
     )
     stages = {}
     for order in config.phydnn.orders:

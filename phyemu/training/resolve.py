@@ -11,6 +11,7 @@ from phyemu.errors import ConfigError
 from phyemu.toml_config import from_table, read_toml, to_table
 
 from .config import TrainConfig
+from .distributed import num_started_processes
 from .presets import Preset, named_preset, preset
 from .run import read_run_config
 
@@ -30,7 +31,8 @@ def resolve_config(
 
     Args:
         options: Values by dotted name, as `link.channel`; `backbone.name` stands for the depth
-            (`resnet20`), and one number in `phydnn.epochs` for each of several orders.
+            (`resnet20`), and one number in `phydnn.epochs` for each of several orders. `shards`
+            are the processes that torchrun started, where nothing else is given.
         file: TOML file.
         resumed: Run folder whose settings take the place of the preset of the dataset.
         named: Preset by name, in place of both.
@@ -58,6 +60,8 @@ def resolve_config(
         if name == "backbone.name":
             key, value = "depth", backbone_depth(str(value))
         target[key] = value
+    if resumed is None and "shards" not in given and "shards" not in options:
+        table["shards"] = num_started_processes()
     phydnn = table["phydnn"]
     epochs, orders = phydnn["epochs"], phydnn["orders"]
     if _find(given, "phydnn", "epochs") is None and "phydnn.epochs" not in options:

@@ -21,6 +21,7 @@ from phyemu.waveform import Constellation
 from .backbone import BackboneResult, train_backbone
 from .checkpoint import write_checkpoint
 from .config import TrainConfig
+from .distributed import ALONE, Processes
 from .phydnn import PhyDnnResult, train_phydnn
 from .seeds import SeedUse, derived_seed
 from .validation import score_images, score_over_link
@@ -73,6 +74,12 @@ class TrainReport:
         """Return the report as JSON values."""
         return asdict(self)
 
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "TrainReport":
+        """Return the report that `to_dict` described."""
+        stages = tuple(StageReport(**stage) for stage in values["phydnn"])
+        return cls(**{**values, "phydnn": stages})
+
 
 def read_run_config(folder: Path) -> TrainConfig:
     """Return the settings of a run.
@@ -93,6 +100,7 @@ def train_run(
     resume: bool = False,
     device: torch.device | str = "cpu",
     progress: ProgressCallback = no_progress,
+    processes: Processes = ALONE,
 ) -> TrainReport:
     """Train backbone and PhyDNNs, export them, score them on the test images, keep it all.
 
@@ -102,6 +110,8 @@ def train_run(
         resume: Continue an interrupted run; a finished one is scored again.
         device: Where to compute.
         progress: Told of each step.
+        processes: Who trains, each calling this with the same arguments; the first one alone
+            writes and scores, all return the report.
 
     Raises:
         ConfigError: The folder is in use, or its settings differ.
@@ -118,11 +128,20 @@ def train_run(
         validation_fraction=data.validation_fraction,
         limit=data.limit,
     )
-    _open_folder(config, folder, resume=resume)
+    if processes.first:
+        _open_folder(config, folder, resume=resume)
+    processes.gathered(None)  # the others go on once the folder is there
     backbone = train_backbone(
-        dataset, config, device=device, folder=folder, resume=resume, progress=progress
+        dataset,
+        config,
+        device=device,
+        folder=folder,
+        resume=resume,
+        progress=progress,
+        processes=processes,
     )
-    _save_backbone(folder / "backbone.safetensors", backbone, dataset)
+    if processes.first:
+        _save_backbone(folder / "backbone.safetensors", backbone, dataset)
     result = train_phydnn(
         backbone.backbone,
         backbone.normalise,
@@ -133,8 +152,24 @@ def train_run(
         folder=folder,
         resume=resume,
         progress=progress,
+        processes=processes,
     )
-    report = _score(folder, config, channel.name, dataset, backbone, result, device)
+    found = None
+    if processes.first:
+        report = _score(folder, config, channel.name, dataset, backbone, result, device)
+        _write_results(folder, config, dataset, backbone, result, report)
+        found = report.to_dict()
+    return TrainReport.from_dict(processes.gathered(found)[0])
+
+
+def _write_results(
+    folder: Path,
+    config: TrainConfig,
+    dataset: Dataset,
+    backbone: BackboneResult,
+    result: PhyDnnResult,
+    report: TrainReport,
+) -> None:
     for order, stage in result.stages.items():
         export_phydnn(
             folder,
@@ -145,7 +180,7 @@ def train_run(
             architecture=describe_architecture(backbone.backbone),
             provenance={
                 "phyemu": phyemu.__version__,
-                "channel": channel.name,
+                "channel": report.channel,
                 "seed": config.seed,
                 "epoch": stage.epoch,
                 "validation_accuracy": stage.validation_accuracy,
@@ -155,7 +190,6 @@ def train_run(
     history = [record.to_dict() for record in (*backbone.history, *result.history)]
     write_json(folder / "history.json", {"epochs": history})
     write_json(folder / "metrics.json", report.to_dict())
-    return report
 
 
 def export_phydnn(

@@ -1,8 +1,8 @@
 """The loop that every training shares: epochs, steps, validation, checkpoints, interruption."""
 
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -10,13 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from phyemu.datasets import Augmentation, Batch, ImageSet, num_shuffled_batches, shuffled_batches
-from phyemu.errors import CheckpointError
-from phyemu.progress import ProgressCallback
+from phyemu.progress import ProgressCallback, no_progress
 
-from .checkpoint import read_checkpoint, write_checkpoint
+from .distributed import ALONE, Processes
 from .history import EpochRecord, TensorBoardLog
 from .interrupt import deferred_interrupt
-from .optimizer_state import optimizer_state, restore_optimizer
+from .shards import Shards
+from .state import Best, TrainingState, gathered_sums, load_state, save_state
 from .validation import LinkScore
 
 __all__ = ["Best", "Task", "TrainingData", "TrainingState", "run_training"]
@@ -82,32 +82,6 @@ class TrainingData:
                 yield batch
 
 
-@dataclass(frozen=True, eq=False, slots=True)
-class Best:
-    """The best epoch of a stage, by accuracy, then loss, on the validation images."""
-
-    epoch: int
-    accuracy: float
-    loss: float
-    tensors: dict[str, Tensor]
-
-    def beaten_by(self, score: LinkScore) -> bool:
-        """Return whether `score` is better."""
-        return (score.accuracy, -score.loss) > (self.accuracy, -self.loss)
-
-
-@dataclass(eq=False, slots=True)
-class TrainingState:
-    """How far a training has come; with model, optimiser and generators all that a resume needs."""
-
-    epoch: int = 0
-    step: int = 0
-    sums: dict[str, Tensor] = field(default_factory=dict)  # of the epoch's losses, float64
-    history: list[EpochRecord] = field(default_factory=list)
-    best: dict[str, Best] = field(default_factory=dict)
-    data_state: Tensor | None = None  # of the data generator when the epoch began
-
-
 def run_training(
     task: Task,
     data: TrainingData,
@@ -119,8 +93,15 @@ def run_training(
     checkpoint_interval_s: float,
     tensorboard: Path | None,
     progress: ProgressCallback,
+    num_shards: int = 1,
+    processes: Processes = ALONE,
+    early_stopping: int | None = None,
+    stage_ends: Sequence[int] = (),
 ) -> TrainingState:
     """Train until the schedule's end and return how it went.
+
+    Of several processes, which all call this with the same arguments, the first validates and
+    writes.
 
     Args:
         task: Changed in place; holds the last weights afterwards.
@@ -132,48 +113,65 @@ def run_training(
         checkpoint_interval_s: Longest time between two checkpoints [s].
         tensorboard: Folder of the curves; None: none.
         progress: Told of each step.
+        num_shards: Parts of a batch that are computed apart, a multiple of the processes.
+        processes: Who trains.
+        early_stopping: Epochs without a better score after which a stage ends; None: never.
+        stage_ends: The epoch behind each stage, rising; none: a single stage.
 
     Raises:
         CheckpointError: The checkpoint belongs to another run, or is damaged.
+        ConfigError: The processes cannot share the shards.
+        DistributedError: Another process ended.
         KeyboardInterrupt: Ctrl-C, after the step was finished and the state saved.
     """
     state = TrainingState()
+    shards = Shards(task, num_shards, processes)
     if resume and checkpoint is not None and checkpoint.is_file():
-        state = _load(checkpoint, task, data_generator, fingerprint)
+        state = load_state(checkpoint, task, shards, data_generator, fingerprint)
     steps = data.steps_per_epoch
+    if not processes.first:
+        tensorboard, progress = None, no_progress
     log = TensorBoardLog(tensorboard, task=task.name, step=state.step)
     saved_at = time.monotonic()
 
     def save() -> None:
         nonlocal saved_at
         if checkpoint is not None:
-            _save(checkpoint, task, state, data_generator, fingerprint)
+            save_state(checkpoint, task, state, shards, data_generator, fingerprint, processes)
         saved_at = time.monotonic()
 
-    total = task.num_epochs * steps
+    def report() -> None:
+        progress(task.name, state.epoch * steps + state.done, task.num_epochs * steps, note)
+
     note = _note(state)
-    progress(task.name, state.step, total, note)
+    report()
     try:
-        with deferred_interrupt() as interrupted:
+        with deferred_interrupt(insistent=processes.count == 1) as requested:
             while state.epoch < task.num_epochs:
                 task.begin_epoch(state.epoch)
-                done = state.step - state.epoch * steps
-                if done == 0 or state.data_state is None:
+                processes.follow_first(list(task.model.state_dict().values()))
+                if state.done == 0 or state.data_state is None:
                     state.data_state, state.sums = data_generator.get_state(), {}
-                for index, batch in enumerate(data.epoch(data_generator, skip=done), done):
-                    _train_step(task, batch, state, index=index, num_steps=steps)
-                    progress(task.name, state.step, total, note)
-                    last = state.step == (state.epoch + 1) * steps
-                    due = time.monotonic() - saved_at >= checkpoint_interval_s
-                    if not last and (due or interrupted()):
+                for index, batch in enumerate(
+                    data.epoch(data_generator, skip=state.done), state.done
+                ):
+                    _train_step(task, batch, state, shards, index=index, num_steps=steps)
+                    report()
+                    if state.done == steps:
+                        break
+                    overdue = time.monotonic() - saved_at >= checkpoint_interval_s
+                    interrupted, due = processes.any(requested(), overdue)
+                    if interrupted or due:
                         save()
-                        if interrupted():
-                            raise KeyboardInterrupt
-                log.epoch(_finish_epoch(task, state, steps))
+                    if interrupted:
+                        raise KeyboardInterrupt
+                log.epoch(_finish_epoch(task, state, steps, processes))
+                if early_stopping is not None:
+                    _end_stage_early(state, early_stopping, (*stage_ends, task.num_epochs))
                 note = _note(state)
-                progress(task.name, state.step, total, note)
+                report()
                 save()
-                if interrupted():
+                if processes.any(requested())[0]:
                     raise KeyboardInterrupt
     finally:
         log.close()
@@ -181,27 +179,32 @@ def run_training(
 
 
 def _train_step(
-    task: Task, batch: Batch, state: TrainingState, *, index: int, num_steps: int
+    task: Task, batch: Batch, state: TrainingState, shards: Shards, *, index: int, num_steps: int
 ) -> None:
     task.model.train()
-    terms = task.losses(batch, epoch=state.epoch, step=index, num_steps=num_steps)
     task.optimizer.zero_grad(set_to_none=True)
-    terms["total"].backward()  # type: ignore[no-untyped-call]
+    by_shard = shards.backward(task, batch, epoch=state.epoch, step=index, num_steps=num_steps)
     task.optimizer.step()
     state.step += 1
-    for name, value in terms.items():
-        value = value.detach().double()
-        state.sums[name] = state.sums[name] + value if name in state.sums else value
+    state.done += 1
+    for shard, terms in by_shard.items():
+        sums = state.sums.setdefault(shard, {})
+        for name, value in terms.items():
+            value = value.detach().double()
+            sums[name] = sums[name] + value if name in sums else value
 
 
-def _finish_epoch(task: Task, state: TrainingState, steps: int) -> EpochRecord:
-    score = task.validate()
+def _finish_epoch(
+    task: Task, state: TrainingState, steps: int, processes: Processes
+) -> EpochRecord:
+    sums = list(gathered_sums(state, processes).values())
+    score = _validate(task, processes)
     record = EpochRecord(
         task=task.name,
         epoch=state.epoch + 1,
         step=state.step,
         order=task.order,
-        losses={name: float(value) / steps for name, value in state.sums.items()},
+        losses={name: sum(terms[name] for terms in sums) / len(sums) / steps for name in sums[0]},
         settings=task.settings(),
         validation_loss=score.loss,
         validation_accuracy=score.accuracy,
@@ -213,8 +216,24 @@ def _finish_epoch(task: Task, state: TrainingState, steps: int) -> EpochRecord:
         state.best[task.stage] = Best(record.epoch, score.accuracy, score.loss, tensors)
     state.history.append(record)
     state.epoch += 1
-    state.data_state, state.sums = None, {}
+    state.done, state.data_state, state.sums = 0, None, {}
     return record
+
+
+def _validate(task: Task, processes: Processes) -> LinkScore:
+    """Return the score that the first process finds."""
+    own = asdict(task.validate()) if processes.first else None
+    return LinkScore(**processes.gathered(own)[0])
+
+
+def _end_stage_early(state: TrainingState, patience: int, ends: Sequence[int]) -> None:
+    """Go on to the next stage where the last `patience` epochs of this one were no better."""
+    finished = state.epoch
+    begin = max((end for end in ends if end < finished), default=0)
+    end = min(end for end in ends if end >= finished)
+    best = max(best.epoch for best in state.best.values() if best.epoch > begin)
+    if finished - best >= patience:
+        state.epoch = end
 
 
 def _note(state: TrainingState) -> str:
@@ -222,81 +241,3 @@ def _note(state: TrainingState) -> str:
         return ""
     last = state.history[-1]
     return f"loss {last.losses['total']:.3f}, validation {last.validation_accuracy:.1f} %"
-
-
-def _save(
-    path: Path,
-    task: Task,
-    state: TrainingState,
-    data_generator: torch.Generator,
-    fingerprint: Mapping[str, Any],
-) -> None:
-    slots, plain = optimizer_state(task.optimizer)
-    mid_epoch = state.data_state is not None
-    data_state = state.data_state if mid_epoch else data_generator.get_state()
-    tensors = {f"model/{name}": value for name, value in task.model.state_dict().items()}
-    tensors |= {f"optimizer/{name}": value for name, value in slots.items()}
-    for stage, best in state.best.items():
-        tensors |= {f"best/{stage}/{name}": value for name, value in best.tensors.items()}
-    tensors["generator/data"] = data_state if data_state is not None else torch.empty(0)
-    tensors["generator/link"] = task.generator.get_state()
-    record = {
-        "fingerprint": dict(fingerprint),
-        "stage": task.stage,
-        "epoch": state.epoch,
-        "step": state.step,
-        "mid_epoch": mid_epoch,
-        "sums": {name: float(value) for name, value in state.sums.items()},
-        "optimizer": plain,
-        "history": [entry.to_dict() for entry in state.history],
-        "best": {
-            stage: {"epoch": best.epoch, "accuracy": best.accuracy, "loss": best.loss}
-            for stage, best in state.best.items()
-        },
-    }
-    write_checkpoint(path, tensors, record)
-
-
-def _load(
-    path: Path, task: Task, data_generator: torch.Generator, fingerprint: Mapping[str, Any]
-) -> TrainingState:
-    tensors, record = read_checkpoint(path)
-    for key, value in fingerprint.items():
-        found = record.get("fingerprint", {}).get(key)
-        if found != value:
-            raise CheckpointError(
-                f"{path}: belongs to a run with {key} {found!r}, but this one has {value!r}; "
-                "start it anew in another folder"
-            )
-
-    def part(prefix: str) -> dict[str, Tensor]:
-        return {
-            name.removeprefix(prefix): value
-            for name, value in tensors.items()
-            if name.startswith(prefix)
-        }
-
-    try:
-        task.restore_stage(record["stage"])
-        task.model.load_state_dict(part("model/"))
-        restore_optimizer(task.optimizer, part("optimizer/"), record["optimizer"])
-        task.generator.set_state(tensors["generator/link"])
-        data_generator.set_state(tensors["generator/data"])
-        return TrainingState(
-            epoch=record["epoch"],
-            step=record["step"],
-            sums={
-                name: torch.tensor(value, dtype=torch.float64, device=task.generator.device)
-                for name, value in record["sums"].items()
-            },
-            history=[EpochRecord.from_dict(entry) for entry in record["history"]],
-            best={
-                stage: Best(
-                    entry["epoch"], entry["accuracy"], entry["loss"], part(f"best/{stage}/")
-                )
-                for stage, entry in record["best"].items()
-            },
-            data_state=tensors["generator/data"] if record["mid_epoch"] else None,
-        )
-    except (KeyError, RuntimeError, TypeError, ValueError) as exc:
-        raise CheckpointError(f"{path}: does not fit this run ({exc}); start it anew") from exc

@@ -60,6 +60,9 @@ def modulate_probabilities(probabilities: Tensor, constellation: Constellation) 
             f"{probabilities.dtype} {tuple(probabilities.shape)}"
         )
     coordinates = torch.view_as_real(constellation.points).to(probabilities.dtype)
+    if probabilities.ndim > 1 and probabilities.stride(-1) != 1:  # symbols in rows, as in _logits
+        real, imaginary = (coordinates.T @ probabilities.mT).unbind(-2)
+        return torch.complex(real, imaginary)
     return torch.view_as_complex((probabilities @ coordinates).contiguous())
 
 

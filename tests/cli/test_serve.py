@@ -2,13 +2,19 @@
 
 import json
 import shutil
+import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 from phyemu_cli.main import main
+from PIL import Image
+
+from phyemu.iq import open_recording
 
 
 def phyemu(*arguments: str | Path) -> Result:
@@ -173,3 +179,41 @@ def test_neither_side_loads_what_trains(trained_run: Path, tmp_path: Path) -> No
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
+def test_a_watched_folder_is_sent_until_ctrl_c(trained_run: Path, tmp_path: Path) -> None:
+    folder, sent = tmp_path / "camera", tmp_path / "sent.sigmf"
+    folder.mkdir()
+    command = "from phyemu_cli.main import main; main()"
+    words = ["run", "head", trained_run, "--images", folder, "--watch", "-o", sent]
+    with subprocess.Popen(
+        [sys.executable, "-c", command, *map(str, words)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as device:
+        assert device.stdout is not None
+        assert device.stderr is not None
+        assert "sending" in device.stderr.readline()
+        reading = ThreadPoolExecutor(1).submit(device.stdout.readline)
+        number = 0
+        # What is written before its first look at the folder was there before.
+        while not wait([reading], timeout=0.2).done:
+            image = tmp_path / "image.png"
+            Image.fromarray(np.full((32, 32), number % 256, np.uint8)).save(image)
+            image.rename(folder / f"{number}.png")
+            number += 1
+        device.send_signal(signal.SIGINT)
+        rest, told = device.communicate(timeout=60)
+    assert device.returncode == 0, told
+    lines = [json.loads(line) for line in (reading.result() + rest).splitlines()]
+    summary = lines[-1]["summary"]
+    assert summary["was_stopped"]
+    assert summary["images"] == len(lines) - 1 >= 1
+    with open_recording(sent) as recording:
+        # Every frame of an image comes behind an introduction.
+        assert len(recording.annotations) == summary["frames"] == 2 * summary["images"]
+    told_back, serving = lines_of(phyemu("serve", "tail", trained_run, sent))
+    assert [one["frame"] for one in told_back] == [line["frame"] for line in lines[:-1]]
+    assert serving["partner"] == "ours"

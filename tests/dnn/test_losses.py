@@ -229,6 +229,28 @@ def test_the_paper_s_total_is_equation_8(
     assert set(terms.detached()) == {"total", "task", "entropy", "binding"}
 
 
+def test_a_share_estimates_the_gradient_of_the_binding_loss_without_bias(
+    model: PhyDnn, generator: torch.Generator
+) -> None:
+    images = torch.randint(0, 256, (8, 1, 8, 8), dtype=torch.uint8, generator=generator)
+    labels = torch.arange(8) % 5
+    parameters = list(model.backbone_parameters())
+
+    def gradient(order: Tensor, share: float) -> Tensor:
+        output = model(images[order], noiseless_link, generator, binding_share=share)
+        assert output.binding_logits is not None
+        weights = LossWeights(beta=0.0)
+        binding = total_loss(output, labels[order], weights, embedding=model.embedding).binding
+        assert binding is not None
+        return torch.cat([g.flatten() for g in torch.autograd.grad(binding, parameters)])
+
+    model.eval()  # batch norms that see a share normalise by the share
+    everything = torch.arange(8)
+    # Each image is among the first two in two of the eight rotations.
+    mean = sum(gradient(everything.roll(k), 0.25) for k in range(8)) / 8
+    torch.testing.assert_close(mean, gradient(everything, 1.0))
+
+
 def test_the_sweep_over_beta_moves_weights(
     model: PhyDnn, images: Tensor, generator: torch.Generator
 ) -> None:
@@ -243,8 +265,8 @@ def test_the_sweep_over_beta_moves_weights(
 def test_a_term_without_what_it_needs_is_refused(
     model: PhyDnn, images: Tensor, generator: torch.Generator
 ) -> None:
-    output = model(images, noiseless_link, generator, binding=False)
-    with pytest.raises(ConfigError, match=r"forward\(binding=True\)"):
+    output = model(images, noiseless_link, generator, binding_share=0.0)
+    with pytest.raises(ConfigError, match="binding_share"):
         total_loss(output, LABELS, LossWeights(beta=0.0), embedding=model.embedding)
     with pytest.raises(ConfigError, match="teacher_logits"):
         total_loss(

@@ -115,7 +115,7 @@ def test_decoding_undoes_the_order_of_the_slices(model: PhyDnn, images: Tensor) 
 def test_the_task_alone_moves_head_embedding_and_tail(
     model: PhyDnn, images: Tensor, generator: torch.Generator
 ) -> None:
-    output = model(images, symmetric_link, generator, binding=False)
+    output = model(images, symmetric_link, generator, binding_share=0.0)
     assert output.binding_logits is None
     output.logits.square().sum().backward()
     for part in (model.head, model.embedding, model.tail):
@@ -153,11 +153,25 @@ def test_the_binding_path_moves_no_batch_norm_statistics(
 ) -> None:
     other = copy.deepcopy(model)
     state = generator.get_state()
-    model(images, noiseless_link, generator, binding=True)
+    model(images, noiseless_link, generator)
     generator.set_state(state)
-    other(images, noiseless_link, generator, binding=False)
+    other(images, noiseless_link, generator, binding_share=0.0)
     ours, theirs = model.state_dict(), other.state_dict()
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+@pytest.mark.parametrize(("share", "expected"), [(1e-3, 2), (0.5, 3), (0.7, 4), (1.0, 5)])
+def test_a_share_of_the_images_takes_the_unmodified_path(
+    model: PhyDnn, generator: torch.Generator, share: float, expected: int
+) -> None:
+    images = torch.rand((5, 1, 16, 16), generator=generator)
+    with evaluating(model):
+        output = model(images, noiseless_link, generator, binding_share=share)
+        assert output.binding_logits is not None
+        unmodified = model.infer_unmodified(images[:expected])
+        torch.testing.assert_close(output.binding_logits, unmodified)
+    with pytest.raises(ConfigError, match=r"binding_share must lie in \[0, 1\]"):
+        model(images, noiseless_link, generator, binding_share=1.1)
 
 
 def test_inference_in_evaluation_mode_has_no_memory_and_no_chance(

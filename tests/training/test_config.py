@@ -51,6 +51,7 @@ def test_epochs_belong_to_their_stages() -> None:
         ({"feature_distillation": -1.0}, "feature_distillation must be >= 0"),
         ({"feature_layers": ("layer2",)}, "do nothing without feature_distillation"),
         ({"binding": -1.0}, "binding"),
+        ({"binding_share": 0.0}, "binding = 0 turns"),
         ({"num_samples": 0}, "num_samples"),
         ({"final_learning_rate_ratio": 2.0}, "final_learning_rate_ratio"),
     ],
@@ -75,3 +76,9 @@ def test_unknown_modulation_is_refused() -> None:
 def test_the_channel_has_no_default() -> None:
     with pytest.raises(TypeError, match="link"):
         TrainConfig()  # type: ignore[call-arg]
+
+
+def test_layers_inside_a_compiled_tail_are_refused() -> None:
+    phydnn = PhyDnnConfig(feature_distillation=1.0, feature_layers=("layer2",))
+    with pytest.raises(ConfigError, match="compile = false"):
+        TrainConfig(compile=True, phydnn=phydnn, link=LinkConfig(channel="awgn:12"))

@@ -1,6 +1,7 @@
 """An interrupted training, continued, ends bit for bit where an uninterrupted one does."""
 
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,8 @@ import torch
 from phyemu.channel import Awgn
 from phyemu.datasets import Dataset, ImageSet
 from phyemu.dnn import Normalise, ResNetConfig, resnet
-from phyemu.errors import CheckpointError
-from phyemu.training import PhyDnnResult, TrainConfig, train_backbone, train_phydnn
+from phyemu.errors import CheckpointError, ConfigError
+from phyemu.training import PhyDnnResult, Processes, TrainConfig, train_backbone, train_phydnn
 
 
 class InterruptAt:
@@ -62,6 +63,62 @@ def test_resume_equals_uninterrupted_bit_for_bit(
     with pytest.raises(KeyboardInterrupt):
         train(dataset, config, tmp_path, interrupt=step)
     assert_equal(train(dataset, config, tmp_path), expected)
+
+
+def test_resume_in_shards_and_behind_a_stage_that_ended_early_is_exact(
+    dataset: Dataset, config: TrainConfig, tmp_path: Path
+) -> None:
+    still = replace(
+        config.phydnn,
+        epochs=(5, 3),
+        early_stopping=1,
+        embedding_learning_rate=1e-12,
+        backbone_learning_rate=1e-12,
+        beta=0.0,
+    )
+    settings = replace(config, phydnn=still, shards=2)
+    expected = train(dataset, settings, None)
+    assert len(expected.history) < 8
+    for step in (7, 22):  # in the second epoch; in the next stage, from 20 on
+        with pytest.raises(KeyboardInterrupt):
+            train(dataset, settings, tmp_path, interrupt=step)
+    assert_equal(train(dataset, settings, tmp_path), expected)
+
+
+def test_a_stage_ends_where_patience_does(dataset: Dataset, config: TrainConfig) -> None:
+    still = replace(
+        config.phydnn,
+        epochs=(6, 4),
+        early_stopping=2,
+        embedding_learning_rate=1e-12,
+        backbone_learning_rate=1e-12,
+        freeze_epochs=10,
+        orders=(8, 4),
+    )
+    result = train(dataset, replace(config, phydnn=still), None)
+    # Nothing is learned but batch-norm statistics: find what the rule says of what was scored.
+    for order, begin, length in ((8, 0, 6), (4, 6, 4)):
+        records = [r for r in result.history if r.order == order]
+        assert [r.epoch for r in records] == list(range(begin + 1, begin + 1 + len(records)))
+        scores = [(r.validation_accuracy, -r.validation_loss) for r in records]
+        best = scores.index(max(scores))
+        assert len(records) == min(best + 1 + 2, length)
+    assert len(result.history) < 10
+
+
+def test_early_stopping_of_a_backbone(dataset: Dataset, config: TrainConfig) -> None:
+    still = replace(config.backbone, epochs=9, learning_rate=1e-12, early_stopping=3)
+    result = train_backbone(dataset, replace(config, backbone=still))
+    assert len(result.history) == min(result.epoch + 3, 9)
+
+
+def test_shards_that_processes_cannot_share_are_refused(
+    dataset: Dataset, config: TrainConfig
+) -> None:
+    with pytest.raises(ConfigError, match="3 shards cannot be shared equally by 2 processes"):
+        train_backbone(dataset, replace(config, shards=3), processes=Processes(0, 2))
+    with pytest.raises(ConfigError, match=r"batch_size 24 leaves less than two images for each"):
+        replace(config, shards=13)
 
 
 def test_resume_of_a_backbone_equals_uninterrupted(

@@ -1,0 +1,69 @@
+"""Hard decisions looked up in the dictionary, with straight-through gradients."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from .categories import argmax_symbol, in_rows, products_in_rows
+
+__all__ = ["hard_lookup"]
+
+
+def hard_lookup(posteriors: Tensor, vectors: Tensor) -> Tensor:
+    """Return the embedding of the largest posterior; the mean where all posteriors are equal.
+
+    Backward it is taken for the product of posteriors and embeddings, but that an embedding learns
+    only from the slices that it was chosen for: the decision is one-hot, and its gradient passes
+    straight through.
+
+    Args:
+        posteriors: (..., M), floating, rows sum to one.
+        vectors: The embeddings, (M, D).
+
+    Returns:
+        (..., D).
+    """
+    if not torch.is_grad_enabled():  # nothing but plain operations, for exports
+        return _likeliest(posteriors, vectors)[0]
+    chosen: Tensor = _HardLookup.apply(posteriors, vectors)  # type: ignore[no-untyped-call]
+    return chosen
+
+
+def _likeliest(posteriors: Tensor, vectors: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the chosen embeddings, and which row of the dictionary each is; M is the mean."""
+    num_embeddings = len(vectors)
+    # Rows sum to one, so the largest entry is 1 / M only where all are.
+    erased = posteriors.amax(-1) <= (1 + 1e-6) / num_embeddings
+    symbols = torch.where(erased, num_embeddings, argmax_symbol(posteriors))
+    table = torch.cat([vectors, vectors.mean(0, keepdim=True)])
+    return functional.embedding(symbols, table), symbols
+
+
+class _HardLookup(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, posteriors: Tensor, vectors: Tensor) -> Tensor:
+        """Return (..., D)."""
+        chosen, symbols = _likeliest(posteriors, vectors)
+        ctx.save_for_backward(symbols, vectors)
+        ctx.rows = in_rows(posteriors)
+        return chosen
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        """Return those of posteriors and embeddings."""
+        symbols, vectors = ctx.saved_tensors
+        gradient = gradients[0]
+        of_posteriors = of_vectors = None
+        if ctx.needs_input_grad[0]:
+            of_posteriors = (
+                products_in_rows(vectors, gradient) if ctx.rows else gradient @ vectors.T
+            )
+        if ctx.needs_input_grad[1]:
+            flat = gradient.reshape(-1, gradient.shape[-1])
+            num = len(vectors)
+            weights = flat.new_zeros((num + 1, len(flat)))
+            sums = weights.scatter_(0, symbols.reshape(1, -1), 1.0) @ flat
+            of_vectors = sums[:num] + sums[num] / num
+        return of_posteriors, of_vectors
