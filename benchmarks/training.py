@@ -6,7 +6,9 @@ presets in float32. The digits' ResNet-8 sends 256 symbols an image, the ResNet-
 """
 
 import os
+import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -14,9 +16,12 @@ from torch.nn import functional
 
 from benchmarks.harness import Row, compare
 from phyemu.channel import ChannelModel, load_channel
-from phyemu.dnn import Link, Normalise, PhyDnn, ResNet, ResNetConfig, resnet, total_loss
+from phyemu.datasets import Batch, Dataset, ImageSet
+from phyemu.dnn import Estimator, Link, Normalise, PhyDnn, ResNet, ResNetConfig, resnet, total_loss
 from phyemu.link import SymbolLink, WaveformLink
-from phyemu.training import PhyDnnConfig, preset
+from phyemu.training import PhyDnnConfig, Precision, Preset, TrainConfig, named_preset, preset
+from phyemu.training.arithmetic import forward_precision
+from phyemu.training.phydnn import _PhyDnnTask
 from phyemu.waveform import FrameFormat, psk
 
 CHANNEL = "office-nlos"
@@ -138,15 +143,112 @@ def ratio_table(title: str, rows: list[Row]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def task_step(config: TrainConfig, dataset: Dataset, backbone: ResNet) -> Callable[[], object]:
+    """Return a call that does a step of a training as `phyemu train` does it, thawed."""
+    task = _PhyDnnTask(
+        backbone,
+        Normalise(dataset.mean, dataset.std),
+        dataset,
+        load_channel(AWGN),
+        config,
+        "cpu",
+    )
+    epoch = config.phydnn.freeze_epochs
+    task.begin_epoch(epoch)
+    size = config.phydnn.batch_size
+    batch = Batch(dataset.train.images[:size], dataset.train.labels[:size])
+
+    def step() -> None:
+        task.model.train()
+        task.optimizer.zero_grad(set_to_none=True)
+        task.losses(batch, epoch=epoch, step=0, num_steps=1)["total"].backward()
+        task.optimizer.step()
+
+    return step
+
+
+def preset_steps(precision: Precision) -> dict[str, Callable[[], object]]:
+    """Return plain fine-tuning of a ResNet-20 at 32x32 pixels, then a PhyDNN by each preset."""
+    generator = torch.Generator().manual_seed(0)
+    default = preset("cifar10", AWGN)
+    size = default.phydnn.batch_size
+    images = torch.randint(256, (size, 3, 32, 32), generator=generator, dtype=torch.uint8)
+    labels = torch.randint(10, (size,), generator=generator)
+    noise = ImageSet(images, labels, tuple("0123456789"))
+    dataset = Dataset(
+        name="noise", train=noise, validation=noise, test=noise, mean=(0.5,) * 3, std=(0.25,) * 3
+    )
+    configs = {
+        "preset": default,
+        "preset best": named_preset(Preset.BEST, "cifar10", AWGN),
+        "preset paper": named_preset(Preset.PAPER, "cifar10", AWGN),
+    }
+    bare = replace(
+        default.phydnn,
+        distillation=0.0,
+        binding_share=1 / 16,
+        estimator=Estimator.STRAIGHT_THROUGH,
+    )
+    configs |= {
+        "paper, binding_share 1/16": _with(configs["preset paper"], binding_share=1 / 16),
+        "paper, without binding": _with(configs["preset paper"], binding=0.0),
+        "straight-through, binding_share 1/16": replace(default, phydnn=bare),
+        "straight-through, without binding": _with(
+            replace(default, phydnn=bare), binding=0.0, binding_share=1.0
+        ),
+    }
+    shape = ResNetConfig(depth=20, in_channels=3, num_classes=10)
+    plain = resnet(shape, generator=generator)
+    plain.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    normalise = Normalise(dataset.mean, dataset.std)
+
+    def in_precision(step: Callable[[], object]) -> Callable[[], object]:
+        def call() -> None:
+            with forward_precision(precision, torch.device("cpu")):
+                step()
+
+        return call
+
+    calls = {"fine-tuning, no link": in_precision(plain_step(plain, normalise, images, labels))}
+    backbone = resnet(shape, generator=generator)
+    for name, config in configs.items():
+        calls[name] = task_step(replace(config, precision=precision), dataset, backbone)
+    return calls
+
+
+def _with(config: TrainConfig, **changes: float) -> TrainConfig:
+    return replace(config, phydnn=replace(config.phydnn, **changes))
+
+
+def preset_table(title: str, rows: list[Row]) -> str:
+    """Return times of a step, over that of plain fine-tuning round by round."""
+    lines = [
+        f"## {title}",
+        "",
+        "| step | ms (median) | of fine-tuning | spread |",
+        "| --- | ---: | ---: | ---: |",
+    ]
+    lines += [
+        f"| {row.name} | {1e3 / row.rate:.0f} | {row.ratio:.2f} | {100 * row.spread:.0f} % |"
+        for row in rows
+    ]
+    return "\n".join(lines) + "\n"
+
+
 def run() -> str:
-    """Return the tables of both networks."""
+    """Return the tables of both networks, and of a ResNet-20 by preset."""
     torch.set_num_threads(1)
     tables = []
     for name, dataset, channels in (("ResNet-8", "digits", 1), ("ResNet-20", "cifar10", 3)):
         calls, batch = steps(dataset, channels=channels)
-        rows = compare(calls, units=1.0, rounds=ROUNDS)
+        rows = compare(calls, units=1.0, rounds=ROUNDS, clock=time.process_time)
         tables.append(ratio_table(f"Train: a step of {name}, {batch} images of {dataset}", rows))
+    for precision in (Precision.BFLOAT16, Precision.FLOAT32):
+        rows = compare(preset_steps(precision), units=1.0, rounds=ROUNDS, clock=time.process_time)
+        title = f"Train: a step of ResNet-20 by preset, {precision}, channels_last"
+        tables.append(preset_table(title, rows))
     tables.append(
-        f"Medians of {ROUNDS} interleaved rounds on {os.cpu_count()} cores, one thread.\n"
+        f"Processor time, medians of {ROUNDS} interleaved rounds on {os.cpu_count()} cores, one "
+        "thread.\n"
     )
     return "\n".join(tables)

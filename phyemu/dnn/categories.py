@@ -24,6 +24,8 @@ __all__ = [
     "uniform_like",
 ]
 
+_FAR = 1e30  # times the smallest difference of two numbers near 1, still more than any index
+
 
 def in_rows(values: Tensor) -> bool:
     """Return whether the last dimension is not contiguous and the one before it is."""
@@ -81,11 +83,12 @@ def argmax_symbol(values: Tensor) -> Tensor:
     if not in_rows(values):
         return values.argmax(-1)
     rows = values.detach().mT
-    # The largest, then the first place where it stands: two reductions that run along the rows.
-    order = torch.arange(0, -rows.shape[-2], -1, dtype=rows.dtype, device=rows.device)
-    never = -float(rows.shape[-2])
-    places = torch.where(rows == rows.amax(-2, keepdim=True), order[:, None], never)
-    return places.amax(-2).neg().long()
+    num_symbols = rows.shape[-2]
+    # Minus the index where the largest stands, far less elsewhere; then the largest of those.
+    minus_index = torch.arange(0, -num_symbols, -1, dtype=rows.dtype, device=rows.device)[:, None]
+    below = rows - rows.amax(-2, keepdim=True)
+    places = torch.add(minus_index, below, alpha=_FAR)
+    return places.amax(-2).neg_().long().clamp_(0, num_symbols - 1)
 
 
 def one_hot_like(values: Tensor, symbols: Tensor) -> Tensor:

@@ -78,8 +78,9 @@ def gumbel_softmax(logits: Tensor, *, temperature: float, generator: torch.Gener
     """
     _check_temperature(temperature)
     noise = uniform_like(logits, generator)
-    # -log(-log(u)) of a uniform draw is a Gumbel draw; the clamp keeps a draw of 0 finite.
-    noise.clamp_min_(torch.finfo(logits.dtype).tiny).log_().neg_().log_().neg_()
+    # -log(-log(u)) of a uniform draw is a Gumbel draw (here without its minus); the clamp keeps a
+    # draw of 0 finite.
+    noise.clamp_min_(torch.finfo(logits.dtype).tiny).log_().neg_().log_()
     rows: Tensor = _SoftChoice.apply(logits, noise, temperature)  # type: ignore[no-untyped-call]
     return rows
 
@@ -111,8 +112,8 @@ class _SoftChoice(torch.autograd.Function):
     def forward(
         ctx: FunctionCtx, logits: Tensor, noise: Tensor | None, temperature: float
     ) -> Tensor:
-        """Return the one-hot rows; the noise is taken over."""
-        noisy = logits if noise is None else noise.add_(logits)
+        """Return the one-hot rows of l - noise; its memory is taken over."""
+        noisy = logits if noise is None else torch.sub(logits, noise, out=noise)
         ctx.save_for_backward(noisy)
         ctx.temperature = temperature  # type: ignore[attr-defined]
         return one_hot_like(noisy, argmax_symbol(noisy))

@@ -124,7 +124,8 @@ class SymbolLink:
             rolloff=frame_format.rolloff,
         )
         # The equaliser trades noise against interference at the mean power of the symbols.
-        power = self.constellation.mean_power
+        # As a tensor: a number would be waited for in each step on a GPU.
+        power = self.constellation.points.detach().abs().square().mean().double()
         sinr = mmse_sinr(folded[:, 0].double(), power * snr) / power
         front_end = image_ratio(draw.impairments)
         front_end = front_end + converter_noise(draw.impairments, frame_format) / self.amplitude**2

@@ -13,6 +13,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, distributed
+from torch.distributed import PrefixStore, Store  # type: ignore[attr-defined]
+from torch.distributed.rendezvous import rendezvous
 
 from phyemu.errors import ConfigError, DistributedError, PhyemuError
 
@@ -142,7 +144,7 @@ def joined(device: torch.device) -> Iterator[Processes]:
     if device.type == "cuda":
         device = torch.device("cuda", local if device.index is None else device.index)
     with _peers():
-        store, rank, count = next(distributed.rendezvous("env://"))
+        store, rank, count = next(rendezvous("env://"))
     try:
         if device.type == "cuda":
             if local >= torch.cuda.device_count():
@@ -155,7 +157,7 @@ def joined(device: torch.device) -> Iterator[Processes]:
         with _peers():
             distributed.init_process_group(
                 backend,
-                store=distributed.PrefixStore("phyemu", store),
+                store=PrefixStore("phyemu", store),
                 rank=rank,
                 world_size=count,
             )
@@ -169,7 +171,7 @@ def joined(device: torch.device) -> Iterator[Processes]:
             distributed.destroy_process_group()
 
 
-def _speaks(store: distributed.Store, rank: int) -> bool:
+def _speaks(store: Store, rank: int) -> bool:
     """Return whether no other process has spoken yet."""
     try:
         return bool(store.compare_set(_SPOKEN, "", str(rank)) == str(rank).encode())

@@ -3,7 +3,6 @@
 import copy
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -35,7 +34,7 @@ from .arithmetic import compiled_in_place, forward_precision, set_memory_format
 from .config import TrainConfig
 from .distributed import ALONE, Processes
 from .fingerprint import module_digest, training_fingerprint
-from .history import EpochRecord
+from .phydnn_result import PhyDnnResult, TrainedPhyDnn
 from .schedule import beta_at, cosine_ratio, temperature_at
 from .seeds import SeedUse, derived_seed
 from .trainer import TrainingData, run_training
@@ -45,41 +44,6 @@ __all__ = ["PhyDnnResult", "TrainedPhyDnn", "train_phydnn"]
 
 _BATCH = 256
 _LEARNED = "learned"
-
-
-@dataclass(frozen=True, eq=False, slots=True, kw_only=True)
-class TrainedPhyDnn:
-    """The best epoch of one stage.
-
-    Attributes:
-        phydnn: With the weights of that epoch, in evaluation mode.
-        constellation: Point m is sent for symbol m.
-        validation_accuracy: Of these very weights through the link in training, in percent.
-        epoch: From 1, counted over all stages.
-    """
-
-    phydnn: PhyDnn
-    constellation: Constellation
-    validation_accuracy: float
-    epoch: int
-
-
-@dataclass(frozen=True, eq=False, slots=True, kw_only=True)
-class PhyDnnResult:
-    """A PhyDNN of each order.
-
-    Attributes:
-        stages: By order M, in the order of training.
-        history: Every epoch.
-    """
-
-    stages: dict[int, TrainedPhyDnn]
-    history: tuple[EpochRecord, ...]
-
-    @property
-    def last(self) -> TrainedPhyDnn:
-        """The PhyDNN of the last stage, the most compressed one."""
-        return self.stages[min(self.stages)]
 
 
 class _PhyDnnTask:
@@ -164,6 +128,12 @@ class _PhyDnnTask:
         set_memory_format(model, channels_last=self._config.channels_last)
         return model
 
+    def _new_model(self, order: int) -> PhyDnn:
+        model = self.untrained(order)
+        if self._config.compile:
+            compiled_in_place(model.head, model.tail)
+        return model
+
     @property
     def _is_learned(self) -> bool:
         return self._config.link.modulation == _LEARNED
@@ -173,12 +143,6 @@ class _PhyDnnTask:
         if self.model.constellation is not None:
             self._link.constellation = self.model.constellation()
         return self._link
-
-    def _new_model(self, order: int) -> PhyDnn:
-        model = self.untrained(order)
-        if self._config.compile:
-            compiled_in_place(model.head, model.tail)
-        return model
 
     def _new_link(self) -> SymbolLink | WaveformLink:
         return build_link(

@@ -94,7 +94,7 @@ class Shards:
             share = len(part) / len(batch)
             with statistics.of_a_shard():
                 terms = task.losses(part, epoch=epoch, step=step, num_steps=num_steps)
-                (share * terms["total"]).backward()
+                (share * terms["total"]).backward()  # type: ignore[no-untyped-call]
             by_shard[shard] = terms
         statistics.set_mean(self.count, self._processes)
         self._processes.add_up([p.grad for p in task.model.parameters() if p.grad is not None])

@@ -1,5 +1,6 @@
 """A constellation and a demapper that were trained are what is evaluated, sent and recorded."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 import torch
 
 from phyemu.channel import Awgn
-from phyemu.datasets import ImageSet
+from phyemu.datasets import ImageSet, load_dataset
 from phyemu.dnn import Lookup
 from phyemu.errors import CheckpointError, RecordingError
 from phyemu.evaluation import (
@@ -22,8 +23,10 @@ from phyemu.evaluation import (
 )
 from phyemu.evaluation.frame_images import FrameImages
 from phyemu.iq import open_recording
+from phyemu.link import Fidelity, build_link
 from phyemu.listening import recorded_frames
-from phyemu.training import preset, train_run
+from phyemu.training import preset, read_run_config, score_over_link, train_run
+from phyemu.training.seeds import SeedUse, derived_seed
 from phyemu.waveform.sent_frames import sent_frames
 
 
@@ -65,6 +68,25 @@ def test_the_tail_knows_how_it_was_trained(learned_run: Path, learned: ExportedP
     with torch.no_grad():
         assert torch.equal(tail.tail(posteriors), learned.joined().decode(posteriors, tail.lookup))
         assert not torch.equal(tail.tail(posteriors), tail.tail(posteriors, Lookup.SOFT))
+
+
+def test_the_accuracy_that_a_run_states_is_that_of_its_files(
+    learned_run: Path, learned: ExportedPhyDnn
+) -> None:
+    stated = json.loads((learned_run / "metrics.json").read_text("utf-8"))["phydnn"][0]
+    config = read_run_config(learned_run)
+    dataset = load_dataset("digits", seed=config.seed, limit=40)
+    link = build_link(
+        Awgn(12.0), learned.constellation, learned.frame_format, fidelity=Fidelity.SYMBOL
+    )
+    score = score_over_link(
+        learned.joined(),
+        link,
+        dataset.test,
+        seed=derived_seed(config.seed, SeedUse.VALIDATION, 1),
+        lookup=learned.lookup,
+    )
+    assert (score.accuracy, score.ser) == (stated["accuracy"], stated["ser"])
 
 
 @pytest.mark.parametrize("fidelity", list(EvaluationFidelity))

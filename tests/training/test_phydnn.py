@@ -1,6 +1,7 @@
 """Algorithm 1, step by step."""
 
 import signal
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -87,6 +88,23 @@ def test_a_removal_keeps_the_most_used(
     task.begin_epoch(2)
     kept = task.model.embedding.vectors
     assert {tuple(row) for row in kept.tolist()} == {tuple(row) for row in expected.tolist()}
+
+
+def test_k_means_sees_every_slice_of_every_training_image_once(
+    backbone: ResNet, dataset: Dataset, config: TrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = []
+
+    def record(model: object, images: Iterable[torch.Tensor], **settings: object) -> None:
+        calls.append((torch.cat(list(images)), settings["slices_per_image"]))
+
+    monkeypatch.setattr("phyemu.training.phydnn.start_embeddings", record)
+    task = task_for(backbone, dataset, config)
+    for epoch in (0, 1):
+        task.begin_epoch(epoch)
+    ((images, slices_per_image),) = calls
+    assert torch.equal(images, dataset.train.images)
+    assert slices_per_image is None
 
 
 def test_begin_epoch_called_again_changes_nothing(

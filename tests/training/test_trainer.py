@@ -2,6 +2,7 @@
 
 import signal
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -163,3 +164,27 @@ def test_curves_are_written_for_tensorboard(
 ) -> None:
     train_backbone(dataset, config, folder=tmp_path)
     assert list((tmp_path / "tensorboard" / "backbone").glob("events*"))
+
+
+@pytest.mark.slow
+def test_a_compiled_training_is_the_same_and_resumes_exactly(
+    dataset: Dataset, config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    graphs = []
+
+    def as_traced(graph: torch.fx.GraphModule, _inputs: object) -> object:
+        graphs.append(graph)
+        return graph.forward
+
+    settings = replace(config, phydnn=replace(config.phydnn, orders=(8,), epochs=(2,)))
+    expected = train(dataset, settings, None)
+    # The graphs are run as they were traced: what a C++ compiler makes of them takes minutes.
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=as_traced))
+    compiled = replace(settings, compile=True)
+    with pytest.raises(KeyboardInterrupt):
+        train(dataset, compiled, tmp_path, interrupt=6)
+    assert len(graphs) >= 2  # of the head, of the tail
+    found = train(dataset, compiled, tmp_path)
+    assert_equal(found, expected)
+    names = found.last.phydnn.state_dict().keys()
+    assert list(names) == list(expected.last.phydnn.state_dict())
