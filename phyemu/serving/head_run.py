@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -12,6 +13,9 @@ from .image_source import ImageBatch
 from .outlet import Outlet
 
 __all__ = ["HeadRun", "run_head"]
+
+# The main thread looks this often whether the work is done [s].
+_POLL_S = 0.05
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,21 +60,22 @@ def run_head(
 ) -> HeadRun:
     """Send images until there are no more, or `stop` is set, and return how it went.
 
-    Ctrl-C ends it, too, in good order: what is on its way goes out or is taken back.
+    Ctrl-C ends it, too, in good order: what is on its way goes out or is taken back. Called from
+    the main thread, which only waits, so that Ctrl-C meets no batch half sent.
 
     Args:
         batches: What to send; may wait for images, as long as `stop` ends it.
         sender: Encodes.
         outlet: Takes the samples.
-        on_sent: Told of each image, as it is handed over.
+        on_sent: Told of each image, as it is handed over, on a thread of its own.
         stop: Ends it when set.
 
     Raises:
         ConfigError: There was nothing to send.
         PhyemuError: What reading, encoding or sending raises.
     """
-    was_stopped = False
-    try:
+
+    def work() -> None:
         for batch in batches:
             encoded = sender.encode(batch)
             for image in encoded.images:
@@ -81,8 +86,14 @@ def run_head(
         if not sender.counts.images and not stop.is_set():
             raise ConfigError("there was no image to send")
         outlet.finish(stop)
-    except KeyboardInterrupt:
-        stop.set()
-        outlet.finish(stop)
-    was_stopped = stop.is_set()
-    return HeadRun(counts=sender.counts, outlet=dict(outlet.counts()), was_stopped=was_stopped)
+
+    with ThreadPoolExecutor(1, thread_name_prefix="phyemu-head") as pool:
+        working = pool.submit(work)
+        while True:
+            try:
+                if wait([working], timeout=_POLL_S).done:
+                    break
+            except KeyboardInterrupt:
+                stop.set()
+    working.result()
+    return HeadRun(counts=sender.counts, outlet=dict(outlet.counts()), was_stopped=stop.is_set())
