@@ -3,10 +3,7 @@
 All images have one size and are decoded once, by several threads, into one byte array.
 """
 
-import io
 import os
-import struct
-import zlib
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,19 +13,16 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
 
 from phyemu.errors import DatasetError
 
 from .archive import read_members
 from .dataset import ImageSet
+from .image_file import IMAGE_SUFFIXES, decode_image
 
 __all__ = ["load_image_folder"]
 
-_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")
-_FORMATS = ("JPEG", "PNG", "BMP")
 _SPLITS = ("train", "test")
-_MAX_SIDE = 1024
 _MAX_BYTES = 1 << 34
 _CHUNK = 512
 
@@ -58,7 +52,7 @@ def load_image_folder(path: Path) -> tuple[ImageSet, ImageSet]:
     else:
         raise DatasetError(f"{path}: no such folder or archive of images")
     if not entries:
-        raise DatasetError(f"{path}: holds no train/CLASS/IMAGE ({', '.join(_SUFFIXES)})")
+        raise DatasetError(f"{path}: holds no train/CLASS/IMAGE ({', '.join(IMAGE_SUFFIXES)})")
     pixels = _decode_all(path, entries, blobs)
     return _split(path, entries, pixels, "train"), _split(path, entries, pixels, "test")
 
@@ -68,7 +62,7 @@ def _listed_folder(path: Path) -> tuple[list[_Entry], Iterable[bytes]]:
     entries: list[_Entry] = []
     for split in _SPLITS:
         for file in sorted((path / split).glob("*/*")):
-            if file.suffix.lower() in _SUFFIXES and file.is_file():
+            if file.suffix.lower() in IMAGE_SUFFIXES and file.is_file():
                 files.append(file)
                 entries.append(_Entry(split, file.parent.name, str(file.relative_to(path))))
     return entries, _contents(files)
@@ -95,7 +89,7 @@ def _listed_archive(path: Path) -> tuple[list[_Entry], Iterable[bytes]]:
 
 def _entry(name: PurePosixPath) -> _Entry | None:
     parts = name.parts
-    if len(parts) < 3 or parts[-3] not in _SPLITS or name.suffix.lower() not in _SUFFIXES:
+    if len(parts) < 3 or parts[-3] not in _SPLITS or name.suffix.lower() not in IMAGE_SUFFIXES:
         return None
     return _Entry(parts[-3], parts[-2], "/".join(parts[-3:]))
 
@@ -105,17 +99,18 @@ def _decode_all(path: Path, entries: list[_Entry], blobs: Iterable[bytes]) -> ND
     source = iter(blobs)
     first = next(source)
     sample = _decode(path, entries[0], first, None)
+    shape = (sample.shape[0], sample.shape[1], sample.shape[2])
     if len(entries) * sample.nbytes > _MAX_BYTES:
         raise DatasetError(
             f"{path}: {len(entries)} images of {sample.shape[1]}x{sample.shape[0]} do not fit into "
             f"{_MAX_BYTES >> 30} GiB; make them smaller"
         )
-    pixels = np.empty((len(entries), *sample.shape), dtype=np.uint8)
+    pixels = np.empty((len(entries), *shape), dtype=np.uint8)
     pixels[0] = sample
 
     def fill(start: int, chunk: list[bytes]) -> None:
         for index, content in enumerate(chunk, start):
-            pixels[index] = _decode(path, entries[index], content, sample.shape)
+            pixels[index] = _decode(path, entries[index], content, shape)
 
     # Pillow releases the interpreter while it decodes; chunks keep the overhead of tasks low.
     with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
@@ -130,33 +125,9 @@ def _decode_all(path: Path, entries: list[_Entry], blobs: Iterable[bytes]) -> ND
 
 
 def _decode(
-    path: Path, entry: _Entry, content: bytes, expected: tuple[int, ...] | None
+    path: Path, entry: _Entry, content: bytes, expected: tuple[int, int, int] | None
 ) -> NDArray[np.uint8]:
-    """Return one image, (height, width, channels); the size is checked before it is decoded."""
-    where = f"{path}: {entry.name}"
-    try:
-        with Image.open(io.BytesIO(content), formats=_FORMATS) as image:
-            grey = image.mode in ("1", "L")
-            shape = (image.height, image.width, 1 if grey else 3)
-            if max(shape) > _MAX_SIDE:
-                raise DatasetError(f"{where}: {image.width}x{image.height} is beyond {_MAX_SIDE}")
-            if expected is not None and shape != expected:
-                raise DatasetError(
-                    f"{where}: {shape[1]}x{shape[0]} with {shape[2]} channels, but the first image "
-                    f"has {expected[1]}x{expected[0]} with {expected[2]}; bring all to one size"
-                )
-            return np.asarray(image.convert("L" if grey else "RGB")).reshape(shape)
-    except (
-        UnidentifiedImageError,
-        Image.DecompressionBombError,
-        OSError,
-        SyntaxError,
-        ValueError,
-        EOFError,
-        struct.error,
-        zlib.error,
-    ) as exc:
-        raise DatasetError(f"{where}: cannot be decoded as an image ({exc})") from exc
+    return decode_image(content, where=f"{path}: {entry.name}", expected=expected)
 
 
 def _split(path: Path, entries: list[_Entry], pixels: NDArray[np.uint8], split: str) -> ImageSet:

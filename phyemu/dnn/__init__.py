@@ -15,6 +15,8 @@ from .card import ArtefactCard, Part, read_card
 from .clustering import start_embeddings
 from .compression import Removal, carry_optimizer, least_used, remove_embeddings, usage_counts
 from .demapper import Demapper
+from .device_card import DeviceCard, DeviceFormat, read_device_card
+from .device_export import DeviceArtefact, export_for_device, load_for_device
 from .dt_jscc import DtJscc, DtJsccShape, dt_jscc
 from .embedding import Embedding, Lookup, Score
 from .learned_constellation import LearnedConstellation, start_constellation
@@ -56,6 +58,9 @@ __all__ = [
     "ArtefactCard",
     "ArtefactInfo",
     "Demapper",
+    "DeviceArtefact",
+    "DeviceCard",
+    "DeviceFormat",
     "DtJscc",
     "DtJsccShape",
     "Embedding",
@@ -98,6 +103,7 @@ __all__ = [
     "dt_jscc",
     "entropy_loss",
     "evaluating",
+    "export_for_device",
     "export_head",
     "export_relay",
     "export_tail",
@@ -106,6 +112,7 @@ __all__ = [
     "gumbel_softmax",
     "joint_posteriors",
     "least_used",
+    "load_for_device",
     "load_head",
     "load_pretrained",
     "load_relay",
@@ -115,6 +122,7 @@ __all__ = [
     "one_hot_argmax",
     "pretrained_resnet",
     "read_card",
+    "read_device_card",
     "read_relay_card",
     "remove_embeddings",
     "resnet",

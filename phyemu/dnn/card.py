@@ -14,7 +14,7 @@ from .embedding import Lookup
 from .slices import SliceLayout
 from .symbol_tuples import channel_order
 
-__all__ = ["ArtefactCard", "Part", "card_path", "read_card"]
+__all__ = ["ArtefactCard", "Part", "card_of", "card_path", "read_card"]
 
 FORMAT_VERSION = 1
 
@@ -156,7 +156,7 @@ def read_card(weights_path: Path) -> ArtefactCard:
     Raises:
         CheckpointError: The card is missing, no JSON, or not of this version.
     """
-    return card_from_content(read_card_content(weights_path), card_path(weights_path))
+    return card_of(read_card_content(weights_path), where=card_path(weights_path))
 
 
 def read_card_content(weights_path: Path) -> dict[str, Any]:
@@ -180,21 +180,27 @@ def read_card_content(weights_path: Path) -> dict[str, Any]:
     return content
 
 
-def card_from_content(content: Mapping[str, Any], path: Path) -> ArtefactCard:
-    """Return the card of a JSON object that was read from `path`.
+def card_of(content: Any, *, where: Path) -> ArtefactCard:
+    """Return the card that JSON values describe.
+
+    Args:
+        content: As `ArtefactCard.to_json` writes it, parsed.
+        where: The file they are from, for messages.
 
     Raises:
-        CheckpointError: It is no card of this version.
+        CheckpointError: They describe no card of this version.
     """
+    if not isinstance(content, dict):
+        raise CheckpointError(f"{where}: must hold a JSON object; export again")
     if content.get("part") == Part.RELAY:
-        raise CheckpointError(f"{path}: is of a relay between two links, not of a head or tail")
+        raise CheckpointError(f"{where}: is of a relay between two links, not of a head or tail")
     known = {entry.name for entry in fields(ArtefactCard)}
     # Older cards know neither several symbols for each slice nor the lookup of training.
     needed = known - {"provenance", "format_version", "symbols_per_slice", "lookup"}
     for problem, names in (("lacks", needed - set(content)), ("has unknown", set(content) - known)):
         if names:
-            raise CheckpointError(f"{path}: {problem} {', '.join(sorted(names))}; export again")
+            raise CheckpointError(f"{where}: {problem} {', '.join(sorted(names))}; export again")
     try:
         return ArtefactCard(**content)
     except (ConfigError, TypeError, ValueError, AttributeError) as exc:
-        raise CheckpointError(f"{path}: is no valid card: {exc}") from exc
+        raise CheckpointError(f"{where}: is no valid card: {exc}") from exc

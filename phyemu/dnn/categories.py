@@ -44,8 +44,20 @@ def products_in_rows(matrix: Tensor, vectors: Tensor, offsets: Tensor | None = N
         (..., num_vectors, M), symbols in rows. (`matmul` would multiply the other way round, and
         copy.)
     """
+    if not torch.is_grad_enabled():  # nothing but plain operations, for exports
+        return _products(matrix, vectors, offsets)
     products: Tensor = _RowProducts.apply(matrix, vectors, offsets)  # type: ignore[no-untyped-call]
     return products
+
+
+def _products(matrix: Tensor, vectors: Tensor, offsets: Tensor | None) -> Tensor:
+    batch = vectors.reshape(-1, *vectors.shape[-2:])
+    factors = matrix.expand(batch.shape[0], -1, -1)
+    if offsets is None:
+        products = torch.bmm(factors, batch.mT)
+    else:
+        products = torch.baddbmm(offsets[:, None], factors, batch.mT)
+    return products.mT.reshape(*vectors.shape[:-1], matrix.shape[0])
 
 
 def softmax(logits: Tensor) -> Tensor:
@@ -102,13 +114,7 @@ class _RowProducts(torch.autograd.Function):
         """Return (..., num_vectors, M)."""
         ctx.save_for_backward(matrix, vectors)
         ctx.shifted = offsets is not None
-        batch = vectors.reshape(-1, *vectors.shape[-2:])
-        factors = matrix.expand(len(batch), -1, -1)
-        if offsets is None:
-            products = torch.bmm(factors, batch.mT)
-        else:
-            products = torch.baddbmm(offsets[:, None], factors, batch.mT)
-        return products.mT.reshape(*vectors.shape[:-1], len(matrix))
+        return _products(matrix, vectors, offsets)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:

@@ -24,7 +24,7 @@ from .artefact import (
     weights_content,
     write_artefact,
 )
-from .card import ArtefactCard, Part, card_from_content, card_path, read_card_content
+from .card import ArtefactCard, Part, card_of, card_path, read_card_content
 from .embedding import Embedding, Lookup
 from .multi_hop import MultiHopPhyDnn, cut
 from .pretrained import install_state
@@ -147,7 +147,7 @@ def read_relay_card(path: Path) -> RelayCard:
     content: Mapping[str, Any] = read_card_content(path)
     sides = {name: content.get(name) for name in ("arriving", "sending")}
     found = {
-        name: card_from_content(side, beside)
+        name: card_of(side, where=beside)
         for name, side in sides.items()
         if isinstance(side, Mapping)
     }

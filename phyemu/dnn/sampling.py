@@ -96,6 +96,10 @@ def one_hot_argmax(weights: Tensor) -> Tensor:
     Args:
         weights: (..., M), floating point.
     """
+    if not torch.is_grad_enabled():
+        return one_hot_like(
+            weights, argmax_symbol(weights)
+        )  # an exported graph cannot hold a function of Python
     # As an exact sum 1 + w - w the forward value could miss one by a rounding error.
     rows: Tensor = _StraightThrough.apply(weights)  # type: ignore[no-untyped-call]
     return rows

@@ -90,5 +90,5 @@ def from_slices(
     if len(layout.shape) == 2:
         return slices
     _, height, width = layout.shape
-    maps = slices.reshape(len(slices), height, width, layout.dim)
+    maps = slices.reshape(-1, height, width, layout.dim)
     return maps.permute(0, 3, 1, 2).contiguous(memory_format=memory_format)

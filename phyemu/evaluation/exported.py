@@ -5,9 +5,24 @@ Where only one side runs, only that side is loaded: the device never sees the ta
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
-from phyemu.dnn import Lookup, PhyDnn, PhyDnnHead, PhyDnnTail, load_head, load_tail, read_card
-from phyemu.dnn.card import ArtefactCard
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from phyemu.dnn import (
+    Lookup,
+    PhyDnn,
+    PhyDnnHead,
+    PhyDnnTail,
+    evaluating,
+    load_head,
+    load_tail,
+    read_card,
+)
+from phyemu.dnn.card import ArtefactCard, Part
 from phyemu.errors import CheckpointError, ConfigError
 from phyemu.waveform import Constellation, FrameFormat, described_constellation
 from phyemu.waveform.sent_frames import SentFrames
@@ -16,16 +31,59 @@ __all__ = [
     "ExportedHead",
     "ExportedPhyDnn",
     "ExportedTail",
+    "HeadSide",
+    "TailSide",
     "check_exported",
+    "constellation_of",
     "exported_orders",
     "exported_waveform",
+    "frame_format_of",
     "is_chain",
     "load_exported",
     "load_exported_for",
     "load_exported_head",
     "load_exported_tail",
+    "side_path",
     "waveform_of_card",
 ]
+
+
+class _Side(Protocol):
+    """What both sides know of the air between them."""
+
+    @property
+    def card(self) -> ArtefactCard:
+        """Return what it is."""
+
+    @property
+    def constellation(self) -> Constellation:
+        """Return the points: m is sent for symbol m."""
+
+    @property
+    def frame_format(self) -> FrameFormat:
+        """Return what the frames on the air are."""
+
+    @property
+    def order(self) -> int:
+        """Return the points of the constellation."""
+
+    @property
+    def symbols_per_image(self) -> int:
+        """Return the channel symbols that an image takes."""
+
+
+class HeadSide(_Side, Protocol):
+    """A head at work, whatever runs it."""
+
+    def symbols(self, images: Tensor) -> Tensor:
+        """Return symbols (batch, symbols_per_image) int64 of uint8 images, both on the CPU."""
+
+
+class TailSide(_Side, Protocol):
+    """A tail at work, whatever runs it."""
+
+    def logits(self, posteriors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return logits (batch, num_classes) of posteriors (batch, symbols_per_image, order)."""
 
 
 @dataclass(frozen=True, eq=False, slots=True, kw_only=True)
@@ -43,6 +101,11 @@ class ExportedHead:
     frame_format: FrameFormat
 
     @property
+    def card(self) -> ArtefactCard:
+        """What it is."""
+        return self.head.card
+
+    @property
     def order(self) -> int:
         """Order of the modulation: M, where a slice is one symbol."""
         return self.constellation.order
@@ -54,8 +117,14 @@ class ExportedHead:
 
     @property
     def symbols_per_image(self) -> int:
-        """Channel symbols of an image: N_s, times those for each slice."""
-        return self.head.card.symbols_per_image
+        """Channel symbols that an image takes."""
+        return self.card.symbols_per_image
+
+    def symbols(self, images: Tensor) -> Tensor:
+        """Return symbols (batch, symbols_per_image) int64 of uint8 images, both on the CPU."""
+        with evaluating(self.head):
+            symbols: Tensor = self.head(images.to(self.head.embedding.vectors.device))
+        return symbols.cpu()
 
 
 @dataclass(frozen=True, eq=False, slots=True, kw_only=True)
@@ -71,6 +140,11 @@ class ExportedTail:
     tail: PhyDnnTail
     constellation: Constellation
     frame_format: FrameFormat
+
+    @property
+    def card(self) -> ArtefactCard:
+        """What it is."""
+        return self.tail.card
 
     @property
     def lookup(self) -> Lookup:
@@ -89,8 +163,17 @@ class ExportedTail:
 
     @property
     def symbols_per_image(self) -> int:
-        """Channel symbols of an image: N_s, times those for each slice."""
-        return self.tail.card.symbols_per_image
+        """Channel symbols that an image takes."""
+        return self.card.symbols_per_image
+
+    def logits(self, posteriors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return logits (batch, num_classes) of posteriors (batch, symbols_per_image, order)."""
+        device = self.tail.embedding.vectors.device
+        with evaluating(self.tail):
+            given = torch.from_numpy(np.ascontiguousarray(posteriors)).to(device)
+            logits: Tensor = self.tail(given)
+        result: NDArray[np.float32] = logits.cpu().numpy()
+        return result
 
 
 @dataclass(frozen=True, eq=False, slots=True, kw_only=True)
@@ -148,8 +231,8 @@ def load_exported(
     return ExportedPhyDnn(
         head=head,
         tail=tail,
-        constellation=_constellation(folder / "tail" / name, tail.card),
-        frame_format=_frame_format(folder / "tail" / name, tail.card),
+        constellation=constellation_of(folder / "tail" / name, tail.card),
+        frame_format=frame_format_of(folder / "tail" / name, tail.card),
     )
 
 
@@ -196,12 +279,12 @@ def load_exported_head(
     Raises:
         CheckpointError: There is none of that order, or a file is damaged.
     """
-    path = _side(folder, "head", order)
+    path = side_path(folder, Part.HEAD, order)
     head = load_head(path, model=model)
     return ExportedHead(
         head=head,
-        constellation=_constellation(path, head.card),
-        frame_format=_frame_format(path, head.card),
+        constellation=constellation_of(path, head.card),
+        frame_format=frame_format_of(path, head.card),
     )
 
 
@@ -218,12 +301,12 @@ def load_exported_tail(
     Raises:
         CheckpointError: There is none of that order, or a file is damaged.
     """
-    path = _side(folder, "tail", order)
+    path = side_path(folder, Part.TAIL, order)
     tail = load_tail(path, model=model)
     return ExportedTail(
         tail=tail,
-        constellation=_constellation(path, tail.card),
-        frame_format=_frame_format(path, tail.card),
+        constellation=constellation_of(path, tail.card),
+        frame_format=frame_format_of(path, tail.card),
     )
 
 
@@ -233,7 +316,7 @@ def exported_waveform(folder: Path, *, order: int | None = None) -> SentFrames:
     Raises:
         CheckpointError: There is none of that order, or the card is damaged.
     """
-    path = _side(folder, "head", order)
+    path = side_path(folder, Part.HEAD, order)
     card = read_card(path)
     return waveform_of_card(path, card)
 
@@ -245,7 +328,7 @@ def waveform_of_card(path: Path, card: ArtefactCard) -> SentFrames:
         CheckpointError: It describes no constellation or no frames.
     """
     return SentFrames(
-        constellation=_constellation(path, card), frame_format=_frame_format(path, card)
+        constellation=constellation_of(path, card), frame_format=frame_format_of(path, card)
     )
 
 
@@ -270,30 +353,54 @@ def check_exported(folder: Path) -> None:
     )
 
 
-def exported_orders(folder: Path, side: str = "head") -> list[int]:
+def exported_orders(
+    folder: Path, side: str = Part.HEAD, *, suffix: str = ".safetensors"
+) -> list[int]:
     """Return M of each export of one part; none where there are none."""
-    names = [path.stem[1:] for path in (folder / side).glob("m*.safetensors")]
+    names = [path.name.removesuffix(suffix)[1:] for path in (folder / side).glob(f"m*{suffix}")]
     return [int(name) for name in names if name.isdecimal()]
 
 
-def _side(folder: Path, side: str, order: int | None) -> Path:
-    """Return the file of one side, of the smallest order where none is given."""
-    orders = exported_orders(folder, side)
+def side_path(folder: Path, part: Part, order: int | None, *, suffix: str = ".safetensors") -> Path:
+    """Return the file of one side, of the smallest order where none is given.
+
+    Raises:
+        CheckpointError: There is none of that order, or none at all.
+    """
+    orders = exported_orders(folder, part, suffix=suffix)
     if not orders:
-        raise CheckpointError(f"{folder}: holds no exported {side} ({side}/m*.safetensors)")
+        raise CheckpointError(f"{folder}: holds no exported {part} ({part}/m*{suffix})")
     if order is not None and order not in orders:
-        raise CheckpointError(f"{folder}: holds no {side} of order {order}, but {sorted(orders)}")
-    return folder / side / f"m{min(orders) if order is None else order}.safetensors"
+        raise CheckpointError(f"{folder}: holds no {part} of order {order}, but {sorted(orders)}")
+    return folder / part / f"m{min(orders) if order is None else order}{suffix}"
 
 
-def _frame_format(path: Path, card: ArtefactCard) -> FrameFormat:
+def frame_format_of(path: Path, card: ArtefactCard) -> FrameFormat:
+    """Return the frames that a card describes.
+
+    Args:
+        path: Of the artefact, for messages.
+        card: Its card.
+
+    Raises:
+        CheckpointError: It describes none.
+    """
     try:
         return FrameFormat.from_dict(card.frame)
     except ConfigError as exc:
         raise CheckpointError(f"{path}: its card describes no frames ({exc})") from exc
 
 
-def _constellation(path: Path, card: ArtefactCard) -> Constellation:
+def constellation_of(path: Path, card: ArtefactCard) -> Constellation:
+    """Return the constellation that a card describes.
+
+    Args:
+        path: Of the artefact, for messages.
+        card: Its card.
+
+    Raises:
+        CheckpointError: It describes none.
+    """
     try:
         found = described_constellation(card.constellation)
     except ConfigError as exc:

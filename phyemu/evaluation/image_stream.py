@@ -12,18 +12,16 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from phyemu.dnn import evaluating
 from phyemu.errors import CheckpointError
 from phyemu.receiver import ReceivedFrame
 from phyemu.waveform import FrameFormat
 
-from .exported import ExportedTail
+from .exported import TailSide
 from .transmission import SentImages
 
-__all__ = ["ImagePrediction", "ImageStream", "StreamScore"]
+__all__ = ["ImagePrediction", "ImageStream", "StreamScore", "classify"]
 
 # Where a frame lies other than its number says by more than this, the transmitter has begun anew:
 # clocks differ by ppm, and a preamble is found within some samples.
@@ -45,6 +43,8 @@ class ImagePrediction:
         received_symbols: Symbols of it that came.
         symbol_errors: Symbols of it that were lost or decided wrongly; None where what was sent is
             not known.
+        position: Which of the images that end in the frame it is; None in a circle, where `index`
+            says more.
     """
 
     index: int | None
@@ -55,6 +55,7 @@ class ImagePrediction:
     sample_start: int
     received_symbols: int
     symbol_errors: int | None
+    position: int | None = None
 
 
 @dataclass(slots=True)
@@ -105,39 +106,33 @@ class ImageStream:
 
     def __init__(
         self,
-        exported: ExportedTail,
-        sent: SentImages | None,
+        tail: TailSide,
+        sent: SentImages,
         *,
         gap_samples: int,
-        device: torch.device | None = None,
     ) -> None:
         """Begin with nothing heard.
 
         Args:
-            exported: The tail.
-            sent: What is sent in each pass; None: not known, and then only images that lie whole
-                in one frame are understood.
+            tail: What classifies.
+            sent: What is sent in each pass.
             gap_samples: Silence around each frame, by which whole passes that are missing are told.
-            device: Where the tail computes; None: the CPU.
 
         Raises:
             CheckpointError: What is sent is of another PhyDNN.
         """
-        self._exported, self._sent = exported, sent
-        self._device = torch.device("cpu") if device is None else device
+        self._tail = tail
         self.score = StreamScore()
-        self._size = exported.symbols_per_image
+        self._size = tail.symbols_per_image
         self._circle: _Circle | None = None
-        if sent is None:
-            return
-        if sent.order != exported.order or sent.symbols.shape[1] != self._size:
+        if sent.order != tail.order or sent.symbols.shape[1] != self._size:
             raise CheckpointError(
                 f"{sent.symbols.shape[1]} symbols an image of order {sent.order} are sent, but "
-                f"this tail takes {self._size} of order {exported.order}"
+                f"this tail takes {self._size} of order {tail.order}"
             )
         self._plan = sent.payload_plan
         self._begins = [0, *accumulate(self._plan)]
-        self._starts = frame_starts(self._plan, exported.frame_format, gap_samples)
+        self._starts = frame_starts(self._plan, tail.frame_format, gap_samples)
         self._flat = sent.symbols.flatten().numpy()
         self._labels = sent.labels.numpy()
         blank = np.full((1, self._size, sent.order), 1.0 / sent.order, np.float32)
@@ -148,8 +143,6 @@ class ImageStream:
         """Return the images that a frame completes, in order."""
         if frame.frame_index is None or not len(frame.points):
             return []
-        if self._sent is None:
-            return self._within(frame)
         number = frame.frame_index
         if number >= len(self._plan) or len(frame.points) != self._plan[number]:
             self.score.frames_unexpected += 1
@@ -228,7 +221,7 @@ class ImageStream:
         return told
 
     def _decode(self, circle: _Circle, images: Sequence[int]) -> list[ImagePrediction]:
-        size, order, count = self._size, self._exported.order, len(self._labels)
+        size, order, count = self._size, self._tail.order, len(self._labels)
         posteriors = np.full((len(images), size, order), 1.0 / order, np.float32)
         received = np.zeros((len(images), size), bool)
         for begin, frame in circle.held:
@@ -263,43 +256,35 @@ class ImageStream:
         self.score.images_right += sum(item.label == item.prediction for item in told)
         return told
 
-    def _within(self, frame: ReceivedFrame) -> list[ImagePrediction]:
-        """Return the images of a frame that holds whole ones, whichever they are."""
-        size = self._size
-        images, rest = divmod(len(frame.points), size)
-        if rest or frame.posteriors.shape[-1] != self._exported.order:
-            self.score.frames_unexpected += 1
-            return []
-        classes, scores = self._classify(frame.posteriors.reshape(images, size, -1))
-        received = (~frame.erased).reshape(images, size).sum(axis=1)
-        self.score.frames_received += 1
-        self.score.images += images
-        return [
-            ImagePrediction(
-                index=None,
-                label=None,
-                prediction=int(classes[row]),
-                score=float(scores[row]),
-                frame=frame.frame_index,
-                sample_start=frame.sample_start,
-                received_symbols=int(received[row]),
-                symbol_errors=None,
-            )
-            for row in range(images)
-        ]
+    def finish(self) -> list[ImagePrediction]:
+        """Return nothing: an image that its last frame did not end may go on."""
+        return []
 
     def _classify(
         self, posteriors: NDArray[np.float32]
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Return the classes of images and the probability of each."""
-        begun = time.perf_counter()
-        with evaluating(self._exported.tail):
-            given = torch.from_numpy(np.ascontiguousarray(posteriors)).to(self._device)
-            logits = self._exported.tail(given).cpu()
-        self.score.tail_s += time.perf_counter() - begun
-        self.score.tail_images += len(posteriors)
-        scores, classes = logits.softmax(-1).max(-1)
-        return classes.numpy(), scores.numpy()
+        return classify(self._tail, posteriors, self.score)
+
+
+def classify(
+    tail: TailSide, posteriors: NDArray[np.float32], score: StreamScore
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Return the classes of images and the probability of each.
+
+    Args:
+        tail: What classifies.
+        posteriors: Of the images, (batch, symbols_per_image, order).
+        score: The time that it took is added to it.
+    """
+    begun = time.perf_counter()
+    logits = tail.logits(posteriors).astype(np.float64)
+    score.tail_s += time.perf_counter() - begun
+    score.tail_images += len(posteriors)
+    odds = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    odds /= odds.sum(axis=-1, keepdims=True)
+    classes = odds.argmax(axis=-1)
+    return classes, odds.max(axis=-1).astype(np.float32)
 
 
 def frame_starts(

@@ -12,7 +12,6 @@ from phyemu.dnn import Lookup
 from phyemu.errors import ConfigError
 from phyemu.link import Fidelity, build_link
 from phyemu.progress import ProgressCallback, no_progress
-from phyemu.training import score_over_link
 
 from .air_bytes import bytes_on_air
 from .exported import ExportedPhyDnn
@@ -72,6 +71,9 @@ def evaluate_phydnn(
     link = build_link(
         channel, phydnn.constellation, phydnn.frame_format, fidelity=Fidelity(fidelity)
     )
+    # Who only sends or receives loads this package, too, and no training with it.
+    from phyemu.training import score_over_link
+
     score = score_over_link(
         phydnn.joined(),
         link,

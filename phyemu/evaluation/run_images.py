@@ -4,7 +4,6 @@ from pathlib import Path
 
 from phyemu.datasets import ImageSet, load_dataset
 from phyemu.errors import DatasetError
-from phyemu.training import read_run_data
 
 from .exported import ExportedPhyDnn
 from .exported_chain import ExportedChain
@@ -31,6 +30,9 @@ def run_test_images(
         ConfigError: The run holds no settings.
         DatasetError: The images cannot be read, or do not fit.
     """
+    # Who only sends or receives loads this package, too, and no training with it.
+    from phyemu.training import read_run_data
+
     trained = read_run_data(run.parent.parent if run.is_file() else run)
     data = trained.data
     loaded = load_dataset(

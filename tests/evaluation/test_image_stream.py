@@ -52,7 +52,7 @@ def one_pass(short: ExportedPhyDnn, sent: SentImages) -> tuple[list[ReceivedFram
     return frames, len(iq)
 
 
-def stream_of(short: ExportedPhyDnn, sent: SentImages | None) -> ImageStream:
+def stream_of(short: ExportedPhyDnn, sent: SentImages) -> ImageStream:
     tail = ExportedTail(
         tail=short.tail, constellation=short.constellation, frame_format=short.frame_format
     )

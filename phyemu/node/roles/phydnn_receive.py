@@ -5,7 +5,6 @@ The head is never loaded: it is not there. Where sent.npz is there, everything i
 
 import json
 import threading
-from dataclasses import asdict
 from typing import Any, TextIO
 
 import torch
@@ -14,18 +13,18 @@ from phyemu.dnn import evaluating
 from phyemu.errors import RadioError
 from phyemu.evaluation import (
     ExportedTail,
-    ImageStream,
+    ImagePrediction,
     SentImages,
     load_exported_tail,
     load_sent_images,
     measure_side_latency,
 )
 from phyemu.node.content import SENT_FILE
-from phyemu.node.roles.phydnn_transmit import GAP_SAMPLES
 from phyemu.node.roles.receive import Receive
 from phyemu.node.roles.work import Stretch, WorkTask
 from phyemu.radio import Radio
 from phyemu.receiver import ReceivedFrame
+from phyemu.serving import ImageHearing, hearing, prediction_values
 from phyemu.waveform.sent_frames import SentFrames
 
 __all__ = ["PhyDnnReceive"]
@@ -54,8 +53,8 @@ class PhyDnnReceive(Receive):
         self._exported: ExportedTail | None = None
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self._images: SentImages | None = None
-        self._stream: ImageStream | None = None
-        self._past: list[ImageStream] = []
+        self._stream: ImageHearing | None = None
+        self._past: list[ImageHearing] = []
         self._latency: dict[str, Any] = {}
         self._stretch = 0
         self._predictions: TextIO | None = None
@@ -74,7 +73,7 @@ class PhyDnnReceive(Receive):
         with evaluating(tail):
             self._latency = measure_side_latency(tail, posteriors, device=self._device, stop=stop)
         # Refuses what is sent where it is of another PhyDNN.
-        self._new_stream(exported)
+        hearing(exported, self._images)
         path = self._task.folder / "predictions.jsonl"
         self._predictions = path.open("a", encoding="utf-8")
 
@@ -85,33 +84,33 @@ class PhyDnnReceive(Receive):
         self._images = load_sent_images(path) if path.exists() else None
         return SentFrames(frame_format=exported.frame_format, constellation=exported.constellation)
 
-    def _new_stream(self, exported: ExportedTail) -> ImageStream:
-        return ImageStream(exported, self._images, gap_samples=GAP_SAMPLES, device=self._device)
-
     def _begin(self, stretch: Stretch) -> None:
         if self._exported is None:
             raise RadioError("there is no tail yet")
         self._stretch = stretch.number
-        self._stream = self._new_stream(self._exported)
+        self._stream = hearing(self._exported, self._images)
 
     def _end(self) -> None:
         if self._stream is not None:
+            self._keep_predictions(self._stream.finish())
             self._past.append(self._stream)
             self._stream = None
 
     def _hear(self, frame: ReceivedFrame) -> None:
-        stream, exported = self._stream, self._exported
-        if stream is None or exported is None:
+        if self._stream is not None:
+            self._keep_predictions(self._stream.hear(frame))
+
+    def _keep_predictions(self, told: list[ImagePrediction]) -> None:
+        if not told or self._exported is None:
             return
-        names = exported.tail.card.class_names
+        names = self._exported.card.class_names
         lines = [
-            json.dumps({**asdict(told), "class": names[told.prediction], "stretch": self._stretch})
-            for told in stream.hear(frame)
+            json.dumps({**prediction_values(image, names), "stretch": self._stretch})
+            for image in told
         ]
-        if lines:
-            with self._writing:
-                if self._predictions is not None:
-                    self._predictions.write("\n".join(lines) + "\n")
+        with self._writing:
+            if self._predictions is not None:
+                self._predictions.write("\n".join(lines) + "\n")
 
     def counts(self) -> dict[str, Any]:
         """Return what became of frames and images."""

@@ -21,14 +21,11 @@ from phyemu.iq import Recording, open_recording
 from phyemu.node.content import IMAGES_FILE, load_images
 from phyemu.node.roles.transmit import Transmit
 from phyemu.node.roles.work import WorkTask
+from phyemu.serving import GAP_SAMPLES
+from phyemu.serving.head_sender import AMPLITUDE
 from phyemu.waveform.transmission import write_symbols
 
-__all__ = ["GAP_SAMPLES", "PhyDnnTransmit"]
-
-GAP_SAMPLES = 1024
-"""Silence around each frame."""
-# Of the strongest symbols, in the samples that are scaled to `peak_dbfs` then.
-_AMPLITUDE = 0.4
+__all__ = ["PhyDnnTransmit"]
 
 
 class PhyDnnTransmit(Transmit):
@@ -66,7 +63,7 @@ class PhyDnnTransmit(Transmit):
             sent.symbols.flatten(),
             exported.constellation,
             exported.frame_format,
-            amplitude=_AMPLITUDE,
+            amplitude=AMPLITUDE,  # the samples are scaled to `peak_dbfs` then
             gap_samples=GAP_SAMPLES,
             description="phyemu frames of images: what this node transmits",
             global_fields={"phyemu:payload": {"kind": "images", "num_images": len(images)}},

@@ -1,0 +1,196 @@
+"""`phyemu run`: the device's side of a PhyDNN at work."""
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .options import FREQUENCY, force_option, quiet_option, refuse_given, warn_public
+
+if TYPE_CHECKING:
+    from phyemu.evaluation import HeadSide
+    from phyemu.serving import ImageBatch, Outlet, SentImage
+
+_USRP_ONLY = ("freq", "gain", "antenna")
+
+
+@click.group("run")
+def command() -> None:
+    """Send what a device sees: the device's side of a PhyDNN."""
+
+
+@command.command("head")
+@click.argument("run", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option(
+    "--images",
+    required=True,
+    metavar="FOLDER|SPEC",
+    help="Folder of .png, .jpg, .bmp; or a data set (its test images), as digits or cifar10:PATH.",
+)
+@click.option("--watch", is_flag=True, help="Send what comes into FOLDER, until Ctrl-C.")
+@click.option("--limit", type=click.IntRange(1), help="At most so many images of a data set.")
+@click.option(
+    "--repeat",
+    type=click.IntRange(0),
+    default=1,
+    show_default=True,
+    help="Times to send all of them; 0: until Ctrl-C.",
+)
+@click.option(
+    "-o", "--output", metavar="SINK", help="Where samples go: as `-o` of `phyemu emulate --live`."
+)
+@click.option("--usrp", metavar="ARGS", help="Transmit with a USRP; '' is the only one there is.")
+@click.option("--freq", type=FREQUENCY, help="With --usrp: center frequency.")
+@click.option("--gain", type=float, default=0.0, show_default=True, help="With --usrp: gain in dB.")
+@click.option("--antenna", help="With --usrp: transmit antenna.  [default: the device's]")
+@click.option(
+    "--format",
+    "device_format",
+    type=click.Choice(["safetensors", "onnx", "torchscript"]),
+    default="safetensors",
+    show_default=True,
+    help="Which export of the head runs.",
+)
+@click.option("--order", type=click.IntRange(2), metavar="M", help="Order.  [default: smallest]")
+@click.option(
+    "--images-per-frame",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Images that share a frame: fewer preambles, and more is lost with a frame.",
+)
+@click.option(
+    "--batch",
+    type=click.IntRange(1),
+    default=64,
+    show_default=True,
+    help="Images that are encoded together.",
+)
+@click.option(
+    "--amplitude",
+    type=click.FloatRange(0, 1, min_open=True),
+    default=0.4,
+    show_default=True,
+    help="Of the strongest symbols, full scale 1.",
+)
+@force_option
+@quiet_option
+def head_command(**parameters: Any) -> None:
+    """Encode images with the head of RUN, and send them frame by frame.
+
+    RUN holds the head (head/m4.safetensors, or what `phyemu export` wrote); no tail need be there.
+    SINK is NAME.sigmf, -, fifo:PATH, zmq+push://HOST:PORT (also zmq+pub, zmq+rep), udp://HOST:PORT.
+    Each image that is sent is a JSON object a line: its name, the frame that ends it and its
+    position there, as `phyemu serve tail` tells them; the last line is a summary.
+    """
+    _check(parameters)
+    from phyemu.dnn import DeviceFormat
+    from phyemu.serving import HeadSender, load_head_side, run_head
+    from phyemu.serving.head_sender import FRAMES_BETWEEN
+
+    chosen = parameters["device_format"]
+    head = load_head_side(
+        parameters["run"],
+        device_format=None if chosen == "safetensors" else DeviceFormat(chosen),
+        order=parameters["order"],
+    )
+    sender = HeadSender(
+        head,
+        images_per_frame=parameters["images_per_frame"],
+        amplitude=parameters["amplitude"],
+        # Who comes later has to learn whose images these are, however rarely one comes.
+        frames_between=1 if parameters["watch"] else FRAMES_BETWEEN,
+    )
+    stop = threading.Event()
+    batches = _batches(parameters, head, stop)
+    tells = parameters["output"] is None or parameters["output"].partition("?")[0] != "-"
+    with _outlet(parameters, head) as outlet:
+        if not parameters["quiet"]:
+            click.echo(f"{outlet.name}: sending", err=True)
+
+        def show(image: "SentImage") -> None:
+            if tells:
+                click.echo(json.dumps(asdict(image)))
+
+        result = run_head(batches, sender, outlet, show, stop=stop)
+    if tells:
+        click.echo(json.dumps({"summary": result.to_dict()}))
+    if not parameters["quiet"]:
+        click.echo(f"{outlet.name}: {result.line()}", err=True)
+
+
+def _check(parameters: dict[str, Any]) -> None:
+    if (parameters["usrp"] is None) == (parameters["output"] is None):
+        raise click.UsageError("give one of -o SINK and --usrp ARGS")
+    if parameters["usrp"] is None:
+        refuse_given(_USRP_ONLY, "only with --usrp")
+    elif parameters["freq"] is None:
+        raise click.UsageError("--usrp needs --freq")
+    is_folder = Path(parameters["images"]).is_dir()
+    if is_folder:
+        refuse_given(("limit",), "only with a data set")
+    if parameters["watch"]:
+        if not is_folder:
+            raise click.UsageError(f"--watch needs a folder, and {parameters['images']} is none")
+        refuse_given(("repeat", "batch"), "not with --watch, which sends what comes as it comes")
+    output = parameters["output"]
+    if output is None or not output.partition("?")[0].endswith(".sigmf"):
+        refuse_given(("force",), "only with a recording")
+    elif parameters["repeat"] == 0:
+        raise click.UsageError(f"--repeat 0 would fill the disk with {output}; give a number")
+
+
+def _batches(
+    parameters: dict[str, Any], head: "HeadSide", stop: threading.Event
+) -> "Iterator[ImageBatch]":
+    """Return the images, in batches."""
+    from phyemu.serving import batches_of, folder_images, spec_images, watched_images
+
+    source, shape = parameters["images"], head.card.image_shape
+    if parameters["watch"]:
+        return watched_images(
+            Path(source), shape, stop=stop, on_bad=lambda line: click.echo(line, err=True)
+        )
+    if Path(source).is_dir():
+        images = folder_images(Path(source), shape)
+    else:
+        images = spec_images(source, shape, limit=parameters["limit"])
+    return batches_of(images, parameters["batch"], passes=parameters["repeat"] or None)
+
+
+@contextmanager
+def _outlet(parameters: dict[str, Any], head: "HeadSide") -> "Iterator[Outlet]":
+    """Yield where the samples go."""
+    from phyemu.live import EndpointKind, Role, open_sink, parse_endpoint
+    from phyemu.serving import RadioOutlet, SinkOutlet, open_recording_outlet
+
+    rate_hz = head.frame_format.sample_rate_hz
+    with ExitStack() as stack:
+        if parameters["usrp"] is not None:
+            from phyemu.radio import UsrpConfig, UsrpPort, UsrpRadio
+
+            config = UsrpConfig(
+                args=parameters["usrp"],
+                sample_rate_hz=rate_hz,
+                center_frequency_hz=parameters["freq"],
+                channels=(0,),
+                rx=UsrpPort(),
+                tx=UsrpPort(gain_db=parameters["gain"], antenna=parameters["antenna"]),
+            )
+            radio = stack.enter_context(UsrpRadio(config))
+            radio.prepare_transmission()
+            yield RadioOutlet(radio)
+            return
+        end = parse_endpoint(parameters["output"], Role.SINK)
+        if end.kind is EndpointKind.RECORDING:
+            amplitude, force = parameters["amplitude"], parameters["force"]
+            kept = open_recording_outlet(Path(end.path), head, amplitude=amplitude, force=force)
+            yield stack.enter_context(kept)
+            return
+        warn_public(end)
+        yield SinkOutlet(stack.enter_context(open_sink(end)), name=end.text)

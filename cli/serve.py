@@ -1,0 +1,122 @@
+"""`phyemu serve`: the edge server's side of a PhyDNN at work."""
+
+import json
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .options import quiet_option, seed_option
+from .sample_source import check_source, open_feed, source_options
+
+_STATISTICS_S = 1.0
+
+
+@click.group("serve")
+def command() -> None:
+    """Answer what a device sends: the server's side of a PhyDNN."""
+
+
+@command.command("tail")
+@click.argument("run", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@source_options
+@click.option(
+    "--format",
+    "device_format",
+    type=click.Choice(["safetensors", "onnx", "torchscript"]),
+    default="safetensors",
+    show_default=True,
+    help="Which export of the tail runs.",
+)
+@click.option("--order", type=click.IntRange(2), metavar="M", help="Order.  [default: smallest]")
+@click.option(
+    "--sent",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="SENT.npz",
+    help="What is sent again and again (`phyemu waveform images`): predictions are scored.",
+)
+@click.option(
+    "--results",
+    metavar="tcp://HOST:PORT|zmq+pub://HOST:PORT",
+    help="Serve the predictions there, too.",
+)
+@click.option(
+    "--decision-directed",
+    is_flag=True,
+    help="Follow channels that change within a frame; takes several times as long.",
+)
+@seed_option
+@quiet_option
+def tail_command(**parameters: Any) -> None:
+    """Listen to a head and print what its images are, a JSON object a line.
+
+    RUN holds the tail (tail/m4.safetensors, or what `phyemu export` wrote); no head need be there.
+    SOURCE is a recording, or where another program sends samples: -, fifo:PATH,
+    zmq+pull://HOST:PORT (also zmq+sub, zmq+req), udp://HOST:PORT. The last line is a summary.
+    Statistics go to standard error once a second. The exit code is 1 if the device vanished, or the
+    head is that of another export.
+    """
+    check_source(parameters)
+    from phyemu.dnn import DeviceFormat
+    from phyemu.evaluation import load_sent_images
+    from phyemu.receiver import ReceiverConfig
+    from phyemu.serving import (
+        TailServer,
+        load_tail_side,
+        open_result_socket,
+        prediction_values,
+        serve_tail,
+    )
+
+    chosen = parameters["device_format"]
+    tail = load_tail_side(
+        parameters["run"],
+        device_format=None if chosen == "safetensors" else DeviceFormat(chosen),
+        order=parameters["order"],
+    )
+    sent = None if parameters["sent"] is None else load_sent_images(parameters["sent"])
+    server = TailServer(tail, sent)
+    quiet = parameters["quiet"]
+    with ExitStack() as stack:
+        results = None
+        if parameters["results"] is not None:
+            results = stack.enter_context(open_result_socket(parameters["results"]))
+            where = "open to other machines" if results.is_public else "this machine only"
+            click.echo(f"results at port {results.port}, {where}", err=True)
+        feed, _ = stack.enter_context(open_feed(parameters, server.sent_frames))
+        if not quiet:
+            click.echo(f"{feed.name}: listening", err=True)
+        told_s = time.monotonic()
+
+        def show(told: Any) -> None:
+            nonlocal told_s
+            line = json.dumps(prediction_values(told, tail.card.class_names))
+            click.echo(line)
+            if results is not None:
+                results.publish(line)
+            now = time.monotonic()
+            if not quiet and now - told_s >= _STATISTICS_S:
+                told_s = now
+                click.echo(server.counts().line(), err=True)
+
+        summary = serve_tail(
+            feed,
+            server,
+            show,
+            config=ReceiverConfig(decision_directed=parameters["decision_directed"]),
+            num_frames=parameters["frames"],
+            duration_s=parameters["duration"],
+            idle_s=parameters["idle"],
+        )
+        counts = server.counts()
+        values = {"summary": {**counts.to_dict(), "listening": summary.to_dict()}}
+        if results is not None:
+            values["summary"]["results"] = results.counts()
+    click.echo(json.dumps(values))
+    if not quiet:
+        click.echo(f"{summary.line()}\n{counts.line()}", err=True)
+    if summary.ended_by.is_failure:
+        click.echo(f"phyemu: {feed.name}: the device is gone ({summary.detail})", err=True)
+        raise click.exceptions.Exit(1)

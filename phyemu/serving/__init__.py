@@ -1,0 +1,59 @@
+"""A PhyDNN at work: the device sends images by its head, the server answers with its tail."""
+
+from .device_sides import DeviceHead, DeviceTail, load_head_side, load_tail_side
+from .framing import GAP_SAMPLES, INTRODUCTION_INDEX, FramedImages, ImageFraming
+from .head_run import HeadRun, run_head
+from .head_sender import EncodedBatch, HeadCounts, HeadSender, SentImage
+from .image_source import (
+    ImageBatch,
+    batches_of,
+    folder_images,
+    spec_images,
+    watched_images,
+)
+from .introduction import Partner, introduction_symbols, recognise
+from .outlet import Outlet, RadioOutlet, RecordingOutlet, SinkOutlet, open_recording_outlet
+from .received_images import ImageHearing, ReceivedImages, hearing
+from .result_socket import ResultSocket, open_result_socket
+from .run_export import export_run
+from .tail_server import ServingCounts, TailServer, prediction_values, serve_tail
+
+__all__ = [
+    "GAP_SAMPLES",
+    "INTRODUCTION_INDEX",
+    "DeviceHead",
+    "DeviceTail",
+    "EncodedBatch",
+    "FramedImages",
+    "HeadCounts",
+    "HeadRun",
+    "HeadSender",
+    "ImageBatch",
+    "ImageFraming",
+    "ImageHearing",
+    "Outlet",
+    "Partner",
+    "RadioOutlet",
+    "ReceivedImages",
+    "RecordingOutlet",
+    "ResultSocket",
+    "SentImage",
+    "ServingCounts",
+    "SinkOutlet",
+    "TailServer",
+    "batches_of",
+    "export_run",
+    "folder_images",
+    "hearing",
+    "introduction_symbols",
+    "load_head_side",
+    "load_tail_side",
+    "open_recording_outlet",
+    "open_result_socket",
+    "prediction_values",
+    "recognise",
+    "run_head",
+    "serve_tail",
+    "spec_images",
+    "watched_images",
+]

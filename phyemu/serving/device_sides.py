@@ -1,0 +1,114 @@
+"""Head and tail as a run exported them, by what runs them: torch, ONNX Runtime, TorchScript."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from phyemu.dnn import ArtefactCard, DeviceArtefact, DeviceFormat, Part, load_for_device
+from phyemu.evaluation import HeadSide, TailSide, load_exported_head, load_exported_tail
+from phyemu.evaluation.exported import constellation_of, frame_format_of, side_path
+from phyemu.waveform import Constellation, FrameFormat
+
+__all__ = ["DeviceHead", "DeviceTail", "load_head_side", "load_tail_side"]
+
+
+@dataclass(frozen=True, eq=False, slots=True, kw_only=True)
+class _DeviceSide:
+    artefact: DeviceArtefact
+    constellation: Constellation
+    frame_format: FrameFormat
+
+    @property
+    def card(self) -> ArtefactCard:
+        """What it is."""
+        return self.artefact.card.artefact
+
+    @property
+    def order(self) -> int:
+        """Points of the constellation."""
+        return self.constellation.order
+
+    @property
+    def symbols_per_image(self) -> int:
+        """Channel symbols that an image takes."""
+        return self.card.symbols_per_image
+
+
+class DeviceHead(_DeviceSide):
+    """A head in a device's format."""
+
+    def symbols(self, images: Tensor) -> Tensor:
+        """Return symbols (batch, symbols_per_image) int64 of uint8 images, both on the CPU."""
+        return torch.from_numpy(self.artefact(images.numpy()).astype(np.int64))
+
+
+class DeviceTail(_DeviceSide):
+    """A tail in a device's format."""
+
+    def logits(self, posteriors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return logits (batch, num_classes) of posteriors (batch, symbols_per_image, order)."""
+        return self.artefact(posteriors).astype(np.float32, copy=False)
+
+
+def load_head_side(
+    folder: Path, *, device_format: DeviceFormat | None = None, order: int | None = None
+) -> HeadSide:
+    """Return the head of a run; there need be no tail.
+
+    Args:
+        folder: The run, or where `phyemu export` wrote to.
+        device_format: What to run; None: the safetensors, by torch, on a GPU where there is one.
+        order: M, where there are several; None: the smallest.
+
+    Raises:
+        CheckpointError: There is none of that order, or a file is damaged.
+        ConfigError: ONNX Runtime is missing.
+    """
+    if device_format is None:
+        exported = load_exported_head(folder, order=order)
+        exported.head.to(_device())
+        return exported
+    path = side_path(folder, Part.HEAD, order, suffix=device_format.suffix)
+    artefact = load_for_device(path, Part.HEAD)
+    card = artefact.card.artefact
+    return DeviceHead(
+        artefact=artefact,
+        constellation=constellation_of(path, card),
+        frame_format=frame_format_of(path, card),
+    )
+
+
+def load_tail_side(
+    folder: Path, *, device_format: DeviceFormat | None = None, order: int | None = None
+) -> TailSide:
+    """Return the tail of a run; there need be no head.
+
+    Args:
+        folder: The run, or where `phyemu export` wrote to.
+        device_format: What to run; None: the safetensors, by torch, on a GPU where there is one.
+        order: M, where there are several; None: the smallest.
+
+    Raises:
+        CheckpointError: There is none of that order, or a file is damaged.
+        ConfigError: ONNX Runtime is missing.
+    """
+    if device_format is None:
+        exported = load_exported_tail(folder, order=order)
+        exported.tail.to(_device())
+        return exported
+    path = side_path(folder, Part.TAIL, order, suffix=device_format.suffix)
+    artefact = load_for_device(path, Part.TAIL)
+    card = artefact.card.artefact
+    return DeviceTail(
+        artefact=artefact,
+        constellation=constellation_of(path, card),
+        frame_format=frame_format_of(path, card),
+    )
+
+
+def _device() -> torch.device:
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")

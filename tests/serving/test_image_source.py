@@ -1,0 +1,121 @@
+"""Images of folders, data sets, and folders that fill."""
+
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from phyemu.errors import ConfigError, DatasetError
+from phyemu.serving import batches_of, folder_images, spec_images, watched_images
+
+SHAPE = (1, 6, 5)
+
+
+def write(path: Path, value: int, *, size: tuple[int, int] = (5, 6), mode: str = "L") -> None:
+    """Write an image beside its place, and put it there."""
+    pixels = np.full((size[1], size[0], 3)[: 2 if mode == "L" else 3], value, np.uint8)
+    partial = path.with_name(f".{path.name}")
+    Image.fromarray(pixels).save(partial, format="PNG")
+    partial.rename(path)
+
+
+def test_a_folder_is_read_in_the_order_of_names(tmp_path: Path) -> None:
+    for value, name in ((3, "c.png"), (1, "a.PNG"), (2, "b.png")):
+        write(tmp_path / name, value)
+    (tmp_path / "notes.txt").write_text("no image")
+    (tmp_path / ".hidden.png").write_text("no image")
+    batch = folder_images(tmp_path, SHAPE)
+    assert batch.names == ("a.PNG", "b.png", "c.png")
+    assert batch.images.shape == (3, *SHAPE)
+    assert batch.images[:, 0, 0, 0].tolist() == [1, 2, 3]
+
+
+def test_an_empty_folder_and_other_shapes_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="holds no image"):
+        folder_images(tmp_path, SHAPE)
+    with pytest.raises(DatasetError, match="cannot be read"):
+        folder_images(tmp_path / "none", SHAPE)
+    write(tmp_path / "a.png", 1, size=(6, 6))
+    with pytest.raises(
+        DatasetError, match=r"a\.png: 6x6 with 1 channels, but what the head takes has 5x6"
+    ):
+        folder_images(tmp_path, SHAPE)
+    with pytest.raises(DatasetError, match=r"digits: images are \(1, 32, 32\), but the head takes"):
+        spec_images("digits", SHAPE)
+
+
+def test_test_images_of_a_data_set_are_named_by_their_place() -> None:
+    batch = spec_images("digits", (1, 32, 32), limit=11)
+    assert batch.names == tuple(map(str, range(len(batch.images))))
+
+
+def test_batches_hold_all_images_in_order_as_often_as_asked(tmp_path: Path) -> None:
+    for number in range(5):
+        write(tmp_path / f"{number}.png", number)
+    images = folder_images(tmp_path, SHAPE)
+    parts = list(batches_of(images, 2, passes=2))
+    assert [len(part.images) for part in parts] == [2, 2, 1, 2, 2, 1]
+    assert sum((part.names for part in parts), ()) == 2 * images.names
+    endless = batches_of(images, 5, passes=None)
+    assert [next(endless).names for _ in range(3)] == 3 * [images.names]
+    with pytest.raises(ConfigError, match="size and passes of at least 1"):
+        next(batches_of(images, 0))
+
+
+def test_a_watched_folder_yields_what_comes_and_tells_of_what_is_no_image(tmp_path: Path) -> None:
+    write(tmp_path / "before.png", 9)
+    stop = threading.Event()
+    bad: list[str] = []
+    watched = watched_images(tmp_path, SHAPE, stop=stop, on_bad=bad.append)
+    heard: list[str] = []
+    started = threading.Event()
+
+    def watch() -> None:
+        started.set()
+        for batch in watched:
+            heard.extend(batch.names)
+            assert batch.images.shape[1:] == SHAPE
+            if "second.png" in heard:
+                stop.set()
+
+    # The first look at the folder comes with the first image asked for.
+    thread = threading.Thread(target=watch)
+    thread.start()
+    assert started.wait(10)
+    # Until it has looked, what is written counts as being there before: write until it is heard.
+    number = 0
+    while not heard and number < 200:
+        write(tmp_path / f"first-{number}.png", 1)
+        number += 1
+        stop.wait(0.05)
+    write(tmp_path / "large.png", 1, size=(9, 9))
+    write(tmp_path / "second.png", 2)
+    thread.join(10)
+    assert not thread.is_alive()
+    assert heard[-1] == "second.png"
+    assert "before.png" not in heard
+    assert len(heard) == len(set(heard))
+    assert all("large.png" in line for line in bad)
+
+
+def test_a_file_that_stays_no_image_is_told_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from phyemu.serving import image_source
+
+    monkeypatch.setattr(image_source, "_SETTLED_S", 0.0)
+    stop = threading.Event()
+    bad: list[str] = []
+
+    def told(line: str) -> None:
+        bad.append(line)
+        stop.set()
+
+    listings = iter([set(), {tmp_path / "torn.png"}, {tmp_path / "torn.png"}])
+    monkeypatch.setattr(image_source, "_listed", lambda _: next(listings))
+    (tmp_path / "torn.png").write_bytes(b"\x89PNG torn")
+    assert list(watched_images(tmp_path, SHAPE, stop=stop, on_bad=told)) == []
+    assert len(bad) == 1
+    assert "torn.png: cannot be decoded" in bad[0]
