@@ -48,7 +48,7 @@ def test_it_learns_that_some_embeddings_are_sent_more_often() -> None:
     embedding.vectors.requires_grad_(False)
     prior = torch.tensor([0.85, 0.05, 0.05, 0.05])
     draws = torch.multinomial(
-        prior, 2000, replacement=True, generator=torch.Generator().manual_seed(1)
+        prior, 4000, replacement=True, generator=torch.Generator().manual_seed(1)
     )[None]
     posteriors = _received(draws, 4, seed=2)
     sent = embedding.vectors[draws]
@@ -60,8 +60,8 @@ def test_it_learns_that_some_embeddings_are_sent_more_often() -> None:
 
     demapper = embedding.demapper
     assert demapper is not None
-    optimizer = torch.optim.Adam(demapper.parameters(), lr=0.03)
-    for _ in range(60):
+    optimizer = torch.optim.Adam(demapper.parameters(), lr=0.02)
+    for _ in range(100):
         loss = (embedding.lookup(posteriors, Lookup.LEARNED) - sent).square().mean()
         optimizer.zero_grad()
         loss.backward()
