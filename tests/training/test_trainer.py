@@ -167,6 +167,7 @@ def test_curves_are_written_for_tensorboard(
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor:UserWarning")  # dynamo's own
 def test_a_compiled_training_is_the_same_and_resumes_exactly(
     dataset: Dataset, config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
