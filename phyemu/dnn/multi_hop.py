@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 
 from phyemu.errors import ConfigError
 
@@ -138,7 +138,7 @@ class MultiHopPhyDnn(nn.Module):
             before = features._version
             with evaluating(segment):
                 result = segment(features)
-            if index and features._version != before:
+            if index and isinstance(segment, fx.GraphModule) and features._version != before:
                 keep_input(segment)
             features = result
             if index == len(segments) - 1:
@@ -316,7 +316,8 @@ class MultiHopPhyDnn(nn.Module):
             sent = one_hot_argmax(embedding.log_probabilities(to_slices(features)))
             posteriors = link(embedding.on_air(sent), generator)
             features = self.segments[index + 1](self._received(index, posteriors, lookup))
-        return features.float()
+        logits: Tensor = features.float()
+        return logits
 
     def infer_unmodified(self, images: Tensor) -> Tensor:
         """Return the logits (batch, num_classes) of all segments without links."""

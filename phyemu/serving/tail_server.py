@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from phyemu.evaluation import ImagePrediction, SentImages, StreamScore, TailSide
-from phyemu.evaluation.stopwatch import time_calls
 from phyemu.listening import ListeningSummary, SampleFeed, listen
+from phyemu.metering import time_calls
 from phyemu.receiver import ReceivedFrame, ReceiverConfig
 from phyemu.waveform.sent_frames import SentFrames
 

@@ -130,7 +130,7 @@ def train_run(
         KeyboardInterrupt: Ctrl-C; `resume` continues at the very step.
     """
     # What is missing is found before anything is written.
-    specs = (config.link.channel,)
+    specs: tuple[str, ...] = (config.link.channel,)
     if config.phydnn.splits:
         specs = hop_specs(config.link.channel, len(config.phydnn.splits))
     channels = [load_channel_or_link(spec) for spec in specs]
