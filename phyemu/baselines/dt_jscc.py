@@ -156,7 +156,7 @@ class _DtJsccTask:
                 self.generator,
                 temperature=settings.temperature,
                 lookup=Lookup.HARD,
-                binding=False,
+                binding_share=0.0,
             )
         return robust_bottleneck_loss(
             output.logits,
