@@ -49,7 +49,7 @@ def command(
     written is run again and compared with the run's own; what computes something else is not kept.
     """
     from phyemu.dnn import DeviceFormat, Part
-    from phyemu.serving import export_run
+    from phyemu.serving import SIDES, export_run
 
     from .progress import progress_bars
 
@@ -58,7 +58,7 @@ def command(
             run,
             run if output is None else output,
             DeviceFormat(device_format),
-            parts=tuple(Part) if part == "both" else (Part(part),),
+            parts=SIDES if part == "both" else (Part(part),),
             order=order,
             force=force,
             progress=progress,

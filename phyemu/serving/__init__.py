@@ -15,12 +15,13 @@ from .introduction import Partner, introduction_symbols, recognise
 from .outlet import Outlet, RadioOutlet, RecordingOutlet, SinkOutlet, open_recording_outlet
 from .received_images import ImageHearing, ReceivedImages, hearing
 from .result_socket import ResultSocket, open_result_socket
-from .run_export import export_run
+from .run_export import SIDES, export_run
 from .tail_server import ServingCounts, TailServer, prediction_values, serve_tail
 
 __all__ = [
     "GAP_SAMPLES",
     "INTRODUCTION_INDEX",
+    "SIDES",
     "DeviceHead",
     "DeviceTail",
     "EncodedBatch",

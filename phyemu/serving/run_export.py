@@ -17,7 +17,10 @@ from phyemu.evaluation import load_exported_head, load_exported_tail
 from phyemu.evaluation.exported import check_exported, side_path
 from phyemu.progress import ProgressCallback, no_progress
 
-__all__ = ["export_run"]
+__all__ = ["SIDES", "export_run"]
+
+SIDES = (Part.HEAD, Part.TAIL)
+"""What a run on two devices is made of."""
 
 
 def export_run(
@@ -25,7 +28,7 @@ def export_run(
     folder: Path,
     device_format: DeviceFormat,
     *,
-    parts: Collection[Part] = tuple(Part),
+    parts: Collection[Part] = SIDES,
     order: int | None = None,
     force: bool = False,
     progress: ProgressCallback = no_progress,
@@ -47,10 +50,10 @@ def export_run(
         CheckpointError: The run holds no such export, or one cannot be translated.
         ConfigError: A file exists, or a package is missing.
     """
-    if set(parts) == set(Part):
+    if set(parts) == set(SIDES):
         check_exported(run)
     plan: list[tuple[Part, Path]] = []
-    for part in Part:
+    for part in SIDES:
         if part in parts:
             source = side_path(run, part, order)
             plan.append((part, folder / part / f"{source.stem}{device_format.suffix}"))
