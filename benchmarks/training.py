@@ -21,7 +21,7 @@ from phyemu.dnn import Estimator, Link, Normalise, PhyDnn, ResNet, ResNetConfig,
 from phyemu.link import SymbolLink, WaveformLink
 from phyemu.training import PhyDnnConfig, Precision, Preset, TrainConfig, named_preset, preset
 from phyemu.training.arithmetic import forward_precision
-from phyemu.training.phydnn import _PhyDnnTask
+from phyemu.training.phydnn import PhyDnnTask
 from phyemu.waveform import FrameFormat, psk
 
 CHANNEL = "office-nlos"
@@ -145,7 +145,7 @@ def ratio_table(title: str, rows: list[Row]) -> str:
 
 def task_step(config: TrainConfig, dataset: Dataset, backbone: ResNet) -> Callable[[], object]:
     """Return a call that does a step of a training as `phyemu train` does it, thawed."""
-    task = _PhyDnnTask(
+    task = PhyDnnTask(
         backbone,
         Normalise(dataset.mean, dataset.std),
         dataset,

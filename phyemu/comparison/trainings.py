@@ -3,6 +3,7 @@
 import copy
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -28,6 +29,7 @@ from phyemu.training import (
     overlay,
     preset,
     read_run_config,
+    settle_stages,
     train_backbone,
     train_run,
     write_checkpoint,
@@ -71,13 +73,14 @@ def training_settings(
     pretrained = config.pretrained.get(f"{dataset}/{backbone}", config.pretrained.get(backbone))
     if pretrained is not None:
         overlay(table, {"backbone": {"pretrained": pretrained}})
+    given: dict[str, Any] = {}
     for name in ("all", system, variant):
-        overlay(table, copy.deepcopy(config.training.get(name, {})))
+        overlay(given, copy.deepcopy(config.training.get(name, {})))
+    overlay(table, given)
     if system == PHYDNN:
-        epochs, count = table["phydnn"]["epochs"], len(config.orders)
-        # Those of the preset, for as many stages as there are orders.
-        stages = [*epochs[:count], *epochs[-1:] * (count - len(epochs))]
-        overlay(table, {"phydnn": {"orders": list(config.orders), "epochs": stages}})
+        overlay(table, {"phydnn": {"orders": list(config.orders)}})
+        # Epochs, given or not, are for as many stages as there are orders.
+        settle_stages(table, base, set(given.get("phydnn", {})) - {"epochs"})
     where = f"training of {system} {variant}".rstrip()
     return from_table(TrainConfig, table, where=where)
 

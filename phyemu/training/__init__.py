@@ -19,7 +19,13 @@ from phyemu.training.multi_hop_validation import MultiHopScore, score_over_links
 from phyemu.training.phydnn import train_phydnn
 from phyemu.training.phydnn_result import PhyDnnResult, TrainedPhyDnn
 from phyemu.training.presets import Preset, named_preset, preset
-from phyemu.training.resolve import backbone_depth, overlay, pick_device, resolve_config
+from phyemu.training.resolve import (
+    backbone_depth,
+    overlay,
+    pick_device,
+    resolve_config,
+    settle_stages,
+)
 from phyemu.training.run import (
     StageReport,
     TrainReport,
@@ -68,6 +74,7 @@ __all__ = [
     "score_images",
     "score_over_link",
     "score_over_links",
+    "settle_stages",
     "to_table",
     "to_toml",
     "train_backbone",

@@ -14,7 +14,9 @@ from .config import (
     TrainConfig,
 )
 
-__all__ = ["Preset", "named_preset", "preset"]
+__all__ = ["Preset", "named_preset", "preset", "stages_behind"]
+
+_STAGES = ("layer1", "layer2", "layer3")
 
 
 class Preset(StrEnum):
@@ -24,13 +26,13 @@ class Preset(StrEnum):
     """As the paper has it: PSK, hard decisions, inner products, constant rates, no distillation."""
 
     BEST = "best"
-    """What measured best."""
+    """What measured best on CIFAR-10, and little else: docs/training.md has the measurements."""
 
 
 def named_preset(name: Preset, dataset: str, channel: str, *, seed: int = 0) -> TrainConfig:
     """Return the settings of a name: M = 16, then 8, then 4.
 
-    Networks, cut and backbone are those of `preset`.
+    Networks, cut and backbone are those of `preset`. `best` sends the 16 as pairs of QPSK symbols.
 
     Args:
         name: Which.
@@ -52,12 +54,27 @@ def named_preset(name: Preset, dataset: str, channel: str, *, seed: int = 0) -> 
         start.phydnn,
         orders=paper.orders,
         epochs=paper.epochs,
+        symbols_per_slice=(2, 1, 1),
         estimator=Estimator.STRAIGHT_THROUGH,
+        backbone_learning_rate=6e-4,
+        embedding_learning_rate=3e-3,
+        final_learning_rate_ratio=0.02,
+        freeze_epochs=0,
+        beta=1e-5,
+        binding_share=0.125,
         distillation=1.0,
-        feature_distillation=1.0,
-        slices_per_image=None,
+        feature_distillation=20.0,
+        feature_layers=stages_behind(start.phydnn.split),
     )
     return replace(start, phydnn=best)
+
+
+def stages_behind(split: str) -> tuple[str, ...]:
+    """Return the stages of a ResNet that lie whole behind a cut."""
+    stage = split.partition(".")[0]
+    if stage == "linear":
+        return ()
+    return tuple(name for name in _STAGES if stage not in _STAGES or name > stage)
 
 
 def preset(dataset: str, channel: str, *, seed: int = 0) -> TrainConfig:

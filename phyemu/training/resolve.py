@@ -1,7 +1,7 @@
 """The settings of a run from what a user gives: a preset, a file, single options."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +12,10 @@ from phyemu.toml_config import from_table, read_toml, to_table
 
 from .config import TrainConfig
 from .distributed import num_started_processes
-from .presets import Preset, named_preset, preset
+from .presets import Preset, named_preset, preset, stages_behind
 from .run import read_run_config
 
-__all__ = ["backbone_depth", "overlay", "pick_device", "resolve_config"]
+__all__ = ["backbone_depth", "overlay", "pick_device", "resolve_config", "settle_stages"]
 
 _CHANNEL = "awgn:12"  # what the paper trains through, where a user names none
 
@@ -64,14 +64,41 @@ def resolve_config(
         target[key] = value
     if resumed is None and "shards" not in given and "shards" not in options:
         table["shards"] = num_started_processes()
+    said = {name.removeprefix("phydnn.") for name in options if name.startswith("phydnn.")}
+    settle_stages(table, base, {*said, *given.get("phydnn", {})})
+    return from_table(TrainConfig, table, where=where)
+
+
+def settle_stages(table: dict[str, Any], base: TrainConfig, given: Collection[str]) -> None:
+    """Let what `base` says of each stage and layer follow orders, cut and network of `table`.
+
+    A stage has the epochs of its place and the symbols for each slice of its order (else one).
+    Where `base` compares features behind every stage of a ResNet after its cut, so does `table`,
+    but where features of layers cannot be had or the network is another.
+
+    Args:
+        table: Settings over those of `base`; changed.
+        base: Where they come from.
+        given: Settings of `[phydnn]` that a user gave; they stay, but for one number of epochs,
+            which is that of each stage.
+    """
     phydnn = table["phydnn"]
-    epochs, orders = phydnn["epochs"], phydnn["orders"]
-    if _find(given, "phydnn", "epochs") is None and "phydnn.epochs" not in options:
-        # Those of the base, for as many stages as were asked for.
+    orders, epochs = phydnn["orders"], phydnn["epochs"]
+    if not isinstance(orders, list) or not isinstance(epochs, list):
+        return  # refused, with its place, where the table is read
+    if "epochs" not in given:
         phydnn["epochs"] = [*epochs[: len(orders)], *epochs[-1:] * (len(orders) - len(epochs))]
     elif len(epochs) == 1 < len(orders):
         phydnn["epochs"] = epochs * len(orders)
-    return from_table(TrainConfig, table, where=where)
+    own = base.phydnn
+    if "symbols_per_slice" not in given and len(own.symbols_per_slice) > 1:
+        known = dict(zip(own.orders, own.symbols_per_slice, strict=True))
+        phydnn["symbols_per_slice"] = [known.get(order, 1) for order in orders]
+    layers = own.feature_layers
+    if layers and layers == stages_behind(own.split) and "feature_layers" not in given:
+        other = phydnn["splits"] or table["compile"] or table["backbone"].get("model")
+        keeps = phydnn["feature_distillation"] and not other
+        phydnn["feature_layers"] = list(stages_behind(str(phydnn["split"]))) if keeps else []
 
 
 def pick_device(name: str) -> torch.device:

@@ -157,6 +157,7 @@ def test_a_folder_without_a_side_is_one_line(
     assert message in result.stderr
 
 
+@pytest.mark.slow
 def test_neither_side_loads_what_trains(trained_run: Path, tmp_path: Path) -> None:
     # Both commands, to their ends, in one process: two would be twice the imports.
     run = tmp_path / "run"

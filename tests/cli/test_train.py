@@ -108,6 +108,7 @@ def test_widening_needs_a_channel(runner: CliRunner, tmp_path: Path) -> None:
     assert "--widen needs --channel" in result.stderr
 
 
+@pytest.mark.slow
 def test_a_network_of_the_users_is_trained_and_loaded_only_where_it_is_named(
     runner: CliRunner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -157,6 +158,7 @@ def test_two_networks_are_one_too_many(runner: CliRunner, tmp_path: Path) -> Non
     assert "both name the network" in result.stderr
 
 
+@pytest.mark.slow
 def test_three_devices_are_trained_exported_and_evaluated(
     runner: CliRunner, tmp_path: Path
 ) -> None:

@@ -4,6 +4,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 from phyemu.comparison import CellKind, Exhibit, cells_of, comparison_preset, plan
+from phyemu.comparison.trainings import training_settings
 
 
 def test_the_papers_comparison_has_every_row() -> None:
@@ -44,3 +45,16 @@ def test_only_what_is_asked_for_is_planned() -> None:
     }
     # Costs do not depend on the seed of a training.
     assert {key.seed for key in keys} == {0}
+
+
+def test_a_variant_s_symbols_for_each_slice_follow_the_orders() -> None:
+    quick = comparison_preset("quick")
+    settings = {"dataset": "digits", "backbone": "resnet8", "seed": 0, "system": "PhyDNN"}
+    wide = training_settings(
+        replace(quick, orders=(16, 4), sweep_orders=(16,)), variant="best", **settings
+    ).phydnn
+    assert (wide.orders, wide.symbols_per_slice) == ((16, 4), (2, 1))
+    assert wide.epochs == (1, 1)  # [training.all] has one number
+    assert (wide.split, wide.feature_layers) == ("layer1", ("layer2", "layer3"))
+    narrow = training_settings(quick, variant="best", **settings).phydnn
+    assert (narrow.orders, narrow.symbols_per_slice) == ((8, 4), (1, 1))

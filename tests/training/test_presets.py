@@ -2,8 +2,18 @@ import pytest
 import torch
 
 from phyemu.datasets import load_dataset
-from phyemu.dnn import Estimator, Lookup, Normalise, PhyDnn, ResNetConfig, Score, resnet
+from phyemu.dnn import (
+    Estimator,
+    Lookup,
+    Normalise,
+    PhyDnn,
+    ResNetConfig,
+    Score,
+    resnet,
+    split_model,
+)
 from phyemu.training import Precision, Preset, named_preset, preset
+from phyemu.training.presets import stages_behind
 
 
 @pytest.mark.parametrize(("name", "channels", "num_symbols"), [("digits", 1, 256), ("x", 3, 1024)])
@@ -57,8 +67,43 @@ def test_the_paper_s_preset_is_the_paper_s(dataset: str) -> None:
     assert method.split == preset(dataset, "awgn:12").phydnn.split
 
 
-def test_the_best_preset_differs_from_the_paper_s_and_trains_every_order() -> None:
-    paper, best = (named_preset(name, "digits", "awgn:12").phydnn for name in Preset)
-    assert best.orders == paper.orders
-    assert best.distillation > 0
-    assert best != paper
+@pytest.mark.parametrize(
+    ("dataset", "layers"), [("digits", ("layer3",)), ("cifar10:somewhere", ("layer2", "layer3"))]
+)
+def test_the_best_preset_is_what_was_measured(dataset: str, layers: tuple[str, ...]) -> None:
+    best = named_preset(Preset.BEST, dataset, "awgn:12").phydnn
+    assert best.estimator is Estimator.STRAIGHT_THROUGH
+    assert (best.score, best.lookup) == (Score.DISTANCE, Lookup.HARD)
+    assert (best.orders, best.epochs) == ((16, 8, 4), (15, 8, 8))
+    assert [best.channel_order(stage) for stage in range(3)] == [4, 8, 4]  # 16: pairs of QPSK
+    assert (best.embedding_learning_rate, best.backbone_learning_rate) == (3e-3, 6e-4)
+    assert (best.final_learning_rate_ratio, best.freeze_epochs) == (0.02, 0)
+    assert (best.beta, best.beta_growth) == (1e-5, 10.0)
+    assert (best.binding, best.binding_share) == (1.0, 0.125)
+    assert (best.distillation, best.distillation_temperature) == (1.0, 2.0)
+    assert (best.feature_distillation, best.feature_layers) == (20.0, layers)
+    assert best.slices_per_image == 64
+
+
+@pytest.mark.parametrize(
+    ("split", "layers"),
+    [
+        ("conv1", ("layer1", "layer2", "layer3")),
+        ("layer1", ("layer2", "layer3")),
+        ("layer2.0", ("layer3",)),
+        ("layer3", ()),
+        ("linear", ()),
+    ],
+)
+def test_only_whole_stages_behind_a_cut_can_be_compared(
+    split: str, layers: tuple[str, ...]
+) -> None:
+    assert stages_behind(split) == layers
+    if split != "linear":
+        backbone = resnet(
+            ResNetConfig(depth=8, num_classes=10, width=4),
+            generator=torch.Generator().manual_seed(0),
+        )
+        _, tail = split_model(backbone, split)
+        for layer in layers:
+            tail.get_submodule(layer)

@@ -39,6 +39,40 @@ def test_stages_without_epochs_take_those_of_the_preset() -> None:
     assert resolve_config({"phydnn.orders": [16, 8]}).phydnn.epochs == (10, 10)
 
 
+def test_stages_without_symbols_for_each_slice_take_those_of_their_order(tmp_path: Path) -> None:
+    def symbols(*orders: int, **options: object) -> tuple[int, ...]:
+        given = {f"phydnn.{name}": value for name, value in options.items()}
+        found = resolve_config({"phydnn.orders": list(orders), **given}, named=Preset.BEST)
+        return found.phydnn.symbols_per_slice
+
+    assert symbols(16) == (2,)
+    assert symbols(8, 4) == (1, 1)  # 8 is no square
+    assert symbols(32, 16, 8, 4) == (1, 2, 1, 1)
+    assert symbols(16, 4, symbols_per_slice=[2]) == (2,)
+    path = tmp_path / "t.toml"
+    path.write_text("[phydnn]\norders = [16]\nsymbols_per_slice = [4]\n", encoding="utf-8")
+    assert resolve_config({}, file=path, named=Preset.BEST).phydnn.symbols_per_slice == (4,)
+
+
+@pytest.mark.parametrize(
+    ("options", "layers"),
+    [
+        ({}, ("layer3",)),
+        ({"phydnn.split": "layer1"}, ("layer2", "layer3")),
+        ({"phydnn.split": "layer3"}, ()),
+        ({"phydnn.splits": ["layer1", "layer2"]}, ()),
+        ({"backbone.model": "timm:resnet18", "phydnn.split": "layer2"}, ()),
+        ({"compile": True}, ()),
+        ({"phydnn.feature_distillation": 0.0}, ()),
+        ({"phydnn.split": "layer1", "phydnn.feature_layers": ["layer3"]}, ("layer3",)),
+    ],
+)
+def test_features_are_compared_behind_the_cut_where_they_can_be(
+    options: dict[str, object], layers: tuple[str, ...]
+) -> None:
+    assert resolve_config(options, named=Preset.BEST).phydnn.feature_layers == layers
+
+
 def test_a_named_preset_comes_below_options_and_above_a_resumed_run(tmp_path: Path) -> None:
     found = resolve_config({"link.channel": "awgn:3", "seed": 2}, named=Preset.BEST)
     assert found == replace(named_preset(Preset.BEST, "digits", "awgn:3"), seed=2)
