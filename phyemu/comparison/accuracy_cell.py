@@ -4,6 +4,8 @@ import hashlib
 import math
 from typing import Any
 
+from torch import Tensor
+
 from phyemu.datasets import ImageSet
 from phyemu.dnn import Lookup
 from phyemu.evaluation import EvaluationFidelity, evaluate_phydnn
@@ -34,7 +36,12 @@ def accuracy_settings(key: CellKey, config: ComparisonConfig) -> dict[str, Any]:
 
 
 def accuracy_figures(
-    key: CellKey, provided: Provided, images: ImageSet, config: ComparisonConfig
+    key: CellKey,
+    provided: Provided,
+    images: ImageSet,
+    config: ComparisonConfig,
+    *,
+    symbols: Tensor | None = None,
 ) -> tuple[dict[str, float], dict[str, Any]]:
     """Return the figures of an accuracy, and what they were made with.
 
@@ -43,6 +50,7 @@ def accuracy_figures(
         provided: The system.
         images: Test images.
         config: How they are sent.
+        symbols: What a PhyDNN's or DT-JSCC's head sends for the images, where it has run already.
 
     Raises:
         PhyemuError: There are no images, or they do not fit.
@@ -52,12 +60,13 @@ def accuracy_figures(
         "num_images": len(images),
         "payload_bytes": _BATCH * system.payload_bytes_per_image,
     }
-    if provided.backbone_accuracy is not None:
-        figures["backbone_accuracy"] = provided.backbone_accuracy
     record: dict[str, Any] = {"images": _images_digest(images)}
+    whole = provided.backbone_accuracy
     if system.phydnn is None:
-        figures["accuracy"] = system.accuracy(images, None, key.seed)
+        figures["accuracy"] = system.accuracy(images, None, key.seed) if whole is None else whole
         return figures, record
+    if whole is not None:
+        figures["backbone_accuracy"] = whole
     simulated = is_simulation(key.environment)
     fidelity = EvaluationFidelity.SYMBOL if simulated else config.accuracy.fidelity
     lookup: Lookup = config.accuracy.lookup or system.lookup
@@ -70,6 +79,7 @@ def accuracy_figures(
         seed=key.seed,
         lookup=lookup,
         repetitions=1 if simulated else config.accuracy.repetitions,
+        symbols=symbols,
     )
     figures |= {
         "accuracy": result.accuracy,

@@ -123,7 +123,7 @@ def table_2(cells: CellSet, dataset: str) -> ResultTable | None:
         row_headings=("system", "backbone"),
         columns=("no radio", *_size_headings(simulated, orders)),
         rows=tuple(rows),
-        notes=(_BRACKETS,),
+        notes=(_BRACKETS, _made_of(simulated)),
     )
 
 
@@ -156,6 +156,7 @@ def table_2_drops(cells: CellSet, dataset: str) -> ResultTable | None:
         notes=(
             f"{_BRACKETS} The paper's drop is its Table II against the baseline of its Table I, "
             "which is of CIFAR-10.",
+            _made_of(simulated),
         ),
     )
 
@@ -200,6 +201,7 @@ def table_of_sweep(cells: CellSet, dataset: str) -> ResultTable | None:
             "Error rates: means over seeds ± sample deviation. A change is of the mean over "
             "seeds; the largest one is between any two SNRs of the sweep, beside what the paper "
             "states of its curves (4 to 20 dB).",
+            _made_of(swept.where(environment=tuple(map(awgn_name, snrs)))),
         ),
     )
 
@@ -258,6 +260,17 @@ def _published_drop(dataset: str, backbone: str, order: int) -> float | None:
     whole = _published(dataset, f"table-1/{backbone}/baseline")
     sent = published_value(f"table-2/{dataset}/{backbone}/m{order}")
     return None if whole is None or sent is None else round(whole - sent, 2)
+
+
+def _made_of(cells: CellSet) -> str:
+    """Return how many images and which seeds accuracies are of: fewer say less."""
+    counts = {round(cell.figures["num_images"]) for cell in cells if "num_images" in cell.figures}
+    images = " or ".join(f"{count:,}" for count in sorted(counts))
+    seeds = "; ".join(
+        f"{variant} {', '.join(map(str, sorted(cells.where(variant=variant).values('seed'))))}"
+        for variant in cells.values("variant")
+    )
+    return f"Test images of a cell: {images or 'not told'}. Seeds: {seeds}."
 
 
 def _size_headings(cells: CellSet, orders: Sequence[int]) -> tuple[str, ...]:

@@ -165,7 +165,9 @@ class Comparison:
         provided = self._provide(key)
         images = self._systems.test_images(key.dataset)
         if key.kind is CellKind.ACCURACY:
-            figures, record = accuracy_figures(key, provided, images, self.config)
+            figures, record = accuracy_figures(
+                key, provided, images, self.config, symbols=self._systems.symbols(key)
+            )
             modelled: frozenset[str] = frozenset()
             engine = ""
         else:

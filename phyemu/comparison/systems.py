@@ -1,23 +1,26 @@
 """The system behind a cell: from a run that was given, or one that is made."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from phyemu.baselines import System, SystemName, load_system, network_system
 from phyemu.datasets import Dataset, ImageSet, load_dataset
 from phyemu.dnn import Normalise, pretrained_resnet, read_card, split_model
 from phyemu.errors import ConfigError
+from phyemu.evaluation import encode_images
 from phyemu.file_hash import file_sha256
 from phyemu.toml_config import to_table
 from phyemu.training import read_checkpoint, score_images
 
 from .cell import CellKey, CellKind
 from .config import PHYDNN, ComparisonConfig
+from .environment import is_simulation
 from .given_runs import GivenRun
 from .trainings import Trainings, baseline_settings, training_settings
 
@@ -44,7 +47,8 @@ class Provided:
         system: In evaluation mode.
         run: Folder of the run that made its weights.
         weights: SHA-256 of them.
-        backbone_accuracy: Of a PhyDNN: its own network without the radio, on the test images [%].
+        backbone_accuracy: On the test images [%]. Of a PhyDNN: its own network without the radio;
+            of a network that runs as it is: its own. None: there is no such network.
     """
 
     system: System
@@ -69,7 +73,8 @@ class Systems:
         # A system serves cell after cell, and then never again.
         self._shared = lru_cache(maxsize=2)(self._provide)
         self._dataset = lru_cache(maxsize=2)(self._load_dataset)
-        self._whole_accuracy = lru_cache(maxsize=4)(self._score_whole)
+        self._sent = lru_cache(maxsize=1)(self._encode)
+        self._accuracies: dict[tuple[str, str], float] = {}
 
     def source(self, key: CellKey) -> dict[str, Any]:
         """Return what the weights of a cell depend on, as JSON values, without making any.
@@ -110,7 +115,23 @@ class Systems:
             PhyemuError: A run cannot be made or read.
         """
         # Cells that differ in their environment share a system.
-        return self._shared(replace(key, kind=CellKind.ACCURACY, environment="none", protocol=""))
+        return self._shared(_network(key))
+
+    def symbols(self, key: CellKey) -> Tensor | None:
+        """Return what the head of a cell sends for the test images; None: it sends no symbols.
+
+        The head runs once for all SNRs of a sweep.
+
+        Raises:
+            PhyemuError: A run cannot be made or read.
+        """
+        return self._sent(_network(key)) if is_simulation(key.environment) else None
+
+    def _encode(self, network: CellKey) -> Tensor | None:
+        phydnn = self._shared(network).system.phydnn
+        if phydnn is None:
+            return None
+        return encode_images(phydnn, self.test_images(network.dataset)).symbols
 
     def _provide(self, key: CellKey) -> Provided:
         given = self._given_run(key)
@@ -152,7 +173,12 @@ class Systems:
         else:
             head, tail = split_model(network, _SPLIT)
             system = network_system(name, nn.Sequential(normalise, head), tail, image_shape=shape)
-        return Provided(system=system, run=run, weights=_stored_weights(run, key))
+        return Provided(
+            system=system,
+            run=run,
+            weights=_stored_weights(run, key),
+            backbone_accuracy=self._whole_accuracy(run, key.dataset),
+        )
 
     def _backbone(self, run: Path) -> tuple[Normalise, nn.Module]:
         """Return the network without a radio, as the run trained it."""
@@ -165,10 +191,14 @@ class Systems:
             normalise = Normalise(record["mean"], record["std"])
         return normalise, pretrained_resnet(run / _BACKBONE).eval()
 
-    def _score_whole(self, run: Path, dataset: str) -> float:
-        normalise, network = self._backbone(run)
-        whole = nn.Sequential(normalise, network)
-        return score_images(whole, whole, self.test_images(dataset)).accuracy
+    def _whole_accuracy(self, run: Path, dataset: str) -> float:
+        """Return the accuracy of a run's network; runs that begin with the same one share it."""
+        whole = nn.Sequential(*self._backbone(run))
+        known = (_content_digest(whole), dataset)
+        if known not in self._accuracies:
+            score = score_images(whole, whole, self.test_images(dataset))
+            self._accuracies[known] = score.accuracy
+        return self._accuracies[known]
 
     def test_images(self, dataset: str) -> ImageSet:
         """Return the images that a dataset's accuracies are of: the same for every seed."""
@@ -211,6 +241,20 @@ class Systems:
             return False
         # Through another channel it is another PhyDNN, unless its giver says that it is this one.
         return run.is_named or run.channel == self._settings(key, key.variant, PHYDNN).link.channel
+
+
+def _content_digest(network: nn.Module) -> str:
+    """Return a hash of what a network computes: its layers, and all they hold."""
+    digest = hashlib.sha256(repr(network).encode())
+    for name, value in sorted(network.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _network(key: CellKey) -> CellKey:
+    """Return what the cells of one network have in common, whatever they are sent through."""
+    return replace(key, kind=CellKind.ACCURACY, environment="none", protocol="")
 
 
 def _missing(key: CellKey) -> MissingRunError:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from enum import StrEnum
 
 import torch
+from torch import Tensor
 
 from phyemu.channel import ChannelModel, with_snr
 from phyemu.datasets import ImageSet
@@ -47,6 +48,7 @@ def evaluate_phydnn(
     seed: int,
     lookup: Lookup | None = None,
     repetitions: int = 1,
+    symbols: Tensor | None = None,
     progress: ProgressCallback = no_progress,
 ) -> Evaluation:
     """Return how an exported PhyDNN does over a channel.
@@ -59,6 +61,8 @@ def evaluate_phydnn(
         seed: Of channel and noise; the same seed gives the same result.
         lookup: Hard, soft or learned; None: as in training.
         repetitions: Passes over the images, each through new channels, >= 1.
+        symbols: What the head sends for these images (`encode_images`), where it has run already;
+            frames are made anew.
         progress: Told of the frames sent.
 
     Raises:
@@ -81,6 +85,7 @@ def evaluate_phydnn(
         seed=seed,
         lookup=phydnn.lookup if lookup is None else lookup,
         repetitions=repetitions,
+        symbols=symbols,
     )
     batch = bytes_on_air(
         num_images=64,

@@ -70,6 +70,7 @@ def score_over_link(
     seed: int,
     lookup: Lookup = Lookup.HARD,
     repetitions: int = 1,
+    symbols: Tensor | None = None,
 ) -> LinkScore:
     """Return accuracy and symbol error rate of inference through a link.
 
@@ -82,25 +83,33 @@ def score_over_link(
         seed: Of channel and noise; the same seed gives the same result.
         lookup: Hard or soft.
         repetitions: Passes over the images, each through new channels, >= 1.
+        symbols: What the device sends for these images, (num_images, symbols_per_image), where
+            that is known already; None: it is found now.
 
     Raises:
-        DatasetError: The set is empty.
+        DatasetError: The set is empty, or the symbols are not of these images.
     """
     if not len(images) or repetitions < 1:
         raise DatasetError(f"there is nothing to evaluate: {len(images)} images, {repetitions=}")
+    if symbols is not None and len(symbols) != len(images):
+        raise DatasetError(f"symbols of {len(symbols)} images are not those of {len(images)}")
     generator = torch.Generator(images.images.device).manual_seed(seed)
-    correct, wrong, num_symbols, loss = 0, 0, 0, 0.0
+    correct, wrong, num_symbols, loss, start = 0, 0, 0, 0.0, 0
     with evaluating(phydnn):
         for batch in ordered_batches(images, _BATCH):
-            symbols = phydnn.encode(batch.images)
-            sent = functional.one_hot(symbols, phydnn.embedding.order).float()
+            if symbols is None:
+                chosen = phydnn.encode(batch.images)
+            else:
+                chosen = symbols[start : start + len(batch.images)]
+            start += len(batch.images)
+            sent = functional.one_hot(chosen, phydnn.embedding.order).float()
             for _ in range(repetitions):
                 posteriors = link(sent, generator)
                 logits = phydnn.decode(posteriors, lookup)
                 correct += int((logits.argmax(-1) == batch.labels).sum())
                 loss += float(functional.cross_entropy(logits, batch.labels, reduction="sum"))
-                wrong += int((posteriors.argmax(-1) != symbols).sum())
-                num_symbols += symbols.numel()
+                wrong += int((posteriors.argmax(-1) != chosen).sum())
+                num_symbols += chosen.numel()
     total = len(images) * repetitions
     return LinkScore(
         accuracy=100 * correct / total,

@@ -1,5 +1,6 @@
 """What docs/results shows is what its cells say: pages are made by one command, never by hand."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -10,6 +11,18 @@ from phyemu.comparison import render
 RESULTS = sorted(
     path.parent for path in (Path(__file__).parents[2] / "docs" / "results").rglob("cells")
 )
+
+
+def test_results_are_committed() -> None:
+    assert RESULTS
+
+
+def test_no_file_names_a_place_on_a_machine() -> None:
+    for folder in RESULTS:
+        for path in folder.rglob("*"):
+            if path.suffix in (".json", ".toml", ".md", ".csv"):
+                text = path.read_text("utf-8")
+                assert not re.search(r"(?<![\w.)/])/(work|home|root|tmp|Users|mnt)/", text), path
 
 
 @pytest.mark.parametrize("folder", RESULTS, ids=lambda folder: folder.name)

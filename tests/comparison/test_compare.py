@@ -5,11 +5,14 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from phyemu.baselines import BottleFitConfig, SystemName, system_preset
 from phyemu.comparison import (
     AccuracyConfig,
     CellStore,
@@ -23,11 +26,13 @@ from phyemu.comparison import (
     read_comparison,
     resolve_comparison,
     run_comparison,
+    systems,
 )
+from phyemu.comparison.trainings import baseline_settings
 from phyemu.errors import ConfigError
 from phyemu.evaluation import EvaluationFidelity
 from phyemu.toml_config import to_toml
-from phyemu.training import read_run_config
+from phyemu.training import Precision, read_run_config
 
 # Small enough for a second, and still of every kind: training, removal, sweep, office.
 TRAINING = {
@@ -93,6 +98,30 @@ def test_variants_begin_with_the_same_network(finished: tuple[Path, ComparisonRe
     assert cells.where(system="PhyDNN").mean("backbone_accuracy") == edge
     run = next(iter(cells.where(system="PhyDNN"))).run
     assert read_run_config(folder / run).phydnn.orders == (4, 2)
+
+
+def test_a_network_runs_once_and_a_head_once_an_order(
+    finished: tuple[Path, ComparisonResult], copied: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = figures(copied)
+    shutil.rmtree(copied / "cells")
+    ran = []
+
+    def counted(name: str) -> Callable[..., Any]:
+        original = getattr(systems, name)
+
+        def call(*args: Any, **named: Any) -> Any:
+            ran.append(name)
+            return original(*args, **named)
+
+        return call
+
+    for name in ("score_images", "encode_images"):
+        monkeypatch.setattr(systems, name, counted(name))
+    # The head of M = 4 serves both SNRs; the network serves edge-only and both orders.
+    run_comparison(tiny(), copied)
+    assert sorted(ran) == ["encode_images", "encode_images", "score_images"]
+    assert figures(copied) == expected
 
 
 def test_a_finished_comparison_computes_nothing(
@@ -325,6 +354,16 @@ def test_bad_settings_say_what_is_wrong(tmp_path: Path, text: str, message: str)
     path.write_text(text)
     with pytest.raises(ConfigError, match=re.escape(message)):
         resolve_comparison({}, preset="quick", file=path)
+
+
+@pytest.mark.parametrize("name", [SystemName.BOTTLEFIT_1, SystemName.DT_JSCC])
+def test_baselines_begin_with_their_own_preset(name: SystemName) -> None:
+    config = comparison_preset("paper")
+    settings = baseline_settings(config, name, "cifar-10", seed=3)
+    expected = system_preset(name, config.datasets["cifar-10"])
+    assert settings.bottlefit == expected.bottlefit != BottleFitConfig()
+    assert (settings.precision, settings.channels_last) == (Precision.BFLOAT16, True)
+    assert (settings.seed, settings.dt_jscc.order) == (3, config.jscc_order)
 
 
 def test_settings_do_not_leak_into_the_preset(tmp_path: Path) -> None:

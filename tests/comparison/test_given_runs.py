@@ -26,6 +26,19 @@ def test_the_presets_are_told_apart() -> None:
         replace(PAPER, phydnn=replace(PAPER.phydnn, distillation=0.5)),
         replace(PAPER, phydnn=replace(PAPER.phydnn, commitment=0.1)),
         replace(PAPER, link=LinkConfig(channel="awgn:12", modulation="qam")),
+        replace(
+            PAPER,
+            phydnn=replace(
+                PAPER.phydnn,
+                orders=(16, 8, 4),
+                epochs=(3, 2, 2),
+                symbols_per_slice=(2, 1, 1),
+            ),
+        ),
+        replace(
+            PAPER,
+            phydnn=replace(PAPER.phydnn, feature_distillation=20.0, feature_layers=("layer3",)),
+        ),
     ],
 )
 def test_what_the_paper_does_not_have_is_not_the_papers(config: TrainConfig) -> None:

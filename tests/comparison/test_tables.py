@@ -2,6 +2,7 @@
 
 import csv
 import io
+from dataclasses import replace
 
 import pytest
 
@@ -136,3 +137,20 @@ def test_no_cells_of_an_exhibit_make_no_table(cells: CellSet) -> None:
     sweep = cells.where(environment=("awgn-4", "awgn-8"))
     assert tables_of(Exhibit.FIGURE_6, sweep) == []
     assert tables_of(Exhibit.TABLE_1, sweep) == []
+
+
+def test_tables_say_how_many_images_and_seeds_they_are_of(cells: CellSet) -> None:
+    one = CellSet(
+        replace(cell, figures={**cell.figures, "num_images": 200})
+        for cell in cells
+        if cell.key.seed == 1
+    )
+    for exhibit, name in (
+        (Exhibit.TABLE_2, "table-2-cifar-10"),
+        (Exhibit.TABLE_2, "table-2-drops-cifar-10"),
+        (Exhibit.FIGURE_10, "figure-10-cifar-10"),
+    ):
+        both = table(cells, exhibit, name).to_markdown()
+        assert "Test images of a cell: 10,000. Seeds: paper 0, 1." in both
+        few = table(one, exhibit, name).to_markdown()
+        assert "Test images of a cell: 200. Seeds: paper 1." in few

@@ -56,6 +56,19 @@ def test_the_seed_fixes_the_result_and_repetitions_are_counted(
     assert first.ser != score_over_link(phydnn, link, dataset.test, seed=5, repetitions=3).ser
 
 
+def test_symbols_that_are_known_need_no_head(
+    phydnn: PhyDnn, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link = SymbolLink(Awgn(6.0), psk(8), FrameFormat())
+    expected = score_over_link(phydnn, link, dataset.test, seed=4)
+    with torch.no_grad():
+        symbols = phydnn.eval().encode(dataset.test.images)
+    monkeypatch.delattr(PhyDnn, "encode")
+    assert score_over_link(phydnn, link, dataset.test, seed=4, symbols=symbols) == expected
+    with pytest.raises(DatasetError, match="symbols of 29 images"):
+        score_over_link(phydnn, link, dataset.test, seed=4, symbols=symbols[1:])
+
+
 def test_nothing_to_score_is_refused(phydnn: PhyDnn, dataset: Dataset) -> None:
     empty = dataset.test.subset(torch.empty(0, dtype=torch.int64))
     with pytest.raises(DatasetError, match="nothing to evaluate"):
