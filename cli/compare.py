@@ -102,8 +102,7 @@ def command(
             raise click.UsageError(
                 "--resume takes the settings of the comparison; --only and --runs alone go with it"
             )
-        read_comparison(settings)
-        config = resolve_comparison(given, file=settings)
+        config = resolve_comparison(given, resumed=read_comparison(settings))
     else:
         config = resolve_comparison(given, preset=preset or "paper", file=config_file)
         if datasets:

@@ -141,6 +141,8 @@ def command(
 
     if model is not None and backbone is not None:
         raise click.UsageError("--model and --backbone both name the network; give one")
+    if resume and not (run / "config.toml").is_file():
+        raise click.UsageError(f"{run}: holds no run to continue; begin one without --resume")
     options: dict[str, Any] = {
         "seed": seed,
         "compile": compiled,

@@ -63,7 +63,11 @@ def comparison_preset(name: str) -> ComparisonConfig:
 
 
 def resolve_comparison(
-    options: Mapping[str, Any], *, preset: str = "paper", file: Path | None = None
+    options: Mapping[str, Any],
+    *,
+    preset: str = "paper",
+    file: Path | None = None,
+    resumed: ComparisonConfig | None = None,
 ) -> ComparisonConfig:
     """Return the settings: options before the file before the preset.
 
@@ -71,12 +75,13 @@ def resolve_comparison(
         options: Values by dotted name, as `cost.engine`.
         preset: Where both say nothing.
         file: TOML with the tables of `ComparisonConfig`.
+        resumed: Settings of a comparison, in place of the preset's.
 
     Raises:
         ConfigError: A name is unknown, or a value out of range.
     """
     # The preset's own tables stay as they are.
-    table = copy.deepcopy(to_table(comparison_preset(preset)))
+    table = copy.deepcopy(to_table(resumed or comparison_preset(preset)))
     given = read_toml(file) if file is not None else {}
     if "datasets" in given:
         # Their order is the file's, and the preset's have no say.

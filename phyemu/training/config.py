@@ -166,7 +166,8 @@ class PhyDnnConfig:
         final_temperature: At the end, > 0; it changes by the same factor each step; None: constant.
         lookup: `hard` (the paper's), `soft`, or `learned`: by a small network, trained with the
             rest at the rate of the embeddings and exported with the tail.
-        slices_per_image: Slices of each training image that k-means sees; None: all (the paper's).
+        slices_per_image: Slices of each training image that k-means sees, >= 0; 0: all, as in the
+            paper.
         early_stopping: Epochs without a better score on the validation images after which a stage
             ends and the next begins, >= 1; None: each stage has all of its epochs.
     """
@@ -197,7 +198,7 @@ class PhyDnnConfig:
     temperature: float = 1.0
     final_temperature: float | None = None
     lookup: Lookup = Lookup.HARD
-    slices_per_image: int | None = None
+    slices_per_image: int = 0
     early_stopping: int | None = None
 
     def __post_init__(self) -> None:
@@ -244,6 +245,10 @@ class PhyDnnConfig:
             0 < self.binding_share <= 1,
             f"binding_share must lie in (0, 1], got {self.binding_share}; "
             "binding = 0 turns the binding loss off",
+        )
+        _require(
+            self.slices_per_image >= 0,
+            f"slices_per_image must be >= 0 (0: all), got {self.slices_per_image}",
         )
         _require(self.freeze_epochs >= 0, f"freeze_epochs must be >= 0, got {self.freeze_epochs}")
         _require(

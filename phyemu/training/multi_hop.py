@@ -138,7 +138,7 @@ class _MultiHopTask(PhyDnnTask):
                 self._images(self._train),
                 points=self.points(self.order).points,
                 seed=self._seed(hop, self.order),
-                slices_per_image=self._settings.slices_per_image,
+                slices_per_image=self._settings.slices_per_image or None,
             )
 
     def _shrink_to(self, order: int) -> None:

@@ -197,7 +197,7 @@ class PhyDnnTask:
             self._images(self._train),
             points=self.points(self.order).points,
             seed=derived_seed(self._config.seed, SeedUse.EMBEDDING, self.order),
-            slices_per_image=self._settings.slices_per_image,
+            slices_per_image=self._settings.slices_per_image or None,
         )
 
     def _shrink_to(self, order: int) -> None:

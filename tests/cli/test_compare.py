@@ -7,6 +7,9 @@ import pytest
 from click.testing import CliRunner, Result
 from phyemu_cli.main import main
 
+from phyemu.comparison import comparison_preset, read_comparison, resolve_comparison
+from phyemu.toml_config import to_toml
+
 # The network without a radio alone: nothing but a backbone of one epoch is trained.
 SETTINGS = """
 systems = ["edge-only"]
@@ -47,6 +50,14 @@ def test_cells_are_made_listed_and_drawn_again(tmp_path: Path, settings: Path) -
     (out / "index.md").unlink()
     assert compare("render", out).exit_code == 0
     assert (out / "index.md").is_file()
+
+
+def test_a_comparison_goes_on_with_its_own_settings(tmp_path: Path) -> None:
+    # Its profile is None, which TOML cannot say, and that of `paper` is the Jetson.
+    quick = comparison_preset("quick")
+    path = tmp_path / "comparison.toml"
+    path.write_text(to_toml(quick), "utf-8")
+    assert resolve_comparison({}, resumed=read_comparison(path)) == quick
 
 
 def test_a_failed_cell_is_exit_code_1(tmp_path: Path, settings: Path) -> None:

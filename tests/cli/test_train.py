@@ -85,6 +85,13 @@ def test_bad_settings_give_one_line_and_exit_1(
     assert len(result.stderr.strip().splitlines()) == 1
 
 
+def test_there_must_be_a_run_to_resume(runner: CliRunner, tmp_path: Path) -> None:
+    result = runner.invoke(main, ["train", "-o", str(tmp_path / "none"), "--resume"])
+    assert result.exit_code == 2
+    assert "holds no run to continue" in result.stderr
+    assert not (tmp_path / "none").exists()
+
+
 def test_a_widened_mixture_of_shipped_channels_is_trained_through(
     runner: CliRunner, tmp_path: Path
 ) -> None:

@@ -19,14 +19,14 @@ def test_defaults_of_algorithm_1_are_the_papers() -> None:
     assert (config.embedding_learning_rate, config.backbone_learning_rate) == (1e-3, 1e-4)
     assert (config.beta, config.beta_growth, config.binding) == (1e-4, 10.0, 1.0)
     assert (config.distillation, config.commitment) == (0.0, 0.0)
-    assert config.slices_per_image is None  # k-means over the whole training set
+    assert config.slices_per_image == 0  # k-means over the whole training set
 
 
 def test_every_default_that_is_none_comes_back_from_toml() -> None:
     """TOML has no None: a field that may be None must have it as its default."""
     config = replace(
         TrainConfig(link=LinkConfig(channel="awgn:12")),
-        phydnn=PhyDnnConfig(slices_per_image=None, final_temperature=None),
+        phydnn=PhyDnnConfig(slices_per_image=0, final_temperature=None),
     )
     assert from_table(TrainConfig, tomllib.loads(to_toml(config)), where="t") == config
 

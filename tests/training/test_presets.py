@@ -57,7 +57,7 @@ def test_the_paper_s_preset_is_the_paper_s(dataset: str) -> None:
     assert (method.score, method.lookup) == (Score.INNER_PRODUCT, Lookup.HARD)
     assert (method.estimator, method.symbols_per_slice) == (Estimator.GUMBEL, (1,))
     assert method.orders == (16, 8, 4)
-    assert method.slices_per_image is None  # k-means over the whole training set
+    assert method.slices_per_image == 0  # k-means over the whole training set
     rates = (method.embedding_learning_rate, method.backbone_learning_rate)
     assert rates == (1e-3, 1e-4)
     assert method.final_learning_rate_ratio == 1.0

@@ -19,6 +19,17 @@ def test_without_anything_given_it_is_the_preset_of_the_digits() -> None:
     assert resolve_config({}) == preset("digits", "awgn:12")
 
 
+@pytest.mark.parametrize("name", [None, *Preset])
+@pytest.mark.parametrize("dataset", ["digits", "cifar10:x"])
+def test_the_settings_of_a_run_are_a_file_that_gives_them_again(
+    tmp_path: Path, name: Preset | None, dataset: str
+) -> None:
+    made = preset(dataset, "awgn:9") if name is None else named_preset(name, dataset, "awgn:9")
+    path = tmp_path / "config.toml"
+    path.write_text(to_toml(made), "utf-8")
+    assert resolve_config({}, file=path) == made
+
+
 def test_options_come_before_the_file_before_the_preset(tmp_path: Path) -> None:
     path = tmp_path / "t.toml"
     path.write_text('seed = 4\n[phydnn]\nbinding = 0.5\n[link]\nchannel = "awgn:3"\n', "utf-8")
