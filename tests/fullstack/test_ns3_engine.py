@@ -124,7 +124,8 @@ def test_a_fading_link_takes_its_time_in_both() -> None:
     from phyemu.channel import load_channel
     from phyemu.fullstack import wifi_link
 
-    model = load_channel("tgn-b-los:24:10")
+    # At this mean SNR one of the four links fades below what 24 Mbit/s need, and one nearly does.
+    model = load_channel("tgn-b-los:17:10")
     links = [wifi_link(model, seed=seed, rate_mbps=24) for seed in range(4)]
     ours = [transfer(64 * KIB, link, Protocol.UDP, seed=1).duration_s for link in links]
     theirs = [transfer_ns3(64 * KIB, link, Protocol.UDP, seed=1).duration_s for link in links]
