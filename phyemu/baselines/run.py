@@ -16,10 +16,10 @@ from phyemu.errors import CheckpointError, ConfigError
 from phyemu.evaluation import load_exported
 from phyemu.link import build_link
 from phyemu.progress import ProgressCallback, no_progress
-from phyemu.toml_config import from_table, read_toml, to_toml
+from phyemu.toml_config import from_table, read_toml
 from phyemu.training import EpochRecord, read_run_config, score_over_link
+from phyemu.training.run_folder import CONFIG_NAME, open_run_folder, write_json
 from phyemu.training.seeds import SeedUse, derived_seed
-from phyemu.whole_file import write_whole
 
 from .bottlefit import train_bottlefit
 from .config import SystemConfig
@@ -31,7 +31,7 @@ from .task_run import Surroundings
 
 __all__ = ["SystemReport", "load_system", "read_report", "read_system_config", "train_system"]
 
-_CONFIG, _WEIGHTS, _METRICS = "config.toml", "weights.safetensors", "metrics.json"
+_WEIGHTS, _METRICS = "weights.safetensors", "metrics.json"
 _MAPS = {SystemName.BOTTLEFIT_1: 1, SystemName.BOTTLEFIT_2: 2}
 
 
@@ -114,7 +114,7 @@ def train_system(
     if backbone is None and name is not SystemName.DT_JSCC:
         raise ConfigError(f"{name} is made from a trained network; none was given")
     config = replace(config, system=name)
-    _open_folder(config, folder, resume=resume)
+    open_run_folder(config, folder, read=read_system_config, resume=resume)
     where = Surroundings(device=device, folder=folder, resume=resume, progress=progress)
     if backbone is None or name is SystemName.DT_JSCC:
         outcome = _make_dt_jscc(dataset, channel, config, folder, where)
@@ -137,8 +137,8 @@ def train_system(
         payload_bytes_per_image=system.payload_bytes_per_image,
     )
     epochs = [record.to_dict() for record in outcome.history]
-    _write_json(folder / "history.json", {"epochs": epochs})
-    _write_json(folder / _METRICS, report.to_dict())  # last: who finds it finds all
+    write_json(folder / "history.json", {"epochs": epochs})
+    write_json(folder / _METRICS, report.to_dict())  # last: who finds it finds all
     return system
 
 
@@ -247,7 +247,7 @@ def read_system_config(folder: Path) -> SystemConfig:
     name = _system_of(folder)
     if name is SystemName.PHYDNN:
         raise ConfigError(f"{folder}: the run of a PhyDNN, which phyemu train continues")
-    path = folder / _CONFIG
+    path = folder / CONFIG_NAME
     return from_table(SystemConfig, read_toml(path), where=str(path))
 
 
@@ -265,11 +265,11 @@ def read_report(folder: Path) -> SystemReport:
 
 
 def _system_of(folder: Path) -> SystemName:
-    path = folder / _CONFIG
+    path = folder / CONFIG_NAME
     if not path.is_file():
         raise ConfigError(
-            f"{folder}: no run folder, it holds no {_CONFIG}; make one: phyemu train-baseline, or "
-            "phyemu train"
+            f"{folder}: no run folder, it holds no {CONFIG_NAME}; make one: "
+            "phyemu train-baseline, or phyemu train"
         )
     name = read_toml(path).get("system", SystemName.PHYDNN)
     try:
@@ -287,24 +287,3 @@ def _stored(folder: Path, name: SystemName, backbone: nn.Module | None) -> Syste
     if system.name is not name:
         raise CheckpointError(f"{folder / _WEIGHTS}: is a {system.name}, not a {name}")
     return system
-
-
-def _open_folder(config: SystemConfig, folder: Path, *, resume: bool) -> None:
-    path = folder / _CONFIG
-    if resume and path.is_file():
-        if read_system_config(folder) != config:
-            raise ConfigError(
-                f"{path}: the run has other settings than were given; give the same, or none of "
-                "them, to continue it"
-            )
-        return
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ConfigError(
-            f"{folder}: exists already; name another folder with -o, or continue it with --resume"
-        )
-    folder.mkdir(parents=True, exist_ok=True)
-    write_whole(path, to_toml(config))
-
-
-def _write_json(path: Path, content: dict[str, Any]) -> None:
-    write_whole(path, json.dumps(content, indent=1) + "\n")

@@ -23,9 +23,11 @@ from phyemu.dnn import (
     read_card,
 )
 from phyemu.dnn.card import ArtefactCard, Part
-from phyemu.errors import CheckpointError, ConfigError
-from phyemu.waveform import Constellation, FrameFormat, described_constellation
+from phyemu.errors import CheckpointError
+from phyemu.waveform import Constellation, FrameFormat
 from phyemu.waveform.sent_frames import SentFrames
+
+from .card_waveform import constellation_of, frame_format_of, waveform_of_card
 
 __all__ = [
     "ExportedHead",
@@ -34,17 +36,14 @@ __all__ = [
     "HeadSide",
     "TailSide",
     "check_exported",
-    "constellation_of",
     "exported_orders",
     "exported_waveform",
-    "frame_format_of",
     "is_chain",
     "load_exported",
     "load_exported_for",
     "load_exported_head",
     "load_exported_tail",
     "side_path",
-    "waveform_of_card",
 ]
 
 
@@ -321,17 +320,6 @@ def exported_waveform(folder: Path, *, order: int | None = None) -> SentFrames:
     return waveform_of_card(path, card)
 
 
-def waveform_of_card(path: Path, card: ArtefactCard) -> SentFrames:
-    """Return what a card says of the frames on the air; `path` is named in messages.
-
-    Raises:
-        CheckpointError: It describes no constellation or no frames.
-    """
-    return SentFrames(
-        constellation=constellation_of(path, card), frame_format=frame_format_of(path, card)
-    )
-
-
 def is_chain(folder: Path, *, relay: int = 1) -> bool:
     """Return whether a run folder holds a relay of that number, as with several split points."""
     return bool(exported_orders(folder, f"relay{relay}"))
@@ -373,41 +361,3 @@ def side_path(folder: Path, part: Part, order: int | None, *, suffix: str = ".sa
     if order is not None and order not in orders:
         raise CheckpointError(f"{folder}: holds no {part} of order {order}, but {sorted(orders)}")
     return folder / part / f"m{min(orders) if order is None else order}{suffix}"
-
-
-def frame_format_of(path: Path, card: ArtefactCard) -> FrameFormat:
-    """Return the frames that a card describes.
-
-    Args:
-        path: Of the artefact, for messages.
-        card: Its card.
-
-    Raises:
-        CheckpointError: It describes none.
-    """
-    try:
-        return FrameFormat.from_dict(card.frame)
-    except ConfigError as exc:
-        raise CheckpointError(f"{path}: its card describes no frames ({exc})") from exc
-
-
-def constellation_of(path: Path, card: ArtefactCard) -> Constellation:
-    """Return the constellation that a card describes.
-
-    Args:
-        path: Of the artefact, for messages.
-        card: Its card.
-
-    Raises:
-        CheckpointError: It describes none.
-    """
-    try:
-        found = described_constellation(card.constellation)
-    except ConfigError as exc:
-        raise CheckpointError(f"{path}: its card describes no constellation ({exc})") from exc
-    if found.order != card.order:
-        raise CheckpointError(
-            f"{path}: the card has a constellation of {found.order} points for symbols of order "
-            f"{card.order}"
-        )
-    return found

@@ -15,7 +15,8 @@ from phyemu.dnn.card import ArtefactCard
 from phyemu.errors import CheckpointError
 from phyemu.waveform.sent_frames import SentFrames
 
-from .exported import exported_orders, is_chain, waveform_of_card
+from .card_waveform import waveform_of_card
+from .exported import exported_orders, is_chain
 
 __all__ = ["ExportedChain", "load_exported_chain"]
 

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from phyemu.dnn import ArtefactCard, DeviceArtefact, DeviceFormat, Part, load_for_device
 from phyemu.evaluation import HeadSide, TailSide, load_exported_head, load_exported_tail
-from phyemu.evaluation.exported import constellation_of, frame_format_of, side_path
+from phyemu.evaluation.card_waveform import constellation_of, frame_format_of
+from phyemu.evaluation.exported import side_path
 from phyemu.waveform import Constellation, FrameFormat
 
 __all__ = ["DeviceHead", "DeviceTail", "load_head_side", "load_tail_side"]

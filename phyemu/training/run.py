@@ -1,6 +1,5 @@
 """A whole run in one folder: settings, backbone, PhyDNNs, their exports, their results."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ from phyemu.dnn import PhyDnn, export_head, export_tail
 from phyemu.errors import ConfigError
 from phyemu.link import build_link, hop_specs
 from phyemu.progress import ProgressCallback, no_progress
-from phyemu.toml_config import from_table, read_toml, to_toml
+from phyemu.toml_config import from_table, read_toml
 from phyemu.waveform import Constellation
 
 from .artefact_info import artefact_info
@@ -28,12 +27,11 @@ from .history import EpochRecord
 from .multi_hop_run import MultiHopRun, run_multi_hop
 from .phydnn import train_phydnn
 from .phydnn_result import PhyDnnResult
+from .run_folder import CONFIG_NAME, open_run_folder, write_json
 from .seeds import SeedUse, derived_seed
 from .validation import score_images, score_over_link
 
 __all__ = ["StageReport", "TrainReport", "export_phydnn", "read_run_config", "train_run"]
-
-_CONFIG = "config.toml"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -97,9 +95,11 @@ def read_run_config(folder: Path) -> TrainConfig:
     Raises:
         ConfigError: The folder is no run, or its settings are damaged.
     """
-    path = folder / _CONFIG
+    path = folder / CONFIG_NAME
     if not path.is_file():
-        raise ConfigError(f"{folder}: no run folder, it holds no {_CONFIG}; make one: phyemu train")
+        raise ConfigError(
+            f"{folder}: no run folder, it holds no {CONFIG_NAME}; make one: phyemu train"
+        )
     return from_table(TrainConfig, read_toml(path), where=str(path))
 
 
@@ -143,7 +143,7 @@ def train_run(
         limit=data.limit,
     )
     if processes.first:
-        _open_folder(config, folder, resume=resume)
+        open_run_folder(config, folder, read=read_run_config, resume=resume)
     processes.gathered(None)  # the others go on once the folder is there
     backbone = train_backbone(
         dataset,
@@ -271,31 +271,6 @@ def export_phydnn(
     export_head(phydnn, head, info)
     export_tail(phydnn, tail, info)
     return head, tail
-
-
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write a JSON file whole or not at all."""
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    partial.replace(path)
-
-
-def _open_folder(config: TrainConfig, folder: Path, *, resume: bool) -> None:
-    text = to_toml(config)
-    path = folder / _CONFIG
-    if resume and path.is_file():
-        if read_run_config(folder) != config:
-            raise ConfigError(
-                f"{path}: the run has other settings than were given; give the same, or none of "
-                "them, to continue it"
-            )
-        return
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ConfigError(
-            f"{folder}: exists already; name another folder with -o, or continue it with --resume"
-        )
-    folder.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
 
 
 def _save_backbone(path: Path, result: BackboneResult, dataset: Dataset) -> None:
