@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from .cell import CellKind
 from .cell_set import CellSet, Spread
 from .config import FULL_STACK_SYSTEMS, PHYDNN
-from .environment import NO_CHANNEL, OFFICE, awgn_name, is_simulation
+from .environment import NO_CHANNEL, OFFICE, TRAINING_SNR_DB, awgn_name, is_simulation
 from .exhibit import Exhibit
 from .published import published_value
 from .result_table import Entry, ResultTable
@@ -22,7 +22,6 @@ __all__ = [
     "table_of_sweep",
 ]
 
-_TRAINING_SNR_DB = 12.0
 _NEAR_SNRS_DB = (8.0, 20.0)
 _BRACKETS = "Means over seeds ± sample deviation; in brackets the paper's value and our difference."
 
@@ -219,7 +218,7 @@ def error_spread(cells: CellSet, snr_db: float) -> Spread | None:
 
 
 def _change(curve: CellSet, snr_db: float) -> Spread | None:
-    base, other = error_spread(curve, _TRAINING_SNR_DB), error_spread(curve, snr_db)
+    base, other = error_spread(curve, TRAINING_SNR_DB), error_spread(curve, snr_db)
     return None if base is None or other is None else Spread.of([other.mean - base.mean])
 
 
@@ -235,7 +234,7 @@ def _simulated(cells: CellSet, dataset: str) -> tuple[CellSet, list[int]]:
         kind=CellKind.ACCURACY,
         system=PHYDNN,
         dataset=dataset,
-        environment=awgn_name(_TRAINING_SNR_DB),
+        environment=awgn_name(TRAINING_SNR_DB),
     )
     return found, sorted(found.values("order"), reverse=True)
 

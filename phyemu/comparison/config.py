@@ -18,6 +18,7 @@ __all__ = [
     "FULL_STACK_SYSTEMS",
     "PHYDNN",
     "SYSTEMS",
+    "WHOLE_SYSTEMS",
     "AccuracyConfig",
     "ComparisonConfig",
     "CostConfig",
@@ -29,6 +30,8 @@ FULL_STACK_SYSTEMS = ("SC", "BF-1", "BF-2")
 """Those that the paper compares with; edge-only sends its images through the same stack."""
 
 SYSTEMS = tuple(str(name) for name in SystemName)
+WHOLE_SYSTEMS = (SystemName.SPLIT_COMPUTING, SystemName.EDGE_ONLY, SystemName.DEVICE_ONLY)
+"""Those that run the trained network as it is."""
 
 
 def _require(condition: bool, message: str) -> None:

@@ -14,6 +14,7 @@ __all__ = [
     "CONFERENCE",
     "NO_CHANNEL",
     "OFFICE",
+    "TRAINING_SNR_DB",
     "awgn_name",
     "environment_channel",
     "is_simulation",
@@ -23,6 +24,9 @@ NO_CHANNEL = "none"
 OFFICE = ("office-los", "office-nlos")
 CONFERENCE = ("conference-los", "conference-nlos")
 COLOSSEUM = ("urban-40db", "urban-80db")
+TRAINING_SNR_DB = 12.0
+"""Paper, Sec. IV-B; its Table II is at this SNR."""
+
 _AWGN = re.compile(r"awgn-(-?[0-9.]+)")
 _URBAN = re.compile(r"urban-([0-9.]+)db")
 _SEED = 0  # of the scenario: one street for all, as Colosseum plays it

@@ -11,7 +11,7 @@ from .cell import CellKey, CellKind
 from .cell_set import CellSet
 from .config import PHYDNN
 from .cost_tables import cost_rows
-from .environment import OFFICE
+from .environment import OFFICE, TRAINING_SNR_DB
 from .exhibit import Exhibit
 from .published import published_value
 
@@ -164,7 +164,7 @@ def draw_sweep(cells: CellSet, datasets: Sequence[str], path: Path) -> bool:
             _curve(panel, curve, snrs, colour, label)
             stated = published_value(f"table-2/{dataset}/{backbone}/m{order}")
             if stated is not None:
-                panel.plot([12.0], [100 - stated], **{**_PAPER, "color": colour})
+                panel.plot([TRAINING_SNR_DB], [100 - stated], **{**_PAPER, "color": colour})
         panel.set(xlabel="SNR [dB]", ylabel="error rate [%]", title=dataset_label(dataset))
         panel.grid(visible=True, alpha=0.3)
         panel.legend(fontsize=8)

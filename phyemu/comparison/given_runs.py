@@ -12,12 +12,11 @@ from phyemu.errors import ConfigError
 from phyemu.toml_config import read_toml, to_table
 from phyemu.training import TrainConfig, read_checkpoint, read_run_config
 
-from .config import PHYDNN
+from .config import PHYDNN, WHOLE_SYSTEMS
 
 __all__ = ["GivenRun", "find_given_runs", "is_faithful"]
 
 _WEIGHTS = "weights.safetensors"
-_WHOLE = (SystemName.SPLIT_COMPUTING, SystemName.EDGE_ONLY, SystemName.DEVICE_ONLY)
 _DEPTH = 4  # folders of runs below a folder that was named
 # What may stand in the way of calling a run the paper's, and what it must then be.
 _FAITHFUL = {
@@ -103,7 +102,7 @@ def find_given_runs(specs: Sequence[str]) -> tuple[list[GivenRun], list[str]]:
             system = read_toml(path).get("system", PHYDNN)
             if not (run / "metrics.json").is_file():
                 notes.append(f"{run}: is not finished, and was passed over")
-            elif system in _WHOLE:
+            elif system in WHOLE_SYSTEMS:
                 notes.append(f"{run}: was passed over; {system} is made from a PhyDNN's network")
             elif system == PHYDNN:
                 runs.setdefault(run.resolve(), _phydnn(run, variant if equals else ""))

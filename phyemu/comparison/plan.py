@@ -5,13 +5,18 @@ from itertools import product
 
 from .cell import CellKey, CellKind
 from .config import FULL_STACK_SYSTEMS, PHYDNN, ComparisonConfig
-from .environment import COLOSSEUM, CONFERENCE, NO_CHANNEL, OFFICE, awgn_name
+from .environment import (
+    COLOSSEUM,
+    CONFERENCE,
+    NO_CHANNEL,
+    OFFICE,
+    TRAINING_SNR_DB,
+    awgn_name,
+)
 from .exhibit import Exhibit
 
-__all__ = ["TRAINING_SNR_DB", "cells_of", "plan"]
+__all__ = ["cells_of", "plan"]
 
-TRAINING_SNR_DB = 12.0  # paper, Sec. IV-B; Table II is at this SNR
-_WHOLE = ("edge-only", "device-only")
 _JSCC = "DT-JSCC"
 
 

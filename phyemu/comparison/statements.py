@@ -7,7 +7,7 @@ from .accuracy_tables import error_spread, snrs_of
 from .cell import CellKind
 from .cell_set import CellSet, Spread, mean_of
 from .config import FULL_STACK_SYSTEMS, PHYDNN
-from .environment import OFFICE, awgn_name
+from .environment import OFFICE, TRAINING_SNR_DB, awgn_name
 from .exhibit import Exhibit
 from .published import PublishedValue, published_values
 from .result_table import Entry, ResultTable
@@ -169,7 +169,7 @@ def _experiment_drop(reader: _Reader, order: int) -> float | None:
     )
     return mean_of(
         _less(
-            reader.accuracy(PHYDNN, (awgn_name(12.0),), backbone=backbone, order=order),
+            reader.accuracy(PHYDNN, (awgn_name(TRAINING_SNR_DB),), backbone=backbone, order=order),
             reader.accuracy(PHYDNN, OFFICE[:1], backbone=backbone, order=order),
         )
         for backbone in found.values("backbone")
@@ -179,7 +179,7 @@ def _experiment_drop(reader: _Reader, order: int) -> float | None:
 def _largest_compression_drop(reader: _Reader) -> float | None:
     """Return the largest drop from M = 16 to 4 over the backbones."""
     drops = []
-    simulated = (awgn_name(12.0),)
+    simulated = (awgn_name(TRAINING_SNR_DB),)
     for backbone in reader.cells.where(dataset=reader.dataset, system=PHYDNN).values("backbone"):
         drops.append(
             _less(

@@ -19,7 +19,7 @@ from phyemu.toml_config import to_table
 from phyemu.training import read_checkpoint, score_images
 
 from .cell import CellKey, CellKind
-from .config import PHYDNN, ComparisonConfig
+from .config import PHYDNN, WHOLE_SYSTEMS, ComparisonConfig
 from .environment import is_simulation
 from .given_runs import GivenRun
 from .trainings import Trainings, baseline_settings, training_settings
@@ -29,8 +29,6 @@ __all__ = ["MissingRunError", "Provided", "Systems"]
 _BACKBONE = "backbone.safetensors"
 _WEIGHTS = "weights.safetensors"
 _SPLIT = "layer1"
-# Systems that run the trained network as it is.
-_WHOLE = (SystemName.SPLIT_COMPUTING, SystemName.EDGE_ONLY, SystemName.DEVICE_ONLY)
 # What a cell's figures do not depend on: where files lie, and how often a run was saved.
 _PLACES = ("pretrained", "dataset", "checkpoint_interval_s")
 
@@ -87,7 +85,7 @@ class Systems:
             return {"weights": _stored_weights(given.folder, key)}
         if self._trainings is None:
             raise _missing(key)
-        if key.system not in (*_WHOLE, PHYDNN):
+        if key.system not in (*WHOLE_SYSTEMS, PHYDNN):
             own: Any = baseline_settings(
                 self._config, SystemName(key.system), key.dataset, key.seed
             )
@@ -142,7 +140,7 @@ class Systems:
         else:
             raise _missing(key)
         name = SystemName(key.system)
-        if name in _WHOLE:
+        if name in WHOLE_SYSTEMS:
             return self._whole(name, run, key)
         return Provided(
             system=load_system(run, order=key.order or None),
@@ -157,7 +155,7 @@ class Systems:
         name = SystemName(key.system)
         if name is SystemName.PHYDNN:
             return trainings.phydnn(key.variant, key.dataset, key.backbone, key.seed)
-        if name in _WHOLE:
+        if name in WHOLE_SYSTEMS:
             return trainings.backbone(key.dataset, key.backbone, key.seed)
         return trainings.baseline(name, key.dataset, key.backbone, key.seed)
 
@@ -222,7 +220,7 @@ class Systems:
             and self._is_of(run, key)
             and run.fits(self._dataset(key.dataset))
         ]
-        if key.system not in _WHOLE and len(found) > 1:
+        if key.system not in WHOLE_SYSTEMS and len(found) > 1:
             raise ConfigError(
                 f"two runs were given for the {key.label()}: {found[0].folder} and "
                 f"{found[1].folder}; leave one out"
@@ -231,7 +229,7 @@ class Systems:
 
     def _is_of(self, run: GivenRun, key: CellKey) -> bool:
         """Return whether a run holds the weights of a cell, as far as its settings say."""
-        if key.system in _WHOLE:
+        if key.system in WHOLE_SYSTEMS:
             return run.system == PHYDNN
         if run.system != key.system or (key.order and key.order not in run.orders):
             return False
@@ -263,7 +261,7 @@ def _missing(key: CellKey) -> MissingRunError:
 
 def _stored_weights(run: Path, key: CellKey) -> str:
     """Return the hash of what a run holds for a cell: of symbols both sides, as their cards say."""
-    if key.system in _WHOLE:
+    if key.system in WHOLE_SYSTEMS:
         return file_sha256(run / _BACKBONE)
     if not key.order:
         return file_sha256(run / _WEIGHTS)

@@ -24,15 +24,6 @@ from phyemu.evaluation.exported_chain import ExportedChain, load_exported_chain
 from phyemu.evaluation.figure import plot_sweep
 from phyemu.evaluation.image_frames import write_image_frames
 from phyemu.evaluation.image_stream import ImagePrediction, ImageStream, StreamScore
-from phyemu.evaluation.inference_cost import (
-    CostSettings,
-    full_stack_cost,
-    inference_cost,
-    phy_cost,
-    phydnn_cost,
-    phydnn_costs,
-    profile_for_costs,
-)
 from phyemu.evaluation.latency import Latency, measure_latency
 from phyemu.evaluation.link_evaluation import (
     EvaluationFidelity,
@@ -45,6 +36,15 @@ from phyemu.evaluation.reception_score import RecordingScore, score_frames, scor
 from phyemu.evaluation.result import Evaluation
 from phyemu.evaluation.run_images import run_test_images
 from phyemu.evaluation.side_latency import measure_side_latency
+from phyemu.evaluation.system_cost import (
+    CostSettings,
+    full_stack_cost,
+    inference_cost,
+    phy_cost,
+    phydnn_cost,
+    phydnn_costs,
+    profile_for_costs,
+)
 from phyemu.evaluation.transmission import (
     SentImages,
     encode_images,
