@@ -1,6 +1,5 @@
 """The accuracy of a system in an environment."""
 
-import hashlib
 import math
 from typing import Any
 
@@ -21,7 +20,7 @@ _BATCH = 64  # of the bytes, as the paper counts them
 
 
 def accuracy_settings(key: CellKey, config: ComparisonConfig) -> dict[str, Any]:
-    """Return what an accuracy depends on besides the weights, as JSON values."""
+    """Return what an accuracy depends on besides weights and images, as JSON values."""
     lookup = config.accuracy.lookup
     settings: dict[str, Any] = {
         "limit": config.accuracy.limit,
@@ -60,7 +59,7 @@ def accuracy_figures(
         "num_images": len(images),
         "payload_bytes": _BATCH * system.payload_bytes_per_image,
     }
-    record: dict[str, Any] = {"images": _images_digest(images)}
+    record: dict[str, Any] = {}
     whole = provided.backbone_accuracy
     if system.phydnn is None:
         figures["accuracy"] = system.accuracy(images, None, key.seed) if whole is None else whole
@@ -92,10 +91,3 @@ def accuracy_figures(
         figures["snr_db"] = result.snr_db
     record |= {"channel": channel.name, "fidelity": str(fidelity), "lookup": str(lookup)}
     return figures, record
-
-
-def _images_digest(images: ImageSet) -> str:
-    """Return a hash of what was classified."""
-    digest = hashlib.sha256(images.labels.cpu().numpy().tobytes())
-    digest.update(images.images.cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ import torch
 
 import phyemu
 from phyemu.errors import ConfigError, PhyemuError
+from phyemu.evaluation import profile_for_costs
+from phyemu.metering import DeviceProfile
 from phyemu.progress import ProgressCallback, no_progress
 from phyemu.toml_config import to_toml
 from phyemu.whole_file import write_whole
@@ -135,11 +138,24 @@ class Comparison:
             MissingRunError: Its run was not given, and none may be made.
             PhyemuError: A run that was given, or settings of its training, are wrong.
         """
-        accuracy = key.kind is CellKind.ACCURACY
-        settings = (accuracy_settings if accuracy else cost_settings)(key, self.config)
+        source = self._systems.source(key)
+        if key.kind is CellKind.ACCURACY:
+            settings = accuracy_settings(key, self.config)
+        else:
+            settings = cost_settings(key, self.config, self._profile)
         return fingerprint_of(
-            {"key": asdict(key), "source": self._systems.source(key), "settings": settings}
+            {
+                "key": asdict(key),
+                "source": source,
+                "images": self._systems.images_digest(key.dataset),
+                "settings": settings,
+            }
         )
+
+    @cached_property
+    def _profile(self) -> DeviceProfile | None:
+        """Of the mobile device, the same for every cell; None: this machine, measured."""
+        return profile_for_costs(self.config.cost.device_profile)
 
     def find(self, key: CellKey, fingerprint: str) -> Cell | None:
         """Return the finished cell where it is the result asked for; note why another is not."""
@@ -150,7 +166,8 @@ class Comparison:
             return None
         if cell is not None and cell.fingerprint != fingerprint:
             self.notes.append(
-                f"the {key.label()} was made with other settings or weights; it is computed again"
+                f"the {key.label()} was made with other settings, images or weights; it is "
+                "computed again"
             )
             return None
         return cell
@@ -172,7 +189,12 @@ class Comparison:
             engine = ""
         else:
             figures, modelled, engine, record = cost_figures(
-                key, provided, images, self.config, sibling=self._sibling(key, provided.weights)
+                key,
+                provided,
+                images,
+                self.config,
+                profile=self._profile,
+                sibling=self._sibling(key, provided.weights),
             )
         return Cell(
             key=key,
@@ -187,6 +209,7 @@ class Comparison:
                 "torch": torch.__version__,
                 "machine": platform.machine(),
                 "made": datetime.now(UTC).isoformat(timespec="seconds"),
+                "images": self._systems.images_digest(key.dataset),
                 "weights_sha256": provided.weights,
             },
         )

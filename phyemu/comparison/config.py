@@ -74,12 +74,14 @@ class CostConfig:
 
     Attributes:
         batch: Images sent together; 64 in the paper.
-        device_profile: Of the mobile device, a shipped name or a file: its head is modelled; None:
-            this machine, measured. The tail, the edge server's, is measured on this machine.
+        device_profile: Of the mobile device, a shipped name or a file: its head is modelled; None
+            or `this-machine`: this machine, measured. The tail, the edge server's, is measured on
+            this machine.
         protocols: Transport of the full-stack systems: `tcp` (the paper's), `udp`.
         engine: Of the full stack: `model`, phyemu's own event model, or `ns-3`.
         order: M of PhyDNN and DT-JSCC; the paper's 16 KB are M = 4.
-        links: Transfers through draws of the channel that are averaged, >= 1.
+        links: Transfers through draws of the channel, >= 1; those that deliver everything are
+            averaged.
     """
 
     batch: int = 64

@@ -12,12 +12,19 @@ from phyemu.datasets import ImageSet
 from phyemu.evaluation import (
     Communication,
     CostSettings,
+    full_stack_communication,
     inference_cost,
     phy_communication,
     phydnn_cost,
 )
 from phyemu.fullstack import Protocol, Transfer, run_transfer, wifi_link
-from phyemu.metering import count_macs, count_parameters, load_device_profile
+from phyemu.metering import (
+    DeviceProfile,
+    count_macs,
+    count_parameters,
+    read_device_profile,
+)
+from phyemu.toml_config import to_toml
 
 from .cell import Cell, CellKey
 from .config import ComparisonConfig
@@ -37,10 +44,16 @@ _SUMS = {
 }
 
 
-def cost_settings(key: CellKey, config: ComparisonConfig) -> dict[str, Any]:
-    """Return what a cost depends on besides the network, as JSON values."""
+def cost_settings(
+    key: CellKey, config: ComparisonConfig, profile: DeviceProfile | None
+) -> dict[str, Any]:
+    """Return what a cost depends on besides network and images, as JSON values."""
     cost = config.cost
-    settings: dict[str, Any] = {"batch": cost.batch, "device_profile": cost.device_profile}
+    settings: dict[str, Any] = {
+        "batch": cost.batch,
+        "device_profile": None if profile is None else to_toml(profile),
+        "transmit_w": _radio(profile).powers.transmit_w,
+    }
     if key.protocol:
         settings |= {"engine": str(cost.engine), "links": cost.links}
         if key.environment.startswith("urban"):
@@ -54,6 +67,7 @@ def cost_figures(
     images: ImageSet,
     config: ComparisonConfig,
     *,
+    profile: DeviceProfile | None,
     sibling: Cell | None = None,
 ) -> tuple[dict[str, float], frozenset[str], str, dict[str, Any]]:
     """Return the figures of a cost, which of them are modelled, the engine, and the rest.
@@ -63,18 +77,18 @@ def cost_figures(
         provided: The system.
         images: The first of them make the batch, from the start again where they are fewer.
         config: How costs are found.
+        profile: Of the mobile device; None: this machine, measured.
         sibling: The same network's cost in another environment: what it computes is taken from
             there, so that places differ in what they differ in, not in how busy a machine was.
 
     Raises:
-        PhyemuError: A profile, a meter, a link or ns-3 is missing or refuses.
+        PhyemuError: A meter, a link or ns-3 is missing or refuses.
     """
     system, cost = provided.system, config.cost
-    name = cost.device_profile
-    profile = None if name is None else load_device_profile(name)
-    radio = profile or load_device_profile(_RADIO_PROFILE)
+    radio = _radio(profile)
     figures: dict[str, float] = {}
     engine = ""
+    communication: Communication | None
     if system.phydnn is not None:
         communication = phy_communication(
             num_images=cost.batch,
@@ -85,8 +99,9 @@ def cost_figures(
     elif key.protocol:
         transfers = _transfers(key, system, config)
         engine = str(transfers[0].engine)
-        figures |= _of_transfers(transfers)
-        communication = _mean_communication(transfers)
+        complete = [item for item in transfers if item.delivered_bytes == item.payload_bytes]
+        figures |= _of_transfers(transfers, complete)
+        communication = _mean_communication(complete)
     else:
         communication = Communication()
     if sibling is None:
@@ -97,20 +112,25 @@ def cost_figures(
         modelled = sibling.modelled & set(_COMPUTING)
         record = {part: sibling.provenance[part] for part in ("device", "meter")}
     figures |= computing
-    figures |= {
-        "communication_s": communication.duration_s,
-        "transmit_j": radio.transmit_j(communication.duration_s),
-        "payload_bytes": communication.payload_bytes,
-        "overhead_bytes": communication.overhead_bytes,
-    }
-    if communication.duration_s:
-        modelled |= {"communication_s", "transmit_j"}
-    for total, parts in _SUMS.items():
-        figures[total] = sum(figures[part] for part in parts)
-        modelled |= {total} if modelled & set(parts) else set()
+    if communication is not None:
+        figures |= {
+            "communication_s": communication.duration_s,
+            "transmit_j": radio.transmit_j(communication.duration_s),
+            "payload_bytes": communication.payload_bytes,
+            "overhead_bytes": communication.overhead_bytes,
+        }
+        if communication.duration_s:
+            modelled |= {"communication_s", "transmit_j"}
+        for total, parts in _SUMS.items():
+            figures[total] = sum(figures[part] for part in parts)
+            modelled |= {total} if modelled & set(parts) else set()
     figures |= _head_size(system)
     record |= {"batch": cost.batch, "radio": radio.name}
     return figures, frozenset(modelled), engine, record
+
+
+def _radio(profile: DeviceProfile | None) -> DeviceProfile:
+    return read_device_profile(_RADIO_PROFILE) if profile is None else profile
 
 
 def _computing(
@@ -149,24 +169,38 @@ def _transfers(key: CellKey, system: System, config: ComparisonConfig) -> list[T
     ]
 
 
-def _mean_communication(transfers: Sequence[Transfer]) -> Communication:
+def _mean_communication(complete: Sequence[Transfer]) -> Communication | None:
+    """Return the means over transfers that came to their end; None: none did."""
+    if not complete:
+        return None
+    found = [full_stack_communication(item) for item in complete]
     mean = statistics.fmean
     return Communication(
-        duration_s=mean(item.duration_s for item in transfers),
-        payload_bytes=float(transfers[0].payload_bytes),
-        overhead_bytes=mean(item.total_overhead_bytes for item in transfers),
+        duration_s=mean(item.duration_s for item in found),
+        payload_bytes=found[0].payload_bytes,
+        overhead_bytes=mean(item.overhead_bytes for item in found),
     )
 
 
-def _of_transfers(transfers: Sequence[Transfer]) -> dict[str, float]:
+def _of_transfers(transfers: Sequence[Transfer], complete: Sequence[Transfer]) -> dict[str, float]:
+    """Return how many failed to deliver everything, and means over those that did.
+
+    One that gave up early would pass for a fast one.
+    """
     mean = statistics.fmean
-    return {
+    figures = {
+        "payload_bytes": float(transfers[0].payload_bytes),
         "delivered_share": mean(item.delivered_bytes / item.payload_bytes for item in transfers),
-        "num_frames": mean(item.num_frames for item in transfers),
-        "mac_retransmissions": mean(item.mac_retransmissions for item in transfers),
-        "transport_retransmissions": mean(item.transport_retransmissions for item in transfers),
+        "failed_share": 1 - len(complete) / len(transfers),
+    }
+    if not complete:
+        return figures
+    return figures | {
+        "num_frames": mean(item.num_frames for item in complete),
+        "mac_retransmissions": mean(item.mac_retransmissions for item in complete),
+        "transport_retransmissions": mean(item.transport_retransmissions for item in complete),
         "duration_deviation_s": (
-            statistics.stdev(item.duration_s for item in transfers) if len(transfers) > 1 else 0.0
+            statistics.stdev(item.duration_s for item in complete) if len(complete) > 1 else 0.0
         ),
     }
 

@@ -73,6 +73,7 @@ class Systems:
         self._dataset = lru_cache(maxsize=2)(self._load_dataset)
         self._sent = lru_cache(maxsize=1)(self._encode)
         self._accuracies: dict[tuple[str, str], float] = {}
+        self._digests: dict[str, str] = {}
 
     def source(self, key: CellKey) -> dict[str, Any]:
         """Return what the weights of a cell depend on, as JSON values, without making any.
@@ -201,6 +202,19 @@ class Systems:
     def test_images(self, dataset: str) -> ImageSet:
         """Return the images that a dataset's accuracies are of: the same for every seed."""
         return self._dataset(dataset).test
+
+    def images_digest(self, dataset: str) -> str:
+        """Return a hash of those images and their labels.
+
+        Raises:
+            DatasetError: They are not there.
+        """
+        if dataset not in self._digests:
+            images = self.test_images(dataset)
+            digest = hashlib.sha256(images.labels.cpu().numpy().tobytes())
+            digest.update(images.images.cpu().contiguous().numpy().tobytes())
+            self._digests[dataset] = digest.hexdigest()
+        return self._digests[dataset]
 
     def _load_dataset(self, name: str) -> Dataset:
         limit = self._config.accuracy.limit

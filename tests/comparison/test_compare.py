@@ -20,6 +20,7 @@ from phyemu.comparison import (
     ComparisonResult,
     CostConfig,
     Exhibit,
+    compare,
     comparison_preset,
     plan,
     planned_cells,
@@ -29,8 +30,15 @@ from phyemu.comparison import (
     systems,
 )
 from phyemu.comparison.trainings import baseline_settings
+from phyemu.datasets import Dataset
 from phyemu.errors import ConfigError
-from phyemu.evaluation import EvaluationFidelity
+from phyemu.evaluation import EvaluationFidelity, profile_for_costs
+from phyemu.metering import (
+    DeviceProfile,
+    profile_library,
+    read_device_profile,
+    save_device_profile,
+)
 from phyemu.toml_config import to_toml
 from phyemu.training import Precision, read_run_config
 
@@ -192,6 +200,55 @@ def test_other_settings_make_another_cell(copied: Path) -> None:
     assert result.computed == 4
     assert all("other settings" in note for note in result.notes)
     assert {cell.figures["num_images"] for cell in CellStore(copied).load()} == {10}
+
+
+def test_other_images_make_another_cell(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    load = systems.load_dataset
+
+    def changed(*words: Any, **named: Any) -> Dataset:
+        dataset = load(*words, **named)
+        test = dataset.test
+        return replace(dataset, test=replace(test, images=255 - test.images))
+
+    given = tiny(runs=(str(copied / "runs"),))
+    run_comparison(given, copied, train=False)
+    monkeypatch.setattr(systems, "load_dataset", changed)
+    result = run_comparison(given, copied, train=False)
+    assert (result.computed, result.found) == (4, 0)
+    assert sum("other settings, images or weights" in note for note in result.notes) == 4
+
+
+def test_a_device_profile_is_read_once_and_another_one_makes_another_cell(
+    copied: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = []
+
+    def reading(name: str | None) -> DeviceProfile | None:
+        read.append(name)
+        return profile_for_costs(name)
+
+    monkeypatch.setattr(compare, "profile_for_costs", reading)
+    monkeypatch.setattr(profile_library, "measure_profile", None)
+    config = tiny(
+        exhibits=(Exhibit.FIGURE_6,),
+        runs=(str(copied / "runs"),),
+        systems=("PhyDNN",),
+    )
+
+    def with_profile(name: str) -> ComparisonConfig:
+        return replace(config, cost=replace(config.cost, device_profile=name))
+
+    # Measured itself: nothing is fitted to this machine.
+    assert run_comparison(with_profile("this-machine"), copied).computed == 2
+    assert read == ["this-machine"]
+    assert run_comparison(config, copied).computed == 0
+    path = copied / "mine.toml"
+    profile = read_device_profile("jetson-orin-nano")
+    save_device_profile(profile, path)
+    assert run_comparison(with_profile(str(path)), copied).computed == 2
+    assert run_comparison(with_profile("jetson-orin-nano"), copied).computed == 0
+    save_device_profile(replace(profile, powers=replace(profile.powers, compute_w=1.0)), path)
+    assert run_comparison(with_profile(str(path)), copied).computed == 2
 
 
 def test_a_run_with_other_settings_is_not_taken_for_this_one(copied: Path) -> None:

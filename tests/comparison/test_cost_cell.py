@@ -1,0 +1,135 @@
+"""Costs through the full stack: what failed is told, and does not pass for fast."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from phyemu.baselines import SystemName, network_system
+from phyemu.comparison import (
+    CellKey,
+    CellKind,
+    CellSet,
+    ComparisonConfig,
+    CostConfig,
+    Exhibit,
+    comparison_preset,
+    cost_cell,
+)
+from phyemu.comparison.cell import Cell
+from phyemu.comparison.cost_cell import cost_figures, cost_settings
+from phyemu.comparison.cost_tables import table_of_costs
+from phyemu.comparison.systems import Provided
+from phyemu.datasets import ImageSet
+from phyemu.fullstack import Engine, Protocol, Transfer
+from phyemu.metering import read_device_profile
+
+KEY = CellKey(
+    kind=CellKind.COST,
+    system="edge-only",
+    dataset="digits",
+    backbone="resnet8",
+    environment="office-nlos",
+    protocol="udp",
+)
+IMAGES = ImageSet(
+    images=torch.zeros((4, 1, 8, 8), dtype=torch.uint8),
+    labels=torch.zeros(4, dtype=torch.int64),
+    class_names=("a", "b"),
+)
+PAYLOAD = 4 * 64
+
+
+class Network(nn.Module):
+    """Pixels to two logits."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(64, 2)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Return the logits."""
+        return self.linear(images.float().flatten(1))
+
+
+def settings() -> ComparisonConfig:
+    """Return settings of four images over three links."""
+    return replace(comparison_preset("quick"), cost=CostConfig(batch=4, links=3))
+
+
+def transferred(duration_s: float, delivered_bytes: int, lost_bytes: float = 0.0) -> Transfer:
+    """Return a transfer with 30 bytes of headers."""
+    return Transfer(
+        engine=Engine.MODEL,
+        protocol=Protocol.UDP,
+        payload_bytes=PAYLOAD,
+        delivered_bytes=delivered_bytes,
+        duration_s=duration_s,
+        overhead_bytes={"mac": 20.0, "ip": 10.0, "lost": lost_bytes},
+        num_frames=2,
+        mac_retransmissions=0,
+        transport_retransmissions=0,
+        transmit_s=duration_s,
+        receive_s=0.0,
+    )
+
+
+@pytest.fixture
+def provided(tmp_path: Path) -> Provided:
+    """Return a network on the edge server, which is sent the images."""
+    system = network_system(SystemName.EDGE_ONLY, None, Network(), image_shape=(1, 8, 8))
+    return Provided(system=system, run=tmp_path, weights="0")
+
+
+def cost_of(transfers: list[Transfer], provided: Provided, monkeypatch: pytest.MonkeyPatch) -> Cell:
+    """Return the cell that such transfers make."""
+    left = iter(transfers)
+    monkeypatch.setattr(cost_cell, "run_transfer", lambda *_, **__: next(left))
+    figures, modelled, engine, _ = cost_figures(KEY, provided, IMAGES, settings(), profile=None)
+    return Cell(key=KEY, figures=figures, modelled=modelled, engine=engine, fingerprint="")
+
+
+def test_a_transfer_that_failed_does_not_pass_for_a_fast_one(
+    provided: Provided, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    transfers = [
+        transferred(0.2, PAYLOAD),
+        transferred(0.0, 0, lost_bytes=PAYLOAD),
+        transferred(0.4, PAYLOAD),
+    ]
+    cell = cost_of(transfers, provided, monkeypatch)
+    assert cell.figures["communication_s"] == pytest.approx(0.3)
+    assert cell.figures["failed_share"] == pytest.approx(1 / 3)
+    assert cell.figures["delivered_share"] == pytest.approx(2 / 3)
+    # Payload, sent and lost or not, is payload.
+    assert (cell.figures["payload_bytes"], cell.figures["overhead_bytes"]) == (PAYLOAD, 30)
+    table = table_of_costs(CellSet([cell]), Exhibit.FIGURE_6, ("office-nlos",), "digits")
+    assert table is not None
+    assert table.columns[-1] == "failed [%]"
+    assert table.rows[0][1][-1].text() == "33.33"
+
+
+def test_where_every_transfer_failed_there_is_no_latency(
+    provided: Provided, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cell = cost_of([transferred(0.1, 100)] * 3, provided, monkeypatch)
+    assert cell.figures["failed_share"] == 1
+    assert not cell.figures.keys() & {"communication_s", "latency_s", "transmit_j", "energy_j"}
+    table = table_of_costs(CellSet([cell]), Exhibit.FIGURE_6, ("office-nlos",), "digits")
+    assert table is not None
+    texts = dict(zip(table.columns, (entry.text() for entry in table.rows[0][1]), strict=True))
+    assert (texts["latency [ms]"], texts["failed [%]"]) == ("-", "100.00")
+    assert texts["payload [KB]"] == "0.25"
+
+
+def test_a_cost_depends_on_what_a_profile_says_and_not_on_its_name() -> None:
+    profile = read_device_profile("jetson-orin-nano")
+    config = settings()
+    assert cost_settings(KEY, config, profile) == cost_settings(
+        KEY, replace(config, cost=replace(config.cost, device_profile="copy.toml")), profile
+    )
+    faster = replace(profile, powers=replace(profile.powers, compute_w=1.0))
+    assert cost_settings(KEY, config, profile) != cost_settings(KEY, config, faster)
+    assert cost_settings(KEY, config, profile) != cost_settings(KEY, config, None)
