@@ -15,7 +15,7 @@ _FOLDER = click.Path(path_type=Path, file_okay=False)
 @click.option(
     "--preset",
     type=click.Choice(["paper", "quick"]),
-    help="Settings to begin with.  [default: paper]",
+    help="Settings to begin with.  [default: those in FOLDER; paper where there are none]",
 )
 @click.option(
     "--config",
@@ -34,14 +34,24 @@ _FOLDER = click.Path(path_type=Path, file_okay=False)
 )
 @click.option("--backbone", "backbones", multiple=True, metavar="NAME", help="resnet20 ...")
 @click.option("--seed", "seeds", type=click.IntRange(0), multiple=True, help="May be given again.")
-@click.option("--only", metavar="NAME,...", help="Tables and figures, as table-2,figure-10.")
+@click.option(
+    "--only",
+    metavar="NAME,...",
+    help="Tables and figures, as table-2,figure-10. In a FOLDER that has settings, this, --runs "
+    "and --no-training are of this call alone.",
+)
 @click.option(
     "--runs",
     multiple=True,
     metavar="[VARIANT=]FOLDER",
     help="Runs of phyemu train that were made elsewhere; may be given again.",
 )
-@click.option("--no-training", is_flag=True, help="Leave out cells whose runs are not there.")
+@click.option(
+    "--training/--no-training",
+    "train_missing",
+    default=None,
+    help="Make the runs that are not there, or leave out their cells.  [default: --training]",
+)
 @click.option("--engine", type=click.Choice(["model", "ns-3"]), help="Of the full stack.")
 @click.option("--device-profile", metavar="NAME|FILE", help="Of the mobile device.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 ...")
@@ -60,7 +70,7 @@ def command(
     seeds: tuple[int, ...],
     only: str | None,
     runs: tuple[str, ...],
-    no_training: bool,
+    train_missing: bool | None,
     engine: str | None,
     device_profile: str | None,
     device: str,
@@ -92,38 +102,40 @@ def command(
         "seeds": list(seeds) or None,
         "exhibits": None if only is None else [str(item) for item in exhibits_of(only)],
         "runs": list(runs) or None,
+        "train_missing": train_missing,
         "cost.engine": engine,
         "cost.device_profile": device_profile,
     }
     given = {name: value for name, value in options.items() if value is not None}
+    of_this_call = given.keys() & {"exhibits", "runs", "train_missing"}
     settings = folder / "comparison.toml"
-    if resume:
-        if given.keys() - {"exhibits", "runs"} or preset or config_file or datasets:
-            raise click.UsageError(
-                "--resume takes the settings of the comparison; --only and --runs alone go with it"
-            )
-        config = resolve_comparison(given, resumed=read_comparison(settings))
-    else:
-        config = resolve_comparison(given, preset=preset or "paper", file=config_file)
-        if datasets:
-            named = _named_datasets(datasets, config.main_dataset)
-            config = resolve_comparison(
-                {**given, "datasets": named}, preset=preset or "paper", file=config_file
-            )
+    if resume and (given.keys() - of_this_call or preset or config_file or datasets):
+        raise click.UsageError(
+            "--resume takes the settings of the comparison; --only, --runs and --no-training alone "
+            "go with it"
+        )
+    base: dict[str, Any] = {"preset": preset or "paper", "file": config_file}
+    if resume or (settings.is_file() and not (preset or config_file)):
+        base = {"resumed": read_comparison(settings)}
+    config = resolve_comparison(given, **base)
+    if datasets:
+        named = _named_datasets(datasets, config.main_dataset)
+        config = resolve_comparison({**given, "datasets": named}, **base)
     if list_only:
-        planned = planned_cells(config, folder, train=not no_training)
+        planned = planned_cells(config, folder)
         if as_json:
-            echo_json({"cells": [{"name": c.key.name, "state": c.state} for c in planned]})
+            echo_json(planned.to_dict())
             return
-        for cell in planned:
+        for cell in planned.cells:
             click.echo(f"{cell.key.label()}: {cell.state}")
+        click.echo(planned.line())
         return
     try:
         with progress_bars(quiet) as progress:
             result = run_comparison(
                 config,
                 folder,
-                train=not no_training,
+                of_this_call=of_this_call,
                 device=pick_device(device),
                 progress=progress,
             )
@@ -132,8 +144,10 @@ def command(
             f"phyemu: interrupted; continue with phyemu compare --resume -o {folder}", err=True
         )
         raise SystemExit(130) from None
-    for line in (*result.notes, *(failed.line() for failed in result.failed)):
-        click.echo(f"note: {line}", err=True)
+    for note in result.notes:
+        click.echo(f"note: {note}", err=True)
+    for failed in result.failed:
+        click.echo(f"failed: {failed.line()}", err=True)
     if as_json:
         echo_json(result.to_dict())
     else:

@@ -2,11 +2,11 @@
 
 from phyemu.comparison.cell import Cell, CellKey, CellKind
 from phyemu.comparison.cell_set import CellSet
+from phyemu.comparison.cell_states import PlannedCell, PlannedCells
 from phyemu.comparison.cell_store import CellStore
 from phyemu.comparison.compare import (
     ComparisonResult,
     FailedCells,
-    PlannedCell,
     planned_cells,
     run_comparison,
 )
@@ -37,6 +37,7 @@ __all__ = [
     "Exhibit",
     "FailedCells",
     "PlannedCell",
+    "PlannedCells",
     "PublishedValue",
     "Rendered",
     "ResultTable",

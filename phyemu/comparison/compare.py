@@ -1,8 +1,9 @@
 """A comparison: every cell once, then its tables and figures."""
 
 import fcntl
+import logging
 import platform
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -22,11 +23,13 @@ from phyemu.whole_file import write_whole
 
 from .accuracy_cell import accuracy_figures, accuracy_settings
 from .cell import Cell, CellKey, CellKind, fingerprint_of
+from .cell_states import PlannedCell, PlannedCells
 from .cell_store import CellStore
 from .config import ComparisonConfig
 from .cost_cell import cost_figures, cost_settings
 from .given_runs import GivenRun, find_given_runs
 from .plan import plan
+from .presets import read_comparison
 from .rendering import Rendered, render
 from .systems import MissingRunError, Provided, Systems
 from .trainings import Trainings
@@ -35,13 +38,13 @@ __all__ = [
     "Comparison",
     "ComparisonResult",
     "FailedCells",
-    "PlannedCell",
     "planned_cells",
     "run_comparison",
 ]
 
 SETTINGS_FILE = "comparison.toml"
 _LOCK = ".lock"
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -91,19 +94,6 @@ class ComparisonResult:
         return {**table, "failed": failed, "notes": list(self.notes), "index": index}
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PlannedCell:
-    """A cell of a plan.
-
-    Attributes:
-        key: Which one.
-        state: `done`, `to do`, or why it cannot be made.
-    """
-
-    key: CellKey
-    state: str
-
-
 class Comparison:
     """The cells of a folder: which there are, which are missing, and how one is made."""
 
@@ -112,7 +102,6 @@ class Comparison:
         config: ComparisonConfig,
         folder: Path,
         *,
-        train: bool = True,
         device: torch.device | str = "cpu",
         progress: ProgressCallback = no_progress,
     ) -> None:
@@ -127,9 +116,13 @@ class Comparison:
         given, notes = find_given_runs(config.runs)
         self._given: list[GivenRun] = given
         self.notes: list[str] = notes
-        trainings = Trainings(config, folder, device=device, progress=progress) if train else None
+        trainings = (
+            Trainings(config, folder, device=device, progress=progress)
+            if config.train_missing
+            else None
+        )
         self._systems = Systems(config, given, trainings)
-        self._failed_runs: dict[tuple[str, ...], PhyemuError] = {}
+        self._failed_runs: dict[tuple[str, ...], Exception] = {}
 
     def request(self, key: CellKey) -> str:
         """Return the fingerprint of a cell: equal ones are the same result.
@@ -238,9 +231,23 @@ class Comparison:
             raise self._failed_runs[run]
         try:
             return self._systems.of(key)
-        except PhyemuError as exc:
+        except Exception as exc:
             self._failed_runs[run] = exc
             raise
+
+    def planned(self, key: CellKey) -> PlannedCell:
+        """Return how a cell stands; nothing is made."""
+        trainings: tuple[str, ...] = ()
+        try:
+            if self.find(key, self.request(key)) is None:
+                state = "to do"
+                trainings = tuple(path.name for path in self._systems.missing_runs(key))
+            else:
+                state = "done"
+        except Exception as exc:  # noqa: BLE001  whatever it is, the others are told of
+            _LOG.debug("%s", key.label(), exc_info=True)
+            state = _reason(exc)
+        return PlannedCell(key=key, state=state, trainings=trainings)
 
     def _run_name(self, run: Path) -> str:
         try:
@@ -254,7 +261,7 @@ def run_comparison(
     config: ComparisonConfig,
     folder: Path,
     *,
-    train: bool = True,
+    of_this_call: Collection[str] = (),
     device: torch.device | str = "cpu",
     progress: ProgressCallback = no_progress,
 ) -> ComparisonResult:
@@ -266,7 +273,8 @@ def run_comparison(
     Args:
         config: The settings; written to `comparison.toml`.
         folder: New, or that of an earlier comparison.
-        train: Make the runs that are missing; False: leave their cells out.
+        of_this_call: Names of settings that are so now alone: where `comparison.toml` is there
+            already, it keeps its own.
         device: Where trainings run.
         progress: Told of each cell, and of each step of a training.
 
@@ -275,9 +283,9 @@ def run_comparison(
             read.
         KeyboardInterrupt: Ctrl-C; calling it again continues.
     """
-    comparison = Comparison(config, folder, train=train, device=device, progress=progress)
+    comparison = Comparison(config, folder, device=device, progress=progress)
     with _locked(folder):
-        write_whole(folder / SETTINGS_FILE, to_toml(config))
+        _keep_settings(config, folder / SETTINGS_FILE, of_this_call)
         keys = plan(config)
         counts = {"computed": 0, "found": 0, "left_out": 0}
         failed: dict[str, list[CellKey]] = {}
@@ -292,10 +300,9 @@ def run_comparison(
                 counts["computed"] += 1
             except MissingRunError:
                 counts["left_out"] += 1
-            except PhyemuError as exc:
-                failed.setdefault(" ".join(str(exc).split()), []).append(key)
-            except RuntimeError as exc:  # torch's own, as when memory is short: others may fit
-                failed.setdefault(" ".join(str(exc).split()), []).append(key)
+            except Exception as exc:  # noqa: BLE001  whatever it is, the others go on
+                _LOG.debug("%s", key.label(), exc_info=True)
+                failed.setdefault(_reason(exc), []).append(key)
         progress("cells", len(keys), len(keys))
         rendered = render(folder) if any(comparison.store.folder.glob("*/*.json")) else None
     return ComparisonResult(
@@ -306,24 +313,32 @@ def run_comparison(
     )
 
 
-def planned_cells(
-    config: ComparisonConfig, folder: Path, *, train: bool = True
-) -> list[PlannedCell]:
+def planned_cells(config: ComparisonConfig, folder: Path) -> PlannedCells:
     """Return every cell of a comparison and how it stands; nothing is made.
 
     Raises:
         ConfigError: A run that was given cannot be read.
     """
-    comparison = Comparison(config, folder, train=train)
-    found = []
-    for key in plan(config):
-        try:
-            cell = comparison.find(key, comparison.request(key))
-            state = "to do" if cell is None else "done"
-        except PhyemuError as exc:
-            state = str(exc)
-        found.append(PlannedCell(key=key, state=state))
-    return found
+    comparison = Comparison(config, folder)
+    return PlannedCells(cells=tuple(comparison.planned(key) for key in plan(config)))
+
+
+def _reason(error: Exception) -> str:
+    """Return what went wrong in one line; of what nobody foresaw with its kind."""
+    text = " ".join(str(error).split())
+    return text if isinstance(error, PhyemuError) else f"{type(error).__name__}: {text}"
+
+
+def _keep_settings(config: ComparisonConfig, path: Path, of_this_call: Collection[str]) -> None:
+    """Write the settings of a comparison, but for what is of this call, where they stand already.
+
+    Raises:
+        ConfigError: Those that stand there are damaged.
+    """
+    if of_this_call and path.is_file():
+        own = read_comparison(path)
+        config = replace(config, **{name: getattr(own, name) for name in of_this_call})
+    write_whole(path, to_toml(config))
 
 
 @contextmanager

@@ -146,6 +146,7 @@ class ComparisonConfig:
         urban: Colosseum's scenario.
         runs: Folders with runs made elsewhere, each a run or a folder of runs, `VARIANT=FOLDER`
             where a PhyDNN's settings do not say which variant it is.
+        train_missing: Make the runs that are missing; False: leave out their cells.
         pretrained: Weights by backbone (`resnet20`) or by dataset and backbone
             (`cifar-100/resnet20`), to start from.
         training: Tables over the settings of trainings, by variant or system, as
@@ -168,6 +169,7 @@ class ComparisonConfig:
     cost: CostConfig = field(default_factory=CostConfig)
     urban: UrbanConfig = field(default_factory=UrbanConfig)
     runs: tuple[str, ...] = ()
+    train_missing: bool = True
     pretrained: dict[str, str] = field(default_factory=dict)
     training: dict[str, Any] = field(default_factory=dict)
 

@@ -152,6 +152,17 @@ class Systems:
             ),
         )
 
+    def missing_runs(self, key: CellKey) -> list[Path]:
+        """Return the folders of runs that a cell needs and that are not finished.
+
+        Raises:
+            ConfigError: Two runs were given for it.
+        """
+        if self._trainings is None or self._given_run(key) is not None:
+            return []
+        name = SystemName(key.system)
+        return self._trainings.missing(name, key.variant, key.dataset, key.backbone, key.seed)
+
     def _made_run(self, trainings: Trainings, key: CellKey) -> Path:
         name = SystemName(key.system)
         if name is SystemName.PHYDNN:

@@ -36,7 +36,7 @@ from phyemu.training import (
 )
 from phyemu.whole_file import write_whole
 
-from .config import PHYDNN, ComparisonConfig
+from .config import PHYDNN, WHOLE_SYSTEMS, ComparisonConfig
 
 __all__ = ["Trainings", "baseline_settings", "check_trainings", "training_settings"]
 
@@ -146,6 +146,18 @@ class Trainings:
         """Return where a run is, or would be."""
         name = "-".join(part for part in (system, variant) if part).lower()
         return self._folder / f"{name}_{dataset}_{backbone}_seed{seed}"
+
+    def missing(
+        self, system: SystemName, variant: str, dataset: str, backbone: str, seed: int
+    ) -> list[Path]:
+        """Return the folders of runs behind a system that are still to be made, or finished."""
+        needed = []
+        if system is not SystemName.DT_JSCC:
+            network = self.folder("backbone", "", dataset, backbone, seed)
+            needed.append((network, _BACKBONE))
+        if system not in WHOLE_SYSTEMS:
+            needed.append((self.folder(system, variant, dataset, backbone, seed), _METRICS))
+        return [folder for folder, result in needed if not (folder / result).is_file()]
 
     def backbone(self, dataset: str, backbone: str, seed: int) -> Path:
         """Return the folder of a finished backbone, trained now where it is not there yet.

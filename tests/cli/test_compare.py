@@ -38,13 +38,18 @@ def test_cells_are_made_listed_and_drawn_again(tmp_path: Path, settings: Path) -
     words = ("--preset", "quick", "--config", settings, "-o", out, "--only", "table-1")
     listed = compare(*words, "--list")
     assert listed.exit_code == 0, listed.output
-    assert listed.stdout == "accuracy of edge-only, resnet8, digits, none, seed 0: to do\n"
+    assert listed.stdout.splitlines() == [
+        "accuracy of edge-only, resnet8, digits, none, seed 0: to do",
+        "1 cells: 0 done, 1 to do, 0 cannot be made; 1 trainings needed",
+    ]
     assert not out.exists()
     made = compare(*words, "--quiet", "--json")
     assert made.exit_code == 0, made.output
     answer = json.loads(made.stdout)
     assert (answer["computed"], answer["failed"]) == (1, [])
-    assert "done" in compare("--resume", "-o", out, "--list").stdout
+    told = json.loads(compare("--resume", "-o", out, "--list", "--json").stdout)
+    assert [cell["state"] for cell in told.pop("cells")] == ["done"]
+    assert told == {"done": 1, "to_do": 0, "impossible": 0, "trainings": []}
     again = compare("--resume", "-o", out, "--quiet")
     assert "0 cells computed, 1 were there" in again.stdout
     (out / "index.md").unlink()
@@ -60,6 +65,28 @@ def test_a_comparison_goes_on_with_its_own_settings(tmp_path: Path) -> None:
     assert resolve_comparison({}, resumed=read_comparison(path)) == quick
 
 
+def test_a_call_goes_on_with_the_settings_of_its_folder(tmp_path: Path, settings: Path) -> None:
+    out = tmp_path / "out"
+    first = ("--preset", "quick", "--config", settings, "--only", "table-1,table-2")
+    left_out = compare(*first, "--no-training", "--quiet", "-o", out)
+    assert "1 left out" in left_out.stdout
+    kept = (out / "comparison.toml").read_text()
+    own = read_comparison(out / "comparison.toml")
+    assert (own.exhibits, own.train_missing) == (("table-1", "table-2"), False)
+    # What was said once holds until it is said otherwise, and that for one call.
+    assert "1 left out" in compare("--quiet", "-o", out).stdout
+    assert "1 left out" in compare("--only", "table-1", "--quiet", "-o", out).stdout
+    assert (out / "comparison.toml").read_text() == kept
+    assert "1 cells computed" in compare("--resume", "--training", "--quiet", "-o", out).stdout
+    assert (out / "comparison.toml").read_text() == kept
+    # Other settings are the folder's from then on, but for what is of a call.
+    more = compare("--seed", 3, "--only", "table-1", "--quiet", "-o", out)
+    assert "1 left out" in more.stdout
+    own = read_comparison(out / "comparison.toml")
+    assert (own.seeds, own.systems) == ((3,), ("edge-only",))
+    assert own.exhibits == ("table-1", "table-2")
+
+
 def test_a_failed_cell_is_exit_code_1(tmp_path: Path, settings: Path) -> None:
     out = tmp_path / "out"
     words = ("--preset", "quick", "--config", settings, "--only", "table-1", "--quiet")
@@ -67,6 +94,7 @@ def test_a_failed_cell_is_exit_code_1(tmp_path: Path, settings: Path) -> None:
     assert result.exit_code == 1
     assert "1 failed" in result.stdout
     assert f"{tmp_path}/none" in result.stderr
+    assert result.stderr.startswith("failed: accuracy of edge-only")
 
 
 @pytest.mark.parametrize(
@@ -74,7 +102,10 @@ def test_a_failed_cell_is_exit_code_1(tmp_path: Path, settings: Path) -> None:
     [
         ((), "name the folder to fill with -o"),
         (("--preset", "best", "-o", "out"), "'best' is not one of"),
-        (("--resume", "--seed", "1", "-o", "out"), "--only and --runs alone go with it"),
+        (
+            ("--resume", "--seed", "1", "-o", "out"),
+            "--only, --runs and --no-training alone go with it",
+        ),
     ],
 )
 def test_wrong_usage_is_exit_code_2(words: tuple[str, ...], message: str) -> None:

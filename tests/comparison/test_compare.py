@@ -15,6 +15,7 @@ import pytest
 from phyemu.baselines import BottleFitConfig, SystemName, system_preset
 from phyemu.comparison import (
     AccuracyConfig,
+    CellKey,
     CellStore,
     ComparisonConfig,
     ComparisonResult,
@@ -28,6 +29,7 @@ from phyemu.comparison import (
     resolve_comparison,
     run_comparison,
     systems,
+    trainings,
 )
 from phyemu.comparison.trainings import baseline_settings
 from phyemu.datasets import Dataset
@@ -210,10 +212,10 @@ def test_other_images_make_another_cell(copied: Path, monkeypatch: pytest.Monkey
         test = dataset.test
         return replace(dataset, test=replace(test, images=255 - test.images))
 
-    given = tiny(runs=(str(copied / "runs"),))
-    run_comparison(given, copied, train=False)
+    given = tiny(runs=(str(copied / "runs"),), train_missing=False)
+    run_comparison(given, copied)
     monkeypatch.setattr(systems, "load_dataset", changed)
-    result = run_comparison(given, copied, train=False)
+    result = run_comparison(given, copied)
     assert (result.computed, result.found) == (4, 0)
     assert sum("other settings, images or weights" in note for note in result.notes) == 4
 
@@ -265,7 +267,7 @@ def test_runs_of_elsewhere_are_taken_in(
 ) -> None:
     folder, _ = finished
     given = folder / "runs" / "phydnn-paper_digits_resnet8_seed0"
-    result = run_comparison(tiny(runs=(str(given),)), tmp_path / "out", train=False)
+    result = run_comparison(tiny(runs=(str(given),), train_missing=False), tmp_path / "out")
     assert (result.computed, result.left_out, result.failed) == (4, 0, ())
     assert figures(tmp_path / "out") == figures(folder)
     # Nothing of this machine's folders is in a cell.
@@ -279,8 +281,8 @@ def test_a_variant_is_named_by_who_gives_the_run(
     finished: tuple[Path, ComparisonResult], tmp_path: Path
 ) -> None:
     given = finished[0] / "runs" / "phydnn-paper_digits_resnet8_seed0"
-    config = tiny(runs=(f"best={given}",), variants=("paper", "best"))
-    result = run_comparison(config, tmp_path / "out", train=False)
+    config = tiny(runs=(f"best={given}",), variants=("paper", "best"), train_missing=False)
+    result = run_comparison(config, tmp_path / "out")
     variants = {cell.key.variant for cell in CellStore(tmp_path / "out").load()}
     assert variants == {"", "best"}
     assert result.left_out == 3  # those of `paper`
@@ -290,10 +292,10 @@ def test_a_run_through_another_channel_is_another_phydnn(
     finished: tuple[Path, ComparisonResult], tmp_path: Path
 ) -> None:
     given = finished[0] / "runs" / "phydnn-paper_digits_resnet8_seed0"
-    through = tiny(runs=(str(given),), training_channel="awgn:15")
-    assert run_comparison(through, tmp_path / "a", train=False).left_out == 3
-    named = tiny(runs=(f"paper={given}",), training_channel="awgn:15")
-    assert run_comparison(named, tmp_path / "b", train=False).left_out == 0
+    through = tiny(runs=(str(given),), training_channel="awgn:15", train_missing=False)
+    assert run_comparison(through, tmp_path / "a").left_out == 3
+    named = tiny(runs=(f"paper={given}",), training_channel="awgn:15", train_missing=False)
+    assert run_comparison(named, tmp_path / "b").left_out == 0
 
 
 def test_baselines_of_elsewhere_are_taken_in(copied: Path, tmp_path: Path) -> None:
@@ -304,8 +306,8 @@ def test_baselines_of_elsewhere_are_taken_in(copied: Path, tmp_path: Path) -> No
     )
     made = run_comparison(config, copied)
     assert made.failed == ()
-    given = replace(config, runs=(str(copied / "runs"),))
-    result = run_comparison(given, tmp_path / "out", train=False)
+    given = replace(config, runs=(str(copied / "runs"),), train_missing=False)
+    result = run_comparison(given, tmp_path / "out")
     assert (result.computed, result.left_out, result.failed) == (made.computed, 0, ())
     taken = CellStore(tmp_path / "out").load().where(kind="accuracy")
     for system in ("BF-1", "DT-JSCC"):
@@ -315,15 +317,15 @@ def test_baselines_of_elsewhere_are_taken_in(copied: Path, tmp_path: Path) -> No
 
 
 def test_without_a_run_and_without_training_nothing_is_made(tmp_path: Path) -> None:
-    result = run_comparison(tiny(), tmp_path / "out", train=False)
+    result = run_comparison(tiny(train_missing=False), tmp_path / "out")
     assert (result.computed, result.left_out, result.rendered) == (0, 4, None)
 
 
 def test_two_runs_for_one_cell_are_refused(
     finished: tuple[Path, ComparisonResult], copied: Path, tmp_path: Path
 ) -> None:
-    config = tiny(runs=(str(finished[0] / "runs"), str(copied / "runs")))
-    result = run_comparison(config, tmp_path / "out", train=False)
+    both = (str(finished[0] / "runs"), str(copied / "runs"))
+    result = run_comparison(tiny(runs=both, train_missing=False), tmp_path / "out")
     assert [len(failed.keys) for failed in result.failed] == [1, 1, 1]
     assert all("leave one out" in failed.reason for failed in result.failed)
 
@@ -333,7 +335,7 @@ def test_an_unfinished_run_is_passed_over_and_named(
 ) -> None:
     given = copied / "runs" / "phydnn-paper_digits_resnet8_seed0"
     (given / "metrics.json").unlink()
-    result = run_comparison(tiny(runs=(str(given),)), tmp_path / "out", train=False)
+    result = run_comparison(tiny(runs=(str(given),), train_missing=False), tmp_path / "out")
     assert result.left_out == 4
     assert "not finished" in result.notes[0]
 
@@ -348,11 +350,65 @@ def test_a_failed_cell_is_told_and_the_others_go_on(tmp_path: Path) -> None:
     assert failed.line().startswith(f"{failed.keys[0].label()} and 2 more: ")
 
 
+def test_what_nobody_foresaw_fails_one_cell_and_the_others_go_on(
+    copied: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = figures(copied)
+    shutil.rmtree(copied / "cells")
+    accuracy_figures = compare.accuracy_figures
+
+    def failing(key: CellKey, *words: Any, **named: Any) -> Any:
+        if key.environment == "awgn-8":
+            raise ZeroDivisionError("no\n  frames")
+        return accuracy_figures(key, *words, **named)
+
+    monkeypatch.setattr(compare, "accuracy_figures", failing)
+    result = run_comparison(tiny(), copied)
+    assert result.computed == 3
+    (failed,) = result.failed
+    assert [key.environment for key in failed.keys] == ["awgn-8"]
+    assert failed.reason == "ZeroDivisionError: no frames"
+    left = {name: value for name, value in expected.items() if "awgn-8" not in name}
+    assert figures(copied) == left
+    monkeypatch.undo()
+    assert run_comparison(tiny(), copied).computed == 1
+    assert figures(copied) == expected
+
+
+def test_a_training_that_breaks_is_not_begun_again_for_every_cell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = []
+
+    def broken(settings: Any, folder: Path, **named: Any) -> None:
+        begun.append(folder)
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(trainings, "train_run", broken)
+    (failed,) = run_comparison(tiny(), tmp_path / "out").failed
+    assert (len(failed.keys), failed.reason) == (3, "RuntimeError: out of memory")
+    assert len(begun) == 1
+
+
+def test_what_is_of_a_call_stays_out_of_the_settings(copied: Path) -> None:
+    run_comparison(
+        tiny(exhibits=(Exhibit.TABLE_2,), runs=(str(copied / "runs"),), orders=(4, 2)),
+        copied,
+        of_this_call={"exhibits", "runs"},
+    )
+    assert read_comparison(copied / "comparison.toml") == tiny()
+    run_comparison(tiny(exhibits=(Exhibit.TABLE_2,)), copied)
+    assert read_comparison(copied / "comparison.toml") == tiny(exhibits=(Exhibit.TABLE_2,))
+
+
 def test_costs_are_measured_once_for_all_places(tmp_path: Path, copied: Path) -> None:
     config = tiny(
-        exhibits=(Exhibit.FIGURE_6,), runs=(str(copied / "runs"),), systems=("SC", "PhyDNN")
+        exhibits=(Exhibit.FIGURE_6,),
+        runs=(str(copied / "runs"),),
+        systems=("SC", "PhyDNN"),
+        train_missing=False,
     )
-    run_comparison(config, copied, train=False)
+    run_comparison(config, copied)
     cells = CellStore(copied).load().where(kind="cost")
     assert cells.values("system") == ["PhyDNN", "SC"]
     for system in cells.values("system"):
@@ -374,8 +430,32 @@ def test_costs_are_measured_once_for_all_places(tmp_path: Path, copied: Path) ->
 def test_a_list_says_how_every_cell_stands(copied: Path) -> None:
     next(copied.glob("cells/accuracy/PhyDNN*awgn-8*.json")).unlink()
     listed = planned_cells(tiny(), copied)
-    assert [cell.key for cell in listed] == plan(tiny())
-    assert sorted(cell.state for cell in listed) == ["done", "done", "done", "to do"]
+    assert [cell.key for cell in listed.cells] == plan(tiny())
+    assert sorted(cell.state for cell in listed.cells) == ["done", "done", "done", "to do"]
+    assert listed.line() == ("4 cells: 3 done, 1 to do, 0 cannot be made; 0 trainings needed")
+
+
+def test_a_list_counts_a_training_that_several_cells_need_once(
+    copied: Path, tmp_path: Path
+) -> None:
+    phydnn, network = "phydnn-paper_digits_resnet8_seed0", "backbone_digits_resnet8_seed0"
+    new = planned_cells(tiny(), tmp_path / "new")
+    assert sorted(new.trainings) == [network, phydnn]
+    assert new.line() == "4 cells: 0 done, 4 to do, 0 cannot be made; 2 trainings needed"
+    shutil.rmtree(copied / "cells")
+    (copied / "runs" / phydnn / "metrics.json").unlink()
+    assert planned_cells(tiny(), copied).trainings == (phydnn,)
+    none = planned_cells(tiny(train_missing=False), copied)
+    assert none.line() == "4 cells: 0 done, 0 to do, 4 cannot be made; 0 trainings needed"
+    every = tiny(
+        exhibits=(Exhibit.TABLE_1, Exhibit.TABLE_3), systems=("SC", "BF-1", "DT-JSCC", "PhyDNN")
+    )
+    assert sorted(planned_cells(every, tmp_path / "new").trainings) == [
+        network,
+        "bf-1_digits_resnet8_seed0",
+        "dt-jscc_digits_resnet8_seed0",
+        phydnn,
+    ]
 
 
 def test_two_processes_do_not_share_a_folder(tmp_path: Path) -> None:
