@@ -214,6 +214,7 @@ class Trainings:
             backbone=replace(settings.backbone, pretrained=str(weights.resolve()), epochs=0),
         )
         folder = self.folder(PHYDNN, variant, dataset, backbone, seed)
+        _find_moved_network(folder, settings)
         if not _is_finished(folder, settings, _METRICS):
             _begin(folder, settings)
             train_run(settings, folder, resume=True, device=self._device, progress=self._progress)
@@ -284,6 +285,19 @@ def _is_finished(folder: Path, settings: TrainConfig, result: str) -> bool:
         return False
     _check_same(folder, read_run_config(folder), settings)
     return (folder / result).is_file()
+
+
+def _find_moved_network(folder: Path, settings: TrainConfig) -> None:
+    """Let a run name its network where that lies now, if the comparison's folder was moved."""
+    if not (folder / _CONFIG).is_file():
+        return
+    found = read_run_config(folder)
+    before, now = found.backbone.pretrained, settings.backbone.pretrained
+    if before is None or now is None or before == now:
+        return
+    if Path(before).parts[-3:] == Path(now).parts[-3:]:
+        backbone = replace(found.backbone, pretrained=now)
+        write_whole(folder / _CONFIG, to_toml(replace(found, backbone=backbone)))
 
 
 def _check_same(

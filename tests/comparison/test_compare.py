@@ -196,6 +196,31 @@ def test_a_damaged_cell_is_told_and_computed_again(
     assert figures(copied) == figures(finished[0])
 
 
+def test_a_folder_that_was_moved_goes_on_where_it_is(tmp_path: Path) -> None:
+    trained = 0
+
+    def killed(stage: str, done: int, total: int, note: str = "") -> None:
+        nonlocal trained
+        trained += stage == "phydnn"
+        if trained == 2:
+            raise KeyboardInterrupt
+
+    before, after = tmp_path / "before", tmp_path / "elsewhere" / "after"
+    with pytest.raises(KeyboardInterrupt):
+        run_comparison(tiny(), before, progress=killed)
+    after.parent.mkdir()
+    before.rename(after)
+    # Nothing of the folder before is needed, or there.
+    result = run_comparison(tiny(), after)
+    assert (result.failed, result.found + result.computed) == ((), 4)
+    run = "runs/phydnn-paper_digits_resnet8_seed0"
+    assert str(before) not in (after / run / "config.toml").read_text()
+    after.rename(before)
+    shutil.rmtree(before / "cells")
+    again = run_comparison(tiny(), before)
+    assert (again.failed, again.computed) == ((), 4)
+
+
 def test_other_settings_make_another_cell(copied: Path) -> None:
     config = tiny(accuracy=AccuracyConfig(limit=10, fidelity=EvaluationFidelity.SYMBOL))
     result = run_comparison(config, copied)
@@ -512,11 +537,7 @@ def test_settings_do_not_leak_into_the_preset(tmp_path: Path) -> None:
 
 @pytest.fixture
 def copied(finished: tuple[Path, ComparisonResult], tmp_path: Path) -> Path:
-    """Return a copy of the finished comparison, with its runs as those of the copy."""
+    """Return a copy of the finished comparison."""
     target = tmp_path / "copy"
     shutil.copytree(finished[0], target)
-    # Runs name the weights that they began with by their place.
-    for path in target.glob("runs/*/config.toml"):
-        text = path.read_text("utf-8")
-        path.write_text(text.replace(str(finished[0].resolve()), str(target.resolve())))
     return target
