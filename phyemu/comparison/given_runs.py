@@ -7,10 +7,10 @@ from typing import Any
 
 from phyemu.baselines import SystemName, read_system_config
 from phyemu.datasets import Dataset
-from phyemu.dnn import Lookup, Score, read_card
+from phyemu.dnn import read_card
 from phyemu.errors import ConfigError
 from phyemu.toml_config import read_toml, to_table
-from phyemu.training import TrainConfig, read_checkpoint, read_run_config
+from phyemu.training import Preset, TrainConfig, read_checkpoint, read_run_config
 
 from .config import PHYDNN, WHOLE_SYSTEMS
 
@@ -18,16 +18,29 @@ __all__ = ["GivenRun", "find_given_runs", "is_faithful"]
 
 _WEIGHTS = "weights.safetensors"
 _DEPTH = 4  # folders of runs below a folder that was named
-# What may stand in the way of calling a run the paper's, and what it must then be.
+# What may stand in the way of calling a run the paper's, and what it must then be ...
 _FAITHFUL = {
-    "score": Score.INNER_PRODUCT,
-    "lookup": Lookup.HARD,
-    "distillation": 0.0,
-    "feature_distillation": 0.0,
-    "commitment": 0.0,
-    "estimator": "gumbel",
     "symbols_per_slice": 1,
 }
+# ... and what must be as in the paper's settings.
+_AS_PAPER = (
+    "split",
+    "splits",
+    "num_samples",
+    "beta",
+    "beta_growth",
+    "binding",
+    "binding_share",
+    "distillation",
+    "feature_distillation",
+    "feature_layers",
+    "commitment",
+    "score",
+    "estimator",
+    "temperature",
+    "final_temperature",
+    "lookup",
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,15 +50,14 @@ class GivenRun:
     Attributes:
         folder: Run folder.
         system: Of the comparison.
-        variant: Of a PhyDNN: named by who gave it, or `paper` where the settings are the paper's,
-            else `best`.
+        variant: Of a PhyDNN, where whoever gave it named one; else empty.
         backbone: As `resnet20`; empty: it has none.
         image_shape: (channels, height, width).
         class_names: Of its dataset.
         seed: Of the run.
         orders: M of what it holds; empty: it sends no symbols.
         channel: That it was trained through.
-        is_named: Whoever gave it said which variant it is.
+        training: Settings of a PhyDNN's; None: of another system.
     """
 
     folder: Path
@@ -57,7 +69,7 @@ class GivenRun:
     seed: int
     orders: tuple[int, ...]
     channel: str
-    is_named: bool
+    training: TrainConfig | None = None
 
     def fits(self, dataset: Dataset) -> bool:
         """Return whether it was trained on images and classes like these."""
@@ -65,9 +77,26 @@ class GivenRun:
             dataset.train.class_names
         )
 
+    def is_variant(self, variant: str, paper: TrainConfig) -> bool:
+        """Return whether it is a PhyDNN of a variant.
 
-def is_faithful(config: TrainConfig) -> bool:
-    """Return whether a run keeps to the paper: inner products, PSK, hard decisions, its losses."""
+        Where nobody named its variant it is `paper` if its settings are the paper's, else `best`.
+
+        Args:
+            variant: Of the comparison.
+            paper: Settings of its `paper`.
+        """
+        if self.training is None:
+            return False
+        own = self.variant or (Preset.PAPER if is_faithful(self.training, paper) else Preset.BEST)
+        return own == variant
+
+
+def is_faithful(config: TrainConfig, paper: TrainConfig) -> bool:
+    """Return whether a run keeps to the paper: its method, cut, losses, modulation, all images.
+
+    Schedules and learning rates are not compared, as the paper does not say all of them.
+    """
     settings = to_table(config.phydnn)
     for name, wanted in _FAITHFUL.items():
         value = settings.get(name, wanted)
@@ -75,7 +104,13 @@ def is_faithful(config: TrainConfig) -> bool:
             value = value[0] if len(set(value)) == 1 else None
         if value != wanted:
             return False
-    return config.link.modulation == "psk"
+    same = all(getattr(config.phydnn, name) == getattr(paper.phydnn, name) for name in _AS_PAPER)
+    return (
+        same
+        and config.data.limit == paper.data.limit
+        and config.link.modulation == paper.link.modulation
+        and config.link.fidelity == paper.link.fidelity
+    )
 
 
 def find_given_runs(specs: Sequence[str]) -> tuple[list[GivenRun], list[str]]:
@@ -126,13 +161,13 @@ def _phydnn(folder: Path, variant: str) -> GivenRun:
     return GivenRun(
         folder=folder,
         system=PHYDNN,
-        variant=variant or ("paper" if is_faithful(config) else "best"),
+        variant=variant,
         backbone=_backbone(card.architecture),
         image_shape=(channels, height, width),
         class_names=tuple(card.class_names),
         seed=config.seed,
         channel=config.link.channel,
-        is_named=bool(variant),
+        training=config,
         orders=orders,
     )
 
@@ -159,7 +194,6 @@ def _baseline(folder: Path) -> GivenRun:
         class_names=tuple(class_names),
         seed=config.seed,
         channel=config.link.channel,
-        is_named=False,
         orders=orders,
     )
 

@@ -16,7 +16,7 @@ from phyemu.errors import ConfigError
 from phyemu.evaluation import encode_images
 from phyemu.file_hash import file_sha256
 from phyemu.toml_config import to_table
-from phyemu.training import read_checkpoint, score_images
+from phyemu.training import Preset, read_checkpoint, score_images
 
 from .cell import CellKey, CellKind
 from .config import PHYDNN, WHOLE_SYSTEMS, ComparisonConfig
@@ -260,10 +260,11 @@ class Systems:
             return False
         if key.system != PHYDNN:
             return True
-        if run.variant != key.variant:
+        if not run.is_variant(key.variant, self._settings(key, Preset.PAPER, PHYDNN)):
             return False
         # Through another channel it is another PhyDNN, unless its giver says that it is this one.
-        return run.is_named or run.channel == self._settings(key, key.variant, PHYDNN).link.channel
+        own = self._settings(key, key.variant, PHYDNN).link.channel
+        return bool(run.variant) or run.channel == own
 
 
 def _content_digest(network: nn.Module) -> str:

@@ -313,6 +313,19 @@ def test_a_variant_is_named_by_who_gives_the_run(
     assert result.left_out == 3  # those of `paper`
 
 
+def test_a_run_with_other_losses_is_not_the_papers(
+    finished: tuple[Path, ComparisonResult], tmp_path: Path
+) -> None:
+    given = finished[0] / "runs" / "phydnn-paper_digits_resnet8_seed0"
+    training = {**TRAINING, "paper": {"phydnn": {"beta": 0.01}}}
+    both = {"variants": ("paper", "best"), "training": training, "train_missing": False}
+    run_comparison(tiny(runs=(str(given),), **both), tmp_path / "out")
+    assert "paper" not in CellStore(tmp_path / "out").load().values("variant")
+    # Whoever gives it may call it that.
+    run_comparison(tiny(runs=(f"paper={given}",), **both), tmp_path / "out")
+    assert "paper" in CellStore(tmp_path / "out").load().values("variant")
+
+
 def test_a_run_through_another_channel_is_another_phydnn(
     finished: tuple[Path, ComparisonResult], tmp_path: Path
 ) -> None:
