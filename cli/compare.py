@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from .options import echo_json, json_option, quiet_option
+from .options import echo_json, json_option, quiet_option, resumable
 from .progress import progress_bars
 
 _FOLDER = click.Path(path_type=Path, file_okay=False)
@@ -118,20 +118,14 @@ def command(
         for cell in planned:
             click.echo(f"{cell.key.label()}: {cell.state}")
         return
-    try:
-        with progress_bars(quiet) as progress:
-            result = run_comparison(
-                config,
-                folder,
-                train=not no_training,
-                device=pick_device(device),
-                progress=progress,
-            )
-    except KeyboardInterrupt:
-        click.echo(
-            f"phyemu: interrupted; continue with phyemu compare --resume -o {folder}", err=True
+    with resumable("compare", settings), progress_bars(quiet) as progress:
+        result = run_comparison(
+            config,
+            folder,
+            train=not no_training,
+            device=pick_device(device),
+            progress=progress,
         )
-        raise SystemExit(130) from None
     for line in (*result.notes, *(failed.line() for failed in result.failed)):
         click.echo(f"note: {line}", err=True)
     if as_json:
