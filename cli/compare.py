@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from .options import echo_json, json_option, quiet_option
+from .options import echo_json, json_option, quiet_option, resumable
 from .progress import progress_bars
 
 _FOLDER = click.Path(path_type=Path, file_okay=False)
@@ -130,20 +130,14 @@ def command(
             click.echo(f"{cell.key.label()}: {cell.state}")
         click.echo(planned.line())
         return
-    try:
-        with progress_bars(quiet) as progress:
-            result = run_comparison(
-                config,
-                folder,
-                of_this_call=of_this_call,
-                device=pick_device(device),
-                progress=progress,
-            )
-    except KeyboardInterrupt:
-        click.echo(
-            f"phyemu: interrupted; continue with phyemu compare --resume -o {folder}", err=True
+    with resumable("compare", settings), progress_bars(quiet) as progress:
+        result = run_comparison(
+            config,
+            folder,
+            of_this_call=of_this_call,
+            device=pick_device(device),
+            progress=progress,
         )
-        raise SystemExit(130) from None
     for note in result.notes:
         click.echo(f"note: {note}", err=True)
     for failed in result.failed:

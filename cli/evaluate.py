@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 import click
 
-from .evaluate_chain import evaluate_hops, refuse_single_link_options
+from .evaluate_chain import evaluate_hops, lost_frames, refuse_single_link_options
 from .options import (
     echo_json,
     force_option,
@@ -222,7 +222,7 @@ def command(
             click.echo(
                 f"{result.channel} at {level:.1f} dB: {result.accuracy:.2f} % of "
                 f"{result.num_images} images, symbol error rate {result.ser:.3g}, "
-                f"{result.frames_lost} of {result.frames_sent} frames lost, "
+                f"{lost_frames(result.frames_lost, result.frames_sent)}"
                 f"{result.bytes_on_air_per_batch_of_64:.0f} bytes per 64 images"
             )
     for item in times:

@@ -82,6 +82,11 @@ def refuse_single_link_options(
             raise click.UsageError(f"{name} is of a single link, but {run} has several")
 
 
+def lost_frames(lost: int, sent: int) -> str:
+    """Return how many frames were lost, with a comma; nothing where the fidelity has none."""
+    return f"{lost} of {sent} frames lost, " if sent else ""
+
+
 def _load(spec: str, widen: float | None, num_hops: int) -> "list[ChannelModel]":
     from phyemu.colosseum import load_channel_or_link
     from phyemu.link import hop_specs
@@ -99,7 +104,7 @@ def _lines(result: "ChainEvaluation") -> list[str]:
     for number, hop in enumerate(result.hops, start=1):
         lines.append(
             f"  hop {number}, {hop.channel} at {hop.snr_db:.1f} dB: symbol error rate "
-            f"{hop.ser:.3g}, {hop.frames_lost} of {hop.frames_sent} frames lost, "
+            f"{hop.ser:.3g}, {lost_frames(hop.frames_lost, hop.frames_sent)}"
             f"{hop.bytes_on_air_per_batch_of_64:.0f} bytes per 64 images"
         )
     return lines

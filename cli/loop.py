@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from .options import CAPTURES, echo_json, json_option, quiet_option
+from .options import CAPTURES, echo_json, json_option, quiet_option, resumable
 from .progress import progress_bars
 
 
@@ -119,14 +119,10 @@ def command(
     else:
         folder = run or Path("runs") / datetime.now().strftime("loop-%Y%m%d-%H%M%S")
         config = resolve_loop_config(given, file=config_file)
-    try:
-        with progress_bars(quiet) as progress:
-            result = run_loop(
-                config, folder, resume=resume, device=pick_device(device), progress=progress
-            )
-    except KeyboardInterrupt:
-        click.echo(f"phyemu: interrupted; continue with phyemu loop --resume -o {folder}", err=True)
-        raise SystemExit(130) from None
+    with resumable("loop", folder / "loop.toml"), progress_bars(quiet) as progress:
+        result = run_loop(
+            config, folder, resume=resume, device=pick_device(device), progress=progress
+        )
     if as_json:
         echo_json(result.to_dict())
         return

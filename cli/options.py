@@ -2,8 +2,11 @@
 
 import json
 import re
+import shlex
+import signal
 import tomllib
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -32,6 +35,7 @@ __all__ = [
     "quiet_option",
     "refuse_existing",
     "refuse_given",
+    "resumable",
     "scheduler_option",
     "seed_option",
     "warn_public",
@@ -307,6 +311,26 @@ def refuse_given(names: Collection[str], reason: str) -> None:
     ]
     if given:
         raise click.UsageError(f"{', '.join(given)}: {reason}")
+
+
+@contextmanager
+def resumable(command: str, settings: Path, *, tells: bool = True) -> Iterator[None]:
+    """On Ctrl-C, end with the line that says how to go on.
+
+    Args:
+        command: What goes on, as `train`.
+        settings: Lie in its folder from when there is something to continue.
+        tells: Whether this process says so; of several that train together, one does.
+    """
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        if tells:
+            folder = shlex.quote(str(settings.parent))
+            way_on = f"; continue with phyemu {command} --resume -o {folder}"
+            known = way_on if settings.is_file() else ""
+            click.echo(f"phyemu: interrupted{known}", err=True)
+        raise SystemExit(128 + getattr(error, "number", signal.SIGINT)) from None
 
 
 def named_recordings(nodes: Collection[str]) -> dict[str, Path]:

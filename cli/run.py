@@ -2,15 +2,22 @@
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from .options import FREQUENCY, force_option, quiet_option, refuse_given, warn_public
+from .options import (
+    FREQUENCY,
+    force_option,
+    quiet_option,
+    refuse_existing,
+    refuse_given,
+    refuse_missing_folder,
+    warn_public,
+)
 
 if TYPE_CHECKING:
     from phyemu.evaluation import HeadSide
@@ -78,6 +85,13 @@ def command() -> None:
     show_default=True,
     help="Of the strongest symbols, full scale 1.",
 )
+@click.option(
+    "--record",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write what was sent there, too, for `phyemu serve tail --sent`.  [default: beside a "
+    "recording, as NAME.sent.jsonl]",
+)
 @force_option
 @quiet_option
 def head_command(**parameters: Any) -> None:
@@ -85,10 +99,15 @@ def head_command(**parameters: Any) -> None:
 
     RUN holds the head (head/m4.safetensors, or what `phyemu export` wrote); no tail need be there.
     SINK is NAME.sigmf, -, fifo:PATH, zmq+push://HOST:PORT (also zmq+pub, zmq+rep), udp://HOST:PORT.
-    Each image that is sent is a JSON object a line: its name, the frame that ends it and its
-    position there, as `phyemu serve tail` tells them; the last line is a summary.
+    Each image that has gone out is a JSON object a line: its name, the frame that ends it and its
+    position there, as `phyemu serve tail` tells them, its place in the data set and its class; the
+    last line is a summary.
     """
     _check(parameters)
+    record = _record(parameters)
+    if record is not None:
+        refuse_missing_folder(record)
+        refuse_existing(record, parameters["force"])
     from phyemu.dnn import DeviceFormat
     from phyemu.serving import HeadSender, load_head_side, run_head
     from phyemu.serving.head_sender import FRAMES_BETWEEN
@@ -109,13 +128,19 @@ def head_command(**parameters: Any) -> None:
     stop = threading.Event()
     batches = _batches(parameters, head, stop)
     tells = parameters["output"] is None or parameters["output"].partition("?")[0] != "-"
-    with _outlet(parameters, head) as outlet:
+    with ExitStack() as stack:
+        outlet = stack.enter_context(_outlet(parameters, head))
+        # A line at a time, so that whatever ends this leaves what has been sent.
+        kept = None if record is None else stack.enter_context(_lines_to(record))
         if not parameters["quiet"]:
             click.echo(f"{outlet.name}: sending", err=True)
 
         def show(image: "SentImage") -> None:
+            line = image.line()
+            if kept is not None:
+                kept(line)
             if tells:
-                click.echo(json.dumps(asdict(image)))
+                click.echo(line)
 
         result = run_head(batches, sender, outlet, show, stop=stop)
     if tells:
@@ -138,11 +163,48 @@ def _check(parameters: dict[str, Any]) -> None:
         if not is_folder:
             raise click.UsageError(f"--watch needs a folder, and {parameters['images']} is none")
         refuse_given(("repeat", "batch"), "not with --watch, which sends what comes as it comes")
-    output = parameters["output"]
-    if output is None or not output.partition("?")[0].endswith(".sigmf"):
-        refuse_given(("force",), "only with a recording")
+    if not _is_recording(parameters["output"]):
+        if parameters["record"] is None:
+            refuse_given(("force",), "only with a recording or --record")
     elif parameters["repeat"] == 0:
-        raise click.UsageError(f"--repeat 0 would fill the disk with {output}; give a number")
+        raise click.UsageError(
+            f"--repeat 0 would fill the disk with {parameters['output']}; give a number"
+        )
+
+
+def _is_recording(output: str | None) -> bool:
+    return output is not None and output.partition("?")[0].endswith(".sigmf")
+
+
+def _record(parameters: dict[str, Any]) -> Path | None:
+    """Return where what is sent is written to, if anywhere."""
+    if parameters["record"] is not None or not _is_recording(parameters["output"]):
+        record: Path | None = parameters["record"]
+        return record
+    return Path(parameters["output"].partition("?")[0]).with_suffix(".sent.jsonl")
+
+
+@contextmanager
+def _lines_to(path: Path) -> "Iterator[Callable[[str], None]]":
+    """Yield a function that writes a line to a file, at once."""
+    from phyemu.errors import ConfigError
+
+    def refusal(exc: OSError) -> ConfigError:
+        return ConfigError(f"{path}: cannot be written ({exc.strerror})")
+
+    with ExitStack() as stack:
+        try:
+            file = stack.enter_context(path.open("w", encoding="utf-8", buffering=1))
+        except OSError as exc:
+            raise refusal(exc) from exc
+
+        def write(line: str) -> None:
+            try:
+                file.write(f"{line}\n")
+            except OSError as exc:
+                raise refusal(exc) from exc
+
+        yield write
 
 
 def _batches(

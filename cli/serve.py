@@ -34,8 +34,9 @@ def command() -> None:
 @click.option(
     "--sent",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    metavar="SENT.npz",
-    help="What is sent again and again (`phyemu waveform images`): predictions are scored.",
+    metavar="SENT.npz|RECORD",
+    help="What is sent: sent.npz of a circle of images (`phyemu waveform images`), or the record "
+    "of `phyemu run head` (.jsonl): predictions are scored.",
 )
 @click.option(
     "--results",
@@ -56,7 +57,7 @@ def tail_command(**parameters: Any) -> None:
     SOURCE is a recording, or where another program sends samples: -, fifo:PATH,
     zmq+pull://HOST:PORT (also zmq+sub, zmq+req), udp://HOST:PORT. The last line is a summary.
     Statistics go to standard error once a second. The exit code is 1 if the device vanished, or the
-    head is that of another export.
+    only head that introduced itself is that of another export.
     """
     check_source(parameters)
     from phyemu.dnn import DeviceFormat
@@ -64,6 +65,7 @@ def tail_command(**parameters: Any) -> None:
     from phyemu.receiver import ReceiverConfig
     from phyemu.serving import (
         TailServer,
+        load_sent_record,
         load_tail_side,
         open_result_socket,
         prediction_values,
@@ -76,7 +78,9 @@ def tail_command(**parameters: Any) -> None:
         device_format=None if chosen == "safetensors" else DeviceFormat(chosen),
         order=parameters["order"],
     )
-    sent = None if parameters["sent"] is None else load_sent_images(parameters["sent"])
+    sent = parameters["sent"]
+    if sent is not None:
+        sent = load_sent_images(sent) if sent.suffix == ".npz" else load_sent_record(sent)
     server = TailServer(tail, sent)
     quiet = parameters["quiet"]
     with ExitStack() as stack:
@@ -105,6 +109,7 @@ def tail_command(**parameters: Any) -> None:
             feed,
             server,
             show,
+            on_stranger=lambda line: click.echo(f"{line}; its images are left out", err=True),
             config=ReceiverConfig(decision_directed=parameters["decision_directed"]),
             num_frames=parameters["frames"],
             duration_s=parameters["duration"],
@@ -119,4 +124,7 @@ def tail_command(**parameters: Any) -> None:
         click.echo(f"{summary.line()}\n{counts.line()}", err=True)
     if summary.ended_by.is_failure:
         click.echo(f"phyemu: {feed.name}: the device is gone ({summary.detail})", err=True)
+        raise click.exceptions.Exit(1)
+    if counts.partner == "other":
+        click.echo(f"phyemu: {feed.name}: {counts.stranger}", err=True)
         raise click.exceptions.Exit(1)

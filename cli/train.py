@@ -13,6 +13,7 @@ from .options import (
     model_keywords_option,
     model_option,
     quiet_option,
+    resumable,
     widen_option,
     widened_spec,
 )
@@ -171,7 +172,10 @@ def command(
             resumed=run if resume else None,
             named=None if preset is None else Preset(preset),
         )
-        with progress_bars(quiet or not processes.first) as progress:
+        with (
+            resumable("train", run / "config.toml", tells=processes.first),
+            progress_bars(quiet or not processes.first) as progress,
+        ):
             report = train_run(
                 config,
                 run,

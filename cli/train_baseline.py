@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from .options import channel_option, echo_json, json_option, quiet_option
+from .options import channel_option, echo_json, json_option, quiet_option, resumable
 from .progress import progress_bars
 
 # As phyemu.baselines.SystemName has them, which would load torch.
@@ -85,6 +85,7 @@ def command(
         train_system,
     )
     from phyemu.datasets import load_dataset
+    from phyemu.errors import ConfigError
     from phyemu.training import pick_device
 
     name = SystemName(system)
@@ -101,7 +102,12 @@ def command(
     given = {key: value for key, value in options.items() if value is not None}
     config = resolve_system_config(name, given, file=config_file, resumed=run if resume else None)
     network = normalise = None
-    if config.backbone is not None and name is not SystemName.DT_JSCC:
+    if name is not SystemName.DT_JSCC:
+        if config.backbone is None:
+            raise ConfigError(
+                f"--backbone: {name} is made from a trained network, and none was given; give "
+                "--backbone RUN (a run of phyemu train) or --backbone FILE (weights)"
+            )
         network, normalise = load_backbone(Path(config.backbone).expanduser())
     data = config.data
     images = load_dataset(
@@ -110,7 +116,8 @@ def command(
         validation_fraction=data.validation_fraction,
         limit=data.limit,
     )
-    with progress_bars(quiet) as progress:
+    again = f"train-baseline {name}"
+    with resumable(again, run / "config.toml"), progress_bars(quiet) as progress:
         train_system(
             name,
             network,

@@ -64,7 +64,7 @@ def load_channel(
     if word == "scenario" and load_scenario is not None:
         return load_scenario(spec.strip())
     if word == "awgn":
-        return Awgn(*_numbers(spec, rest, 1, 1))
+        return Awgn(*_numbers(spec, rest, "SNR_DB"))
     if word == "mixture":
         return _mixture(spec, rest, partial(load_channel, load_scenario=load_scenario))
     if word == "widen":
@@ -72,18 +72,18 @@ def load_channel(
         if not widened.strip():
             raise ConfigError(f"{spec}: write widen:FACTOR:SPEC, as in widen:1.5:office-nlos")
         base = load_channel(widened, load_scenario=load_scenario)
-        return Widened(base, _numbers(spec, factor, 1, 1)[0])
+        return Widened(base, _numbers(spec, factor, "FACTOR:SPEC")[0])
     if word == "world":
         return world(rest).model
     if word.startswith("tgn-"):
         letter = word.removeprefix("tgn-").removesuffix("-los")
-        snr_db, *doppler = _numbers(spec, rest, 1, 2)
+        snr_db, *doppler = _numbers(spec, rest, "SNR_DB", "DOPPLER_HZ")
         line_of_sight = word.endswith("-los")
         if doppler:
             return tgn(letter, snr_db=snr_db, line_of_sight=line_of_sight, doppler_hz=doppler[0])
         return tgn(letter, snr_db=snr_db, line_of_sight=line_of_sight)
     if word.startswith("tdl-"):
-        values = _numbers(spec, rest, 1, 3)
+        values = _numbers(spec, rest, "SNR_DB", "RMS_DELAY_SPREAD_NS", "DOPPLER_HZ")
         spread_ns = values[1] if len(values) > 1 else 100.0
         doppler_hz = values[2] if len(values) > 2 else 5.0
         return tdl(
@@ -127,16 +127,23 @@ def _is_file(text: str) -> bool:
     return Path(pair["spec"] if pair else text.strip()).is_file()
 
 
-def _numbers(spec: str, text: str, least: int, most: int) -> list[float]:
+def _numbers(spec: str, text: str, *names: str, least: int = 1) -> list[float]:
+    """Return the numbers that stand in a spec for these names, of which the first ones must."""
     words = text.split(":") if text else []
+    kind = spec.strip().partition(":")[0]
+    optional = "".join(f"[:{name}" for name in names[least:]) + "]" * len(names[least:])
+    form = f"{':'.join((kind, *names[:least]))}{optional}"
+    if names[0] == "SNR_DB":
+        form += f", as in {kind}:12"
     try:
         values = [float(word) for word in words]
     except ValueError as exc:
-        raise ConfigError(f"{spec}: {text!r} is no list of numbers; a channel is {_FORMS}") from exc
-    if not least <= len(values) <= most or any(math.isnan(value) for value in values):
-        raise ConfigError(
-            f"{spec}: needs {least} to {most} numbers, the SNR in dB first; a channel is {_FORMS}"
-        )
+        raise ConfigError(f"channel {spec}: {text!r} is no list of numbers; write {form}") from exc
+    if any(math.isnan(value) for value in values):
+        raise ConfigError(f"channel {spec}: NaN is no number; write {form}")
+    if not least <= len(values) <= len(names):
+        problem = f"lacks {names[len(values)]}" if len(values) < least else "has too many numbers"
+        raise ConfigError(f"channel {spec}: {problem}; write {form}")
     return values
 
 

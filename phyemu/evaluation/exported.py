@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from phyemu.dnn import (
+    DeviceFormat,
     Lookup,
     PhyDnn,
     PhyDnnHead,
@@ -23,7 +24,8 @@ from phyemu.dnn import (
     read_card,
 )
 from phyemu.dnn.card import ArtefactCard, Part
-from phyemu.errors import CheckpointError
+from phyemu.errors import CheckpointError, ConfigError
+from phyemu.toml_config import read_toml
 from phyemu.waveform import Constellation, FrameFormat
 from phyemu.waveform.sent_frames import SentFrames
 
@@ -336,9 +338,27 @@ def check_exported(folder: Path) -> None:
                 f"{folder}: the folder of a loop, which trained several PhyDNNs; name one of them: "
                 f"{', '.join(runs)}"
             )
+    system = _system_of(folder)
+    if system is not None:
+        raise CheckpointError(
+            f"{folder}: holds {system} of phyemu train-baseline, which sends no symbols over a "
+            "channel; name a run of phyemu train (what this one came to is in its metrics.json)"
+        )
     raise CheckpointError(
         f"{folder}: holds no exported PhyDNN (head/m*.safetensors); make one: phyemu train"
     )
+
+
+def _system_of(folder: Path) -> str | None:
+    """Return the system that a run folder of a baseline says to hold; None: it says none."""
+    path = folder / "config.toml"
+    if not path.is_file():
+        return None
+    try:
+        system = read_toml(path).get("system")
+    except ConfigError:
+        return None
+    return system if isinstance(system, str) else None
 
 
 def exported_orders(
@@ -357,7 +377,20 @@ def side_path(folder: Path, part: Part, order: int | None, *, suffix: str = ".sa
     """
     orders = exported_orders(folder, part, suffix=suffix)
     if not orders:
-        raise CheckpointError(f"{folder}: holds no exported {part} ({part}/m*{suffix})")
+        remedy = _ways_to_a_side(folder, part, suffix)
+        raise CheckpointError(f"{folder}: holds no exported {part} ({part}/m*{suffix}); {remedy}")
     if order is not None and order not in orders:
         raise CheckpointError(f"{folder}: holds no {part} of order {order}, but {sorted(orders)}")
     return folder / part / f"m{min(orders) if order is None else order}{suffix}"
+
+
+def _ways_to_a_side(folder: Path, part: Part, suffix: str) -> str:
+    """Return what to do where there is no file of one side in the format asked for."""
+    for device_format in DeviceFormat:
+        if suffix == device_format.suffix:
+            run = folder if exported_orders(folder, part) else f"RUN -o {folder}"
+            return f"write it: phyemu export {run} --format {device_format}"
+    for device_format in DeviceFormat:
+        if exported_orders(folder, part, suffix=device_format.suffix):
+            return f"there is one for devices: give --format {device_format}"
+    return "name a run of phyemu train"

@@ -152,7 +152,14 @@ def snr_range(text: str) -> tuple[float, ...]:
         else:
             values = [float(word) for word in text.split(",")]
     except (ValueError, ZeroDivisionError, OverflowError) as exc:
-        raise ConfigError(f"SNR {text!r}: write START:STOP:STEP or A,B,C in dB") from exc
+        raise ConfigError(
+            f"SNR {text!r}: write START:STOP:STEP or A,B,C in dB, as in --snr 4:20:2"
+        ) from exc
+    if not values:
+        raise ConfigError(
+            f"SNR {text!r}: steps of {step:g} dB lead away from {stop:g} dB; give "
+            f"--snr {stop:g}:{start:g}:{step:g} or --snr {start:g}:{stop:g}:{-step:g}"
+        )
     if not 0 < len(values) <= _MAX_POINTS or not all(math.isfinite(value) for value in values):
         raise ConfigError(f"SNR {text!r} must name 1 to {_MAX_POINTS} finite values in dB")
     return tuple(values)

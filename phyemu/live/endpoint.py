@@ -1,5 +1,6 @@
 """The ends of a live stream as a user types them: `-`, `zmq+pull://:5555`, `office.sigmf?loop`."""
 
+import ipaddress
 from dataclasses import dataclass
 from enum import StrEnum
 from urllib.parse import parse_qsl, urlsplit
@@ -8,7 +9,7 @@ from phyemu.errors import ConfigError
 from phyemu.library import find_in_library
 from phyemu.live.times import parse_time_s
 
-__all__ = ["Endpoint", "EndpointKind", "Role", "parse_endpoint"]
+__all__ = ["Endpoint", "EndpointKind", "Role", "is_loopback", "parse_endpoint"]
 
 LOOPBACK = "127.0.0.1"
 _DATATYPES = {"cf32": "cf32_le", "ci16": "ci16_le"}
@@ -120,8 +121,24 @@ class Endpoint:
     @property
     def is_public(self) -> bool:
         """Whether a socket listens where other machines may reach it."""
-        local = ("127.", "::1", "localhost")
-        return self.binds and not self.host.startswith(local)
+        return self.binds and not is_loopback(self.host)
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether only this machine reaches what listens at an address.
+
+    Args:
+        host: An address, or a name; of names only `localhost` is known to be of this machine.
+
+    >>> [is_loopback(host) for host in ("127.0.0.9", "::1", "::", "127.example.com")]
+    [True, True, False, False]
+    """
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host.lower().removesuffix(".") == "localhost"
+    mapped = getattr(address, "ipv4_mapped", None)
+    return bool((mapped or address).is_loopback)
 
 
 def parse_endpoint(text: str, role: Role) -> Endpoint:

@@ -3,7 +3,7 @@
 from .device_sides import DeviceHead, DeviceTail, load_head_side, load_tail_side
 from .framing import GAP_SAMPLES, INTRODUCTION_INDEX, FramedImages, ImageFraming
 from .head_run import HeadRun, run_head
-from .head_sender import EncodedBatch, HeadCounts, HeadSender, SentImage
+from .head_sender import EncodedBatch, HeadCounts, HeadSender
 from .image_source import (
     ImageBatch,
     batches_of,
@@ -16,6 +16,7 @@ from .outlet import Outlet, RadioOutlet, RecordingOutlet, SinkOutlet, open_recor
 from .received_images import ImageHearing, ReceivedImages, hearing
 from .result_socket import ResultSocket, open_result_socket
 from .run_export import SIDES, export_run
+from .sent_record import SentImage, SentRecord, load_sent_record
 from .tail_server import ServingCounts, TailServer, prediction_values, serve_tail
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     "RecordingOutlet",
     "ResultSocket",
     "SentImage",
+    "SentRecord",
     "ServingCounts",
     "SinkOutlet",
     "TailServer",
@@ -48,6 +50,7 @@ __all__ = [
     "hearing",
     "introduction_symbols",
     "load_head_side",
+    "load_sent_record",
     "load_tail_side",
     "open_recording_outlet",
     "open_result_socket",

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypedDict
 
 import numpy as np
 import torch
@@ -73,14 +74,7 @@ def load_head_side(
         exported = load_exported_head(folder, order=order)
         exported.head.to(_device())
         return exported
-    path = side_path(folder, Part.HEAD, order, suffix=device_format.suffix)
-    artefact = load_for_device(path, Part.HEAD)
-    card = artefact.card.artefact
-    return DeviceHead(
-        artefact=artefact,
-        constellation=constellation_of(path, card),
-        frame_format=frame_format_of(path, card),
-    )
+    return DeviceHead(**_of_device(folder, Part.HEAD, device_format, order))
 
 
 def load_tail_side(
@@ -101,14 +95,25 @@ def load_tail_side(
         exported = load_exported_tail(folder, order=order)
         exported.tail.to(_device())
         return exported
-    path = side_path(folder, Part.TAIL, order, suffix=device_format.suffix)
-    artefact = load_for_device(path, Part.TAIL)
+    return DeviceTail(**_of_device(folder, Part.TAIL, device_format, order))
+
+
+class _Loaded(TypedDict):
+    artefact: DeviceArtefact
+    constellation: Constellation
+    frame_format: FrameFormat
+
+
+def _of_device(folder: Path, part: Part, device_format: DeviceFormat, order: int | None) -> _Loaded:
+    """Return what a side in a device's format is made of."""
+    path = side_path(folder, part, order, suffix=device_format.suffix)
+    artefact = load_for_device(path, part)
     card = artefact.card.artefact
-    return DeviceTail(
-        artefact=artefact,
-        constellation=constellation_of(path, card),
-        frame_format=frame_format_of(path, card),
-    )
+    return {
+        "artefact": artefact,
+        "constellation": constellation_of(path, card),
+        "frame_format": frame_format_of(path, card),
+    }
 
 
 def _device() -> torch.device:

@@ -1,6 +1,7 @@
 """A device at work: images in, samples out, until there are no more or somebody ends it."""
 
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass
@@ -8,9 +9,10 @@ from typing import Any
 
 from phyemu.errors import ConfigError
 
-from .head_sender import HeadCounts, HeadSender, SentImage
+from .head_sender import HeadCounts, HeadSender
 from .image_source import ImageBatch
 from .outlet import Outlet
+from .sent_record import SentImage
 
 __all__ = ["HeadRun", "run_head"]
 
@@ -24,11 +26,13 @@ class HeadRun:
 
     Attributes:
         counts: What was encoded.
+        images_sent: Images that went out whole.
         outlet: What went out, as JSON values.
         was_stopped: Whether somebody ended it.
     """
 
     counts: HeadCounts
+    images_sent: int
     outlet: dict[str, Any]
     was_stopped: bool
 
@@ -37,7 +41,7 @@ class HeadRun:
         counts, sent = self.counts, self.outlet
         per_image = max(1, counts.images)
         parts = [
-            f"{counts.images} images in {counts.frames} frames "
+            f"{self.images_sent} of {counts.images} images sent, {counts.frames} frames "
             f"({counts.introductions} introductions), {sent['samples']} samples",
             f"head {1e3 * counts.head_s / per_image:.2f} ms an image, "
             f"framing {1e3 * counts.framing_s / per_image:.2f} ms",
@@ -47,7 +51,12 @@ class HeadRun:
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as JSON values."""
-        return {**asdict(self.counts), "sent": self.outlet, "was_stopped": self.was_stopped}
+        return {
+            **asdict(self.counts),
+            "images_sent": self.images_sent,
+            "sent": self.outlet,
+            "was_stopped": self.was_stopped,
+        }
 
 
 def run_head(
@@ -64,10 +73,11 @@ def run_head(
     the main thread, which only waits, so that Ctrl-C meets no batch half sent.
 
     Args:
-        batches: What to send; may wait for images, as long as `stop` ends it.
+        batches: What to send; may wait for images, as long as `stop` ends it. With a batch of
+            nothing, what has gone out meanwhile is told.
         sender: Encodes.
         outlet: Takes the samples.
-        on_sent: Told of each image, as it is handed over, on a thread of its own.
+        on_sent: Told of each image when the samples of it have gone out, on a thread of its own.
         stop: Ends it when set.
 
     Raises:
@@ -75,17 +85,39 @@ def run_head(
         PhyemuError: What reading, encoding or sending raises.
     """
 
-    def work() -> None:
+    waiting: deque[tuple[int, SentImage]] = deque()
+    num_told = 0
+
+    def tell() -> None:
+        nonlocal num_told
+        gone = outlet.num_gone
+        while waiting and waiting[0][0] <= gone:
+            num_told += 1
+            on_sent(waiting.popleft()[1])
+
+    def send_all() -> None:
+        num_samples = 0
         for batch in batches:
-            encoded = sender.encode(batch)
-            for image in encoded.images:
-                on_sent(image)
-            outlet.send(encoded, stop)
+            if batch.names:
+                encoded = sender.encode(batch)
+                ends = (num_samples + end for end in encoded.image_ends)
+                waiting.extend(zip(ends, encoded.images, strict=True))
+                num_samples += len(encoded.iq)
+                outlet.send(encoded, stop)
+            else:
+                outlet.settle()
+            tell()
             if stop.is_set():
                 break
         if not sender.counts.images and not stop.is_set():
             raise ConfigError("there was no image to send")
         outlet.finish(stop)
+
+    def work() -> None:
+        try:
+            send_all()
+        finally:
+            tell()
 
     with ThreadPoolExecutor(1, thread_name_prefix="phyemu-head") as pool:
         working = pool.submit(work)
@@ -96,4 +128,9 @@ def run_head(
             except KeyboardInterrupt:
                 stop.set()
     working.result()
-    return HeadRun(counts=sender.counts, outlet=dict(outlet.counts()), was_stopped=stop.is_set())
+    return HeadRun(
+        counts=sender.counts,
+        images_sent=num_told,
+        outlet=dict(outlet.counts()),
+        was_stopped=stop.is_set(),
+    )

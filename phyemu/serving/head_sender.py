@@ -16,29 +16,15 @@ from phyemu.waveform import build_frame, modulate
 from .framing import GAP_SAMPLES, INTRODUCTION_INDEX, ImageFraming
 from .image_source import ImageBatch
 from .introduction import introduction_symbols
+from .sent_record import SentImage
 
-__all__ = ["AMPLITUDE", "FRAMES_BETWEEN", "EncodedBatch", "HeadCounts", "HeadSender", "SentImage"]
+__all__ = ["AMPLITUDE", "FRAMES_BETWEEN", "EncodedBatch", "HeadCounts", "HeadSender"]
 
 AMPLITUDE = 0.4
 """Of the strongest symbols, full scale 1; pulses add up to 1.3 times as much between them."""
 
 FRAMES_BETWEEN = 512
 """Frames between two introductions: at 20 Msps, and 1024 symbols in each, 0.1 s."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SentImage:
-    """Where an image is found by whoever receives it.
-
-    Attributes:
-        name: Of the image.
-        frame: Number of the frame that ends it, as the header says.
-        position: Which of the images in that frame it is.
-    """
-
-    name: str
-    frame: int
-    position: int
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
@@ -48,11 +34,13 @@ class EncodedBatch:
     Attributes:
         iq: The samples, (num_samples,), complex64; silence surrounds each frame.
         images: Where each image lies.
+        image_ends: The sample behind the last one of each image.
         frames: (first sample, number of samples, index, payload symbols) of each frame.
     """
 
     iq: NDArray[np.complex64]
     images: tuple[SentImage, ...]
+    image_ends: tuple[int, ...]
     frames: tuple[tuple[int, int, int, int], ...]
 
 
@@ -136,7 +124,7 @@ class HeadSender:
         pieces: list[NDArray[np.complex64]] = []
         frames: list[tuple[int, int, int, int]] = []
         images: list[SentImage] = []
-        names = iter(batch.names)
+        image_ends: list[int] = []
         position = 0
 
         def add(payload: Tensor, index: int) -> None:
@@ -152,10 +140,9 @@ class HeadSender:
                 self.counts.introductions += 1
                 self._since = 0
             add(framed.symbols, framed.frame_index)
-            images += [
-                SentImage(name=next(names), frame=framed.frame_index, position=place)
-                for place in range(framed.num_images)
-            ]
+            for place in range(framed.num_images):
+                images.append(batch.sent(len(images), framed.frame_index, place))
+                image_ends.append(position)
             self._index = (framed.frame_index + 1) % self._framing.num_indices
             self._since += 1
         pieces.append(self._gap)
@@ -163,7 +150,9 @@ class HeadSender:
         self._count(symbols, frames, iq)
         self.counts.head_s += encoded - begun
         self.counts.framing_s += time.perf_counter() - encoded
-        return EncodedBatch(iq=iq, images=tuple(images), frames=tuple(frames))
+        return EncodedBatch(
+            iq=iq, images=tuple(images), image_ends=tuple(image_ends), frames=tuple(frames)
+        )
 
     def _samples(self, payload: Tensor, index: int) -> NDArray[np.complex64]:
         points = modulate(payload, self._head.constellation)

@@ -1,10 +1,12 @@
 """Where a device's images come from: a data set, a folder of files, or one that fills."""
 
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -13,7 +15,10 @@ from torch import Tensor
 
 from phyemu.datasets import ImageSet, load_dataset
 from phyemu.datasets.image_file import IMAGE_SUFFIXES, decode_image
+from phyemu.datasets.stratified import stratified_subset
 from phyemu.errors import ConfigError, DatasetError
+
+from .sent_record import SentImage
 
 __all__ = ["ImageBatch", "batches_of", "folder_images", "spec_images", "watched_images"]
 
@@ -29,10 +34,34 @@ class ImageBatch:
     Attributes:
         images: (num_images, channels, height, width), uint8.
         names: Of each image, for whoever reads what was sent.
+        indices: Place of each among the test images of its data set; None: they are of none.
+        labels: Class of each; None where that is not known.
     """
 
     images: Tensor
     names: tuple[str, ...]
+    indices: tuple[int, ...] | None = None
+    labels: tuple[int, ...] | None = None
+
+    def part(self, begin: int, end: int) -> "ImageBatch":
+        """Return the images from `begin` on, before `end`."""
+        here = slice(begin, end)
+        return ImageBatch(
+            images=self.images[here],
+            names=self.names[here],
+            indices=None if self.indices is None else self.indices[here],
+            labels=None if self.labels is None else self.labels[here],
+        )
+
+    def sent(self, row: int, frame: int, position: int) -> SentImage:
+        """Return what is told of an image that a frame ends."""
+        return SentImage(
+            name=self.names[row],
+            frame=frame,
+            position=position,
+            index=None if self.indices is None else self.indices[row],
+            label=None if self.labels is None else self.labels[row],
+        )
 
 
 def spec_images(spec: str, shape: tuple[int, int, int], *, limit: int | None = None) -> ImageBatch:
@@ -41,22 +70,32 @@ def spec_images(spec: str, shape: tuple[int, int, int], *, limit: int | None = N
     Args:
         spec: Of the data set, as `load_dataset` reads it.
         shape: (channels, height, width) that the head takes.
-        limit: At most so many, as training limits them; None: all.
+        limit: At most so many, classes kept even, each with its place among all; None: all.
 
     Raises:
         DatasetError: They cannot be read, or are of another shape.
     """
-    found: ImageSet = load_dataset(spec, seed=0, limit=limit).test
+    found: ImageSet = load_dataset(spec, seed=0).test
     if found.image_shape != shape:
         raise DatasetError(f"{spec}: images are {found.image_shape}, but the head takes {shape}")
-    return ImageBatch(images=found.images, names=tuple(map(str, range(len(found)))))
+    kept = torch.arange(len(found))
+    if limit is not None:
+        generator = torch.Generator().manual_seed(0)
+        kept = stratified_subset(found.labels, limit, generator=generator)
+    indices = tuple(kept.tolist())
+    return ImageBatch(
+        images=found.images[kept],
+        names=tuple(map(str, indices)),
+        indices=indices,
+        labels=tuple(found.labels[kept].tolist()),
+    )
 
 
 def folder_images(folder: Path, shape: tuple[int, int, int]) -> ImageBatch:
     """Return the images that lie in a folder (.jpg, .png, .bmp), in the order of their names.
 
     Args:
-        folder: Its subfolders are not looked at.
+        folder: An image of a subfolder is named with it, as in `left/0001.png`.
         shape: (channels, height, width) that the head takes.
 
     Raises:
@@ -66,7 +105,7 @@ def folder_images(folder: Path, shape: tuple[int, int, int]) -> ImageBatch:
     if not paths:
         raise DatasetError(f"{folder}: holds no image ({', '.join(IMAGE_SUFFIXES)})")
     pixels = [_read(path, shape) for path in paths]
-    return ImageBatch(images=_stacked(pixels), names=tuple(path.name for path in paths))
+    return ImageBatch(images=_stacked(pixels), names=tuple(_name(path, folder) for path in paths))
 
 
 def watched_images(
@@ -78,11 +117,12 @@ def watched_images(
 ) -> Iterator[ImageBatch]:
     """Yield the images that come into a folder from now on, until `stop` is set.
 
-    What comes together is sent together, in the order of the files' times. A file that cannot be
+    What comes together is sent together, in the order of the files' times, and a batch of nothing
+    where nothing came for a moment. A file that is written anew comes again. One that cannot be
     decoded is looked at again until nobody has written to it for a second.
 
     Args:
-        folder: As a camera fills it.
+        folder: As a camera fills it; its subfolders, too.
         shape: (channels, height, width) that the head takes.
         stop: Ends it.
         on_bad: Told of files that hold no such image, a line each; they are left out.
@@ -90,22 +130,30 @@ def watched_images(
     Raises:
         DatasetError: The folder cannot be read.
     """
-    known = set(_listed(folder))
+    known = _listed(folder)
     while not stop.wait(_POLL_S):
         names, pixels = [], []
-        fresh = [(_changed_s(path), path) for path in _listed(folder) - known]
-        for changed_s, path in sorted(fresh):
+        found = _listed(folder)
+        # What was taken away is new when it comes back.
+        known = {path: state for path, state in known.items() if path in found}
+        fresh = [(state, path) for path, state in found.items() if known.get(path) != state]
+        for state, path in sorted(fresh):
             try:
-                pixels.append(_read(path, shape))
+                image = _read(path, shape)
+                if _state(path) != state:
+                    continue  # it is being written
+                pixels.append(image)
             except DatasetError as exc:
-                if time.time() - changed_s < _SETTLED_S:
+                if time.time() - state.changed_ns / 1e9 < _SETTLED_S:
                     continue
                 on_bad(str(exc))
             else:
-                names.append(path.name)
-            known.add(path)
-        if names:
-            yield ImageBatch(images=_stacked(pixels), names=tuple(names))
+                names.append(_name(path, folder))
+            known[path] = state
+        yield ImageBatch(
+            images=_stacked(pixels) if pixels else torch.empty((0, *shape), dtype=torch.uint8),
+            names=tuple(names),
+        )
 
 
 def batches_of(images: ImageBatch, size: int, *, passes: int | None = 1) -> Iterator[ImageBatch]:
@@ -124,27 +172,48 @@ def batches_of(images: ImageBatch, size: int, *, passes: int | None = 1) -> Iter
     done = 0
     while passes is None or done < passes:
         for begin in range(0, len(images.names), size):
-            part = slice(begin, begin + size)
-            yield ImageBatch(images=images.images[part], names=images.names[part])
+            yield images.part(begin, begin + size)
         done += 1
 
 
-def _listed(folder: Path) -> set[Path]:
-    try:
-        return {
-            path
-            for path in folder.iterdir()
-            if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
-        }
-    except OSError as exc:
-        raise DatasetError(f"{folder}: cannot be read ({exc.strerror})") from exc
+class _FileState(NamedTuple):
+    """What changes when a file is written anew, or another one takes its name."""
+
+    changed_ns: int
+    size: int
+    inode: int
 
 
-def _changed_s(path: Path) -> float:
+def _listed(folder: Path) -> dict[Path, _FileState]:
+    """Return the images in a folder and its subfolders, but for hidden ones."""
+
+    def refuse(exc: OSError) -> None:
+        if exc.filename is None or Path(exc.filename) == folder:
+            raise DatasetError(f"{folder}: cannot be read ({exc.strerror})") from exc
+
+    found: dict[Path, _FileState] = {}
+    for place, folders, names in os.walk(folder, onerror=refuse):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in names:
+            path = Path(place, name)
+            if path.suffix.lower() not in IMAGE_SUFFIXES or name.startswith("."):
+                continue
+            if (state := _state(path)) is not None:
+                found[path] = state
+    return found
+
+
+def _state(path: Path) -> _FileState | None:
+    """Return the state of a file; None: it is gone again."""
     try:
-        return path.stat().st_mtime
-    except OSError:  # gone again
-        return 0.0
+        found = path.stat()
+    except OSError:
+        return None
+    return _FileState(found.st_mtime_ns, found.st_size, found.st_ino)
+
+
+def _name(path: Path, folder: Path) -> str:
+    return path.relative_to(folder).as_posix()
 
 
 def _read(path: Path, shape: tuple[int, int, int]) -> NDArray[np.uint8]:

@@ -12,6 +12,7 @@ from phyemu.evaluation import HeadSide
 from phyemu.iq import Annotation, RecordingWriter
 from phyemu.live import SampleSink
 from phyemu.radio import Radio, Transmission, TransmitReport
+from phyemu.radio.stream import TransmitEnd
 
 from .head_sender import AMPLITUDE, EncodedBatch
 
@@ -31,6 +32,10 @@ class Outlet(Protocol):
     def name(self) -> str:
         """Return a short name for messages."""
 
+    @property
+    def num_gone(self) -> int:
+        """Return how many samples have gone out, from the first one on without a hole."""
+
     def send(self, batch: EncodedBatch, stop: threading.Event) -> None:
         """Hand over a batch; it returns when there is room for the next one, or `stop` is set.
 
@@ -38,6 +43,13 @@ class Outlet(Protocol):
             RadioError: The radio is gone, or refuses the samples.
             TransportError: The transport failed, or the other side is gone.
             RecordingError: The disk is full.
+        """
+
+    def settle(self) -> None:
+        """Take note of what has gone out, without waiting.
+
+        Raises:
+            PhyemuError: As `send`.
         """
 
     def finish(self, stop: threading.Event) -> None:
@@ -57,7 +69,10 @@ class RadioOutlet:
     def __init__(self, radio: Radio) -> None:
         """Take note of the radio; it stays the caller's to close."""
         self._radio = radio
-        self._waiting: deque[Transmission] = deque()
+        # With the number of their samples.
+        self._waiting: deque[tuple[Transmission, int]] = deque()
+        self._num_gone = 0
+        self._is_whole = True
         self._total = {"samples": 0, "underflows": 0, "sequence_errors": 0, "late": 0, "clipped": 0}
 
     @property
@@ -65,10 +80,20 @@ class RadioOutlet:
         """Return the name of the radio."""
         return self._radio.name
 
+    @property
+    def num_gone(self) -> int:
+        """Return how many samples have gone out, up to the first batch that did not as a whole."""
+        return self._num_gone
+
     def send(self, batch: EncodedBatch, stop: threading.Event) -> None:
         """Hand a batch to the transmitter, and wait until no more than two are on their way."""
-        self._waiting.append(self._radio.transmit(batch.iq))
+        self._waiting.append((self._radio.transmit(batch.iq), len(batch.iq)))
         self._wait(stop, most=_WAITING)
+
+    def settle(self) -> None:
+        """Take note of the batches that have gone out."""
+        while self._waiting and (report := self._waiting[0][0].wait(0.0)) is not None:
+            self._note(report, self._waiting.popleft()[1])
 
     def finish(self, stop: threading.Event) -> None:
         """Wait for the end of the burst."""
@@ -80,25 +105,30 @@ class RadioOutlet:
 
     def _wait(self, stop: threading.Event, *, most: int) -> None:
         while len(self._waiting) > most:
-            report = self._waiting[0].wait(_POLL_S)
+            report = self._waiting[0][0].wait(_POLL_S)
             if report is None and stop.is_set():
                 self._stop()
                 return
             if report is not None:
-                self._waiting.popleft()
-                self._note(report)
+                self._note(report, self._waiting.popleft()[1])
 
     def _stop(self) -> None:
-        for transmission in self._waiting:
+        for transmission, _ in self._waiting:
             transmission.stop()
         while self._waiting:
-            report = self._waiting.popleft().wait(_END_S)
+            transmission, num_samples = self._waiting.popleft()
+            report = transmission.wait(_END_S)
             if report is None:
                 raise RadioError(f"{self.name}: has not stopped transmitting within {_END_S:g} s")
-            self._note(report)
+            self._note(report, num_samples)
 
-    def _note(self, report: TransmitReport) -> None:
+    def _note(self, report: TransmitReport, num_samples: int) -> None:
         self._total["samples"] += report.num_samples
+        # An emulated radio has taken all, and sends it while somebody receives.
+        complete = report.ended_by is TransmitEnd.COMPLETE
+        if self._is_whole:
+            self._num_gone += num_samples if complete else report.num_samples
+        self._is_whole = self._is_whole and complete
         for name in ("underflows", "sequence_errors", "late", "clipped"):
             self._total[name] += getattr(report, name)
         if report.ended_by.is_failure:
@@ -124,6 +154,11 @@ class SinkOutlet:
         """Return the name of the endpoint."""
         return self._name
 
+    @property
+    def num_gone(self) -> int:
+        """Return how many samples the transport has taken; who reads them it does not tell."""
+        return self._samples
+
     def send(self, batch: EncodedBatch, stop: threading.Event) -> None:
         """Send a batch; where nobody takes it, it waits for somebody."""
         position = 0
@@ -134,6 +169,9 @@ class SinkOutlet:
                 raise TransportError(f"{self._name}: whoever took the samples is gone") from exc
             position += taken
             self._samples += taken
+
+    def settle(self) -> None:
+        """Do nothing: `send` has waited."""
 
     def finish(self, stop: threading.Event) -> None:
         """Wait until everything has been passed on."""
@@ -161,6 +199,11 @@ class RecordingOutlet:
         """Return the name of the recording."""
         return self._path.name
 
+    @property
+    def num_gone(self) -> int:
+        """Return how many samples were written."""
+        return self._writer.num_samples
+
     def send(self, batch: EncodedBatch, stop: threading.Event) -> None:
         """Write a batch, and annotate its frames."""
         begin = self._writer.num_samples
@@ -174,6 +217,9 @@ class RecordingOutlet:
                     fields={"phyemu:frame_index": index, "phyemu:payload_symbols": payload},
                 )
             )
+
+    def settle(self) -> None:
+        """Do nothing: what was taken is written."""
 
     def finish(self, stop: threading.Event) -> None:
         """Do nothing: what was taken is written."""

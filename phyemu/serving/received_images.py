@@ -10,7 +10,6 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from phyemu.errors import CheckpointError
 from phyemu.evaluation import (
     ImagePrediction,
     ImageStream,
@@ -23,8 +22,13 @@ from phyemu.receiver import ReceivedFrame
 
 from .framing import GAP_SAMPLES, INTRODUCTION_INDEX, ImageFraming
 from .introduction import Partner, introduced_order, introduction_length, recognise
+from .sent_record import SentRecord
 
 __all__ = ["ImageHearing", "ReceivedImages", "hearing"]
+
+# Behind the introduction of a stranger, a frame whose number goes on from ours by no more than
+# this is still ours.
+_NEAR_FRAMES = 8
 
 
 class ImageHearing(Protocol):
@@ -39,19 +43,19 @@ class ImageHearing(Protocol):
         """Return the images that no further frame can complete: none comes."""
 
 
-def hearing(tail: TailSide, sent: SentImages | None) -> ImageHearing:
+def hearing(tail: TailSide, sent: SentImages | SentRecord | None) -> ImageHearing:
     """Return what makes images of the frames.
 
     Args:
         tail: What classifies.
         sent: What is sent again and again, where that is known: images are scored, and lie across
-            frames; None: frames are those of `ImageFraming`.
+            frames; otherwise frames are those of `ImageFraming`, and scored by a record.
 
     Raises:
         CheckpointError: What is sent is of another PhyDNN.
     """
-    if sent is None:
-        return ReceivedImages(tail)
+    if sent is None or isinstance(sent, SentRecord):
+        return ReceivedImages(tail, sent)
     return ImageStream(tail, sent, gap_samples=GAP_SAMPLES)
 
 
@@ -68,19 +72,29 @@ class _Pending:
 class ReceivedImages:
     """Takes frames of `ImageFraming` in order.
 
+    Frames belong to the head that introduced itself last. A stranger's are left out and counted,
+    until ours introduces itself again, or goes on where it was: anybody can send an introduction.
+
     Attributes:
         score: Counts so far.
-        partner: What the last introduction that could be read said; None: none yet.
+        partner: Whether ours, or another, has introduced itself; None: none yet.
+        strangers: Introductions of heads that are not those of this tail.
+        stranger: What the last of these heads is, and what to do; None: there was none.
     """
 
-    def __init__(self, tail: TailSide) -> None:
+    def __init__(self, tail: TailSide, record: SentRecord | None = None) -> None:
         """Begin with nothing heard.
 
         Args:
             tail: What classifies.
+            record: What was sent, to score what arrives; images that are lost count as wrong.
         """
         self.score = StreamScore()
         self.partner: Partner | None = None
+        self.strangers = 0
+        self.stranger: str | None = None
+        self._is_strange = False
+        self._record = record
         self._tail = tail
         self._framing = ImageFraming(
             symbols_per_image=tail.symbols_per_image, frame_format=tail.frame_format
@@ -93,18 +107,18 @@ class ReceivedImages:
         self._pending: _Pending | None = None
 
     def hear(self, frame: ReceivedFrame) -> list[ImagePrediction]:
-        """Return the images that a frame completes, in order.
-
-        Raises:
-            CheckpointError: The head has introduced itself, and it is not that of this tail.
-        """
+        """Return the images that a frame completes, in order."""
         index, count = frame.frame_index, len(frame.points)
         if index is None or not count:
             return []
         if index == INTRODUCTION_INDEX:
             self._meet(frame)
             return []
-        if index >= self._framing.num_indices or not self._fits(index, count):
+        if (
+            index >= self._framing.num_indices
+            or not self._fits(index, count)
+            or not self._is_ours(index)
+        ):
             self.score.frames_unexpected += 1
             return []
         self.score.frames_received += 1
@@ -137,19 +151,37 @@ class ReceivedImages:
         card, length = self._tail.card, len(frame.points)
         if length != introduction_length(card.order):
             order = introduced_order(length)
-            raise CheckpointError(
-                f"the head that sends has a constellation of {order or 'another number of'} "
-                f"points, and this tail's has {card.order}; use head and tail of one export"
+            self._note_stranger(
+                f"a head that sends has a constellation of {order or 'another number of'} points, "
+                f"and this tail's has {card.order}; use head and tail of one export"
             )
+            return
         partner = recognise(card, frame.posteriors)
         if partner is Partner.OTHER:
-            raise CheckpointError(
-                f"the head that sends has another dictionary than this tail "
+            self._note_stranger(
+                f"a head that sends has another dictionary than this tail "
                 f"({card.embedding_sha256[:16]}); export both from one run"
             )
+            return
+        if partner is Partner.OURS:
+            self._is_strange = False
         if partner is Partner.OURS or self.partner is None:
             self.partner = partner
         self._introduced = True
+
+    def _note_stranger(self, line: str) -> None:
+        self.strangers += 1
+        self.stranger = line
+        self._is_strange = True
+        if self.partner is not Partner.OURS:
+            self.partner = Partner.OTHER
+
+    def _is_ours(self, index: int) -> bool:
+        """Return whether a frame of images is sent by our head, as far as is known."""
+        if self._is_strange and self.partner is Partner.OURS and self._last_index is not None:
+            ahead = (index - self._last_index - 1) % self._framing.num_indices
+            self._is_strange = ahead > _NEAR_FRAMES
+        return not self._is_strange
 
     def _fits(self, index: int, count: int) -> bool:
         if len(self._plan) == 1:
@@ -168,6 +200,8 @@ class ReceivedImages:
         # A head that begins says who it is, and counts from 0.
         if ahead >= total // 2 or (introduced and index == 0 and ahead):
             self.score.restarts += 1
+            if self._record is not None:
+                self._record.rewind()
             return
         self.score.frames_lost += ahead
         if parts == 1:
@@ -201,17 +235,21 @@ class ReceivedImages:
     ) -> list[ImagePrediction]:
         classes, scores = classify(self._tail, posteriors, self.score)
         self.score.images += len(posteriors)
-        return [
-            ImagePrediction(
-                index=None,
-                label=None,
-                prediction=int(classes[row]),
-                score=float(scores[row]),
-                frame=index,
-                sample_start=sample_start,
-                received_symbols=int(received[row].sum()),
-                symbol_errors=None,
-                position=row,
+        told = []
+        for row in range(len(posteriors)):
+            sent = None if self._record is None else self._record.find(index, row)
+            told.append(
+                ImagePrediction(
+                    index=None if sent is None else sent.index,
+                    label=None if sent is None else sent.label,
+                    prediction=int(classes[row]),
+                    score=float(scores[row]),
+                    frame=index,
+                    sample_start=sample_start,
+                    received_symbols=int(received[row].sum()),
+                    symbol_errors=None,
+                    position=row,
+                )
             )
-            for row in range(len(posteriors))
-        ]
+        self.score.images_right += sum(item.label == item.prediction for item in told)
+        return told

@@ -6,12 +6,14 @@ Nobody holds the server up: who reads too slowly over TCP is cut off, over ZeroM
 import queue
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from phyemu.errors import ConfigError, TransportError
+from phyemu.live.endpoint import is_loopback
 
 __all__ = ["ResultSocket", "open_result_socket"]
 
@@ -20,6 +22,8 @@ _MAX_CLIENTS = 32
 _MAX_WAITING = 4096
 _POLL_S = 0.1
 _SEND_S = 5.0
+# What waits for readers at the end may take so long, for all of them together.
+_CLOSE_S = 0.5
 _LOOPBACK = "127.0.0.1"
 
 
@@ -99,6 +103,12 @@ class _Client:
             self.gone.set()
             self._connection.close()
 
+    def cut_off(self) -> None:
+        """End what is being sent to it."""
+        self.gone.set()
+        with suppress(OSError):
+            self._connection.shutdown(socket.SHUT_RDWR)
+
 
 class _TcpResults:
     """A listening socket, and its readers."""
@@ -127,7 +137,7 @@ class _TcpResults:
     @property
     def is_public(self) -> bool:
         """Return whether other machines may reach it."""
-        return _is_public(self._host)
+        return not is_loopback(self._host)
 
     def publish(self, line: str) -> None:
         """Queue a line for all readers."""
@@ -140,9 +150,7 @@ class _TcpResults:
                         continue
                 except queue.Full:
                     self._counts["readers_cut_off"] += 1
-                    client.gone.set()
-                    with suppress(OSError):
-                        client._connection.shutdown(socket.SHUT_RDWR)
+                    client.cut_off()
                 self._clients.remove(client)
 
     def counts(self) -> dict[str, int]:
@@ -157,15 +165,19 @@ class _TcpResults:
             except TimeoutError:
                 continue
             except OSError:
-                return
+                # A reader that was gone before it was there, or no descriptor is left for it.
+                self._closed.wait(_POLL_S)
+                continue
             with self._changing:
                 self._clients = [client for client in self._clients if not client.gone.is_set()]
-                if len(self._clients) >= _MAX_CLIENTS:
-                    self._counts["readers_refused"] += 1
-                    connection.close()
-                    continue
-                self._counts["readers"] += 1
-                self._clients.append(_Client(connection))
+                if len(self._clients) < _MAX_CLIENTS:
+                    # RuntimeError: no thread is left for it.
+                    with suppress(OSError, RuntimeError):
+                        self._clients.append(_Client(connection))
+                        self._counts["readers"] += 1
+                        continue
+                self._counts["readers_refused"] += 1
+            connection.close()
 
     def close(self) -> None:
         """Send what waits, for a moment, and close."""
@@ -176,8 +188,11 @@ class _TcpResults:
             for client in self._clients:
                 with suppress(queue.Full):
                     client.lines.put_nowait(None)
+            end_s = time.monotonic() + _CLOSE_S
             for client in self._clients:
-                client.thread.join(_POLL_S * 10)
+                client.thread.join(max(0.0, end_s - time.monotonic()))
+                if client.thread.is_alive():
+                    client.cut_off()
 
 
 class _ZmqResults:
@@ -196,8 +211,10 @@ class _ZmqResults:
         self._socket = self._context.socket(zmq.PUB)
         self._socket.setsockopt(zmq.LINGER, 500)
         self._socket.setsockopt(zmq.SNDHWM, _MAX_WAITING)
+        self._socket.setsockopt(zmq.IPV6, int(":" in host))
+        address = f"[{host}]" if ":" in host else host
         try:
-            self._socket.bind(f"tcp://{host}:{port or '*'}")
+            self._socket.bind(f"tcp://{address}:{port or '*'}")
         except zmq.ZMQError as exc:
             self.close()
             raise TransportError(f"{spec}: cannot listen there ({exc})") from exc
@@ -213,7 +230,7 @@ class _ZmqResults:
     @property
     def is_public(self) -> bool:
         """Return whether other machines may reach it."""
-        return _is_public(self._host)
+        return not is_loopback(self._host)
 
     def publish(self, line: str) -> None:
         """Send a message of one line."""
@@ -229,7 +246,3 @@ class _ZmqResults:
         """Close the socket."""
         self._socket.close()
         self._context.term()
-
-
-def _is_public(host: str) -> bool:
-    return not host.startswith(("127.", "::1", "localhost"))

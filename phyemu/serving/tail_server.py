@@ -14,6 +14,7 @@ from phyemu.receiver import ReceivedFrame, ReceiverConfig
 from phyemu.waveform.sent_frames import SentFrames
 
 from .received_images import ReceivedImages, hearing
+from .sent_record import SentRecord
 
 __all__ = ["ServingCounts", "TailServer", "prediction_values", "serve_tail"]
 
@@ -34,14 +35,20 @@ class ServingCounts:
     Attributes:
         score: Counts.
         is_scored: Whether what was sent is known, so that predictions could be right.
-        partner: What the head's introduction said: `ours`, `unreadable`; None: none was heard.
+        knows_symbols: Whether the symbols of what was sent are known, too.
+        partner: Who introduced itself: `ours`, `other`, `unreadable`; None: nobody was heard.
+        strangers: Introductions of heads that are not those of this tail.
+        stranger: What the last of these is, and what to do; None: there was none.
         tail_median_s: Median time of a call of the tail [s]; None: there was none.
         tail_p95_s: 95th percentile of it [s].
     """
 
     score: StreamScore
     is_scored: bool
+    knows_symbols: bool
     partner: str | None
+    strangers: int
+    stranger: str | None
     tail_median_s: float | None
     tail_p95_s: float | None
 
@@ -51,12 +58,15 @@ class ServingCounts:
         values: dict[str, Any] = {
             **asdict(score),
             "partner": self.partner,
+            "strangers": self.strangers,
+            "stranger": self.stranger,
             "tail_median_s": self.tail_median_s,
             "tail_p95_s": self.tail_p95_s,
         }
         if not self.is_scored:
-            for name in ("images_right", "symbols", "symbol_errors"):
-                values[name] = None
+            values["images_right"] = None
+        if not self.knows_symbols:
+            values["symbols"] = values["symbol_errors"] = None
         return values
 
     def line(self) -> str:
@@ -74,21 +84,28 @@ class ServingCounts:
                 f"tail {1e3 * self.tail_median_s:.2f} ms a frame "
                 f"(95 %: {1e3 * self.tail_p95_s:.2f} ms)"
             )
-        if not self.is_scored:
-            said = {None: "has not introduced itself", "ours": "is that of this tail"}
+        if not self.knows_symbols:
+            said = {
+                None: "has not introduced itself",
+                "ours": "is that of this tail",
+                "other": "is that of another tail",
+            }
             parts.append(f"the head {said.get(self.partner, 'could not be understood')}")
+        if self.strangers:
+            parts.append(f"{self.strangers} introductions of strangers")
         return ", ".join(parts)
 
 
 class TailServer:
     """Classifies the images of a stream of frames."""
 
-    def __init__(self, tail: TailSide, sent: SentImages | None = None) -> None:
+    def __init__(self, tail: TailSide, sent: SentImages | SentRecord | None = None) -> None:
         """Begin with nothing heard; the tail is called some times, so that its first one is ready.
 
         Args:
             tail: What classifies.
-            sent: What is sent again and again, where that is known; None: single images.
+            sent: What is sent again and again, or the record of a head that sends single images,
+                where that is known; None: single images.
 
         Raises:
             CheckpointError: What is sent is of another PhyDNN.
@@ -96,6 +113,7 @@ class TailServer:
         self.tail = tail
         self._hearing = hearing(tail, sent)
         self._is_scored = sent is not None
+        self._knows_symbols = isinstance(sent, SentImages)
         self._times: list[float] = []
         blank = np.full((1, tail.symbols_per_image, tail.order), 1.0 / tail.order, np.float32)
         time_calls(lambda _: tail.logits(blank), _REHEARSALS, budget_s=1.0)
@@ -110,11 +128,7 @@ class TailServer:
         )
 
     def hear(self, frame: ReceivedFrame) -> list[ImagePrediction]:
-        """Return the images that a frame completes, in order.
-
-        Raises:
-            CheckpointError: The head that sends is not that of this tail.
-        """
+        """Return the images that a frame completes, in order."""
         with self._counting:
             score = self._hearing.score
             before_s, before = score.tail_s, score.tail_images
@@ -124,6 +138,12 @@ class TailServer:
                 if len(self._times) > _MOST_TIMES:
                     self._times = self._times[::2]
             return told
+
+    @property
+    def stranger(self) -> str | None:
+        """Return what the last head was that is not that of this tail; None: there was none."""
+        heard = self._hearing
+        return heard.stranger if isinstance(heard, ReceivedImages) else None
 
     def finish(self) -> list[ImagePrediction]:
         """Return the images that no further frame can complete: none comes."""
@@ -135,11 +155,15 @@ class TailServer:
         with self._counting:
             times = np.array(self._times)
             heard = self._hearing
-            partner = heard.partner if isinstance(heard, ReceivedImages) else None
+            met = heard if isinstance(heard, ReceivedImages) else None
+            partner = None if met is None else met.partner
             return ServingCounts(
                 score=StreamScore(**asdict(heard.score)),
                 is_scored=self._is_scored,
+                knows_symbols=self._knows_symbols,
                 partner=None if partner is None else str(partner),
+                strangers=0 if met is None else met.strangers,
+                stranger=None if met is None else met.stranger,
                 tail_median_s=float(np.median(times)) if len(times) else None,
                 tail_p95_s=float(np.percentile(times, 95)) if len(times) else None,
             )
@@ -150,6 +174,7 @@ def serve_tail(
     server: TailServer,
     on_told: Callable[[ImagePrediction], None],
     *,
+    on_stranger: Callable[[str], None] = lambda _: None,
     config: ReceiverConfig | None = None,
     num_frames: int | None = None,
     duration_s: float | None = None,
@@ -164,6 +189,8 @@ def serve_tail(
         feed: Brings the samples.
         server: Makes classes of them.
         on_told: Called with each image, on a thread of its own but for the last ones.
+        on_stranger: Told once, where a head introduces itself that is not that of this tail. Its
+            images are left out, and it is counted.
         config: Settings of the receiver; None for the defaults.
         num_frames: End after so many frames, >= 1; None: all.
         duration_s: Length of the stream to take [s]; None: all.
@@ -171,13 +198,17 @@ def serve_tail(
         stop: Ends it when set.
 
     Raises:
-        CheckpointError: The head that sends is not that of this tail.
         PhyemuError: As `listen`.
     """
+    met = False
 
     def hear(frame: ReceivedFrame) -> None:
+        nonlocal met
         for told in server.hear(frame):
             on_told(told)
+        if not met and (line := server.stranger) is not None:
+            met = True
+            on_stranger(line)
 
     summary = listen(
         feed,

@@ -90,6 +90,11 @@ def settle_stages(table: dict[str, Any], base: TrainConfig, given: Collection[st
         phydnn["epochs"] = [*epochs[: len(orders)], *epochs[-1:] * (len(orders) - len(epochs))]
     elif len(epochs) == 1 < len(orders):
         phydnn["epochs"] = epochs * len(orders)
+    elif len(epochs) != len(orders):
+        raise ConfigError(
+            f"phydnn.epochs (--epochs): {epochs} are {len(epochs)} numbers, but the orders are "
+            f"{orders}; give one number, or one for each order (--order)"
+        )
     own = base.phydnn
     if "symbols_per_slice" not in given and len(own.symbols_per_slice) > 1:
         known = dict(zip(own.orders, own.symbols_per_slice, strict=True))

@@ -65,7 +65,7 @@ def test_the_same_seed_gives_the_same_samples(source: Path, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--channel", "tgn-b"], "SNR in dB first"),
+        (["--channel", "tgn-b"], "channel tgn-b: lacks SNR_DB; write tgn-b:SNR_DB"),
         (["--channel", "nowhere"], "a channel is"),
         (["--channel", "awgn:10", "--plot", "x.nothing"], "nothing"),
     ],

@@ -62,10 +62,21 @@ def test_text_is_a_line_a_result(run: Path) -> None:
     assert "% of 40 images" in result.stdout
 
 
+@pytest.mark.parametrize("fidelity", ["symbol", "frames"])
+def test_frames_are_spoken_of_where_there_are_any(fidelity: str, run: Path) -> None:
+    arguments = ["evaluate", str(run), "--channel", "awgn:12", "--limit", "4", "--quiet"]
+    result = CliRunner().invoke(main, [*arguments, "--fidelity", fidelity])
+    assert result.exit_code == 0, result.output
+    assert ("frames lost" in result.stdout) == (fidelity == "frames")
+    assert "bytes per 64 images" in result.stdout
+
+
 @pytest.mark.parametrize(
     ("extra", "code", "message"),
     [
         (["--snr", "4:x"], 1, "START:STOP:STEP"),
+        (["--snr", "20:4:2"], 1, "lead away from 4 dB; give --snr 4:20:2 or --snr 20:4:-2"),
+        (["--channel", "awgn"], 1, "channel awgn: lacks SNR_DB; write awgn:SNR_DB, as in awgn:12"),
         (["--order", "16"], 1, "no PhyDNN of order 16"),
         (["--plot", "x.png"], 2, "--plot needs --snr"),
         (["--device-profile", "jetson-orin-nano"], 2, "goes with --latency or --energy"),
@@ -77,6 +88,8 @@ def test_bad_input_is_refused(run: Path, extra: list[str], code: int, message: s
     result = CliRunner().invoke(main, arguments)
     assert result.exit_code == code
     assert message in result.stderr
+    if code == 1:
+        assert len(result.stderr.strip().splitlines()) == 1
 
 
 def test_a_device_profile_shows_what_a_jetson_would_take(run: Path) -> None:

@@ -1,6 +1,7 @@
 """`phyemu export`, `phyemu run head` and `phyemu serve tail` from the command line."""
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -14,6 +15,8 @@ from click.testing import CliRunner, Result
 from phyemu_cli.main import main
 from PIL import Image
 
+from phyemu.datasets import load_dataset
+from phyemu.dnn.onnx_export import onnx_missing
 from phyemu.iq import open_recording
 
 
@@ -32,7 +35,9 @@ def recorded(trained_run: Path, tmp_path_factory: pytest.TempPathFactory) -> tup
     """Return a recording of a head's frames, and what the command said."""
     path = tmp_path_factory.mktemp("sent") / "sent.sigmf"
     arguments = ("run", "head", trained_run, "--images", "digits", "--limit", "20", "-o", path)
-    return path, phyemu(*arguments)
+    said = phyemu(*arguments)
+    assert said.exit_code == 0, said.output
+    return path, said
 
 
 def test_a_head_and_a_tail_agree_on_where_each_image_lies(
@@ -40,7 +45,7 @@ def test_a_head_and_a_tail_agree_on_where_each_image_lies(
 ) -> None:
     path, said = recorded
     sent, summary = lines_of(said)
-    assert summary["images"] == len(sent)
+    assert summary["images"] == summary["images_sent"] == len(sent)
     for arguments in ((path,), ("--emulated", "awgn:25", "--transmit", path)):
         told, serving = lines_of(phyemu("serve", "tail", trained_run, *arguments))
         assert [(one["frame"], one["position"]) for one in told] == [
@@ -51,25 +56,86 @@ def test_a_head_and_a_tail_agree_on_where_each_image_lies(
         assert serving["listening"]["frames"]["ok"] == summary["frames"]
 
 
-def test_exports_are_written_beside_the_run_and_serve(
-    recorded: tuple[Path, Result], trained_run: Path, tmp_path: Path
+@pytest.mark.parametrize(("device_format", "suffix"), [("torchscript", ".pt"), ("onnx", ".onnx")])
+def test_exports_are_written_beside_the_run_and_work_over_the_software_radio(
+    device_format: str,
+    suffix: str,
+    recorded: tuple[Path, Result],
+    trained_run: Path,
+    tmp_path: Path,
 ) -> None:
+    if device_format == "onnx" and onnx_missing():
+        pytest.skip(onnx_missing())
     run = tmp_path / "run"
     shutil.copytree(trained_run, run)
-    result = phyemu("export", run, "--format", "torchscript", "--json", "--quiet")
+    result = phyemu("export", run, "--format", device_format, "--json", "--quiet")
     assert result.exit_code == 0, result.output
     written = json.loads(result.stdout)
-    assert sorted(written) == [str(run / side / "m4.pt") for side in ("head", "tail")]
+    assert sorted(written) == [str(run / side / f"m4{suffix}") for side in ("head", "tail")]
     assert (run / "tail" / "m4.safetensors").exists()
-    again = phyemu("export", run, "--format", "torchscript", "--quiet")
+    again = phyemu("export", run, "--format", device_format, "--quiet")
     assert again.exit_code == 1
     assert "exists already; give --force" in again.stderr
-    # A device is given one side, without the run.
-    shutil.rmtree(run / "head")
-    (run / "tail" / "m4.safetensors").unlink()
-    ours, _ = lines_of(phyemu("serve", "tail", trained_run, recorded[0]))
-    theirs, _ = lines_of(phyemu("serve", "tail", run, recorded[0], "--format", "torchscript"))
-    assert [one["prediction"] for one in theirs] == [one["prediction"] for one in ours]
+    # A device is given one side, without the run and its weights.
+    device, server = tmp_path / "device", tmp_path / "server"
+    for side, place in (("head", device), ("tail", server)):
+        (place / side).mkdir(parents=True)
+        for name in (f"m4{suffix}", f"m4{suffix}.json"):
+            shutil.copy(run / side / name, place / side / name)
+    sent = tmp_path / "sent.sigmf"
+    words = ("--images", "digits", "--limit", "20", "-o", sent, "--format", device_format)
+    theirs, _ = lines_of(phyemu("run", "head", device, *words))
+    ours, _ = lines_of(recorded[1])
+    assert theirs == ours
+    air = ("--emulated", "awgn:25", "--transmit")
+    told, _ = lines_of(phyemu("serve", "tail", trained_run, *air, recorded[0]))
+    heard, serving = lines_of(
+        phyemu("serve", "tail", server, *air, sent, "--format", device_format)
+    )
+    assert [one["prediction"] for one in heard] == [one["prediction"] for one in told]
+    assert (len(heard), serving["partner"]) == (len(theirs), "ours")
+
+
+def test_what_is_sent_is_written_down_and_scored_by(
+    recorded: tuple[Path, Result], trained_run: Path, tmp_path: Path
+) -> None:
+    path, said = recorded
+    sent, _ = lines_of(said)
+    record = path.with_name("sent.sent.jsonl")
+    assert [json.loads(line) for line in record.read_text().splitlines()] == sent
+    # The numbers and classes are those of the data set, whatever the limit.
+    test = load_dataset("digits", seed=0).test
+    assert all(test.labels[one["index"]] == one["label"] for one in sent)
+    assert [one["index"] for one in sent] != list(range(len(sent)))
+    printed = tmp_path / "stdout.txt"
+    printed.write_text(said.stdout)
+    for given in (record, printed):
+        told, serving = lines_of(phyemu("serve", "tail", trained_run, path, "--sent", given))
+        assert [(one["index"], one["label"]) for one in told] == [
+            (one["index"], one["label"]) for one in sent
+        ]
+        right = sum(one["prediction"] == one["label"] for one in told)
+        assert (serving["images_right"], serving["images"]) == (right, len(sent))
+        assert serving["symbol_errors"] is None
+    again = phyemu("run", "head", trained_run, "--images", "digits", "-o", path)
+    assert again.exit_code == 1
+    assert "sent.sent.jsonl: exists already; give --force" in again.stderr
+
+
+def test_samples_on_standard_output_have_their_record_elsewhere(
+    trained_run: Path, tmp_path: Path
+) -> None:
+    fifo, record = tmp_path / "samples", tmp_path / "record.jsonl"
+    words = ("run", "head", trained_run, "--images", "digits", "--limit", "3", "--record", record)
+    os.mkfifo(fifo)
+    with ThreadPoolExecutor(1) as pool:
+        reading = pool.submit(fifo.read_bytes)
+        sent, summary = lines_of(phyemu(*words, "-o", f"fifo:{fifo}"))
+        assert len(reading.result()) == 8 * summary["samples"]
+    assert [json.loads(line) for line in record.read_text().splitlines()] == sent
+    assert len(sent) == 3
+    refused = phyemu(*words, "-o", f"fifo:{fifo}")
+    assert "record.jsonl: exists already; give --force" in refused.stderr
 
 
 def test_a_circle_of_test_images_is_scored(trained_run: Path, tmp_path: Path) -> None:
@@ -93,8 +159,13 @@ def test_the_head_of_another_run_is_one_line(
     card.write_text(json.dumps({**values, "embedding_sha256": "5a" * 32}))
     result = phyemu("serve", "tail", run, recorded[0], "--quiet")
     assert result.exit_code == 1
-    assert len(result.stderr.strip().splitlines()) == 1
-    assert "another dictionary than this tail" in result.stderr
+    told, end = result.stderr.strip().splitlines()
+    assert "another dictionary than this tail" in told
+    assert told.endswith("its images are left out")
+    assert end.startswith("phyemu: sent.sigmf: a head that sends has another dictionary")
+    (summary,) = map(json.loads, result.stdout.splitlines())
+    assert summary["summary"]["strangers"] == 1
+    assert summary["summary"]["frames_unexpected"] == 20
 
 
 @pytest.mark.parametrize(
@@ -120,7 +191,10 @@ def test_the_head_of_another_run_is_one_line(
             ("run", "head", "RUN", "--images", "RUN", "-o", "-", "--watch", "--batch", "3"),
             "not with --watch",
         ),
-        (("run", "head", "RUN", "--images", "RUN", "-o", "-", "--force"), "only with a recording"),
+        (
+            ("run", "head", "RUN", "--images", "RUN", "-o", "-", "--force"),
+            "only with a recording or",
+        ),
         (
             ("run", "head", "RUN", "--images", "digits", "-o", "a.sigmf", "--repeat", "0"),
             "would fill the disk",
@@ -144,7 +218,21 @@ def test_what_makes_no_sense_is_a_usage_error(
         (("export", "RUN", "--format", "torchscript", "--part", "tail"), "holds no exported tail"),
         (
             ("serve", "tail", "RUN", "zmq+pull://:1", "--format", "onnx"),
-            r"holds no exported tail (tail/m*.onnx)",
+            r"holds no exported tail (tail/m*.onnx); write it: phyemu export RUN -o ",
+        ),
+        (
+            (
+                "run",
+                "head",
+                "RUN",
+                "--images",
+                "digits",
+                "-o",
+                "a.sigmf",
+                "--format",
+                "torchscript",
+            ),
+            r"(head/m*.pt); write it: phyemu export RUN -o ",
         ),
     ],
 )

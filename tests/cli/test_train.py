@@ -73,6 +73,11 @@ def test_text_names_every_order(runner: CliRunner, tmp_path: Path) -> None:
         (["--channel", "awgn:12", "--backbone", "vgg"], "resnet8"),
         (["--channel", "awgn:12", "--order", "4", "--order", "8"], "must fall"),
         (["--channel", "awgn:12", "--split", "layer9"], "layer9"),
+        (["--channel", "awgn"], "channel awgn: lacks SNR_DB; write awgn:SNR_DB, as in awgn:12"),
+        (
+            ["--channel", "awgn:12", "--order", "4", "--epochs", "2"],  # --epochs 1 is there
+            "(--epochs): [1, 2] are 2 numbers, but the orders are [4]; give one number, or one for",
+        ),
     ],
 )
 def test_bad_settings_give_one_line_and_exit_1(
@@ -83,6 +88,25 @@ def test_bad_settings_give_one_line_and_exit_1(
     assert result.exit_code == 1
     assert message in result.stderr
     assert len(result.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("begun", [True, False])
+def test_ctrl_c_says_how_to_go_on(
+    begun: bool, runner: CliRunner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "my run"
+
+    def interrupted(*_: object, **__: object) -> None:
+        if begun:
+            run.mkdir()
+            (run / "config.toml").touch()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("phyemu.training.train_run", interrupted)
+    result = runner.invoke(main, ["train", *QUICK, "--quiet", "-o", str(run)])
+    assert result.exit_code == 130
+    way_on = f"; continue with phyemu train --resume -o '{run}'" if begun else ""
+    assert result.stderr == f"phyemu: interrupted{way_on}\n"
 
 
 def test_there_must_be_a_run_to_resume(runner: CliRunner, tmp_path: Path) -> None:

@@ -60,7 +60,8 @@ def test_a_dt_jscc_is_evaluated_as_a_phydnn_is(runner: CliRunner, tmp_path: Path
         (["BF-1", "--channel", "awgn:12"], 2, "--channel goes with DT-JSCC"),
         (["edge-only", "--epochs", "3"], 2, "--epochs goes with BF-1, BF-2, DT-JSCC"),
         (["DT-JSCC", "--split", "layer1"], 2, "--split goes with SC"),
-        (["BF-1", "--limit", "40"], 1, "made from a trained network; none was given"),
+        (["BF-1", "--limit", "40"], 1, "--backbone: BF-1 is made from a trained network"),
+        (["SC"], 1, "give --backbone RUN (a run of phyemu train) or --backbone FILE (weights)"),
         (["SC", "--backbone", "nowhere.pth"], 1, "nowhere.pth: no such file"),
     ],
 )
@@ -74,3 +75,33 @@ def test_bad_use_says_what_is_wrong(
     assert not run.exists()
     if code == 1:
         assert len(result.stderr.strip().splitlines()) == 1
+
+
+def test_ctrl_c_says_how_to_go_on(
+    runner: CliRunner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "run"
+
+    def interrupted(*_: object, **__: object) -> None:
+        run.mkdir()
+        (run / "config.toml").touch()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("phyemu.baselines.train_system", interrupted)
+    arguments = ["train-baseline", "DT-JSCC", "--limit", "20", "--quiet", "-o", str(run)]
+    result = runner.invoke(main, arguments)
+    assert result.exit_code == 130
+    way_on = f"continue with phyemu train-baseline DT-JSCC --resume -o {run}"
+    assert result.stderr == f"phyemu: interrupted; {way_on}\n"
+
+
+@pytest.mark.parametrize("system", ["BF-1", "edge-only"])
+def test_evaluate_says_that_a_baseline_sends_no_symbols(
+    system: str, runner: CliRunner, tmp_path: Path
+) -> None:
+    (tmp_path / "config.toml").write_text(f'system = "{system}"\n', encoding="utf-8")
+    result = runner.invoke(main, ["evaluate", str(tmp_path), "--channel", "awgn:12", "--quiet"])
+    assert result.exit_code == 1
+    assert len(result.stderr.strip().splitlines()) == 1
+    assert f"{tmp_path}: holds {system} of phyemu train-baseline" in result.stderr
+    assert "name a run of phyemu train" in result.stderr

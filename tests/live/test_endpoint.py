@@ -18,7 +18,16 @@ def test_bind_and_connect_change_that() -> None:
     assert not parse_endpoint("zmq+push://lab7:5555?connect&format=ci16", Role.SINK).binds
 
 
-@pytest.mark.parametrize("text", ["udp://:4000", "udp://127.0.0.1:4000", "udp://[::1]:4000"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "udp://:4000",
+        "udp://127.0.0.9:4000",
+        "udp://[::1]:4000",
+        "udp://[::ffff:127.0.0.1]:4000",
+        "udp://LocalHost:4000",
+    ],
+)
 def test_datagrams_are_received_on_loopback_unless_told_otherwise(text: str) -> None:
     endpoint = parse_endpoint(text, Role.SOURCE)
     assert endpoint.binds
@@ -26,7 +35,16 @@ def test_datagrams_are_received_on_loopback_unless_told_otherwise(text: str) -> 
 
 
 @pytest.mark.parametrize(
-    "text", ["udp://0.0.0.0:4000", "udp://*:4000", "zmq+sub://10.0.0.7:1?bind"]
+    "text",
+    [
+        "udp://0.0.0.0:4000",
+        "udp://*:4000",
+        "udp://[::]:4000",
+        "udp://[::10]:4000",
+        "udp://127.example.com:4000",
+        "udp://localhost.example.com:4000",
+        "zmq+sub://10.0.0.7:1?bind",
+    ],
 )
 def test_an_address_beyond_this_machine_is_public(text: str) -> None:
     assert parse_endpoint(text, Role.SOURCE).is_public

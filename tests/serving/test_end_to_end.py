@@ -2,17 +2,19 @@
 
 import dataclasses
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from phyemu.channel import load_channel
 from phyemu.datasets import ImageSet
 from phyemu.dnn import DeviceFormat, Lookup, evaluating
-from phyemu.errors import CheckpointError, ConfigError, RadioError
+from phyemu.errors import ConfigError, RadioError
 from phyemu.evaluation import ExportedHead, ExportedPhyDnn, ImagePrediction
 from phyemu.iq import open_recording
 from phyemu.listening import EndpointFeed, RadioFeed
@@ -188,7 +190,7 @@ def test_head_and_tail_talk_over_sockets_with_an_emulator_between(
     assert joined(sent, told) == expected
 
 
-def test_the_head_of_another_run_is_told_and_ends_serving(
+def test_the_head_of_another_run_is_told_once_and_its_images_are_left_out(
     run: Path, images: ImageSet, tmp_path: Path
 ) -> None:
     head = load_head_side(run)
@@ -199,24 +201,34 @@ def test_the_head_of_another_run_is_told_and_ends_serving(
     with open_recording_outlet(path, head) as outlet:
         run_head(
             batches_of(named(images), 4),
-            HeadSender(head),
+            HeadSender(head, frames_between=3),
             outlet,
             lambda _: None,
             stop=threading.Event(),
         )
     told: list[ImagePrediction] = []
-    with open_recording(path) as recording, pytest.raises(CheckpointError, match="another dict"):
-        serve_tail(
-            RadioFeed(RecordedRadio(recording)), TailServer(load_tail_side(run)), told.append
-        )
+    strangers: list[str] = []
+    server = TailServer(load_tail_side(run))
+    with open_recording(path) as recording:
+        feed = RadioFeed(RecordedRadio(recording))
+        serve_tail(feed, server, told.append, on_stranger=strangers.append)
     assert told == []
+    assert len(strangers) == 1
+    assert "another dictionary than this tail" in strangers[0]
+    counts = server.counts()
+    assert (counts.partner, counts.strangers) == ("other", 4)
+    assert "4 introductions of strangers" in counts.line()
 
 
 def test_nothing_to_send_is_refused(run: Path) -> None:
     class Nowhere:
         name = "nowhere"
+        num_gone = 0
 
         def send(self, batch: object, stop: threading.Event) -> None:
+            raise AssertionError
+
+        def settle(self) -> None:
             raise AssertionError
 
         def finish(self, stop: threading.Event) -> None:
@@ -284,14 +296,122 @@ def test_stopping_takes_back_what_has_not_gone_out(run: Path, images: ImageSet) 
             return Endless()
 
     outlet = RadioOutlet(Radio())  # type: ignore[arg-type]
+    sent: list[SentImage] = []
     result = run_head(
         batches_of(named(images), 1, passes=None),
         HeadSender(load_head_side(run)),
         outlet,
-        lambda _: None,
+        sent.append,
         stop=stop,
     )
     assert result.was_stopped
+    assert (sent, result.images_sent) == ([], 0)
+    assert "0 of 3 images sent" in result.line()
     assert result.counts.images == 3
     assert len(stopped) == 3
     assert result.outlet["samples"] == 9
+
+
+def test_images_are_told_when_they_have_gone_out_and_no_sooner(run: Path, images: ImageSet) -> None:
+    from phyemu.radio.stream import TransmitEnd, TransmitReport
+
+    head = load_head_side(run)
+    rehearsed = HeadSender(head)
+    ends = rehearsed.encode(next(batches_of(named(images), 4))).image_ends
+    second = rehearsed.encode(named(images)).image_ends[0]
+    stop = threading.Event()
+    sent: list[SentImage] = []
+    told_before: list[int] = []
+
+    class Slow:
+        def __init__(self, number: int, num_samples: int) -> None:
+            self.number, self.num_samples = number, num_samples
+
+        def wait(self, timeout_s: float | None = None) -> TransmitReport | None:
+            if self.number == 0 and not stop.is_set():
+                # Not before the third batch waits behind it.
+                told_before.append(len(sent))
+                if len(told_before) < 3:
+                    return None
+                return TransmitReport(
+                    num_samples=self.num_samples, ended_by=TransmitEnd.COMPLETE, detail=""
+                )
+            if not stop.is_set():
+                stop.set()
+                return None
+            # Stopped within the second image of the second batch; the third one has not begun.
+            count = second + 1 if self.number == 1 else 0
+            return TransmitReport(num_samples=count, ended_by=TransmitEnd.STOPPED)
+
+        def stop(self) -> None:
+            pass
+
+    class Radio:
+        name = "usrp"
+        number = 0
+
+        def transmit(self, iq: NDArray[np.complex64]) -> Slow:
+            self.number += 1
+            return Slow(self.number - 1, len(iq))
+
+    outlet = RadioOutlet(Radio())  # type: ignore[arg-type]
+    batches = batches_of(named(images), 4, passes=2)
+    result = run_head(batches, HeadSender(head), outlet, sent.append, stop=stop)
+    assert told_before[:3] == [0, 0, 0]
+    assert len(ends) == 4
+    assert [image.name for image in sent] == [f"image-{number}" for number in range(5)]
+    assert result.images_sent == 5
+    assert result.counts.images > 5
+
+
+def test_what_went_out_before_the_radio_vanished_is_told(run: Path, images: ImageSet) -> None:
+    from phyemu.radio.stream import TransmitEnd, TransmitReport
+
+    head = load_head_side(run)
+    first = HeadSender(head).encode(named(images)).image_ends[0]
+
+    class Gone:
+        def wait(self, timeout_s: float | None = None) -> TransmitReport:
+            return TransmitReport(num_samples=first, ended_by=TransmitEnd.DISCONNECTED, detail="x")
+
+    class Radio:
+        name = "usrp"
+
+        def transmit(self, iq: object) -> Gone:
+            return Gone()
+
+    sent: list[SentImage] = []
+    outlet = RadioOutlet(Radio())  # type: ignore[arg-type]
+    with pytest.raises(RadioError, match="usrp"):
+        run_head([named(images)], HeadSender(head), outlet, sent.append, stop=threading.Event())
+    assert [image.name for image in sent] == ["image-0"]
+
+
+def test_with_nothing_to_send_what_has_gone_out_meanwhile_is_told(
+    run: Path, images: ImageSet
+) -> None:
+    from phyemu.radio.stream import TransmitEnd, TransmitReport
+
+    class OnItsWay:
+        def wait(self, timeout_s: float | None = None) -> TransmitReport | None:
+            return TransmitReport(num_samples=1, ended_by=TransmitEnd.COMPLETE)
+
+    class Radio:
+        name = "usrp"
+
+        def transmit(self, iq: object) -> OnItsWay:
+            return OnItsWay()
+
+    sent: list[SentImage] = []
+
+    def watched() -> Iterator[ImageBatch]:
+        batch = named(images)
+        yield batch
+        assert sent == []
+        yield batch.part(0, 0)
+        assert len(sent) == len(images)
+
+    outlet = RadioOutlet(Radio())  # type: ignore[arg-type]
+    run_head(
+        watched(), HeadSender(load_head_side(run)), outlet, sent.append, stop=threading.Event()
+    )

@@ -5,10 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from numpy.typing import NDArray
 from PIL import Image
 
+from phyemu.datasets import load_dataset
 from phyemu.errors import ConfigError, DatasetError
-from phyemu.serving import batches_of, folder_images, spec_images, watched_images
+from phyemu.serving import SentImage, batches_of, folder_images, spec_images, watched_images
 
 SHAPE = (1, 6, 5)
 
@@ -46,9 +49,30 @@ def test_an_empty_folder_and_other_shapes_are_refused(tmp_path: Path) -> None:
         spec_images("digits", SHAPE)
 
 
-def test_test_images_of_a_data_set_are_named_by_their_place() -> None:
+def test_images_of_one_name_in_several_folders_are_all_sent(tmp_path: Path) -> None:
+    for value, place in ((1, "."), (2, "left"), (3, "right/deep"), (4, ".hidden")):
+        (tmp_path / place).mkdir(parents=True, exist_ok=True)
+        write(tmp_path / place / "0.png", value)
+    batch = folder_images(tmp_path, SHAPE)
+    assert batch.names == ("0.png", "left/0.png", "right/deep/0.png")
+    assert batch.images[:, 0, 0, 0].tolist() == [1, 2, 3]
+    assert batch.labels is None
+
+
+def test_test_images_of_a_data_set_have_its_numbers_and_classes_whatever_the_limit() -> None:
+    every = load_dataset("digits", seed=5).test
     batch = spec_images("digits", (1, 32, 32), limit=11)
-    assert batch.names == tuple(map(str, range(len(batch.images))))
+    assert batch.indices is not None
+    assert len(batch.indices) == 11
+    assert batch.indices != tuple(range(11))
+    assert batch.names == tuple(map(str, batch.indices))
+    assert torch.equal(batch.images, every.images[list(batch.indices)])
+    assert batch.labels == tuple(every.labels[list(batch.indices)].tolist())
+    (part,) = list(batches_of(batch, 11))
+    assert part.sent(3, 7, 2) == SentImage(
+        name=batch.names[3], frame=7, position=2, index=batch.indices[3], label=batch.labels[3]
+    )
+    assert spec_images("digits", (1, 32, 32)).indices == tuple(range(len(every)))
 
 
 def test_batches_hold_all_images_in_order_as_often_as_asked(tmp_path: Path) -> None:
@@ -111,11 +135,58 @@ def test_a_file_that_stays_no_image_is_told_once(
 
     def told(line: str) -> None:
         bad.append(line)
-        stop.set()
+        if len(bad) == 2:
+            stop.set()
 
-    listings = iter([set(), {tmp_path / "torn.png"}, {tmp_path / "torn.png"}])
-    monkeypatch.setattr(image_source, "_listed", lambda _: next(listings))
-    (tmp_path / "torn.png").write_bytes(b"\x89PNG torn")
-    assert list(watched_images(tmp_path, SHAPE, stop=stop, on_bad=told)) == []
+    watched = watched_images(tmp_path, SHAPE, stop=stop, on_bad=told)
+    torn = tmp_path / "torn.png"
+    assert next(watched).names == ()
+    torn.write_bytes(b"\x89PNG torn")
+    for _ in range(3):
+        assert next(watched).names == ()
     assert len(bad) == 1
     assert "torn.png: cannot be decoded" in bad[0]
+    # What is written to it anew is looked at anew.
+    torn.write_bytes(b"\x89PNG torn again")
+    assert [batch.names for batch in watched] == [()]
+    assert len(bad) == 2
+
+
+def test_a_name_that_is_used_again_is_sent_again(tmp_path: Path) -> None:
+    (tmp_path / "left").mkdir()
+    write(tmp_path / "latest.png", 1)
+    watched = watched_images(tmp_path, SHAPE, stop=threading.Event(), on_bad=pytest.fail)
+    assert next(watched).names == ()
+    for value in (2, 3):
+        write(tmp_path / "latest.png", value)
+        write(tmp_path / "left" / "latest.png", value + 10)
+        batch = next(watched)
+        assert sorted(zip(batch.names, batch.images[:, 0, 0, 0].tolist(), strict=True)) == [
+            ("latest.png", value),
+            ("left/latest.png", value + 10),
+        ]
+        assert next(watched).names == ()
+    (tmp_path / "latest.png").unlink()
+    assert next(watched).names == ()
+
+
+def test_a_file_that_changes_while_it_is_read_is_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from phyemu.serving import image_source
+
+    read, values = image_source._read, iter([6])
+
+    def read_and_write(path: Path, shape: tuple[int, int, int]) -> NDArray[np.uint8]:
+        pixels = read(path, shape)
+        for value in values:
+            write(path, value)
+        return pixels
+
+    watched = watched_images(tmp_path, SHAPE, stop=threading.Event(), on_bad=pytest.fail)
+    next(watched)
+    monkeypatch.setattr(image_source, "_read", read_and_write)
+    write(tmp_path / "a.png", 5)
+    assert next(watched).names == ()
+    batch = next(watched)
+    assert (batch.names, batch.images[:, 0, 0, 0].tolist()) == (("a.png",), [6])

@@ -8,17 +8,20 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from phyemu.datasets import ImageSet
 from phyemu.dnn import Lookup, evaluating
-from phyemu.errors import CheckpointError
-from phyemu.evaluation import ExportedHead, ExportedPhyDnn
+from phyemu.evaluation import ExportedHead, ExportedPhyDnn, StreamScore
+from phyemu.evaluation.image_stream import classify
 from phyemu.receiver import FrameStatus, ReceivedFrame
 from phyemu.serving import (
     INTRODUCTION_INDEX,
     ImageFraming,
     Partner,
     ReceivedImages,
+    SentImage,
+    SentRecord,
     introduction_symbols,
 )
 
@@ -164,13 +167,94 @@ def test_a_head_that_begins_anew_loses_no_images(phydnn: ExportedPhyDnn, images:
     assert (stream.score.frames_lost, stream.score.restarts) == (0, 1)
 
 
-def test_the_head_of_another_export_is_refused(phydnn: ExportedPhyDnn) -> None:
+def stranger_of(phydnn: ExportedPhyDnn) -> ReceivedFrame:
     card = dataclasses.replace(phydnn.tail.card, embedding_sha256="0123456789abcdef" * 4)
-    with pytest.raises(CheckpointError, match="another dictionary than this tail"):
-        ReceivedImages(phydnn).hear(frame_of(introduction_symbols(card), INTRODUCTION_INDEX))
+    return frame_of(introduction_symbols(card), INTRODUCTION_INDEX)
 
 
-def test_the_head_of_another_order_is_refused(phydnn: ExportedPhyDnn) -> None:
-    eight = torch.zeros(4 * 22, dtype=torch.int64)
-    with pytest.raises(CheckpointError, match=r"has a constellation of 8 points, .* has 4;"):
-        ReceivedImages(phydnn).hear(frame_of(eight, INTRODUCTION_INDEX))
+def test_images_of_a_stranger_are_left_out_until_ours_introduces_itself(
+    phydnn: ExportedPhyDnn, images: ImageSet
+) -> None:
+    stream = ReceivedImages(phydnn)
+    frames = sent_frames(phydnn, images, 0)
+    assert stream.hear(stranger_of(phydnn)) == []
+    assert [told for frame in frames for told in stream.hear(frame)] == []
+    assert (stream.partner, stream.strangers) == (Partner.OTHER, 1)
+    assert "another dictionary than this tail" in (stream.stranger or "")
+    assert (stream.score.images, stream.score.frames_unexpected) == (0, len(frames))
+    stream.hear(frame_of(introduction_symbols(phydnn.tail.card), INTRODUCTION_INDEX))
+    assert len([told for frame in frames for told in stream.hear(frame)]) == len(images)
+    assert stream.partner is Partner.OURS
+
+
+@pytest.mark.parametrize("length", [4 * 22, 1, 4 * 32, 16384])
+def test_an_introduction_amid_our_frames_costs_none_of_them(
+    length: int, phydnn: ExportedPhyDnn, images: ImageSet
+) -> None:
+    stream = ReceivedImages(phydnn)
+    stream.hear(frame_of(introduction_symbols(phydnn.tail.card), INTRODUCTION_INDEX))
+    told = []
+    hostile = frame_of(torch.zeros(length, dtype=torch.int64), INTRODUCTION_INDEX)
+    for number, frame in enumerate(sent_frames(phydnn, images, 7)):
+        if number:
+            assert stream.hear(hostile) == []
+        if number != 3:  # what the stranger's frame collided with
+            told += stream.hear(frame)
+    assert len(told) == len(images) - 1
+    assert (stream.partner, stream.strangers) == (Partner.OURS, len(images) - 1)
+    assert (stream.score.images_lost, stream.score.frames_unexpected) == (1, 0)
+
+
+def test_a_stranger_that_begins_is_not_taken_for_ours(
+    phydnn: ExportedPhyDnn, images: ImageSet
+) -> None:
+    stream = ReceivedImages(phydnn)
+    stream.hear(frame_of(introduction_symbols(phydnn.tail.card), INTRODUCTION_INDEX))
+    for frame in sent_frames(phydnn, images, 1000):
+        stream.hear(frame)
+    stream.hear(stranger_of(phydnn))
+    assert [told for frame in sent_frames(phydnn, images, 0) for told in stream.hear(frame)] == []
+    assert (stream.score.images, stream.score.restarts) == (len(images), 0)
+
+
+def test_a_head_of_another_order_is_told(phydnn: ExportedPhyDnn) -> None:
+    stream = ReceivedImages(phydnn)
+    stream.hear(frame_of(torch.zeros(4 * 22, dtype=torch.int64), INTRODUCTION_INDEX))
+    assert "has a constellation of 8 points, and this tail's has 4;" in (stream.stranger or "")
+
+
+def test_a_frame_of_very_many_images_goes_through_the_tail_in_parts() -> None:
+    sizes: list[int] = []
+
+    class Tail:
+        def logits(self, posteriors: NDArray[np.float32]) -> NDArray[np.float32]:
+            sizes.append(len(posteriors))
+            return posteriors[:, 0]
+
+    posteriors = np.random.default_rng(3).random((1000, 1, 4), np.float32)
+    score = StreamScore()
+    classes, _ = classify(Tail(), posteriors, score)  # type: ignore[arg-type]
+    assert classes.tolist() == posteriors[:, 0].argmax(-1).tolist()
+    assert max(sizes) <= 64
+    assert (sum(sizes), score.tail_images) == (1000, 1000)
+
+
+def test_what_arrives_is_scored_by_the_record_of_the_head(
+    phydnn: ExportedPhyDnn, images: ImageSet
+) -> None:
+    # Two passes, the second from frame 12 on; one image of each is lost.
+    frames = [*sent_frames(phydnn, images, 0), *sent_frames(phydnn, images, 12)]
+    labels = images.labels.tolist()
+    record = SentRecord(
+        SentImage(name=str(9 * row), frame=12 * turn + row, position=0, index=9 * row, label=label)
+        for turn in range(2)
+        for row, label in enumerate(labels)
+    )
+    stream = ReceivedImages(phydnn, record)
+    kept = [frame for number, frame in enumerate(frames) if number % 12 != 5]
+    told = [image for frame in kept for image in stream.hear(frame)]
+    assert [image.index for image in told] == 2 * [9 * row for row in range(12) if row != 5]
+    assert [image.label for image in told] == 2 * [*labels[:5], *labels[6:]]
+    right = sum(image.prediction == image.label for image in told)
+    assert (stream.score.images, stream.score.images_lost) == (24, 2)
+    assert stream.score.images_right == right

@@ -1,7 +1,10 @@
 """Predictions over TCP and ZeroMQ, to readers that come, go and stall."""
 
+import errno
 import socket
 import threading
+import time
+from contextlib import ExitStack
 
 import pytest
 
@@ -75,6 +78,90 @@ def test_more_readers_than_allowed_are_refused(monkeypatch: pytest.MonkeyPatch) 
         ):
             assert second.recv(1) == b""  # closed
         assert results.counts() == {"readers": 1, "readers_cut_off": 0, "readers_refused": 1}
+
+
+def test_an_error_of_one_connection_does_not_end_accepting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    failures = [OSError(errno.ECONNABORTED, "aborted"), OSError(errno.EMFILE, "no descriptor")]
+
+    class Listening(socket.socket):
+        def accept(self) -> tuple[socket.socket, object]:
+            if failures:
+                raise failures.pop()
+            return super().accept()
+
+    def create(address: tuple[str, int], *, family: int) -> socket.socket:
+        opened = Listening(family)
+        opened.bind(address)
+        opened.listen()
+        return opened
+
+    monkeypatch.setattr(result_socket.socket, "create_server", create)
+    with (
+        open_result_socket("tcp://127.0.0.1:0") as results,
+        socket.create_connection(("127.0.0.1", results.port), timeout=10) as reader,
+    ):
+        there = threading.Event()
+        first = threading.Thread(target=lambda: (reader.recv(1), there.set()))
+        first.start()
+        _until(there, results.publish)
+        first.join()
+        assert results.counts()["readers"] == 1
+    assert not failures
+
+
+def test_a_reader_that_no_thread_is_left_for_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with open_result_socket("tcp://127.0.0.1:0") as results:
+        monkeypatch.setattr(result_socket, "_Client", none)
+        for _ in range(2):
+            with socket.create_connection(("127.0.0.1", results.port), timeout=10) as reader:
+                assert reader.recv(1) == b""
+        assert results.counts()["readers_refused"] == 2
+
+
+def test_closing_waits_once_for_all_readers_that_stall(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(result_socket, "_CLOSE_S", 0.2)
+    with ExitStack() as stack, open_result_socket("tcp://127.0.0.1:0") as results:
+        address = ("127.0.0.1", results.port)
+        readers = [
+            stack.enter_context(socket.create_connection(address, timeout=10)) for _ in range(20)
+        ]
+        there = threading.Event()
+        first = threading.Thread(
+            target=lambda: ([reader.recv(1) for reader in readers], there.set())
+        )
+        first.start()
+        _until(there, results.publish)
+        first.join()
+        # More than the buffers of the system take: every writer waits for its reader.
+        for _ in range(8):
+            results.publish("x" * (1 << 20))
+        begun_s = time.monotonic()
+        assert isinstance(results, result_socket._TcpResults)
+        results.close()
+        # One after the other they would take 4 s, or 100 s until each send gives up.
+        assert time.monotonic() - begun_s < 2.0
+
+
+@pytest.mark.parametrize("scheme", ["tcp", "zmq+pub"])
+def test_ipv6_addresses_stand_in_brackets(scheme: str) -> None:
+    if not socket.has_ipv6:
+        pytest.skip("this machine has no IPv6")
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        pytest.skip("this machine has no address ::1")
+    if scheme != "tcp":
+        pytest.importorskip("zmq", reason="needs pyzmq")
+    with open_result_socket(f"{scheme}://[::1]:0") as results:
+        assert not results.is_public
+        socket.create_connection(("::1", results.port), timeout=10).close()
+    with open_result_socket(f"{scheme}://[::]:0") as results:
+        assert results.is_public
 
 
 def test_zeromq_subscribers_get_the_lines() -> None:
