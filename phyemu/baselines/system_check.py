@@ -40,8 +40,8 @@ def check_system(
 
     Raises:
         ConfigError: The network is for other images or classes, is none that the system is made
-            from, or cannot be cut there; channel or order of the modulation are not there; or the images
-            are too small.
+            from, or cannot be cut there; channel or order of the modulation are not there; or the
+            images are too small.
     """
     normalise = Normalise(dataset.mean, dataset.std)
     if backbone is None or name is SystemName.DT_JSCC:

@@ -76,7 +76,7 @@ def test_settings_that_cannot_work_leave_no_folder(
 
 @pytest.mark.parametrize("fidelity", Fidelity)
 def test_symbols_need_not_be_bits(tmp_path: Path, fidelity: Fidelity) -> None:
-    """12-PSK is trained, and goes through frames: a symbol is a point, and never bits, on the air."""
+    """12-PSK is trained, and goes through frames: on the air a symbol is a point, never bits."""
     config = quick()
     config = replace(
         config,
