@@ -110,7 +110,8 @@ def ns3_program() -> Path:
             partial = Path(folder) / program.name
             done = subprocess.run(
                 [
-                    *(*compiler, "-std=c++20", "-O1", "-o", partial, _SOURCE),
+                    *compiler,
+                    *("-std=c++20", "-O1", "-o", partial, _SOURCE),
                     *(f"-I{place / 'include'}", f"-L{libraries}"),
                     *(f"-lns3.{version}-{module}" for module in _MODULES),
                     *(f"-Wl,-rpath,{libraries}", "-Wl,--unresolved-symbols=ignore-in-shared-libs"),
