@@ -6,6 +6,7 @@ writes fullstack.png and prints the tables of docs/fullstack.md. ns-3 is left ou
 installed (`make ns3`).
 """
 
+import math
 import sys
 from pathlib import Path
 
@@ -54,6 +55,10 @@ def summary(
     )
 
 
+def _ms(seconds: float | None) -> float:
+    return math.nan if seconds is None else 1e3 * seconds
+
+
 def main(folder: Path) -> None:
     """Write the picture to `folder` and print the tables."""
     engines = [Engine.MODEL] if why_no_ns3() else [Engine.MODEL, Engine.NS3]
@@ -71,8 +76,8 @@ def main(folder: Path) -> None:
             ]
             left.errorbar(
                 snrs_db,
-                [1e3 * item.duration_s for item in found[engine]],
-                [1e3 * item.duration_std_s for item in found[engine]],
+                [_ms(item.duration_s) for item in found[engine]],
+                [_ms(item.duration_std_s) for item in found[engine]],
                 color=COLOURS[rate],
                 marker="o" if engine is Engine.NS3 else None,
                 linestyle="none" if engine is Engine.NS3 else "-",
@@ -81,7 +86,7 @@ def main(folder: Path) -> None:
             )
         for index, snr_db in enumerate(snrs_db):
             cells = [
-                f"{1e3 * item.duration_s:.1f}, "
+                f"{_ms(item.duration_s):.1f}, "
                 f"{(item.delivered_bytes + item.total_overhead_bytes) / KIB:.0f}, "
                 f"{item.mac_retransmissions:.1f}, {item.transport_retransmissions:.1f}"
                 for item in (found[engine][index] for engine in engines)
@@ -108,7 +113,7 @@ def _beside_the_paper(axes: Axes, engines: list[Engine]) -> None:
             item = summary(PAYLOADS_KIB[name], link, engine, 12 if engine is Engine.MODEL else 4)
             values[engine.value].append(item.total_overhead_bytes / KIB)
             print(
-                f"| {name} | {place} | {engine} | {1e3 * item.duration_s:.1f} ms | "
+                f"| {name} | {place} | {engine} | {_ms(item.duration_s):.1f} ms | "
                 f"{item.goodput_mbps:.2f} Mbit/s | {item.total_overhead_bytes:.0f} bytes, "
                 f"{item.total_overhead_bytes / 256:.0f}x (paper {paper_bytes / 256:.0f}x) | "
                 f"{item.mac_retransmissions:.1f} |",

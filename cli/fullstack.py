@@ -141,21 +141,27 @@ def _lines(summary: "TransferSummary") -> list[tuple[str, str]]:
     origins = ", ".join(
         f"{name} {value:.0f}" for name, value in summary.overhead_bytes.items() if value
     )
-    silent_s = max(0.0, summary.duration_s - summary.transmit_s - summary.receive_s)
+    duration = f"none, nothing arrived; {count} transfers by {engine}"
+    sent = (
+        f"the device sends {1e3 * summary.transmit_s:.2f} ms, the edge server "
+        f"{1e3 * summary.receive_s:.2f} ms"
+    )
+    if summary.duration_s is not None:
+        duration = (
+            f"{1e3 * summary.duration_s:.2f} ms +- {1e3 * (summary.duration_std_s or 0.0):.2f}, "
+            f"{summary.goodput_mbps:.2f} Mbit/s; {count} transfers by {engine}"
+        )
+        if not summary.num_empty:
+            silent_s = max(0.0, summary.duration_s - summary.transmit_s - summary.receive_s)
+            sent += f", nobody {1e3 * silent_s:.2f} ms"
+    empty = f", nothing in {summary.num_empty}" if summary.num_empty else ""
     return [
-        (
-            "duration",
-            f"{1e3 * summary.duration_s:.2f} ms +- {1e3 * summary.duration_std_s:.2f}, "
-            f"{summary.goodput_mbps:.2f} Mbit/s; {count} transfers by {engine}",
-        ),
-        (
-            "of which",
-            f"the device sends {1e3 * summary.transmit_s:.2f} ms, the edge server "
-            f"{1e3 * summary.receive_s:.2f} ms, nobody {1e3 * silent_s:.2f} ms",
-        ),
+        ("duration", duration),
+        ("of which", sent),
         (
             "delivered",
-            f"{summary.delivered_bytes:.0f} bytes; everything in {summary.num_complete} of {count}",
+            f"{summary.delivered_bytes:.0f} bytes; everything in {summary.num_complete} of {count}"
+            f"{empty}",
         ),
         ("overhead", f"{summary.total_overhead_bytes:.0f} bytes: {origins}"),
         (

@@ -27,12 +27,12 @@ from .dt_jscc import train_dt_jscc
 from .dt_jscc_export import export_dt_jscc
 from .stored_network import load_network, save_bottlefit, save_network
 from .system import System, SystemName, phy_system
+from .system_check import MAPS, check_system
 from .task_run import Surroundings
 
 __all__ = ["SystemReport", "load_system", "read_report", "read_system_config", "train_system"]
 
 _WEIGHTS, _METRICS = "weights.safetensors", "metrics.json"
-_MAPS = {SystemName.BOTTLEFIT_1: 1, SystemName.BOTTLEFIT_2: 2}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -100,7 +100,8 @@ def train_system(
         progress: Told of each step.
 
     Raises:
-        ConfigError: The folder is in use, its settings differ, or the backbone does not fit.
+        ConfigError: The folder is in use, its settings differ, or the backbone does not fit them or
+            the images.
         CheckpointError: A checkpoint is damaged or of another run.
         KeyboardInterrupt: Ctrl-C; `resume` continues at the very step.
     """
@@ -114,6 +115,7 @@ def train_system(
     if backbone is None and name is not SystemName.DT_JSCC:
         raise ConfigError(f"{name} is made from a trained network; none was given")
     config = replace(config, system=name)
+    check_system(name, backbone, dataset, config, channel=channel)
     open_run_folder(config, folder, read=read_system_config, resume=resume)
     where = Surroundings(device=device, folder=folder, resume=resume, progress=progress)
     if backbone is None or name is SystemName.DT_JSCC:
@@ -196,12 +198,12 @@ def _make_network(
     where: Surroundings,
 ) -> _Outcome:
     path = folder / _WEIGHTS
-    if name not in _MAPS:
+    if name not in MAPS:
         split = config.split if name is SystemName.SPLIT_COMPUTING else None
         save_network(path, name, backbone, normalise, dataset, split=split)
         return _Outcome()
     result = train_bottlefit(
-        backbone, normalise, dataset, config, maps=_MAPS[name], surroundings=where
+        backbone, normalise, dataset, config, maps=MAPS[name], surroundings=where
     )
     save_bottlefit(path, name, result.network, backbone, dataset)
     return _Outcome(

@@ -76,12 +76,13 @@ def onnx_bytes(
     return content, max(entry.version for entry in model.opset_import if not entry.domain)
 
 
-def load_onnx(content: bytes, *, where: str) -> Any:
+def load_onnx(content: bytes, *, where: str, on_cpu: bool = False) -> Any:
     """Return an `onnxruntime.InferenceSession` of an ONNX file.
 
     Args:
         content: The file.
         where: Its name, for messages.
+        on_cpu: Whether a GPU is left alone.
 
     Raises:
         ConfigError: ONNX Runtime is missing.
@@ -95,7 +96,9 @@ def load_onnx(content: bytes, *, where: str) -> Any:
     names = ("Fail", "InvalidArgument", "InvalidGraph", "InvalidProtobuf", "NotImplemented")
     refusals = tuple(getattr(state, name) for name in names if hasattr(state, name))
     available = onnxruntime.get_available_providers()
-    wanted = ("CUDAExecutionProvider", "CPUExecutionProvider")
+    wanted = (
+        ("CPUExecutionProvider",) if on_cpu else ("CUDAExecutionProvider", "CPUExecutionProvider")
+    )
     try:
         return onnxruntime.InferenceSession(
             content, providers=[name for name in wanted if name in available]

@@ -212,7 +212,12 @@ class UserModel:
 
 
 def check_classifier(
-    model: nn.Module, *, name: str, image_shape: tuple[int, int, int], num_classes: int
+    model: nn.Module,
+    *,
+    name: str,
+    image_shape: tuple[int, int, int],
+    num_classes: int,
+    remedy: str = "set what it needs in [backbone.options]",
 ) -> None:
     """Raise ConfigError unless the model makes (batch, num_classes) logits of such images."""
     try:
@@ -221,14 +226,13 @@ def check_classifier(
     except _FAILURES as exc:
         raise ConfigError(
             f"model {name} takes no images of {image_shape} (channels, height, width): "
-            f"{_reason(exc)}; set what it needs in [backbone.options]"
+            f"{_reason(exc)}; {remedy}"
         ) from exc
     found = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
     if found != (2, num_classes):
         raise ConfigError(
             f"model {name} must give ({num_classes},) logits an image of {image_shape}, but gives "
-            f"{found[1:] if isinstance(found, tuple) else found}; set what it needs in "
-            "[backbone.options]"
+            f"{found[1:] if isinstance(found, tuple) else found}; {remedy}"
         )
 
 

@@ -9,6 +9,7 @@ import hashlib
 import importlib.util
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -40,8 +41,25 @@ _BUILD_TIMEOUT_S: Final = 600
 _REMEDY: Final = "pip install --no-deps ns3==3.44.post0"
 
 
-def _compiler() -> str | None:
-    return shutil.which(os.environ.get("CXX", "g++"))
+def _compiler() -> tuple[str, ...] | None:
+    """Return the words that begin a command of the compiler (`ccache g++`), or None."""
+    try:
+        words = shlex.split(os.environ.get("CXX", "")) or ["g++"]
+    except ValueError:  # quotes that nothing closes
+        return None
+    program = shutil.which(words[0])
+    return None if program is None else (program, *words[1:])
+
+
+def _cache() -> Path | None:
+    """Return the folder that the program is kept in; None for a user without a home."""
+    given = os.environ.get("XDG_CACHE_HOME")
+    if given:
+        return Path(given) / "phyemu"
+    try:
+        return Path.home() / ".cache" / "phyemu"
+    except RuntimeError:
+        return None
 
 
 def _installed() -> tuple[Path, str] | None:
@@ -61,6 +79,8 @@ def why_no_ns3() -> str | None:
         return f"ns-3 is not installed ({_REMEDY})"
     if _compiler() is None:
         return "no C++ compiler is found (Debian: apt-get install g++; or set CXX)"
+    if _cache() is None:
+        return "this user has no home folder to keep its program in (set XDG_CACHE_HOME)"
     return None
 
 
@@ -71,15 +91,15 @@ def ns3_program() -> Path:
     it was built.
 
     Raises:
-        ConfigError: ns-3 or a compiler is missing, or the compiler refuses.
+        ConfigError: ns-3, a compiler or a folder is missing, or the compiler refuses.
     """
-    installed, compiler = _installed(), _compiler()
-    if installed is None or compiler is None:
+    installed, compiler, cache = _installed(), _compiler(), _cache()
+    if installed is None or compiler is None or cache is None:
         raise ConfigError(f"a transfer in ns-3: {why_no_ns3()}")
     place, version = installed
     libraries = place / "lib64"
-    digest = hashlib.sha256(_SOURCE.read_bytes() + f"{place} {version} {compiler}".encode())
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "phyemu"
+    command = shlex.join(compiler)
+    digest = hashlib.sha256(_SOURCE.read_bytes() + f"{place} {version} {command}".encode())
     program = cache / f"ns3-scenario-{digest.hexdigest()[:16]}"
     if program.is_file():
         return program
@@ -90,7 +110,8 @@ def ns3_program() -> Path:
             partial = Path(folder) / program.name
             done = subprocess.run(
                 [
-                    *(compiler, "-std=c++20", "-O1", "-o", partial, _SOURCE),
+                    *compiler,
+                    *("-std=c++20", "-O1", "-o", partial, _SOURCE),
                     *(f"-I{place / 'include'}", f"-L{libraries}"),
                     *(f"-lns3.{version}-{module}" for module in _MODULES),
                     *(f"-Wl,-rpath,{libraries}", "-Wl,--unresolved-symbols=ignore-in-shared-libs"),
@@ -103,7 +124,7 @@ def ns3_program() -> Path:
             if done.returncode:
                 errors = [line for line in done.stderr.splitlines() if "error" in line.lower()]
                 said = (errors or done.stderr.splitlines() or ["nothing"])[0]
-                raise ConfigError(f"{compiler} does not build {_SOURCE.name}: {said}; ({_REMEDY})")
+                raise ConfigError(f"{command} does not build {_SOURCE.name}: {said}; ({_REMEDY})")
             partial.replace(program)
     except (OSError, subprocess.TimeoutExpired) as exc:
         raise ConfigError(f"{cache}: cannot build the program that runs ns-3: {exc}") from exc

@@ -1,6 +1,6 @@
 """Several transfers of one payload in one: means, spread, and how many came to their end."""
 
-import math
+import statistics
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -19,10 +19,11 @@ class TransferSummary:
         engine: Who worked them out.
         num_transfers: How many.
         num_complete: How many delivered every byte.
+        num_empty: How many delivered none.
         payload_bytes: Of each.
         delivered_bytes: Mean.
-        duration_s: Mean [s].
-        duration_std_s: Standard deviation over the transfers [s]; 0 of a single one.
+        duration_s: Mean over those that delivered something [s]; None: none did.
+        duration_std_s: Standard deviation over these [s]; 0 of a single one, None as above.
         goodput_mbps: All that was delivered over all durations [Mbit/s].
         overhead_bytes: Means, by origin as in `Transfer`.
         num_frames: Mean.
@@ -35,10 +36,11 @@ class TransferSummary:
     engine: Engine
     num_transfers: int
     num_complete: int
+    num_empty: int
     payload_bytes: int
     delivered_bytes: float
-    duration_s: float
-    duration_std_s: float
+    duration_s: float | None
+    duration_std_s: float | None
     goodput_mbps: float
     overhead_bytes: dict[str, float]
     num_frames: float
@@ -71,19 +73,19 @@ def summarise(transfers: Sequence[Transfer]) -> TransferSummary:
         )
     count = len(transfers)
     first = transfers[0]
-    durations = [item.duration_s for item in transfers]
-    mean_s = sum(durations) / count
+    durations = [item.duration_s for item in transfers if item.delivered_bytes]
     delivered = sum(item.delivered_bytes for item in transfers)
-    squares = sum((value - mean_s) ** 2 for value in durations)
+    mean_s, deviation_s = _mean_and_deviation(durations)
     return TransferSummary(
         engine=first.engine,
         num_transfers=count,
         num_complete=sum(item.delivered_bytes == item.payload_bytes for item in transfers),
         payload_bytes=first.payload_bytes,
         delivered_bytes=delivered / count,
+        num_empty=count - len(durations),
         duration_s=mean_s,
-        duration_std_s=math.sqrt(squares / (count - 1)) if count > 1 else 0.0,
-        goodput_mbps=8e-6 * delivered / sum(durations) if delivered else 0.0,
+        duration_std_s=deviation_s,
+        goodput_mbps=8e-6 * delivered / sum(durations) if durations else 0.0,
         overhead_bytes={
             name: sum(item.overhead_bytes[name] for item in transfers) / count
             for name in first.overhead_bytes
@@ -94,3 +96,9 @@ def summarise(transfers: Sequence[Transfer]) -> TransferSummary:
         transmit_s=sum(item.transmit_s for item in transfers) / count,
         receive_s=sum(item.receive_s for item in transfers) / count,
     )
+
+
+def _mean_and_deviation(values: Sequence[float]) -> tuple[float, float] | tuple[None, None]:
+    if not values:
+        return None, None
+    return statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else 0.0

@@ -31,7 +31,7 @@ class Transfer:
         payload_bytes: What there was to send.
         delivered_bytes: What arrived; all of it with TCP.
         duration_s: From the first request for the medium until the last byte that arrives [s]; with
-            TCP the handshake is part of it.
+            TCP the handshake is part of it. 0 where nothing arrived.
         overhead_bytes: By its origin: "phy" (SIGNAL, SERVICE, tail and pad bits), "mac" (headers,
             check sequences, LLC/SNAP), "ip", "transport" (headers of UDP or TCP, with the frames
             that carry TCP's handshake and acknowledgements), "ack" (802.11's own
@@ -77,9 +77,10 @@ class Transfer:
         return self.delivered_bytes + self.total_overhead_bytes
 
     def to_dict(self) -> dict[str, Any]:
-        """Return everything for JSON, the derived figures too."""
+        """Return everything for JSON, derived figures too; no duration where nothing arrived."""
         return {
             **asdict(self),
+            "duration_s": self.duration_s if self.delivered_bytes else None,
             "overhead_bytes": dict(self.overhead_bytes),
             "total_overhead_bytes": self.total_overhead_bytes,
             "bytes_on_air": self.bytes_on_air,

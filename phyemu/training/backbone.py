@@ -33,7 +33,7 @@ from .seeds import SeedUse, derived_seed
 from .trainer import TrainingData, run_training
 from .validation import LinkScore, score_images
 
-__all__ = ["BackboneResult", "train_backbone"]
+__all__ = ["BackboneResult", "initial_backbone", "train_backbone"]
 
 
 @dataclass(frozen=True, eq=False, slots=True, kw_only=True)
@@ -164,7 +164,7 @@ def train_backbone(
         KeyboardInterrupt: Ctrl-C; `resume` continues at the very step.
     """
     settings = config.backbone
-    backbone, architecture = _initial_backbone(dataset, settings, config.seed)
+    backbone, architecture = initial_backbone(dataset, settings, config.seed)
     normalise = Normalise(dataset.mean, dataset.std)
     model = _Classifier(normalise, backbone).to(device)
     set_memory_format(model, channels_last=config.channels_last)
@@ -219,10 +219,20 @@ def train_backbone(
     )
 
 
-def _initial_backbone(
+def initial_backbone(
     dataset: Dataset, config: BackboneConfig, seed: int
 ) -> tuple[nn.Module, Mapping[str, Any]]:
-    """Return the network before any training here, and what a card says of it."""
+    """Return the network before any training here, and what a card says of it.
+
+    Args:
+        dataset: Its images' shape and classes count.
+        config: Which network, and what weights it starts from.
+        seed: Of the run.
+
+    Raises:
+        ConfigError: The user's network cannot be built, or is no classifier of these images.
+        CheckpointError: The pre-trained weights are missing, or do not fit.
+    """
     if config.model is not None:
         return _users_backbone(config.model, dataset, config, seed)
     backbone = _residual_network(dataset, config, seed)

@@ -14,6 +14,7 @@ from .config import TrainConfig
 from .distributed import num_started_processes
 from .presets import Preset, named_preset, preset, stages_behind
 from .run import read_run_config
+from .run_folder import CONFIG_NAME
 
 __all__ = ["backbone_depth", "overlay", "pick_device", "resolve_config", "settle_stages"]
 
@@ -31,8 +32,9 @@ def resolve_config(
 
     Args:
         options: Values by dotted name, as `link.channel`; `backbone.name` stands for the depth
-            (`resnet20`), and one number in `phydnn.epochs` for each of several orders. `shards`
-            are the processes that torchrun started, where nothing else is given.
+            (`resnet20`), and one number in `phydnn.epochs` for each of several orders. Where
+            nothing else is given, `shards` are those of the run that is resumed, else the processes
+            that torchrun started.
         file: TOML file.
         resumed: Run folder whose settings take the place of the preset of the dataset.
         named: Preset by name, in place of both.
@@ -41,8 +43,11 @@ def resolve_config(
         ConfigError: A name is unknown, or a value out of range.
     """
     given = read_toml(file) if file is not None else {}
-    if named is None and resumed is not None and (resumed / "config.toml").is_file():
-        base = read_run_config(resumed)
+    run = None
+    if resumed is not None and (resumed / CONFIG_NAME).is_file():
+        run = read_run_config(resumed)
+    if named is None and run is not None:
+        base = run
     else:
         dataset = options.get("data.dataset", _find(given, "data", "dataset") or "digits")
         channel = options.get("link.channel", _find(given, "link", "channel") or _CHANNEL)
@@ -62,8 +67,8 @@ def resolve_config(
             for of_model in ("model", "options", "fresh_layers"):  # the file names another network
                 target.pop(of_model, None)
         target[key] = value
-    if resumed is None and "shards" not in given and "shards" not in options:
-        table["shards"] = num_started_processes()
+    if "shards" not in given and "shards" not in options:
+        table["shards"] = num_started_processes() if run is None else run.shards
     said = {name.removeprefix("phydnn.") for name in options if name.startswith("phydnn.")}
     settle_stages(table, base, {*said, *given.get("phydnn", {})})
     return from_table(TrainConfig, table, where=where)

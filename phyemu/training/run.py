@@ -25,10 +25,12 @@ from .config import TrainConfig
 from .distributed import ALONE, Processes
 from .history import EpochRecord
 from .multi_hop_run import MultiHopRun, run_multi_hop
+from .network_check import check_network
 from .phydnn import train_phydnn
 from .phydnn_result import PhyDnnResult
 from .run_folder import CONFIG_NAME, open_run_folder, write_json
 from .seeds import SeedUse, derived_seed
+from .shards import shards_of_each
 from .validation import score_images, score_over_link
 
 __all__ = ["StageReport", "TrainReport", "export_phydnn", "read_run_config", "train_run"]
@@ -124,12 +126,14 @@ def train_run(
             writes and scores, all return the report.
 
     Raises:
-        ConfigError: The folder is in use, or its settings differ.
+        ConfigError: The folder is in use, or its settings differ; the processes cannot share the
+            shards; or the network cannot be built or cut as the settings say.
         DatasetError: The images cannot be read.
-        CheckpointError: A checkpoint is damaged or of another run.
+        CheckpointError: A checkpoint is damaged or of another run, or weights to start from are.
         KeyboardInterrupt: Ctrl-C; `resume` continues at the very step.
     """
-    # What is missing is found before anything is written.
+    # What is missing or does not fit is found before anything is written.
+    shards_of_each(config.shards, processes)
     specs: tuple[str, ...] = (config.link.channel,)
     if config.phydnn.splits:
         specs = hop_specs(config.link.channel, len(config.phydnn.splits))
@@ -142,6 +146,7 @@ def train_run(
         validation_fraction=data.validation_fraction,
         limit=data.limit,
     )
+    check_network(config, dataset, channels)
     if processes.first:
         open_run_folder(config, folder, read=read_run_config, resume=resume)
     processes.gathered(None)  # the others go on once the folder is there

@@ -19,7 +19,7 @@ from phyemu.errors import ConfigError
 
 from .distributed import Processes
 
-__all__ = ["ShardedTask", "Shards"]
+__all__ = ["ShardedTask", "Shards", "shards_of_each"]
 
 
 class ShardedTask(Protocol):
@@ -35,6 +35,20 @@ class ShardedTask(Protocol):
         """Return the loss terms of a batch; `total` is minimised."""
 
 
+def shards_of_each(count: int, processes: Processes) -> int:
+    """Return how many of `count` shards each process computes.
+
+    Raises:
+        ConfigError: The processes cannot share so many equally.
+    """
+    if count < 1 or count % processes.count:
+        raise ConfigError(
+            f"{count} shards cannot be shared equally by {processes.count} processes; start "
+            f"{count} of them, or a divisor of {count}"
+        )
+    return count // processes.count
+
+
 class Shards:
     """The shards that this process computes.
 
@@ -48,12 +62,7 @@ class Shards:
     """
 
     def __init__(self, task: ShardedTask, count: int, processes: Processes) -> None:
-        if count < 1 or count % processes.count:
-            raise ConfigError(
-                f"{count} shards cannot be shared equally by {processes.count} processes; start "
-                f"{count} of them, or a divisor of {count}"
-            )
-        each = count // processes.count
+        each = shards_of_each(count, processes)
         self.count = count
         self.own = range(processes.rank * each, (processes.rank + 1) * each)
         self.generators = [task.generator, *(_generator(task, k) for k in range(1, count))]

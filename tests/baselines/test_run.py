@@ -5,6 +5,7 @@ import json
 import signal
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -26,7 +27,7 @@ from phyemu.dnn import Normalise, PhyDnn, ResNet, ResNetConfig, describe_archite
 from phyemu.errors import CheckpointError, ConfigError
 from phyemu.evaluation import EvaluationFidelity, evaluate_phydnn, run_test_images
 from phyemu.toml_config import to_toml
-from phyemu.training import export_phydnn, preset
+from phyemu.training import LinkConfig, export_phydnn, preset
 from phyemu.waveform import constellation
 
 ALL = [name for name in SystemName if name is not SystemName.PHYDNN]
@@ -227,6 +228,53 @@ def test_what_cannot_be_made_is_refused(
     with pytest.raises(ConfigError, match="settings are of BF-2, but BF-1"):
         train_system(SystemName.BOTTLEFIT_1, untrained, dataset, other, run)
     assert not run.exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        (SystemName.SPLIT_COMPUTING, {"split": "layer9"}, "layer9"),
+        (SystemName.DT_JSCC, {"link": LinkConfig(channel="no-such")}, "no-such"),
+        (
+            SystemName.DT_JSCC,
+            {"link": LinkConfig(channel="awgn:9", modulation="qam")},
+            "qam order must be a power",
+        ),
+    ],
+)
+def test_settings_that_cannot_work_leave_no_folder(
+    untrained: ResNet,
+    dataset: Dataset,
+    config: SystemConfig,
+    tmp_path: Path,
+    name: SystemName,
+    change: dict[str, Any],
+    message: str,
+) -> None:
+    config = replace(config, dt_jscc=replace(config.dt_jscc, order=12), **change)
+    with pytest.raises(ConfigError, match=message):
+        train_system(name, untrained, dataset, config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("name", [name for name in ALL if name is not SystemName.DT_JSCC])
+def test_a_network_for_other_classes_leaves_no_folder(
+    dataset: Dataset, config: SystemConfig, tmp_path: Path, name: SystemName
+) -> None:
+    shape = ResNetConfig(depth=8, num_classes=4, in_channels=1, width=4)
+    other = resnet(shape, generator=torch.Generator().manual_seed(0))
+    with pytest.raises(ConfigError, match=r"must give \(3,\) logits .* trained on bars"):
+        train_system(name, other, dataset, config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_network_without_stages_is_no_bottlefit_and_leaves_no_folder(
+    dataset: Dataset, config: SystemConfig, tmp_path: Path
+) -> None:
+    own = nn.Sequential(nn.Flatten(), nn.Linear(64, 3))
+    with pytest.raises(ConfigError, match="Sequential is none"):
+        train_system(SystemName.BOTTLEFIT_2, own, dataset, config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_folder_in_use_and_other_settings_are_refused(

@@ -46,6 +46,40 @@ def test_json_holds_every_transfer_and_the_mean() -> None:
     assert answer != run("--channel", "awgn:8.2", "--protocol", "udp", "--seed", "9")
 
 
+def test_where_nothing_arrives_there_is_no_duration() -> None:
+    lost = ["--channel", "awgn:-20", "--rate", "54"]
+    done = CliRunner().invoke(main, [*BASE, *lost])
+    assert done.exit_code == 0, done.output
+    lines = [line.strip() for line in done.stdout.splitlines()]
+    assert lines[1] == "duration     none, nothing arrived; 3 transfers by the event model"
+    assert lines[3] == "delivered    0 bytes; everything in 0 of 3, nothing in 3"
+    assert "nobody" not in lines[2]
+    answer = run(*lost)
+    summary, transfers = answer["summary"], answer["transfers"]
+    assert isinstance(summary, dict)
+    assert isinstance(transfers, list)
+    assert (summary["duration_s"], summary["duration_std_s"]) == (None, None)
+    assert (summary["num_empty"], summary["goodput_mbps"]) == (3, 0.0)
+    assert [item["duration_s"] for item in transfers] == [None] * 3
+
+
+def test_means_are_of_transfers_that_delivered_something() -> None:
+    # At this SNR and rate about half of the single frames are lost for good.
+    some = ["--payload", "1000", "--channel", "awgn:10.8", "--rate", "24", "--protocol", "udp"]
+    answer = run(*some, "--retry-limit", "1", "--transfers", "12")
+    summary, transfers = answer["summary"], answer["transfers"]
+    assert isinstance(summary, dict)
+    assert isinstance(transfers, list)
+    durations = [item["duration_s"] for item in transfers if item["delivered_bytes"]]
+    assert 0 < len(durations) < 12
+    assert summary["num_empty"] == 12 - len(durations)
+    assert summary["duration_s"] == pytest.approx(sum(durations) / len(durations))
+    done = CliRunner().invoke(
+        main, [*BASE, *some, "--retry-limit", "1", "--transfers", "12"], catch_exceptions=False
+    )
+    assert f"nothing in {12 - len(durations)}" in done.stdout
+
+
 def test_the_snr_the_mtu_and_the_retry_limit_count() -> None:
     few = run("--channel", "awgn:5", "--snr", "30", "--rate", "24", "--mtu", "576")
     assert few["mean_snr_db"] == pytest.approx(30.0)

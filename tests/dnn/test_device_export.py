@@ -165,6 +165,16 @@ def test_torchscript_runs_where_there_is_no_phyemu(
         torch.testing.assert_close(found["logits"], sides[1](posteriors))
 
 
+def test_a_gpu_with_its_coarser_sums_has_no_say_in_the_comparison(
+    sides: tuple[PhyDnnHead, PhyDnnTail], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    for number, side in enumerate(sides):
+        card = export_for_device(side, tmp_path / f"{number}.pt", DeviceFormat.TORCHSCRIPT)
+        assert card.checked_with.endswith(" on cpu")
+        assert card.largest_difference < 1e-5
+
+
 def test_what_computes_something_else_is_not_written(
     sides: tuple[PhyDnnHead, PhyDnnTail], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -190,7 +190,7 @@ def test_a_device_that_sends_images_computes_nothing() -> None:
     assert (found.head_s, found.head_j, found.total_bytes) == (0.0, 0.0, 24.0)
     assert found.tail_s > 0
     # What no setting tells is the power of the only radio that is known.
-    assert found.transmit_j == pytest.approx(0.1 * 1.14)
+    assert found.transmit_j == pytest.approx(0.1 * 2.27)
 
 
 def test_batches_of_several_sizes_begin_anew_where_images_are_few(

@@ -192,6 +192,39 @@ def test_without_a_compiler_that_is_the_reason(
     assert "no C++ compiler" in str(why_no_ns3())
 
 
+def test_a_compiler_may_have_words_before_and_behind_it(
+    wheel: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = wheel / "words"
+    compiler(wheel / "ccache", f'echo "$@" > {words}; shift; printf "#!/bin/sh\\n" > "$5"')
+    monkeypatch.setenv("CXX", f"'{wheel / 'ccache'}' g++ -m64")
+    assert why_no_ns3() is None
+    assert ns3_program.ns3_program().is_file()
+    assert words.read_text().startswith("g++ -m64 -std=c++20 -O1 -o ")
+
+
+def test_quotes_in_cxx_that_nothing_closes_name_no_compiler(
+    wheel: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CXX", "'g++")
+    assert "no C++ compiler" in str(why_no_ns3())
+
+
+def test_a_user_without_a_home_is_asked_for_a_folder(
+    wheel: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_home() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setenv("CXX", str(compiler(wheel / "cxx", 'printf "" > "$4"')))
+    monkeypatch.setattr(Path, "home", no_home)
+    assert why_no_ns3() is None
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    assert available_engine() is Engine.MODEL
+    with pytest.raises(ConfigError, match=r"no home folder .* \(set XDG_CACHE_HOME\)"):
+        ns3_program.ns3_program()
+
+
 def test_a_compiler_that_refuses_is_told_and_leaves_nothing(
     wheel: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -34,8 +34,8 @@ def test_energy_is_time_at_the_computing_power(profile: DeviceProfile) -> None:
     network = nn.Conv2d(3, 8, 3)
     seconds = profile.latency_s(network, (4, 3, 16, 16))
     assert seconds == profile.compute.seconds(count_work(network, (4, 3, 16, 16)))
-    assert profile.energy_j(network, (4, 3, 16, 16)) == pytest.approx(seconds * 7.4)
-    assert profile.transmit_j(0.5) == pytest.approx(0.57)
+    assert profile.energy_j(network, (4, 3, 16, 16)) == pytest.approx(seconds * 6.8)
+    assert profile.transmit_j(0.5) == pytest.approx(0.5 * 2.27)
 
 
 def test_a_profile_that_was_saved_is_read_as_it_was(profile: DeviceProfile, tmp_path: Path) -> None:
@@ -53,12 +53,12 @@ def test_a_place_that_cannot_be_written_is_named(profile: DeviceProfile, tmp_pat
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("compute_w = 7.4", "compute_w = -7.4", "compute_w must not be negative, got -7.4"),
-        ("compute_w = 7.4", 'compute_w = "7 W"', "compute_w must be of type float"),
-        ("transmit_w = 1.14", "transmit = 1.14", "unknown key 'transmit'; did you mean transmit_w"),
+        ("compute_w = 6.8", "compute_w = -6.8", "compute_w must not be negative, got -6.8"),
+        ("compute_w = 6.8", 'compute_w = "7 W"', "compute_w must be of type float"),
+        ("transmit_w = 2.27", "transmit = 2.27", "unknown key 'transmit'; did you mean transmit_w"),
         ('combination = "overlap"', 'combination = "max"', "must be one of sum, overlap"),
         ("latency = 0.15", "latency = nan", "latency must not be negative, got nan"),
-        ("macs_per_s = 1.431e11", "macs_per_s = 0", "macs_per_s must be positive"),
+        ("macs_per_s = 1.314e11", "macs_per_s = 0", "macs_per_s must be positive"),
         ("[uncertainty]", "[doubt]", "unknown key 'doubt'"),
         ("name =", "name", "cannot be read as TOML"),
     ],

@@ -107,6 +107,21 @@ def test_unknown_names_are_refused(tmp_path: Path) -> None:
         resolve_config({}, file=path)
 
 
+@pytest.mark.parametrize("named", [None, Preset.PAPER])
+def test_shards_of_a_resumed_run_are_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: Preset | None
+) -> None:
+    monkeypatch.setenv("MASTER_ADDR", "localhost")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    begun = resolve_config({}, named=named)
+    assert begun.shards == 2
+    (tmp_path / "config.toml").write_text(to_toml(begun), encoding="utf-8")
+    for count in ("1", "4"):
+        monkeypatch.setenv("WORLD_SIZE", count)
+        assert resolve_config({}, resumed=tmp_path, named=named) == begun
+    assert resolve_config({"shards": 4}, resumed=tmp_path, named=named).shards == 4
+
+
 def test_devices_by_name() -> None:
     assert pick_device("cpu") == torch.device("cpu")
     with pytest.raises(ConfigError, match="unknown"):

@@ -1,11 +1,20 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from phyemu.errors import ConfigError
-from phyemu.training import TrainConfig, preset, read_run_config, train_run
+from phyemu.channel import Awgn
+from phyemu.errors import ConfigError, PhyemuError
+from phyemu.evaluation import (
+    EvaluationFidelity,
+    evaluate_phydnn,
+    load_exported,
+    run_test_images,
+)
+from phyemu.link import Fidelity
+from phyemu.training import Processes, TrainConfig, preset, read_run_config, train_run
 
 
 def quick(seed: int = 1) -> TrainConfig:
@@ -40,6 +49,58 @@ def test_a_run_leaves_all_that_is_documented_and_resumes_to_the_same(tmp_path: P
     assert metrics == json.loads(json.dumps(report.to_dict()))
     assert [entry["task"] for entry in json.loads((folder / "history.json").read_text())["epochs"]]
     assert train_run(quick(), folder, resume=True) == report
+
+
+@pytest.mark.parametrize(
+    ("section", "change", "message"),
+    [
+        ("phydnn", {"split": "layer9"}, "layer9"),
+        ("phydnn", {"splits": ("layer1", "layer9")}, "layer9"),
+        ("phydnn", {"splits": ("layer2", "layer1")}, "layer1"),
+        ("phydnn", {"feature_layers": ("layer9",), "feature_distillation": 1.0}, "layer9"),
+        ("phydnn", {"orders": (12,)}, "qam order must be a power of two, .* got 12"),
+        ("backbone", {"depth": 9}, "9"),
+        ("backbone", {"pretrained": "no-such.safetensors"}, "no-such"),
+    ],
+)
+def test_settings_that_cannot_work_leave_no_folder(
+    tmp_path: Path, section: str, change: dict[str, Any], message: str
+) -> None:
+    config = quick()
+    config = replace(config, link=replace(config.link, modulation="qam"))
+    config = replace(config, **{section: replace(getattr(config, section), **change)})
+    with pytest.raises(PhyemuError, match=message):
+        train_run(config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("fidelity", Fidelity)
+def test_symbols_need_not_be_bits(tmp_path: Path, fidelity: Fidelity) -> None:
+    """12-PSK is trained, and goes through frames: on the air a symbol is a point, never bits."""
+    config = quick()
+    config = replace(
+        config,
+        link=replace(config.link, channel="awgn:30", fidelity=fidelity),
+        phydnn=replace(config.phydnn, orders=(12,)),
+    )
+    report = train_run(config, tmp_path / "run")
+    assert report.phydnn[0].ser < 0.01
+    phydnn = load_exported(tmp_path / "run")
+    assert (phydnn.order, phydnn.constellation.order) == (12, 12)
+    images = run_test_images(tmp_path / "run", phydnn)
+    found = evaluate_phydnn(phydnn, Awgn(30.0), images, fidelity=EvaluationFidelity.FRAMES, seed=0)
+    assert found.frames_sent > 0
+    assert found.frames_lost == 0
+    # Half the distance between points, sin 15 degrees, is 11 standard deviations of the noise.
+    assert found.ser < 0.01
+
+
+def test_processes_that_cannot_share_the_shards_leave_no_folder(tmp_path: Path) -> None:
+    config = replace(quick(), shards=2)
+    message = "2 shards cannot be shared equally by 3 processes; start 2 of them"
+    with pytest.raises(ConfigError, match=message):
+        train_run(config, tmp_path / "run", processes=Processes(1, 3))
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_folder_in_use_and_other_settings_are_refused(tmp_path: Path) -> None:
