@@ -27,6 +27,8 @@ _FAITHFUL = {
     "feature_distillation": 0.0,
     "commitment": 0.0,
     "estimator": "gumbel",
+    "slice_size": 1,
+    "codebooks": 1,
     "symbols_per_slice": 1,
 }
 

@@ -12,7 +12,7 @@ from phyemu.errors import CheckpointError, ConfigError
 
 from .embedding import Lookup
 from .slices import SliceLayout
-from .symbol_tuples import channel_order
+from .symbol_tuples import channel_order, messages_per_position
 
 __all__ = ["ArtefactCard", "Part", "card_of", "card_path", "read_card"]
 
@@ -72,9 +72,10 @@ class ArtefactCard:
         architecture: `{"name": "cifar-resnet", "depth": ..., ...}`, or `{"name": ...}` of a network
             that the user brings.
         split: Name of the last submodule of the head.
-        num_embeddings: M.
-        symbols_per_slice: u, channel symbols for each slice; their order is M^(num_codebooks/u).
-        num_codebooks: Codebooks of M embeddings, which share the u symbols.
+        num_embeddings: Of each codebook: M, where a position is a slice and has one.
+        symbols_per_slice: u, channel symbols for each slice; their order is
+            num_embeddings^(num_codebooks/u).
+        num_codebooks: Codebooks, which share the u symbols.
         slice_dim: The length of a slice.
         slice_size: Positions that a slice covers, [height, width].
         feature_shape: Of one image at the cut: [D, H, W] or [tokens, D].
@@ -148,6 +149,17 @@ class ArtefactCard:
     def order(self) -> int:
         """M_c, the order of the modulation."""
         return channel_order(self.num_embeddings, self.symbols_per_slice, self.num_codebooks)
+
+    @property
+    def messages_per_position(self) -> int:
+        """M, by which a run names its files.
+
+        Raises:
+            ConfigError: It is no integer.
+        """
+        return messages_per_position(
+            self.num_embeddings, self.layout.positions_per_slice, self.num_codebooks
+        )
 
     @property
     def layout(self) -> SliceLayout:

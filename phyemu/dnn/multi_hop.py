@@ -183,6 +183,11 @@ class MultiHopPhyDnn(nn.Module):
         embedding: Embedding = self.embeddings[hop]  # type: ignore[assignment]
         return embedding
 
+    @property
+    def messages_per_position(self) -> int:
+        """M, of every hop; see `PhyDnn.messages_per_position`."""
+        return self.hop(0).messages_per_position
+
     def symbols_of(self, hop: int) -> int:
         """Return the channel symbols that an image takes on a hop."""
         return self.layouts[hop].num_slices * self.embedding_of(hop).symbols_per_slice

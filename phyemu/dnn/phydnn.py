@@ -21,7 +21,7 @@ from .normalise import Normalise
 from .sampling import Estimator, choose_symbols, with_gradient_of
 from .slices import SliceLayout, from_slices, to_slices
 from .split import keep_input, split_model
-from .symbol_tuples import channel_order
+from .symbol_tuples import channel_order, messages_per_position
 
 __all__ = ["PhyDnn", "PhyDnnOutput", "memory_format"]
 
@@ -198,6 +198,19 @@ class PhyDnn(nn.Module):
         if constellation is not None:
             constellation.train(self.training)
         return model
+
+    @property
+    def messages_per_position(self) -> int:
+        """M: what each position at the cut may say; the embeddings, where it is a slice.
+
+        Raises:
+            ConfigError: It is no integer.
+        """
+        return messages_per_position(
+            self.embedding.num_embeddings,
+            self.layout.positions_per_slice,
+            self.embedding.num_codebooks,
+        )
 
     @property
     def symbols_per_image(self) -> int:

@@ -61,10 +61,15 @@ class SliceLayout:
         return (rows // height) * (columns // width)
 
     @property
+    def positions_per_slice(self) -> int:
+        """Positions that a slice covers, h * w."""
+        return self.slice_size[0] * self.slice_size[1]
+
+    @property
     def dim(self) -> int:
         """Length of a slice: D in the paper, h * w times as many in general."""
         depth = self.shape[1] if len(self.shape) == 2 else self.shape[0]
-        return depth * self.slice_size[0] * self.slice_size[1]
+        return depth * self.positions_per_slice
 
 
 def to_slices(features: Tensor, slice_size: tuple[int, int] = (1, 1)) -> Tensor:

@@ -15,7 +15,9 @@ from phyemu.errors import ConfigError, SignalError
 
 __all__ = [
     "channel_order",
+    "codebook_size",
     "joint_posteriors",
+    "messages_per_position",
     "split_indices",
     "split_probabilities",
     "tuple_points",
@@ -51,6 +53,49 @@ def channel_order(num_embeddings: int, symbols_per_slice: int, num_codebooks: in
         raise ConfigError(
             f"{num_embeddings} embeddings cannot be sent as {share} symbols each: "
             f"there must be {share} equal factors of at least 2"
+        )
+    return order
+
+
+def codebook_size(order: int, positions_per_slice: int, num_codebooks: int) -> int:
+    """Return the embeddings of each codebook of slices that take as many bytes as M a position.
+
+    Args:
+        order: M, >= 2.
+        positions_per_slice: p, >= 1: a slice has M^p messages.
+        num_codebooks: C, >= 1, of M^(p/C) embeddings each.
+
+    Raises:
+        ConfigError: M^p is no C-th power.
+
+    >>> codebook_size(16, 4, 2)
+    256
+    """
+    messages = order**positions_per_slice
+    size: int = round(messages ** (1 / num_codebooks))
+    if size < 2 or size**num_codebooks != messages:
+        raise ConfigError(
+            f"M = {order} for each of {positions_per_slice} positions is {messages} messages a "
+            f"slice, which are no {num_codebooks} codebooks of one size"
+        )
+    return size
+
+
+def messages_per_position(num_embeddings: int, positions_per_slice: int, num_codebooks: int) -> int:
+    """Return M of `codebook_size`: what each position may say, at as many bytes.
+
+    Raises:
+        ConfigError: It is no integer.
+
+    >>> messages_per_position(256, 4, 2)
+    16
+    """
+    messages = num_embeddings**num_codebooks
+    order: int = round(messages ** (1 / positions_per_slice))
+    if order**positions_per_slice != messages:
+        raise ConfigError(
+            f"{messages} messages for a slice of {positions_per_slice} positions are no whole "
+            "number for each"
         )
     return order
 

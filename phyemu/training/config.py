@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
-from phyemu.dnn import Estimator, Lookup, LossWeights, Score, channel_order
+from phyemu.dnn import Estimator, Lookup, LossWeights, Score, channel_order, codebook_size
 from phyemu.errors import ConfigError
 from phyemu.link import Fidelity
 from phyemu.waveform import FrameFormat
@@ -134,13 +134,16 @@ class PhyDnnConfig:
         split: Last submodule of the head.
         splits: In its place, for more than two devices: the last submodule of each part but the
             tail, from the device to the server; two or more.
-        orders: M of each stage, falling: (16, 8, 4) removes half of the embeddings twice.
+        orders: M of each stage, falling: (16, 8, 4) removes half of the embeddings twice. M is what
+            each position at the cut may say, log2(M) bits; in the paper, its embeddings.
         slice_size: Positions that a slice covers, (height, width); (1, 1) in the paper.
-        codebooks: Dictionaries of M embeddings, each for what those before leave of a slice
-            (residual quantisation); 1 in the paper.
-        symbols_per_slice: u, channel symbols for each slice: of each stage, or one number for all
-            of them; the modulation is of order M^(codebooks/u). (2, 1, 1) sends 16 embeddings as
-            two symbols of QPSK, then 8 as one of 8-PSK; 1 in the paper.
+        codebooks: C, dictionaries of M^(h w / C) embeddings, each for what those before leave of a
+            slice (residual quantisation); 1 in the paper. Slices of (2, 2) and two codebooks have
+            256, 64 and 16 embeddings for M = 16, 8 and 4.
+        symbols_per_slice: u, channel symbols for each slice, of all its codebooks together: of each
+            stage, or one number for all of them; the modulation is of order M^(h w / u).
+            (2, 1, 1) sends 16 embeddings as two symbols of QPSK, then 8 as one of 8-PSK; 1 in the
+            paper.
         epochs: Of each stage, one number a stage, >= 1 each.
         num_samples: N_mc, >= 1.
         batch_size: >= 2.
@@ -311,7 +314,13 @@ class PhyDnnConfig:
 
     def channel_order(self, stage: int) -> int:
         """Return the order of the modulation in a stage."""
-        return channel_order(self.orders[stage], self.slice_symbols(stage), self.codebooks)
+        size = self.codebook_size(stage)
+        return channel_order(size, self.slice_symbols(stage), self.codebooks)
+
+    def codebook_size(self, stage: int) -> int:
+        """Return the embeddings of each codebook in a stage: M, where a position is a slice."""
+        height, width = self.slice_size
+        return codebook_size(self.orders[stage], height * width, self.codebooks)
 
     def loss_weights(self, beta: float) -> LossWeights:
         """Return the weights of the loss at a value of beta."""

@@ -91,7 +91,7 @@ class _MultiHopTask(PhyDnnTask):
     @property
     def order(self) -> int:
         """Return M, which is that of every hop."""
-        order: int = self.model.embedding_of(0).num_embeddings
+        order: int = self.model.messages_per_position
         return order
 
     def untrained(self, order: int) -> Any:
@@ -101,7 +101,7 @@ class _MultiHopTask(PhyDnnTask):
             splits=_splits(self._settings),
             image_shape=self._image_shape,
             normalise=self._normalise,
-            num_embeddings=order,
+            num_embeddings=self._codebook_size(order),
             generator=torch.Generator().manual_seed(
                 derived_seed(self._config.seed, SeedUse.EMBEDDING)
             ),
@@ -150,7 +150,7 @@ class _MultiHopTask(PhyDnnTask):
         if self._settings.removal == "k-means":
             self._begin_anew(order)
             return
-        num_remove = self.order - order
+        num_remove = self._num_removed(order)
         for hop in range(self.model.num_hops):
             view = self.model.hop(hop)
             removal = remove_embeddings(

@@ -100,7 +100,7 @@ class PhyDnnTask:
     @property
     def order(self) -> int:
         """Return M."""
-        return self.model.embedding.num_embeddings
+        return self.model.messages_per_position
 
     def points(self, order: int) -> Constellation:
         """Return the constellation that the stage with M = `order` begins with."""
@@ -115,6 +115,9 @@ class PhyDnnTask:
             learned: Constellation = model.constellation()
         return learned
 
+    def _codebook_size(self, order: int) -> int:
+        return self._settings.codebook_size(self._settings.orders.index(order))
+
     def _slice_symbols(self, order: int) -> int:
         return self._settings.slice_symbols(self._settings.orders.index(order))
 
@@ -128,7 +131,7 @@ class PhyDnnTask:
             split=self._settings.split,
             image_shape=self._image_shape,
             normalise=self._normalise,
-            num_embeddings=order,
+            num_embeddings=self._codebook_size(order),
             generator=generator,
             score=self._settings.score,
             symbols_per_slice=self._slice_symbols(order),
@@ -224,7 +227,7 @@ class PhyDnnTask:
         counts = usage_counts(self.model, self._in_order())
         removal = remove_embeddings(
             self.model,
-            least_used(counts, self.order - order),
+            least_used(counts, self._num_removed(order)),
             points=self.points(order).points,
             seed=derived_seed(self._config.seed, SeedUse.EMBEDDING, order),
             symbols_per_slice=self._slice_symbols(order),
@@ -232,6 +235,10 @@ class PhyDnnTask:
         carry_optimizer(self.optimizer, removal)
         self.model = removal.model
         self._link = self._new_link()
+
+    def _num_removed(self, order: int) -> int:
+        """Return how many embeddings each codebook loses on the way to M = `order`."""
+        return self._codebook_size(self.order) - self._codebook_size(order)
 
     def _in_order(self) -> "_InOrder":
         return _InOrder(self._train)

@@ -368,7 +368,7 @@ def patches(config: TrainConfig) -> TrainConfig:
         phydnn=replace(
             config.phydnn,
             split="layer1",
-            orders=(16, 4),
+            orders=(4, 2),
             epochs=(1, 2),
             slice_size=(2, 2),
             codebooks=2,
@@ -396,11 +396,11 @@ def test_a_stage_begins_anew_on_what_the_head_has_become(
     task.begin_epoch(1)
     after = task.model.state_dict()
     assert all(torch.equal(after[name], value) for name, value in trained.items())
-    assert task.order == 4
+    assert task.order == 2
     assert task.model.embedding.vectors.shape == (8, 16)
     # The same clusters as of a model that was given these weights at once.
     other = task_for(backbone, dataset, patches(config))
-    other.restore_stage("4")
+    other.restore_stage("2")
     other.model.load_state_dict(trained, strict=False)
     other._start_embeddings()
     assert torch.equal(other.model.embedding.vectors, task.model.embedding.vectors)
@@ -420,7 +420,7 @@ def test_patches_and_codebooks_train_and_resume_where_they_were(
         order: (stage.constellation.order, stage.phydnn.symbols_per_image)
         for order, stage in expected.stages.items()
     }
-    assert sent == {16: (4, 64), 4: (4, 32)}
+    assert sent == {4: (4, 64), 2: (4, 32)}
 
     def stop(task: str, done: int, total: int, note: str = "") -> None:
         if done == 6:  # in the second epoch, behind the removal
