@@ -123,7 +123,7 @@ def test_a_second_codebook_is_centred_on_what_the_first_leaves(generator: torch.
         layout=SliceLayout((2, 8, 8)),
     )
     which = torch.randint(0, 4, (200, 8, 8), generator=generator)
-    pixels = offsets[which].permute(0, 3, 1, 2) + _images(200, 0.004, generator)
+    pixels = offsets[which].permute(0, 3, 1, 2) + _images(200, 0.012, generator)
     start_embeddings(model, pixels.split(50), points=PSK4, seed=0)
     first, second = model.embedding.vectors.detach().split(4)
     # 3200 slices a centre scatter by 0.08 in each dimension about the first; the second makes up
@@ -134,7 +134,7 @@ def test_a_second_codebook_is_centred_on_what_the_first_leaves(generator: torch.
         assert sorted(nearest.indices.tolist()) == [0, 1, 2, 3]
         assert float(nearest.values.max()) < bound
     # 1 / (2 v): v is that of offsets and scatter about the first, of the scatter about the second.
-    expected = torch.tensor([1 / (2 * (0.08**2 + 0.004**2)), 1 / (2 * 0.004**2)])
+    expected = torch.tensor([1 / (2 * (0.08**2 + 0.012**2)), 1 / (2 * 0.012**2)])
     torch.testing.assert_close(model.embedding.score_scale, expected, rtol=0.03, atol=0)
 
 
