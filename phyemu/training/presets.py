@@ -69,6 +69,7 @@ def named_preset(name: Preset, dataset: str, channel: str, *, seed: int = 0) -> 
         distillation=1.0,
         feature_distillation=20.0,
         feature_layers=stages_behind(start.phydnn.split),
+        commitment=0.3,
     )
     return replace(start, phydnn=best)
 

@@ -84,7 +84,7 @@ def test_the_best_preset_is_what_was_measured(dataset: str, layers: tuple[str, .
     assert (best.binding, best.binding_share) == (1.0, 0.125)
     assert (best.distillation, best.distillation_temperature) == (1.0, 2.0)
     assert (best.feature_distillation, best.feature_layers) == (20.0, layers)
-    assert best.slices_per_image == 64
+    assert (best.commitment, best.slices_per_image) == (0.3, 64)
 
 
 @pytest.mark.parametrize(
