@@ -203,7 +203,7 @@ def command(
         ]
     if plot is not None and snrs_db is not None:
         curves = {
-            f"M = {phydnn.num_embeddings}, {channel_model.name}": results
+            f"M = {phydnn.messages_per_position}, {channel_model.name}": results
             for channel_model, results in zip(channel_models, found, strict=True)
         }
         plot_sweep(curves, snrs_db, plot)

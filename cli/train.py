@@ -63,6 +63,18 @@ if TYPE_CHECKING:
     help="M; give it again for each removal: --order 16 --order 8 --order 4.",
 )
 @click.option(
+    "--slice-size",
+    type=click.IntRange(1),
+    nargs=2,
+    metavar="H W",
+    help="Positions at the cut that a slice covers.  [default: 1 1]",
+)
+@click.option(
+    "--codebooks",
+    type=click.IntRange(1),
+    help="Residual codebooks for each slice.  [default: 1]",
+)
+@click.option(
     "--symbols-per-slice",
     type=click.IntRange(1),
     multiple=True,
@@ -122,6 +134,8 @@ def command(
     fidelity: str | None,
     modulation: str | None,
     orders: tuple[int, ...],
+    slice_size: tuple[int, int] | None,
+    codebooks: int | None,
     symbols_per_slice: tuple[int, ...],
     epochs: tuple[int, ...],
     lookup: str | None,
@@ -158,6 +172,8 @@ def command(
         "link.fidelity": fidelity,
         "link.modulation": modulation,
         "phydnn.orders": list(orders) or None,
+        "phydnn.slice_size": None if slice_size is None else list(slice_size),
+        "phydnn.codebooks": codebooks,
         "phydnn.symbols_per_slice": list(symbols_per_slice) or None,
         "phydnn.epochs": list(epochs) or None,
         "phydnn.lookup": lookup,

@@ -116,7 +116,7 @@ def phydnn_batch(
         settings,
         choice.contents(PhyDnnSection().folder),
         num_images=num_images,
-        order=phydnn.num_embeddings,
+        order=phydnn.messages_per_position,
         pass_s=pass_s,
         force=force,
     )

@@ -26,6 +26,9 @@ _FAITHFUL = {
 _AS_PAPER = (
     "split",
     "splits",
+    "slice_size",
+    "codebooks",
+    "removal",
     "num_samples",
     "beta",
     "beta_growth",

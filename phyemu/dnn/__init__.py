@@ -51,7 +51,14 @@ from .sampling import (
 from .slices import SliceLayout, from_slices, to_slices
 from .split import split_model
 from .split_points import SplitPoint, split_points
-from .symbol_tuples import channel_order, joint_posteriors, split_indices, split_probabilities
+from .symbol_tuples import (
+    channel_order,
+    codebook_size,
+    joint_posteriors,
+    messages_per_position,
+    split_indices,
+    split_probabilities,
+)
 from .user_model import UserModel, check_classifier
 
 __all__ = [
@@ -97,6 +104,7 @@ __all__ = [
     "channel_order",
     "check_classifier",
     "choose_symbols",
+    "codebook_size",
     "commitment_loss",
     "describe_architecture",
     "distillation_loss",
@@ -117,6 +125,7 @@ __all__ = [
     "load_pretrained",
     "load_relay",
     "load_tail",
+    "messages_per_position",
     "multi_hop_loss",
     "noiseless_link",
     "one_hot_argmax",

@@ -23,7 +23,7 @@ from .embedding import Embedding, Lookup, Score
 from .normalise import Normalise
 from .phydnn import PhyDnn
 from .pretrained import install_state
-from .slices import SliceLayout, from_slices, to_slices
+from .slices import from_slices, to_slices
 from .split import split_model
 
 _SHARED = {"vectors", "score_scale"}  # of the dictionary, by both sides
@@ -83,7 +83,8 @@ class PhyDnnHead(nn.Module):
         Args:
             images: uint8, or float in [0, 1]; normalised here.
         """
-        return self.embedding.encode(to_slices(self.head(self.normalise(images))))
+        features = self.head(self.normalise(images))
+        return self.embedding.encode(to_slices(features, self.card.layout.slice_size))
 
 
 class PhyDnnTail(nn.Module):
@@ -94,7 +95,7 @@ class PhyDnnTail(nn.Module):
         self.card = card
         self.embedding = embedding
         self.tail = tail
-        self.layout = SliceLayout(card.feature_shape)
+        self.layout = card.layout
         self.lookup = Lookup(card.lookup)
 
     def forward(self, posteriors: Tensor, lookup: Lookup | None = None) -> Tensor:
@@ -222,7 +223,9 @@ def describe_part(model: PhyDnn, info: ArtefactInfo, part: Part, content: bytes)
         split=info.split,
         num_embeddings=model.embedding.num_embeddings,
         symbols_per_slice=model.embedding.symbols_per_slice,
+        num_codebooks=model.embedding.num_codebooks,
         slice_dim=model.embedding.dim,
+        slice_size=model.layout.slice_size,
         feature_shape=model.layout.shape,
         score=str(model.embedding.score),
         lookup=str(info.lookup),
@@ -292,18 +295,23 @@ def embedding_of_card(
     own = below(state, prefix)
     if not _SHARED <= set(own):
         raise CheckpointError(f"{path}: holds no dictionary of embeddings; export again")
-    if own["vectors"].shape != (card.num_embeddings, card.slice_dim):
+    expected = (card.num_codebooks * card.num_embeddings, card.slice_dim)
+    if own["vectors"].shape != expected:
         raise CheckpointError(
-            f"{path}: embeddings are {tuple(own['vectors'].shape)}, but the card says "
-            f"{(card.num_embeddings, card.slice_dim)}"
+            f"{path}: embeddings are {tuple(own['vectors'].shape)}, but the card says {expected}"
         )
     try:
         embedding = Embedding(
             own["vectors"],
             score=Score(card.score),
-            score_scale=float(own["score_scale"]),
+            score_scale=own["score_scale"].reshape(-1).tolist(),
             symbols_per_slice=card.symbols_per_slice,
-            demapper=Demapper(card.order, card.symbols_per_slice, generator=torch.Generator())
+            num_codebooks=card.num_codebooks,
+            demapper=Demapper(
+                card.order,
+                card.symbols_per_slice // card.num_codebooks,
+                generator=torch.Generator(),
+            )
             if card.part is Part.TAIL and Lookup(card.lookup) is Lookup.LEARNED
             else None,
         )

@@ -12,18 +12,30 @@ from phyemu.errors import CheckpointError, ConfigError
 
 from .embedding import Lookup
 from .slices import SliceLayout
-from .symbol_tuples import channel_order
+from .symbol_tuples import channel_order, messages_per_position
 
 __all__ = ["ArtefactCard", "Part", "card_of", "card_path", "read_card"]
 
 FORMAT_VERSION = 1
+
+# Older cards know neither several symbols, codebooks and positions for each slice nor the lookup.
+_OPTIONAL = {
+    "provenance",
+    "format_version",
+    "symbols_per_slice",
+    "num_codebooks",
+    "slice_size",
+    "lookup",
+}
 
 _KINDS: dict[str, type | tuple[type, ...]] = {
     "architecture": Mapping,
     "split": str,
     "num_embeddings": int,
     "symbols_per_slice": int,
+    "num_codebooks": int,
     "slice_dim": int,
+    "slice_size": int,
     "feature_shape": int,
     "score": str,
     "lookup": str,
@@ -37,6 +49,9 @@ _KINDS: dict[str, type | tuple[type, ...]] = {
     "embedding_sha256": str,
     "weights_sha256": str,
 }
+
+
+_TUPLES = ("slice_size", "feature_shape", "image_shape", "mean", "std", "class_names")
 
 
 class Part(StrEnum):
@@ -57,9 +72,12 @@ class ArtefactCard:
         architecture: `{"name": "cifar-resnet", "depth": ..., ...}`, or `{"name": ...}` of a network
             that the user brings.
         split: Name of the last submodule of the head.
-        num_embeddings: M.
-        symbols_per_slice: u, channel symbols for each slice; their order is M^(1/u).
-        slice_dim: D, the length of a slice.
+        num_embeddings: Of each codebook: M, where a position is a slice and has one.
+        symbols_per_slice: u, channel symbols for each slice; their order is
+            num_embeddings^(num_codebooks/u).
+        num_codebooks: Codebooks, which share the u symbols.
+        slice_dim: The length of a slice.
+        slice_size: Positions that a slice covers, [height, width].
         feature_shape: Of one image at the cut: [D, H, W] or [tokens, D].
         score: How slices and embeddings are compared.
         lookup: How the tail was trained to look posteriors up: `hard`, `soft` or `learned`.
@@ -80,7 +98,9 @@ class ArtefactCard:
     split: str
     num_embeddings: int
     symbols_per_slice: int = 1
+    num_codebooks: int = 1
     slice_dim: int
+    slice_size: tuple[int, int] = (1, 1)
     feature_shape: tuple[int, ...]
     score: str
     lookup: str = "hard"
@@ -100,7 +120,7 @@ class ArtefactCard:
                 f"format_version must be {FORMAT_VERSION}, got {self.format_version}; export again"
             )
         object.__setattr__(self, "part", Part(self.part))
-        for name in ("feature_shape", "image_shape", "mean", "std", "class_names"):
+        for name in _TUPLES:
             object.__setattr__(self, name, tuple(getattr(self, name)))
         for name, kind in _KINDS.items():
             value = getattr(self, name)
@@ -108,10 +128,11 @@ class ArtefactCard:
             if not all(isinstance(item, kind) and not isinstance(item, bool) for item in items):
                 raise ConfigError(f"{name} is of the wrong type: {value!r}")
         Lookup(self.lookup)
-        layout = SliceLayout(self.feature_shape)
-        if layout.dim != self.slice_dim:
+        if len(self.slice_size) != 2:
+            raise ConfigError(f"slice_size must be [height, width], got {self.slice_size}")
+        if self.layout.dim != self.slice_dim:
             raise ConfigError(
-                f"slice_dim must be {layout.dim} for features of {self.feature_shape}, got "
+                f"slice_dim must be {self.layout.dim} for features of {self.feature_shape}, got "
                 f"{self.slice_dim}"
             )
         points = self.constellation.get("points", ())
@@ -127,12 +148,28 @@ class ArtefactCard:
     @property
     def order(self) -> int:
         """M_c, the order of the modulation."""
-        return channel_order(self.num_embeddings, self.symbols_per_slice)
+        return channel_order(self.num_embeddings, self.symbols_per_slice, self.num_codebooks)
+
+    @property
+    def messages_per_position(self) -> int:
+        """M, by which a run names its files.
+
+        Raises:
+            ConfigError: It is no integer.
+        """
+        return messages_per_position(
+            self.num_embeddings, self.layout.positions_per_slice, self.num_codebooks
+        )
+
+    @property
+    def layout(self) -> SliceLayout:
+        """How slices and features correspond."""
+        return SliceLayout(self.feature_shape, self.slice_size)
 
     @property
     def symbols_per_image(self) -> int:
         """Channel symbols of an image."""
-        return SliceLayout(self.feature_shape).num_slices * self.symbols_per_slice
+        return self.layout.num_slices * self.symbols_per_slice
 
     def to_json(self) -> str:
         """Return the card as indented JSON."""
@@ -195,8 +232,7 @@ def card_of(content: Any, *, where: Path) -> ArtefactCard:
     if content.get("part") == Part.RELAY:
         raise CheckpointError(f"{where}: is of a relay between two links, not of a head or tail")
     known = {entry.name for entry in fields(ArtefactCard)}
-    # Older cards know neither several symbols for each slice nor the lookup of training.
-    needed = known - {"provenance", "format_version", "symbols_per_slice", "lookup"}
+    needed = known - _OPTIONAL
     for problem, names in (("lacks", needed - set(content)), ("has unknown", set(content) - known)):
         if names:
             raise CheckpointError(f"{where}: {problem} {', '.join(sorted(names))}; export again")

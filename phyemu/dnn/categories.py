@@ -24,6 +24,7 @@ __all__ = [
     "uniform_like",
 ]
 
+_MANY = 64  # symbols, from which on two more passes over them cost more than they save
 _FAR = 1e30  # times the smallest difference of two numbers near 1, still more than any index
 
 
@@ -84,6 +85,8 @@ def argmax_symbol(values: Tensor) -> Tensor:
         return values.argmax(-1)
     rows = values.detach().mT
     num_symbols = rows.shape[-2]
+    if num_symbols >= _MANY:
+        return rows.max(-2).indices
     # Minus the index where the largest stands, far less elsewhere; then the largest of those.
     minus_index = torch.arange(0, -num_symbols, -1, dtype=rows.dtype, device=rows.device)[:, None]
     below = rows - rows.amax(-2, keepdim=True)

@@ -1,6 +1,6 @@
 """The start of the embeddings: k-means over the slices of the whole training set (Sec. III-B)."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -30,13 +30,15 @@ def start_embeddings(
 ) -> None:
     """Set the embeddings, in place, to the centres of the head's slices, near ones adjacent.
 
-    One pass of mini-batch k-means over all images. With distance scores the scale is set as well,
-    to 1 / (2 v) with v the variance of the slices about their centres, per dimension: Eq. (2) is
-    then the posterior of a Gaussian mixture. Inner-product scores keep theirs, as in the paper.
+    One pass of mini-batch k-means over all images for each codebook: the second clusters what the
+    first leaves of the slices. With distance scores the scale is set as well, to 1 / (2 v) with v
+    the variance of the slices about their centres, per dimension: Eq. (2) is then the posterior of
+    a Gaussian mixture. Inner-product scores keep theirs, as in the paper.
 
     Args:
         model: Its head is evaluated without augmentation of its own; modes are restored.
-        images: Batches (batch, channels, height, width) of the training set, on its device.
+        images: Batches (batch, channels, height, width) of the training set, on its device; of
+            several codebooks they are run through as often, so an iterator will not do.
         points: Constellation of the M_c symbols, (M_c,) complex.
         seed: Of the thinning, the first centres and the placement.
         slices_per_image: Random slices taken of each image; None takes all (CIFAR at 1024 an
@@ -45,38 +47,59 @@ def start_embeddings(
     Raises:
         ConfigError: There are fewer slices than embeddings, or not one point a symbol.
     """
-    from sklearn.cluster import MiniBatchKMeans
-
     embedding = model.embedding
     if len(points) != embedding.order:
         raise ConfigError(f"{embedding.order} symbols need as many points, got {len(points)}")
     if slices_per_image is not None and slices_per_image < 1:
         raise ConfigError(f"slices_per_image must be at least 1, got {slices_per_image}")
-    kmeans = MiniBatchKMeans(
-        n_clusters=embedding.num_embeddings, random_state=seed, batch_size=_CHUNK, n_init=1
-    )
+    places = tuple_points(points, embedding.symbols_per_choice)
+    books: list[Tensor] = []
+    scales: list[float] = []
+    for _ in range(embedding.num_codebooks):
+        with evaluating(model):
+            chunks = _chunks(model, images, slices_per_image, seed)
+            rest = (_left_by(books, chunk) for chunk in chunks)
+            centres, variance = _centres(rest, embedding.num_embeddings, seed)
+        order = assign_to_constellation(centres, places, seed=seed)
+        books.append(centres[order])
+        scales.append(1 / max(2 * variance, 1e-12))
+    with torch.no_grad():
+        embedding.vectors.copy_(torch.cat(books))
+        if embedding.score is Score.DISTANCE:
+            scale = embedding.score_scale
+            scale.copy_(torch.tensor(scales).reshape(scale.shape))
+
+
+def _left_by(books: Sequence[Tensor], slices: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return slices less the nearest embedding of each codebook, one after the other."""
+    rest = torch.from_numpy(slices)
+    for book in books:
+        nearest = torch.addmm(-book.square().sum(1) / 2, rest, book.T).argmax(1)
+        rest = rest - book[nearest]
+    left: NDArray[np.float32] = rest.numpy()
+    return left
+
+
+def _centres(
+    chunks: Iterable[NDArray[np.float32]], num_centres: int, seed: int
+) -> tuple[Tensor, float]:
+    """Return the centres of slices, (num_centres, D), and the variance about them."""
+    from sklearn.cluster import MiniBatchKMeans
+
+    kmeans = MiniBatchKMeans(n_clusters=num_centres, random_state=seed, batch_size=_CHUNK, n_init=1)
     first: NDArray[np.float32] | None = None
-    with evaluating(model):
-        for chunk in _chunks(model, images, slices_per_image, seed):
-            if len(chunk) < embedding.num_embeddings:
-                if first is None:
-                    raise ConfigError(
-                        f"{len(chunk)} slices are too few for {embedding.num_embeddings} embeddings"
-                    )
-                continue  # a remainder of a few slices changes no centre
-            first = chunk if first is None else first
-            kmeans.partial_fit(chunk)
+    for chunk in chunks:
+        if len(chunk) < num_centres:
+            if first is None:
+                raise ConfigError(f"{len(chunk)} slices are too few for {num_centres} embeddings")
+            continue  # a remainder of a few slices changes no centre
+        first = chunk if first is None else first
+        kmeans.partial_fit(chunk)
     if first is None:
         raise ConfigError("k-means needs images, got none")
-    centres = torch.from_numpy(kmeans.cluster_centers_).float()
-    places = tuple_points(points, embedding.symbols_per_slice)
-    order = assign_to_constellation(centres, places, seed=seed)
-    with torch.no_grad():
-        embedding.vectors.copy_(centres[order])
-        if embedding.score is Score.DISTANCE:
-            residual = first - kmeans.cluster_centers_[kmeans.predict(first)]
-            variance = float(np.square(residual, dtype=np.float64).mean())
-            embedding.score_scale.fill_(1 / max(2 * variance, 1e-12))
+    residual = first - kmeans.cluster_centers_[kmeans.predict(first)]
+    variance = float(np.square(residual, dtype=np.float64).mean())
+    return torch.from_numpy(kmeans.cluster_centers_).float(), variance
 
 
 def _chunks(

@@ -28,7 +28,7 @@ class Removal:
         model: Shares head and tail with the one before; has a new embedding parameter (and a new
             demapper and new points, where these are learned), which an optimiser must be told of
             (`carry_optimizer`, or make a new one).
-        kept: Old embedding of each new one, (M_new,) int64.
+        kept: Old embedding of each new one, (num_codebooks * M_new,) int64.
         before: The PhyDNN before.
     """
 
@@ -38,36 +38,46 @@ class Removal:
 
     @property
     def old_vectors(self) -> nn.Parameter:
-        """The embeddings that were replaced, (M_old, D)."""
+        """The embeddings that were replaced, (num_codebooks * M_old, D)."""
         return self.before.embedding.vectors
 
 
 def usage_counts(model: PhyDnn, images: Iterable[Tensor]) -> Tensor:
-    """Return how often each embedding is sent for the images, (M,) int64 on the CPU.
+    """Return how often each embedding is sent for the images, (num_codebooks, M) int64 on the CPU.
 
     Args:
         model: Evaluated without sampling; its mode is restored.
         images: Batches (batch, channels, height, width), on the device of the model.
     """
-    counts = torch.zeros(model.embedding.num_embeddings, dtype=torch.int64)
+    embedding = model.embedding
+    size = embedding.num_embeddings
+    counts = torch.zeros((embedding.num_codebooks, size), dtype=torch.int64)
     with evaluating(model):
         for batch in images:
-            chosen = model.embedding.likeliest(model.slices(batch)).flatten()
-            counts += torch.bincount(chosen, minlength=len(counts)).cpu()
+            chosen = embedding.likeliest(model.slices(batch)).chunk(embedding.num_codebooks, -1)
+            counts += torch.stack(
+                [torch.bincount(rows.flatten(), minlength=size).cpu() for rows in chosen]
+            )
     return counts
 
 
 def least_used(counts: Tensor, num_remove: int) -> Tensor:
-    """Return the `num_remove` embeddings with the lowest counts, ascending; ties: the lower one.
+    """Return the `num_remove` embeddings of each codebook with the lowest counts; ties: the lower.
+
+    Args:
+        counts: (num_codebooks, M), of `usage_counts`.
+        num_remove: Of each codebook.
+
+    Returns:
+        (num_codebooks, num_remove) int64, ascending.
 
     Raises:
         ConfigError: Fewer than two embeddings would be left.
     """
-    if not 0 <= num_remove <= len(counts) - 2:
-        raise ConfigError(
-            f"cannot remove {num_remove} of {len(counts)} embeddings; at least 2 must stay"
-        )
-    return torch.argsort(counts, stable=True)[:num_remove].sort().values
+    size = counts.shape[-1]
+    if not 0 <= num_remove <= size - 2:
+        raise ConfigError(f"cannot remove {num_remove} of {size} embeddings; at least 2 must stay")
+    return torch.argsort(counts, dim=-1, stable=True)[..., :num_remove].sort(-1).values
 
 
 def remove_embeddings(
@@ -80,42 +90,51 @@ def remove_embeddings(
 
     Args:
         model: Left as it is, but head and tail are shared with the result.
-        removed: Embeddings to drop, (num_removed,) int64, distinct.
+        removed: Embeddings to drop, (num_codebooks, num_removed) int64, distinct in each; of one
+            codebook (num_removed,) as well.
         points: Constellation of the symbols that the remaining M_new are sent as.
         seed: Of the search for the placement, and of a new demapper.
-        symbols_per_slice: u from now on; points then has M_new^(1/u) entries.
+        symbols_per_slice: u from now on; points then has M_new^(num_codebooks/u) entries.
 
     Raises:
         ConfigError: `removed` is out of range, or `points` has another number of points, or
             M_new is no u-th power.
     """
-    num_embeddings = model.embedding.num_embeddings
-    dropped = set(removed.tolist())
-    if not dropped <= set(range(num_embeddings)) or len(dropped) != len(removed):
+    before = model.embedding
+    size, old = before.num_embeddings, before.vectors
+    stays = torch.ones((before.num_codebooks, size), dtype=torch.bool)
+    rows = removed.cpu().reshape(before.num_codebooks, -1)
+    if not all(set(row) <= set(range(size)) and len(set(row)) == len(row) for row in rows.tolist()):
         raise ConfigError(
-            f"removed must be distinct embeddings in 0..{num_embeddings - 1}, got "
+            f"removed must be distinct embeddings in 0..{size - 1} of each codebook, got "
             f"{removed.tolist()}"
         )
-    kept = torch.tensor([m for m in range(num_embeddings) if m not in dropped])
-    if len(points) != channel_order(len(kept), symbols_per_slice):
+    stays.scatter_(1, rows, False)
+    num_left = size - rows.shape[1]
+    if len(points) != channel_order(num_left, symbols_per_slice, before.num_codebooks):
         raise ConfigError(
-            f"{len(kept)} embeddings are left, {symbols_per_slice} symbols each, but there are "
+            f"{num_left} embeddings are left, {symbols_per_slice} symbols each, but there are "
             f"{len(points)} points"
         )
-    old = model.embedding.vectors
-    places = tuple_points(points, symbols_per_slice)
-    kept = kept[assign_to_constellation(old.detach()[kept], places, seed=seed)]
+    share = symbols_per_slice // before.num_codebooks
+    places = tuple_points(points, share)
+    books = []
+    for left in stays.flatten().nonzero().flatten().chunk(before.num_codebooks):
+        order = assign_to_constellation(old.detach()[left.to(old.device)], places, seed=seed)
+        books.append(left[order.cpu()])
+    kept = torch.cat(books)
     demapper, constellation = None, None
-    if model.embedding.demapper is not None:
+    if before.demapper is not None:
         generator = torch.Generator().manual_seed(seed)
-        demapper = Demapper(len(points), symbols_per_slice, generator=generator).to(old.device)
+        demapper = Demapper(len(points), share, generator=generator).to(old.device)
     if model.constellation is not None:
         constellation = LearnedConstellation(custom_constellation(points)).to(old.device)
     embedding = Embedding(
-        old.detach()[kept],
-        score=model.embedding.score,
-        score_scale=float(model.embedding.score_scale),
+        old.detach()[kept.to(old.device)],
+        score=before.score,
+        score_scale=before.score_scale.reshape(-1).tolist(),
         symbols_per_slice=symbols_per_slice,
+        num_codebooks=before.num_codebooks,
         demapper=demapper,
     )
     embedding.vectors.requires_grad_(old.requires_grad)

@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from .categories import argmax_symbol, in_rows, products_in_rows
 
-__all__ = ["hard_lookup"]
+__all__ = ["decided_symbols", "hard_lookup", "lookup_tuples"]
 
 
 def hard_lookup(posteriors: Tensor, vectors: Tensor) -> Tensor:
@@ -31,12 +31,41 @@ def hard_lookup(posteriors: Tensor, vectors: Tensor) -> Tensor:
     return chosen
 
 
+def decided_symbols(posteriors: Tensor) -> Tensor:
+    """Return the likeliest symbols, (...,) int64; M_c where all posteriors (..., M_c) are equal."""
+    order = posteriors.shape[-1]
+    # Rows sum to one, so the largest entry is 1 / M_c only where all are.
+    erased = posteriors.amax(-1) <= (1 + 1e-6) / order
+    return torch.where(erased, order, argmax_symbol(posteriors))
+
+
+def lookup_tuples(symbols: Tensor, vectors: Tensor, symbols_per_choice: int, order: int) -> Tensor:
+    """Return the embeddings that tuples of decided symbols stand for; of lost ones, the mean.
+
+    Gradients flow to the embeddings.
+
+    Args:
+        symbols: Of `decided_symbols`, (..., num * u).
+        vectors: The embeddings, (M_c^u, D).
+        symbols_per_choice: u.
+        order: M_c.
+
+    Returns:
+        (..., num, D): the mean of the embeddings that the symbols of a tuple leave possible.
+    """
+    table = vectors.reshape(*[order] * symbols_per_choice, -1)
+    for digit in range(symbols_per_choice):  # each gets a row for "lost"
+        table = torch.cat([table, table.mean(digit, keepdim=True)], digit)
+    digits = symbols.reshape(*symbols.shape[:-1], -1, symbols_per_choice)
+    place = digits[..., 0]
+    for digit in range(1, symbols_per_choice):
+        place = place * (order + 1) + digits[..., digit]
+    return functional.embedding(place, table.flatten(0, -2))
+
+
 def _likeliest(posteriors: Tensor, vectors: Tensor) -> tuple[Tensor, Tensor]:
     """Return the chosen embeddings, and which row of the dictionary each is; M is the mean."""
-    num_embeddings = len(vectors)
-    # Rows sum to one, so the largest entry is 1 / M only where all are.
-    erased = posteriors.amax(-1) <= (1 + 1e-6) / num_embeddings
-    symbols = torch.where(erased, num_embeddings, argmax_symbol(posteriors))
+    symbols = decided_symbols(posteriors)
     table = torch.cat([vectors, vectors.mean(0, keepdim=True)])
     return functional.embedding(symbols, table), symbols
 

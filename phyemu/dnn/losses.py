@@ -65,7 +65,7 @@ class LossTerms:
 
     total: Tensor
     task: Tensor
-    entropy: Tensor
+    entropy: Tensor | None
     binding: Tensor | None
     distillation: Tensor | None
     feature_distillation: Tensor | None
@@ -174,18 +174,18 @@ def feature_distillation_loss(
     return torch.stack(errors).mean()
 
 
-def commitment_loss(slices: Tensor, log_probabilities: Tensor, embedding: Embedding) -> Tensor:
-    """Return the mean squared distance of each slice to its likeliest embedding.
+def commitment_loss(slices: Tensor, choices: Tensor, embedding: Embedding) -> Tensor:
+    """Return the mean squared distance of each slice to what its likeliest embeddings stand for.
 
     Gradients flow to the slices and to the embeddings (van den Oord et al., arXiv:1711.00937, with
     both halves at one weight).
 
     Args:
         slices: (batch, num_slices, D).
-        log_probabilities: (batch, num_slices, M).
+        choices: The likeliest embeddings, as `Embedding.likeliest` returns them.
         embedding: The dictionary.
     """
-    nearest = embedding.vectors[log_probabilities.argmax(-1)]
+    nearest = embedding.slices_of(choices)
     return (slices.float() - nearest).square().sum(-1).mean()
 
 
@@ -203,7 +203,8 @@ def total_loss(
     Args:
         output: Of `PhyDnn.forward`.
         labels: (batch,) int64.
-        weights: Weight of each term; a term of weight 0 is not computed, but for the entropy.
+        weights: Weight of each term; a term of weight 0 is not computed, but for the entropy, which
+            is where its probabilities are there.
         embedding: The dictionary, for the commitment term.
         teacher_logits: Of the frozen backbone on the same images, (batch, num_classes); needed
             when the weight of distillation is not 0.
@@ -214,8 +215,12 @@ def total_loss(
         ConfigError: A term has weight, but what it needs was not computed.
     """
     task = task_loss(output.logits, labels)
-    entropy = entropy_loss(output.log_probabilities)
-    total = task + weights.beta * entropy
+    total, entropy = task, None
+    if output.log_probabilities is not None:
+        entropy = entropy_loss(output.log_probabilities)
+        total = total + weights.beta * entropy
+    elif weights.beta:
+        raise ConfigError("the entropy needs probabilities; ask forward for them")
     binding = distillation = feature_distillation = commitment = None
     if weights.binding:
         if output.binding_logits is None:
@@ -235,7 +240,7 @@ def total_loss(
         feature_distillation = feature_distillation_loss(output.features, teacher_features)
         total = total + weights.feature_distillation * feature_distillation
     if weights.commitment:
-        commitment = commitment_loss(output.slices, output.log_probabilities, embedding)
+        commitment = commitment_loss(output.slices, output.likeliest(), embedding)
         total = total + weights.commitment * commitment
     return LossTerms(
         total=total,

@@ -21,7 +21,7 @@ from .link import Link
 from .modes import evaluating, untracked_batch_norm
 from .normalise import Normalise
 from .phydnn import PhyDnn, memory_format
-from .sampling import Estimator, choose_symbols, one_hot_argmax
+from .sampling import Estimator, choose_symbols, one_hot_argmax, with_gradient_of
 from .slices import SliceLayout, from_slices, to_slices
 from .split import keep_input, split_model
 
@@ -110,6 +110,8 @@ class MultiHopPhyDnn(nn.Module):
         generator: torch.Generator,
         score: Score = Score.DISTANCE,
         symbols_per_slice: int = 1,
+        slice_size: tuple[int, int] = (1, 1),
+        num_codebooks: int = 1,
     ) -> "MultiHopPhyDnn":
         """Return a PhyDNN around a copy of a trained network, with random embeddings.
 
@@ -122,6 +124,8 @@ class MultiHopPhyDnn(nn.Module):
             generator: CPU source of the embeddings; it is advanced.
             score: Likeness of slice and embedding.
             symbols_per_slice: u, channel symbols for each slice.
+            slice_size: Positions that a slice covers, at every hop.
+            num_codebooks: Codebooks of M embeddings, of every hop.
 
         Raises:
             ConfigError: The backbone cannot be cut there, or an argument is out of range.
@@ -146,10 +150,16 @@ class MultiHopPhyDnn(nn.Module):
             if not isinstance(features, Tensor):
                 kind = type(features).__name__
                 raise ConfigError(f"split point {splits[index]!r} gives {kind}, no tensor")
-            layouts.append(SliceLayout(tuple(features.shape[1:])))
-            vectors = torch.randn((num_embeddings, layouts[-1].dim), generator=generator)
+            layouts.append(SliceLayout(tuple(features.shape[1:]), slice_size))
+            rows = num_codebooks * num_embeddings
+            vectors = torch.randn((rows, layouts[-1].dim), generator=generator)
             embeddings.append(
-                Embedding(vectors.to(device), score=score, symbols_per_slice=symbols_per_slice)
+                Embedding(
+                    vectors.to(device),
+                    score=score,
+                    symbols_per_slice=symbols_per_slice,
+                    num_codebooks=num_codebooks,
+                )
             )
         return cls(normalise=normalise, segments=segments, embeddings=embeddings, layouts=layouts)
 
@@ -172,6 +182,11 @@ class MultiHopPhyDnn(nn.Module):
         """Return the dictionary of a hop, from 0."""
         embedding: Embedding = self.embeddings[hop]  # type: ignore[assignment]
         return embedding
+
+    @property
+    def messages_per_position(self) -> int:
+        """M, of every hop; see `PhyDnn.messages_per_position`."""
+        return self.hop(0).messages_per_position
 
     def symbols_of(self, hop: int) -> int:
         """Return the channel symbols that an image takes on a hop."""
@@ -253,7 +268,7 @@ class MultiHopPhyDnn(nn.Module):
         hops: list[HopOutput] = []
         for index, link in enumerate(links):
             embedding = self.embedding_of(index)
-            slices = to_slices(features)
+            slices = to_slices(features, self.layouts[index].slice_size)
             log_probabilities = embedding.log_probabilities(slices)
             # Sample j of image k is row j * batch + k, from the first hop to the last.
             repeated = log_probabilities
@@ -261,9 +276,15 @@ class MultiHopPhyDnn(nn.Module):
                 repeated = log_probabilities.mT.repeat(num_samples, 1, 1).mT
             sent = choose_symbols(repeated, estimator, temperature=temperature, generator=generator)
             received = embedding.lookup(link(embedding.on_air(sent), generator), lookup)
+            if estimator is Estimator.COPY:
+                received = with_gradient_of(received, slices.repeat(len(sent) // len(slices), 1, 1))
             arrived = from_slices(received, self.layouts[index], memory_format(features))
             hops.append(
-                HopOutput(log_probabilities=log_probabilities, slices=slices, arrived=arrived)
+                HopOutput(
+                    log_probabilities=log_probabilities,
+                    slices=slices,
+                    arrived=arrived,
+                )
             )
             features = self.segments[index + 1](arrived)
         binding_logits = None
@@ -282,7 +303,9 @@ class MultiHopPhyDnn(nn.Module):
 
     def encode(self, images: Tensor) -> Tensor:
         """Return the symbols the device sends, (batch, symbols_of(0)) int64: the likeliest."""
-        return self.embedding_of(0).encode(to_slices(self.head(self.normalise(images))))
+        return self.embedding_of(0).encode(
+            to_slices(self.head(self.normalise(images)), self.layouts[0].slice_size)
+        )
 
     def relay(self, hop: int, posteriors: Tensor, lookup: Lookup = Lookup.HARD) -> Tensor:
         """Return the symbols that relay `hop` (from 0) sends on, (batch, symbols_of(hop + 1)).
@@ -293,7 +316,9 @@ class MultiHopPhyDnn(nn.Module):
             lookup: Hard or soft.
         """
         features = self.segments[hop + 1](self._received(hop, posteriors, lookup))
-        return self.embedding_of(hop + 1).encode(to_slices(features))
+        return self.embedding_of(hop + 1).encode(
+            to_slices(features, self.layouts[hop + 1].slice_size)
+        )
 
     def decode(self, posteriors: Tensor, lookup: Lookup = Lookup.HARD) -> Tensor:
         """Return the logits (batch, num_classes) of the last hop's posteriors."""
@@ -313,7 +338,8 @@ class MultiHopPhyDnn(nn.Module):
         features = self.head(self.normalise(images))
         for index, link in enumerate(links):
             embedding = self.embedding_of(index)
-            sent = one_hot_argmax(embedding.log_probabilities(to_slices(features)))
+            slices = to_slices(features, self.layouts[index].slice_size)
+            sent = one_hot_argmax(embedding.log_probabilities(slices))
             posteriors = link(embedding.on_air(sent), generator)
             features = self.segments[index + 1](self._received(index, posteriors, lookup))
         logits: Tensor = features.float()
@@ -345,8 +371,8 @@ class _Quantised(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Return the embeddings of the features' slices, in their shape."""
-        chosen = self.embedding.likeliest(to_slices(features))
-        return from_slices(self.embedding.vectors[chosen], self._layout)
+        chosen = self.embedding.likeliest(to_slices(features, self._layout.slice_size))
+        return from_slices(self.embedding.slices_of(chosen), self._layout)
 
 
 def cut(model: nn.Module, splits: Sequence[str]) -> list[nn.Module]:

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from phyemu.errors import ConfigError
 
+from .categories import argmax_symbol
 from .losses import (
     LossTerms,
     LossWeights,
@@ -56,6 +57,7 @@ def multi_hop_loss(
         logits=output.logits,
         binding_logits=output.binding_logits,
         log_probabilities=output.hops[0].log_probabilities,
+        choices=None,
         slices=output.hops[0].slices,
         features=(output.hops[0].arrived,),
     )
@@ -70,10 +72,11 @@ def multi_hop_loss(
     for index, hop in enumerate(output.hops[1:], start=1):
         entropy = entropy_loss(hop.log_probabilities)
         added = weights.beta * entropy
-        terms = replace(terms, entropy=terms.entropy + entropy)
+        before = terms.entropy
+        terms = replace(terms, entropy=entropy if before is None else before + entropy)
         if terms.commitment is not None:
             commitment = commitment_loss(
-                hop.slices, hop.log_probabilities, model.embedding_of(index)
+                hop.slices, argmax_symbol(hop.log_probabilities), model.embedding_of(index)
             )
             added = added + weights.commitment * commitment
             terms = replace(terms, commitment=terms.commitment + commitment)

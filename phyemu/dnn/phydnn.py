@@ -11,16 +11,17 @@ from torch import Tensor, nn
 
 from phyemu.errors import ConfigError
 
+from .categories import argmax_symbol
 from .demapper import Demapper
 from .embedding import Embedding, Lookup, Score
 from .learned_constellation import LearnedConstellation
 from .link import Link
 from .modes import captured_output, evaluating, untracked_batch_norm
 from .normalise import Normalise
-from .sampling import Estimator, choose_symbols, one_hot_argmax
+from .sampling import Estimator, choose_symbols, with_gradient_of
 from .slices import SliceLayout, from_slices, to_slices
 from .split import keep_input, split_model
-from .symbol_tuples import channel_order
+from .symbol_tuples import channel_order, messages_per_position
 
 __all__ = ["PhyDnn", "PhyDnnOutput", "memory_format"]
 
@@ -33,7 +34,10 @@ class PhyDnnOutput:
         logits: Through the link, (num_samples, batch, num_classes), float32.
         binding_logits: Head to tail without embedding and link, of the first images of the batch,
             (num_binding, num_classes), float32; None when they were not asked for.
-        log_probabilities: log p(z_i = m | x) of Eq. (2), (batch, num_slices, M), float32.
+        log_probabilities: log p(z_i = m | x) of Eq. (2), (batch, num_slices, M), float32;
+            of several codebooks (batch, num_codebooks * num_slices, M).
+        choices: The likeliest embeddings, (batch, num_slices) int64, or book after book; None
+            where they are to be had from `log_probabilities`, by `likeliest`.
         slices: Output of the head, (batch, num_slices, D).
         features: What the tail was given, in the shape of the head's output, then the outputs of
             those of its layers that were asked for; (num_samples * batch, ...) each, sample j of
@@ -42,13 +46,24 @@ class PhyDnnOutput:
 
     logits: Tensor
     binding_logits: Tensor | None
-    log_probabilities: Tensor
+    log_probabilities: Tensor | None
+    choices: Tensor | None
     slices: Tensor
     features: tuple[Tensor, ...]
 
+    def likeliest(self) -> Tensor:
+        """Return the likeliest embeddings, as `Embedding.likeliest` does."""
+        return argmax_symbol(self.probabilities) if self.choices is None else self.choices
+
     @property
     def probabilities(self) -> Tensor:
-        """p(z_i = m | x), (batch, num_slices, M)."""
+        """p(z_i = m | x), as `log_probabilities`.
+
+        Raises:
+            ConfigError: They were not asked for.
+        """
+        if self.log_probabilities is None:
+            raise ConfigError("probabilities were not computed; call with probabilities = True")
         return self.log_probabilities.exp()
 
 
@@ -103,6 +118,8 @@ class PhyDnn(nn.Module):
         generator: torch.Generator,
         score: Score = Score.DISTANCE,
         symbols_per_slice: int = 1,
+        slice_size: tuple[int, int] = (1, 1),
+        num_codebooks: int = 1,
         lookup: Lookup = Lookup.HARD,
         constellation: LearnedConstellation | None = None,
     ) -> "PhyDnn":
@@ -119,6 +136,8 @@ class PhyDnn(nn.Module):
             generator: CPU source of the embeddings; it is advanced.
             score: Likeness of slice and embedding.
             symbols_per_slice: u, channel symbols for each slice, of order M^(1/u).
+            slice_size: Positions that a slice covers, (height, width).
+            num_codebooks: Codebooks of M embeddings; their choices share the u symbols.
             lookup: `Lookup.LEARNED` gives the model a demapper; it can then do all three.
             constellation: Points that are trained with the rest.
 
@@ -134,19 +153,24 @@ class PhyDnn(nn.Module):
             features = head(normalise(torch.zeros((1, *image_shape), device=device)))
         if not isinstance(features, Tensor):
             raise ConfigError(f"split point {split!r} gives {type(features).__name__}, no tensor")
-        layout = SliceLayout(tuple(features.shape[1:]))
+        layout = SliceLayout(tuple(features.shape[1:]), slice_size)
         before = features._version
         with evaluating(tail):
             tail(features)
         if features._version != before:
             keep_input(tail)
-        vectors = torch.randn((num_embeddings, layout.dim), generator=generator)
+        vectors = torch.randn((num_codebooks * num_embeddings, layout.dim), generator=generator)
         demapper = None
         if lookup is Lookup.LEARNED:
-            order = channel_order(num_embeddings, symbols_per_slice)
-            demapper = Demapper(order, symbols_per_slice, generator=generator).to(device)
+            order = channel_order(num_embeddings, symbols_per_slice, num_codebooks)
+            share = symbols_per_slice // num_codebooks
+            demapper = Demapper(order, share, generator=generator).to(device)
         embedding = Embedding(
-            vectors.to(device), score=score, symbols_per_slice=symbols_per_slice, demapper=demapper
+            vectors.to(device),
+            score=score,
+            symbols_per_slice=symbols_per_slice,
+            num_codebooks=num_codebooks,
+            demapper=demapper,
         )
         return cls(
             normalise=normalise,
@@ -176,6 +200,19 @@ class PhyDnn(nn.Module):
         return model
 
     @property
+    def messages_per_position(self) -> int:
+        """M: what each position at the cut may say; the embeddings, where it is a slice.
+
+        Raises:
+            ConfigError: It is no integer.
+        """
+        return messages_per_position(
+            self.embedding.num_embeddings,
+            self.layout.positions_per_slice,
+            self.embedding.num_codebooks,
+        )
+
+    @property
     def symbols_per_image(self) -> int:
         """Channel symbols that an image takes: u for each of its N_s slices."""
         return self.layout.num_slices * self.embedding.symbols_per_slice
@@ -196,7 +233,7 @@ class PhyDnn(nn.Module):
 
     def slices(self, images: Tensor) -> Tensor:
         """Return the head's output as slices, (batch, num_slices, D)."""
-        return to_slices(self.head(self.normalise(images)))
+        return to_slices(self.head(self.normalise(images)), self.layout.slice_size)
 
     def forward(
         self,
@@ -209,6 +246,7 @@ class PhyDnn(nn.Module):
         temperature: float = 1.0,
         lookup: Lookup = Lookup.HARD,
         binding_share: float = 1.0,
+        probabilities: bool = True,
         layers: Sequence[str] = (),
     ) -> PhyDnnOutput:
         """Return the quantities of Algorithm 1, lines 4 to 12, for a mini-batch.
@@ -227,6 +265,8 @@ class PhyDnn(nn.Module):
                 unmodified path (one more pass through the tail, whose batch-norm statistics it
                 does not move), in [0, 1]; 0: none. Rounded up, two images at least for the batch
                 norms. In batches of random order their mean estimates that of all without bias.
+            probabilities: Whether log p(z | x) is wanted though nothing is chosen by it
+                (`Estimator.COPY`): the entropy needs it.
             layers: Submodules of the tail whose outputs are wanted.
 
         Raises:
@@ -239,12 +279,23 @@ class PhyDnn(nn.Module):
             raise ConfigError(f"binding_share must lie in [0, 1], got {binding_share}")
         features = self.head(self.normalise(images))
         layout = memory_format(features)
-        slices = to_slices(features)
-        log_probabilities = self.embedding.log_probabilities(slices)
-        # Sample j of image k is row j * batch + k; `repeat` itself would move symbols out of rows.
-        repeated = log_probabilities.mT.repeat(num_samples, 1, 1).mT
-        sent = choose_symbols(repeated, estimator, temperature=temperature, generator=generator)
-        received = self.embedding.lookup(link(self.embedding.on_air(sent), generator), lookup)
+        slices = to_slices(features, self.layout.slice_size)
+        # Sample j of image k is row j * batch + k.
+        log_probabilities = None
+        if probabilities or estimator is not Estimator.COPY:
+            log_probabilities = self.embedding.log_probabilities(slices)
+        choices = None
+        if estimator is Estimator.COPY or log_probabilities is None:
+            choices = self.embedding.likeliest(slices)
+            symbols = self.embedding.symbols_of(choices).repeat(num_samples, 1)
+            posteriors = link(self.embedding.as_sent(symbols), generator)
+            received = self.embedding.lookup(posteriors, lookup)
+            received = with_gradient_of(received, slices.repeat(num_samples, 1, 1))
+        else:
+            # `repeat` itself would move symbols out of rows.
+            repeated = log_probabilities.mT.repeat(num_samples, 1, 1).mT
+            sent = choose_symbols(repeated, estimator, temperature=temperature, generator=generator)
+            received = self.embedding.lookup(link(self.embedding.on_air(sent), generator), lookup)
         arrived = from_slices(received, self.layout, layout)
         with ExitStack() as hooks:
             outputs = [hooks.enter_context(captured_output(self.tail, name)) for name in layers]
@@ -258,6 +309,7 @@ class PhyDnn(nn.Module):
             logits=logits.unflatten(0, (num_samples, len(images))),
             binding_logits=binding_logits,
             log_probabilities=log_probabilities,
+            choices=choices,
             slices=slices,
             features=(arrived, *(output for (output,) in outputs)),
         )
@@ -291,8 +343,8 @@ class PhyDnn(nn.Module):
 
         The caller sets the mode; see `evaluating`.
         """
-        sent = one_hot_argmax(self.embedding.log_probabilities(self.slices(images)))
-        return self.decode(link(self.embedding.on_air(sent), generator), lookup)
+        sent = self.embedding.as_sent(self.encode(images))
+        return self.decode(link(sent, generator), lookup)
 
     def infer_unmodified(self, images: Tensor) -> Tensor:
         """Return the logits (batch, num_classes) of head and tail alone, as on one machine."""

@@ -28,7 +28,7 @@ from .card import ArtefactCard, Part, card_of, card_path, read_card_content
 from .embedding import Embedding, Lookup
 from .multi_hop import MultiHopPhyDnn, cut
 from .pretrained import install_state
-from .slices import SliceLayout, from_slices, to_slices
+from .slices import from_slices, to_slices
 
 __all__ = ["PhyDnnRelay", "RelayCard", "export_relay", "load_relay", "read_relay_card"]
 
@@ -77,7 +77,7 @@ class PhyDnnRelay(nn.Module):
         self.arriving = arriving
         self.segment = segment
         self.sending = sending
-        self.layout = SliceLayout(card.arriving.feature_shape)
+        self.layout = card.arriving.layout
 
     def forward(self, posteriors: Tensor, lookup: Lookup | None = None) -> Tensor:
         """Return the symbols to send on, (batch, symbols an image) int64.
@@ -89,7 +89,7 @@ class PhyDnnRelay(nn.Module):
         """
         mode = Lookup(self.card.arriving.lookup) if lookup is None else lookup
         features = self.segment(from_slices(self.arriving.lookup(posteriors, mode), self.layout))
-        return self.sending.encode(to_slices(features))
+        return self.sending.encode(to_slices(features, self.card.sending.layout.slice_size))
 
     def check_partner(self, sender: ArtefactCard) -> None:
         """Raise CheckpointError unless that sender has the dictionary that this relay hears by."""

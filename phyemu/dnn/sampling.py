@@ -11,7 +11,14 @@ from phyemu.errors import ConfigError
 
 from .categories import argmax_symbol, one_hot_like, softmax, uniform_like
 
-__all__ = ["Estimator", "choose_symbols", "gumbel_softmax", "one_hot_argmax", "straight_through"]
+__all__ = [
+    "Estimator",
+    "choose_symbols",
+    "gumbel_softmax",
+    "one_hot_argmax",
+    "straight_through",
+    "with_gradient_of",
+]
 
 
 class Estimator(StrEnum):
@@ -22,6 +29,11 @@ class Estimator(StrEnum):
 
     STRAIGHT_THROUGH = "straight-through"
     """The likeliest symbol, as deployed: no noise of sampling, but a bias of the gradient."""
+
+    COPY = "copy"
+    """The likeliest symbol; what arrives hands its gradient to the slice that was sent, as if it
+    were that slice (van den Oord et al., arXiv:1711.00937). Nothing of it passes through the link,
+    and its cost does not grow with M."""
 
 
 def choose_symbols(
@@ -38,9 +50,23 @@ def choose_symbols(
     Raises:
         ConfigError: `temperature` is not positive.
     """
+    if estimator is Estimator.COPY:
+        with torch.no_grad():
+            return one_hot_argmax(logits)
     if estimator is Estimator.STRAIGHT_THROUGH:
         return straight_through(logits, temperature=temperature)
     return gumbel_softmax(logits, temperature=temperature, generator=generator)
+
+
+def with_gradient_of(received: Tensor, sent: Tensor) -> Tensor:
+    """Return `received`, which backward counts as `sent` as well (`Estimator.COPY`).
+
+    Args:
+        received: Slices as the tail is given them.
+        sent: Slices as the head made them, of the same shape.
+    """
+    copied: Tensor = _Copied.apply(received, sent)  # type: ignore[no-untyped-call]
+    return copied
 
 
 def straight_through(logits: Tensor, *, temperature: float) -> Tensor:
@@ -126,6 +152,21 @@ class _SoftChoice(torch.autograd.Function):
         weighted = soft * gradients[0]
         gradient = weighted.addcmul_(soft, weighted.sum(-1, keepdim=True), value=-1)
         return gradient.div_(ctx.temperature) if ctx.temperature != 1 else gradient, None, None
+
+
+class _Copied(torch.autograd.Function):
+    """The first of two, exactly (r + s - s could miss it by a rounding error)."""
+
+    @staticmethod
+    def forward(ctx: Any, received: Tensor, sent: Tensor) -> Tensor:
+        """Return what was received."""
+        ctx.dtype = sent.dtype
+        return received.view_as(received)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the gradient twice."""
+        return gradients[0], gradients[0].to(ctx.dtype)
 
 
 class _StraightThrough(torch.autograd.Function):

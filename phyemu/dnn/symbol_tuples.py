@@ -15,33 +15,87 @@ from phyemu.errors import ConfigError, SignalError
 
 __all__ = [
     "channel_order",
+    "codebook_size",
     "joint_posteriors",
+    "messages_per_position",
     "split_indices",
     "split_probabilities",
     "tuple_points",
 ]
 
 
-def channel_order(num_embeddings: int, symbols_per_slice: int) -> int:
+def channel_order(num_embeddings: int, symbols_per_slice: int, num_codebooks: int = 1) -> int:
     """Return M_c, the order of the modulation that sends M embeddings as u symbols each.
 
     Args:
         num_embeddings: M, >= 2.
         symbols_per_slice: u, >= 1.
+        num_codebooks: Codebooks that share the u symbols; each has M embeddings.
 
     Raises:
-        ConfigError: M is no u-th power of an integer of at least 2.
+        ConfigError: u is no multiple of the codebooks, or M no power of their share of it.
 
     >>> channel_order(16, 2)
     4
+    >>> channel_order(256, 8, 2)
+    4
     """
-    if symbols_per_slice < 1:
-        raise ConfigError(f"symbols_per_slice must be at least 1, got {symbols_per_slice}")
-    order: int = round(num_embeddings ** (1 / symbols_per_slice))
-    if order < 2 or order**symbols_per_slice != num_embeddings:
+    share, left = divmod(symbols_per_slice, num_codebooks)
+    if share < 1 or left:
         raise ConfigError(
-            f"{num_embeddings} embeddings cannot be sent as {symbols_per_slice} symbols each: "
-            f"there must be {symbols_per_slice} equal factors of at least 2"
+            f"symbols_per_slice must be {num_codebooks} (one for each codebook) or a multiple, got "
+            f"{symbols_per_slice}"
+            if num_codebooks > 1
+            else f"symbols_per_slice must be at least 1, got {symbols_per_slice}"
+        )
+    order: int = round(num_embeddings ** (1 / share))
+    if order < 2 or order**share != num_embeddings:
+        raise ConfigError(
+            f"{num_embeddings} embeddings cannot be sent as {share} symbols each: "
+            f"there must be {share} equal factors of at least 2"
+        )
+    return order
+
+
+def codebook_size(order: int, positions_per_slice: int, num_codebooks: int) -> int:
+    """Return the embeddings of each codebook of slices that take as many bytes as M a position.
+
+    Args:
+        order: M, >= 2.
+        positions_per_slice: p, >= 1: a slice has M^p messages.
+        num_codebooks: C, >= 1, of M^(p/C) embeddings each.
+
+    Raises:
+        ConfigError: M^p is no C-th power.
+
+    >>> codebook_size(16, 4, 2)
+    256
+    """
+    messages = order**positions_per_slice
+    size: int = round(messages ** (1 / num_codebooks))
+    if size < 2 or size**num_codebooks != messages:
+        raise ConfigError(
+            f"M = {order} for each of {positions_per_slice} positions is {messages} messages a "
+            f"slice, which are no {num_codebooks} codebooks of one size"
+        )
+    return size
+
+
+def messages_per_position(num_embeddings: int, positions_per_slice: int, num_codebooks: int) -> int:
+    """Return M of `codebook_size`: what each position may say, at as many bytes.
+
+    Raises:
+        ConfigError: It is no integer.
+
+    >>> messages_per_position(256, 4, 2)
+    16
+    """
+    messages = num_embeddings**num_codebooks
+    order: int = round(messages ** (1 / positions_per_slice))
+    if order**positions_per_slice != messages:
+        raise ConfigError(
+            f"{messages} messages for a slice of {positions_per_slice} positions are no whole "
+            "number for each"
         )
     return order
 

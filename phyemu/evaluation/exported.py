@@ -112,9 +112,9 @@ class ExportedHead:
         return self.constellation.order
 
     @property
-    def num_embeddings(self) -> int:
+    def messages_per_position(self) -> int:
         """M, by which the files of a run are named."""
-        return self.head.card.num_embeddings
+        return self.head.card.messages_per_position
 
     @property
     def symbols_per_image(self) -> int:
@@ -158,9 +158,9 @@ class ExportedTail:
         return self.constellation.order
 
     @property
-    def num_embeddings(self) -> int:
+    def messages_per_position(self) -> int:
         """M, by which the files of a run are named."""
-        return self.tail.card.num_embeddings
+        return self.tail.card.messages_per_position
 
     @property
     def symbols_per_image(self) -> int:

@@ -43,9 +43,9 @@ class ExportedChain:
         return len(self.waveforms)
 
     @property
-    def num_embeddings(self) -> int:
+    def messages_per_position(self) -> int:
         """M."""
-        return self.tail.card.num_embeddings
+        return self.tail.card.messages_per_position
 
     def senders(self) -> tuple[ArtefactCard, ...]:
         """Return the card of what sends on each hop."""

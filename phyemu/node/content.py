@@ -57,7 +57,7 @@ def write_head_content(
     """
     phydnn = load_exported(run, order=order)
     images = _images(run, phydnn, max_images)
-    written = _copy_side(run, folder, "head", phydnn.num_embeddings)
+    written = _copy_side(run, folder, "head", phydnn.messages_per_position)
     path = folder / IMAGES_FILE
     partial = path.with_name(f".{path.name}.partial")
     with partial.open("wb") as file:
@@ -88,7 +88,7 @@ def write_tail_content(
     """
     phydnn = load_exported(run, order=order)
     sent = encode_images(phydnn, _images(run, phydnn, max_images))
-    written = _copy_side(run, folder, "tail", phydnn.num_embeddings)
+    written = _copy_side(run, folder, "tail", phydnn.messages_per_position)
     save_sent_images(sent, folder / SENT_FILE)
     return [*written, folder / SENT_FILE]
 

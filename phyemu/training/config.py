@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
-from phyemu.dnn import Estimator, Lookup, LossWeights, Score, channel_order
+from phyemu.dnn import Estimator, Lookup, LossWeights, Score, channel_order, codebook_size
 from phyemu.errors import ConfigError
 from phyemu.link import Fidelity
 from phyemu.waveform import FrameFormat
@@ -134,10 +134,16 @@ class PhyDnnConfig:
         split: Last submodule of the head.
         splits: In its place, for more than two devices: the last submodule of each part but the
             tail, from the device to the server; two or more.
-        orders: M of each stage, falling: (16, 8, 4) removes half of the embeddings twice.
-        symbols_per_slice: u, channel symbols for each slice: of each stage, or one number for all
-            of them; the modulation is of order M^(1/u). (2, 1, 1) sends 16 embeddings as two
-            symbols of QPSK, then 8 as one of 8-PSK; 1 in the paper.
+        orders: M of each stage, falling: (16, 8, 4) removes half of the embeddings twice. M is what
+            each position at the cut may say, log2(M) bits; in the paper, its embeddings.
+        slice_size: Positions that a slice covers, (height, width); (1, 1) in the paper.
+        codebooks: C, dictionaries of M^(h w / C) embeddings, each for what those before leave of a
+            slice (residual quantisation); 1 in the paper. Slices of (2, 2) and two codebooks have
+            256, 64 and 16 embeddings for M = 16, 8 and 4.
+        symbols_per_slice: u, channel symbols for each slice, of all its codebooks together: of each
+            stage, or one number for all of them; the modulation is of order M^(h w / u).
+            (2, 1, 1) sends 16 embeddings as two symbols of QPSK, then 8 as one of 8-PSK; 1 in the
+            paper.
         epochs: Of each stage, one number a stage, >= 1 each.
         num_samples: N_mc, >= 1.
         batch_size: >= 2.
@@ -161,13 +167,17 @@ class PhyDnnConfig:
         commitment: Weight of the distance from slices to their embeddings, >= 0; not in the paper.
         score: Likeness of slice and embedding: `inner-product` is the paper's.
         estimator: How symbols are chosen in training: `gumbel` (the paper's) samples them,
-            `straight-through` sends the likeliest, as what is deployed does.
+            `straight-through` sends the likeliest, as what is deployed does; so does `copy`, which
+            hands the gradient of what arrives to the slice that was sent.
         temperature: Of the gradient through that choice, at the start, > 0.
         final_temperature: At the end, > 0; it changes by the same factor each step; None: constant.
         lookup: `hard` (the paper's), `soft`, or `learned`: by a small network, trained with the
             rest at the rate of the embeddings and exported with the tail.
         slices_per_image: Slices of each training image that k-means sees, >= 0; 0: all, as in the
             paper.
+        removal: How a stage begins with fewer embeddings: `least-used` (Algorithm 1) removes those
+            that are sent least and trains the others on, `k-means` starts all anew on what the
+            head has become.
         early_stopping: Epochs without a better score on the validation images after which a stage
             ends and the next begins, >= 1; None: each stage has all of its epochs.
     """
@@ -175,6 +185,8 @@ class PhyDnnConfig:
     split: str = "layer1"
     splits: tuple[str, ...] = ()
     orders: tuple[int, ...] = (16,)
+    slice_size: tuple[int, int] = (1, 1)
+    codebooks: int = 1
     symbols_per_slice: tuple[int, ...] = (1,)
     epochs: tuple[int, ...] = (10,)
     num_samples: int = 1
@@ -199,6 +211,7 @@ class PhyDnnConfig:
     final_temperature: float | None = None
     lookup: Lookup = Lookup.HARD
     slices_per_image: int = 0
+    removal: Literal["least-used", "k-means"] = "least-used"
     early_stopping: int | None = None
 
     def __post_init__(self) -> None:
@@ -226,6 +239,15 @@ class PhyDnnConfig:
         _require(
             len(self.symbols_per_slice) in (1, len(self.orders)),
             f"symbols_per_slice needs one number, or one a stage, got {self.symbols_per_slice}",
+        )
+        _require(
+            min(self.slice_size) >= 1, f"slice_size must be at least (1, 1), got {self.slice_size}"
+        )
+        _require(self.codebooks >= 1, f"codebooks must be at least 1, got {self.codebooks}")
+        _require(
+            self.codebooks == 1 or self.estimator is not Estimator.GUMBEL,
+            "a further codebook stands for what the likeliest embedding leaves, so symbols cannot "
+            "be sampled: with several codebooks give estimator straight-through or copy",
         )
         for stage in range(len(self.orders)):
             self.channel_order(stage)
@@ -260,6 +282,10 @@ class PhyDnnConfig:
             self.feature_distillation > 0 or not self.feature_layers,
             "feature_layers do nothing without feature_distillation; give it a weight",
         )
+        _require(
+            self.removal in ("least-used", "k-means"),
+            f"removal must be least-used or k-means, got {self.removal!r}",
+        )
         _check_patience(self.early_stopping)
         self.loss_weights(self.beta)
 
@@ -288,7 +314,13 @@ class PhyDnnConfig:
 
     def channel_order(self, stage: int) -> int:
         """Return the order of the modulation in a stage."""
-        return channel_order(self.orders[stage], self.slice_symbols(stage))
+        size = self.codebook_size(stage)
+        return channel_order(size, self.slice_symbols(stage), self.codebooks)
+
+    def codebook_size(self, stage: int) -> int:
+        """Return the embeddings of each codebook in a stage: M, where a position is a slice."""
+        height, width = self.slice_size
+        return codebook_size(self.orders[stage], height * width, self.codebooks)
 
     def loss_weights(self, beta: float) -> LossWeights:
         """Return the weights of the loss at a value of beta."""

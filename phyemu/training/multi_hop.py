@@ -91,7 +91,7 @@ class _MultiHopTask(PhyDnnTask):
     @property
     def order(self) -> int:
         """Return M, which is that of every hop."""
-        order: int = self.model.embedding_of(0).num_embeddings
+        order: int = self.model.messages_per_position
         return order
 
     def untrained(self, order: int) -> Any:
@@ -101,12 +101,14 @@ class _MultiHopTask(PhyDnnTask):
             splits=_splits(self._settings),
             image_shape=self._image_shape,
             normalise=self._normalise,
-            num_embeddings=order,
+            num_embeddings=self._codebook_size(order),
             generator=torch.Generator().manual_seed(
                 derived_seed(self._config.seed, SeedUse.EMBEDDING)
             ),
             score=self._settings.score,
             symbols_per_slice=self._slice_symbols(order),
+            slice_size=self._settings.slice_size,
+            num_codebooks=self._settings.codebooks,
         ).requires_grad_(True)
         set_memory_format(model, channels_last=self._config.channels_last)
         return model
@@ -135,7 +137,7 @@ class _MultiHopTask(PhyDnnTask):
         for hop in range(self.model.num_hops):
             start_embeddings(
                 self.model.hop(hop),
-                self._images(self._train),
+                self._in_order(),
                 points=self.points(self.order).points,
                 seed=self._seed(hop, self.order),
                 slices_per_image=self._settings.slices_per_image or None,
@@ -145,12 +147,15 @@ class _MultiHopTask(PhyDnnTask):
         """Remove the least used embeddings of every hop, and place the rest anew."""
         if self.order == order:
             return
-        num_remove = self.order - order
+        if self._settings.removal == "k-means":
+            self._begin_anew(order)
+            return
+        num_remove = self._num_removed(order)
         for hop in range(self.model.num_hops):
             view = self.model.hop(hop)
             removal = remove_embeddings(
                 view,
-                least_used(usage_counts(view, self._images(self._train)), num_remove),
+                least_used(usage_counts(view, self._in_order()), num_remove),
                 points=self.points(order).points,
                 seed=self._seed(hop, order),
                 symbols_per_slice=self._slice_symbols(order),

@@ -148,7 +148,7 @@ def export_multi_hop(
         )
         for hop, split in enumerate(config.phydnn.splits, start=1)
     ]
-    name = f"m{phydnn.embedding_of(0).num_embeddings}.safetensors"
+    name = f"m{phydnn.messages_per_position}.safetensors"
     parts = ["head", *(f"relay{index}" for index in range(1, phydnn.num_hops)), "tail"]
     paths = [folder / part / name for part in parts]
     for path in paths:

@@ -41,7 +41,19 @@ from .validation import LinkScore, score_over_link
 __all__ = ["PhyDnnTask", "train_phydnn"]
 
 _BATCH = 256
+_DICTIONARIES = ("embedding", "constellation")  # of PhyDnn and MultiHopPhyDnn
 _LEARNED = "learned"
+
+
+class _InOrder:
+    """All images of a set, batch by batch, as often as somebody goes through them."""
+
+    def __init__(self, image_set: ImageSet) -> None:
+        self._image_set = image_set
+
+    def __iter__(self) -> Iterator[Tensor]:
+        for batch in ordered_batches(self._image_set, _BATCH):
+            yield batch.images
 
 
 class PhyDnnTask:
@@ -88,7 +100,7 @@ class PhyDnnTask:
     @property
     def order(self) -> int:
         """Return M."""
-        return self.model.embedding.num_embeddings
+        return self.model.messages_per_position
 
     def points(self, order: int) -> Constellation:
         """Return the constellation that the stage with M = `order` begins with."""
@@ -103,6 +115,9 @@ class PhyDnnTask:
             learned: Constellation = model.constellation()
         return learned
 
+    def _codebook_size(self, order: int) -> int:
+        return self._settings.codebook_size(self._settings.orders.index(order))
+
     def _slice_symbols(self, order: int) -> int:
         return self._settings.slice_symbols(self._settings.orders.index(order))
 
@@ -116,10 +131,12 @@ class PhyDnnTask:
             split=self._settings.split,
             image_shape=self._image_shape,
             normalise=self._normalise,
-            num_embeddings=order,
+            num_embeddings=self._codebook_size(order),
             generator=generator,
             score=self._settings.score,
             symbols_per_slice=self._slice_symbols(order),
+            slice_size=self._settings.slice_size,
+            num_codebooks=self._settings.codebooks,
             lookup=self._settings.lookup,
             constellation=LearnedConstellation(self.points(order)) if self._is_learned else None,
         ).requires_grad_(True)
@@ -194,7 +211,7 @@ class PhyDnnTask:
     def _start_embeddings(self) -> None:
         start_embeddings(
             self.model,
-            self._images(self._train),
+            self._in_order(),
             points=self.points(self.order).points,
             seed=derived_seed(self._config.seed, SeedUse.EMBEDDING, self.order),
             slices_per_image=self._settings.slices_per_image or None,
@@ -204,10 +221,13 @@ class PhyDnnTask:
         """Remove the least used embeddings (Algorithm 1, line 20) and place the rest anew."""
         if self.order == order:
             return
-        counts = usage_counts(self.model, self._images(self._train))
+        if self._settings.removal == "k-means":
+            self._begin_anew(order)
+            return
+        counts = usage_counts(self.model, self._in_order())
         removal = remove_embeddings(
             self.model,
-            least_used(counts, self.order - order),
+            least_used(counts, self._num_removed(order)),
             points=self.points(order).points,
             seed=derived_seed(self._config.seed, SeedUse.EMBEDDING, order),
             symbols_per_slice=self._slice_symbols(order),
@@ -216,9 +236,25 @@ class PhyDnnTask:
         self.model = removal.model
         self._link = self._new_link()
 
-    def _images(self, image_set: ImageSet) -> Iterator[Tensor]:
-        for batch in ordered_batches(image_set, _BATCH):
-            yield batch.images
+    def _num_removed(self, order: int) -> int:
+        """Return how many embeddings each codebook loses on the way to M = `order`."""
+        return self._codebook_size(self.order) - self._codebook_size(order)
+
+    def _in_order(self) -> "_InOrder":
+        return _InOrder(self._train)
+
+    def _begin_anew(self, order: int) -> None:
+        """Give the model embeddings of another order, by k-means over what its head makes now."""
+        weights = {
+            name: value
+            for name, value in self.model.state_dict().items()
+            if not name.startswith(_DICTIONARIES)
+        }
+        self.model = self._new_model(order)
+        self.model.load_state_dict(weights, strict=False)
+        self.optimizer = self._new_optimizer()
+        self._link = self._new_link()
+        self._start_embeddings()
 
     def losses(self, batch: Batch, *, epoch: int, step: int, num_steps: int) -> dict[str, Tensor]:
         """Return the terms of Eq. (8) for a mini-batch (Algorithm 1, lines 2 to 17)."""
@@ -236,6 +272,7 @@ class PhyDnnTask:
                 temperature=self._temperature,
                 lookup=settings.lookup,
                 binding_share=settings.binding_share if weights.binding else 0.0,
+                probabilities=bool(weights.beta),
                 layers=settings.feature_layers,
             )
         terms = total_loss(

@@ -32,7 +32,8 @@ class Preset(StrEnum):
 def named_preset(name: Preset, dataset: str, channel: str, *, seed: int = 0) -> TrainConfig:
     """Return the settings of a name: M = 16, then 8, then 4.
 
-    Networks, cut and backbone are those of `preset`. `best` sends the 16 as pairs of QPSK symbols.
+    Networks, cut and backbone are those of `preset`. `best` sends as many bytes in QPSK symbols:
+    slices of 2x2 positions, quantised by two codebooks of 256, 64 and 16 embeddings.
 
     Args:
         name: Which.
@@ -54,17 +55,21 @@ def named_preset(name: Preset, dataset: str, channel: str, *, seed: int = 0) -> 
         start.phydnn,
         orders=paper.orders,
         epochs=paper.epochs,
-        symbols_per_slice=(2, 1, 1),
-        estimator=Estimator.STRAIGHT_THROUGH,
-        backbone_learning_rate=6e-4,
+        slice_size=(2, 2),
+        codebooks=2,
+        symbols_per_slice=(8, 6, 4),
+        removal="k-means",
+        estimator=Estimator.COPY,
+        backbone_learning_rate=3e-4,
         embedding_learning_rate=3e-3,
         final_learning_rate_ratio=0.02,
         freeze_epochs=0,
-        beta=1e-5,
+        beta=0.0,
         binding_share=0.125,
         distillation=1.0,
         feature_distillation=20.0,
         feature_layers=stages_behind(start.phydnn.split),
+        commitment=0.3,
     )
     return replace(start, phydnn=best)
 

@@ -1,7 +1,8 @@
 """The settings of a run from what a user gives: a preset, a file, single options."""
 
+import math
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +78,8 @@ def resolve_config(
 def settle_stages(table: dict[str, Any], base: TrainConfig, given: Collection[str]) -> None:
     """Let what `base` says of each stage and layer follow orders, cut and network of `table`.
 
-    A stage has the epochs of its place and the symbols for each slice of its order (else one).
+    A stage has the epochs of its place. Where `base` says how many symbols a slice takes at each
+    order, a stage has as many as keep the modulation of its first, or else one a codebook.
     Where `base` compares features behind every stage of a ResNet after its cut, so does `table`,
     but where features of layers cannot be had or the network is another.
 
@@ -101,14 +103,27 @@ def settle_stages(table: dict[str, Any], base: TrainConfig, given: Collection[st
             f"{orders}; give one number, or one for each order (--order)"
         )
     own = base.phydnn
-    if "symbols_per_slice" not in given and len(own.symbols_per_slice) > 1:
-        known = dict(zip(own.orders, own.symbols_per_slice, strict=True))
-        phydnn["symbols_per_slice"] = [known.get(order, 1) for order in orders]
+    sizes, codebooks = phydnn["slice_size"], phydnn["codebooks"]
+    counts = [*orders, *(sizes if isinstance(sizes, list) else [sizes]), codebooks]
+    sound = all(isinstance(count, int) and count > 0 for count in counts) and 1 not in orders
+    if sound and "symbols_per_slice" not in given and len(own.symbols_per_slice) > 1:
+        wanted = own.channel_order(0)
+        phydnn["symbols_per_slice"] = [
+            _symbols_of(order, wanted, sizes, codebooks) for order in orders
+        ]
     layers = own.feature_layers
     if layers and layers == stages_behind(own.split) and "feature_layers" not in given:
         other = phydnn["splits"] or table["compile"] or table["backbone"].get("model")
         keeps = phydnn["feature_distillation"] and not other
         phydnn["feature_layers"] = list(stages_behind(str(phydnn["split"]))) if keeps else []
+
+
+def _symbols_of(order: int, wanted: int, slice_size: Sequence[int], codebooks: int) -> int:
+    """Return the symbols of order `wanted` that carry a slice; one a codebook, where none do."""
+    messages = order ** math.prod(slice_size)
+    symbols = round(math.log(messages, wanted))
+    fits = wanted**symbols == messages and symbols % codebooks == 0
+    return symbols if fits else codebooks
 
 
 def pick_device(name: str) -> torch.device:

@@ -269,7 +269,7 @@ def export_phydnn(
         architecture=architecture,
         provenance=provenance,
     )
-    name = f"m{phydnn.embedding.num_embeddings}.safetensors"
+    name = f"m{phydnn.messages_per_position}.safetensors"
     head, tail = folder / "head" / name, folder / "tail" / name
     for path in (head, tail):
         path.parent.mkdir(parents=True, exist_ok=True)

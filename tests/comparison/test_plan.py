@@ -53,8 +53,8 @@ def test_a_variant_s_symbols_for_each_slice_follow_the_orders() -> None:
     wide = training_settings(
         replace(quick, orders=(16, 4), sweep_orders=(16,)), variant="best", **settings
     ).phydnn
-    assert (wide.orders, wide.symbols_per_slice) == ((16, 4), (2, 1))
+    assert (wide.orders, wide.symbols_per_slice) == ((16, 4), (8, 4))
     assert wide.epochs == (1, 1)  # [training.all] has one number
     assert (wide.split, wide.feature_layers) == ("layer1", ("layer2", "layer3"))
     narrow = training_settings(quick, variant="best", **settings).phydnn
-    assert (narrow.orders, narrow.symbols_per_slice) == ((8, 4), (1, 1))
+    assert (narrow.orders, narrow.symbols_per_slice) == ((8, 4), (6, 4))

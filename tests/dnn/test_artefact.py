@@ -304,3 +304,46 @@ def test_exports_that_do_not_fit_the_model_are_refused(
     with pytest.raises(ConfigError, match="one point for each of the 4"):
         export_head(model, tmp_path / "head.safetensors", wrong)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_slices_of_several_positions_and_codebooks_travel_with_the_card(
+    backbone: nn.Module, info: ArtefactInfo, images: Tensor, tmp_path: Path
+) -> None:
+    generator = torch.Generator().manual_seed(4)
+    model = PhyDnn.from_backbone(
+        backbone,
+        split="layer1",
+        image_shape=(1, 8, 8),
+        normalise=Normalise((0.4,), (0.3,)),
+        num_embeddings=16,
+        generator=generator,
+        symbols_per_slice=4,
+        slice_size=(2, 4),
+        num_codebooks=2,
+    )
+    model.embedding.score_scale.copy_(torch.tensor([0.5, 3.0]))
+    cards = [
+        export_head(model, tmp_path / "head.safetensors", info),
+        export_tail(model, tmp_path / "tail.safetensors", info),
+    ]
+    for card in cards:
+        assert (card.slice_size, card.num_codebooks, card.slice_dim) == ((2, 4), 2, 32)
+        assert (card.order, card.symbols_per_image) == (4, 32)
+    head, tail = load_head(tmp_path / "head.safetensors"), load_tail(tmp_path / "tail.safetensors")
+    assert torch.equal(head.embedding.score_scale, model.embedding.score_scale)
+    with evaluating(model):
+        symbols = model.encode(images)
+        assert torch.equal(head(images), symbols)
+        posteriors = model.embedding.as_sent(symbols)
+        torch.testing.assert_close(tail(posteriors), model.decode(posteriors))
+    path = tmp_path / "head.json"
+    card = json.loads(path.read_text())
+    for field, value, message in (
+        ("slice_size", [2, 3], "slice_size must divide"),
+        ("slice_size", [2], "slice_size must be"),
+        ("num_codebooks", 3, "a multiple, got 4"),
+        ("num_codebooks", 4, "one point for each of the 16 symbols"),
+    ):
+        path.write_text(json.dumps(card | {field: value}))
+        with pytest.raises(CheckpointError, match=message):
+            load_head(tmp_path / "head.safetensors")

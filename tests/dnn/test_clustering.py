@@ -110,3 +110,41 @@ def test_too_little_data_or_points_are_refused(generator: torch.Generator) -> No
         start_embeddings(model, [], points=PSK4[:3], seed=0)
     with pytest.raises(ConfigError, match="slices_per_image"):
         start_embeddings(model, [], points=PSK4, seed=0, slices_per_image=0)
+
+
+def test_a_second_codebook_is_centred_on_what_the_first_leaves(generator: torch.Generator) -> None:
+    # Pixels are one of four centres plus one of four small offsets, and scatter.
+    offsets = 0.2 * (CENTRES - 0.5)
+    model = PhyDnn(
+        normalise=Normalise((0.0, 0.0), (1.0, 1.0)),
+        head=nn.Identity(),
+        embedding=Embedding(torch.randn(8, 2), symbols_per_slice=2, num_codebooks=2),
+        tail=nn.Flatten(),
+        layout=SliceLayout((2, 8, 8)),
+    )
+    which = torch.randint(0, 4, (200, 8, 8), generator=generator)
+    pixels = offsets[which].permute(0, 3, 1, 2) + _images(200, 0.012, generator)
+    start_embeddings(model, pixels.split(50), points=PSK4, seed=0)
+    first, second = model.embedding.vectors.detach().split(4)
+    # 3200 slices a centre scatter by 0.08 in each dimension about the first; the second makes up
+    # for what the first is off. 6 deviations of such a mean.
+    bound = 6 * 0.08 * 2**0.5 / 3000**0.5
+    for book, centres in ((first, CENTRES), (second, offsets)):
+        nearest = torch.cdist(book, centres).min(1)
+        assert sorted(nearest.indices.tolist()) == [0, 1, 2, 3]
+        assert float(nearest.values.max()) < bound
+    # 1 / (2 v): v is that of offsets and scatter about the first, of the scatter about the second.
+    expected = torch.tensor([1 / (2 * (0.08**2 + 0.012**2)), 1 / (2 * 0.012**2)])
+    torch.testing.assert_close(model.embedding.score_scale, expected, rtol=0.03, atol=0)
+
+
+def test_an_iterator_will_not_do_for_two_codebooks(generator: torch.Generator) -> None:
+    model = PhyDnn(
+        normalise=Normalise((0.0, 0.0), (1.0, 1.0)),
+        head=nn.Identity(),
+        embedding=Embedding(torch.randn(8, 2), symbols_per_slice=2, num_codebooks=2),
+        tail=nn.Flatten(),
+        layout=SliceLayout((2, 8, 8)),
+    )
+    with pytest.raises(ConfigError, match="k-means needs images"):
+        start_embeddings(model, iter(_images(20, 0.02, generator).split(5)), points=PSK4, seed=0)

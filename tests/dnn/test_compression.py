@@ -78,7 +78,7 @@ def test_usage_is_counted_over_all_images_in_evaluation_mode(model: PhyDnn, imag
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
     model.eval()
     symbols = model.encode(images)
-    assert counts.tolist() == [int((symbols == m).sum()) for m in range(16)]
+    assert counts.tolist() == [[int((symbols == m).sum()) for m in range(16)]]
 
 
 def test_the_least_used_are_found_ties_to_the_lower_symbol() -> None:
@@ -97,7 +97,7 @@ def test_the_schedule_of_the_paper_keeps_weights_score_and_scale(
         removal = remove_embeddings(model, removed, points=_psk(order), seed=0)
         assert removal.model.embedding.num_embeddings == order
         assert torch.equal(removal.model.embedding.vectors, old[removal.kept])
-        assert not set(removal.kept.tolist()) & set(removed.tolist())
+        assert not set(removal.kept.tolist()) & set(removed.flatten().tolist())
         assert removal.model.embedding.score is Score.DISTANCE
         assert float(removal.model.embedding.score_scale) == pytest.approx(0.7)
         assert removal.model.head is model.head
@@ -208,7 +208,9 @@ def test_a_frozen_embedding_stays_frozen(model: PhyDnn) -> None:
 def test_what_cannot_be_removed_is_refused(model: PhyDnn) -> None:
     with pytest.raises(ConfigError, match="at least 2 must stay"):
         least_used(torch.ones(4), 3)
-    with pytest.raises(ConfigError, match=r"distinct embeddings in 0\.\.15, got \[16\]"):
+    with pytest.raises(
+        ConfigError, match=r"distinct embeddings in 0\.\.15 of each codebook, got \[16\]"
+    ):
         remove_embeddings(model, torch.tensor([16]), points=_psk(15), seed=0)
     with pytest.raises(ConfigError, match="distinct"):
         remove_embeddings(model, torch.tensor([1, 1]), points=_psk(14), seed=0)
@@ -239,7 +241,7 @@ def test_pairs_of_symbols_become_single_ones_at_a_removal(
     )
     assert model.symbols_per_image == 128
     counts = usage_counts(model, [images])
-    assert len(counts) == 16
+    assert counts.shape == (1, 16)
     assert int(counts.sum()) == 6 * 64  # embeddings are counted, not symbols
     pairs = remove_embeddings(
         model, least_used(counts, 7), points=_psk(3), seed=0, symbols_per_slice=2
@@ -249,3 +251,38 @@ def test_pairs_of_symbols_become_single_ones_at_a_removal(
     assert (single.embedding.order, single.symbols_per_image) == (8, 64)
     with pytest.raises(ConfigError, match="8 embeddings cannot be sent as 2 symbols"):
         remove_embeddings(model, torch.arange(8), points=_psk(8), seed=0, symbols_per_slice=2)
+
+
+def test_each_codebook_loses_its_own_least_used(images: Tensor, generator: torch.Generator) -> None:
+    backbone = resnet(
+        ResNetConfig(depth=8, num_classes=5, in_channels=1, width=4), generator=generator
+    )
+    model = PhyDnn.from_backbone(
+        backbone,
+        split="layer1",
+        image_shape=(1, 8, 8),
+        normalise=Normalise((0.5,), (0.25,)),
+        num_embeddings=16,
+        generator=generator,
+        symbols_per_slice=4,
+        slice_size=(2, 2),
+        num_codebooks=2,
+    )
+    assert (model.embedding.dim, model.symbols_per_image) == (16, 64)
+    model.eval()
+    chosen = model.embedding.likeliest(model.slices(images)).chunk(2, -1)
+    counts = usage_counts(model, images.split(4))
+    assert counts.tolist() == [[int((rows == m).sum()) for m in range(16)] for rows in chosen]
+    removed = least_used(counts, 12)
+    removal = remove_embeddings(model, removed, points=_psk(4), seed=0, symbols_per_slice=2)
+    first, second = removal.kept.chunk(2)
+    assert set(first.tolist()) == set(range(16)) - set(removed[0].tolist())
+    assert {m - 16 for m in second.tolist()} == set(range(16)) - set(removed[1].tolist())
+    after = removal.model.embedding
+    assert torch.equal(after.vectors, model.embedding.vectors[removal.kept])
+    assert (after.num_codebooks, after.order, removal.model.symbols_per_image) == (2, 4, 32)
+    optimizer = torch.optim.Adam(model.parameters())
+    _step(model, optimizer, images, generator)
+    moments = optimizer.state[model.embedding.vectors]["exp_avg"].clone()
+    carry_optimizer(optimizer, removal)
+    assert torch.equal(optimizer.state[after.vectors]["exp_avg"], moments[removal.kept])

@@ -39,7 +39,7 @@ from phyemu.errors import CheckpointError, ConfigError
 
 
 def exported(
-    folder: Path, *, symbols_per_slice: int, lookup: Lookup
+    folder: Path, *, symbols_per_slice: int, lookup: Lookup, num_codebooks: int = 1
 ) -> tuple[PhyDnnHead, PhyDnnTail]:
     """Return head and tail of a small network whose tail narrows maps twice; QPSK."""
     generator = torch.Generator().manual_seed(3)
@@ -51,9 +51,11 @@ def exported(
         split="layer1",
         image_shape=(1, 8, 8),
         normalise=Normalise((0.4,), (0.3,)),
-        num_embeddings=4**symbols_per_slice,
+        num_embeddings=4 ** (symbols_per_slice // num_codebooks),
         generator=generator,
         symbols_per_slice=symbols_per_slice,
+        slice_size=(2, 1) if num_codebooks > 1 else (1, 1),
+        num_codebooks=num_codebooks,
         lookup=lookup,
     )
     if model.embedding.demapper is not None:  # which begins as the soft lookup
@@ -83,6 +85,13 @@ def sides(tmp_path_factory: pytest.TempPathFactory) -> tuple[PhyDnnHead, PhyDnnT
 def learned(tmp_path_factory: pytest.TempPathFactory) -> tuple[PhyDnnHead, PhyDnnTail]:
     """Return head and tail with two symbols for each slice and a learned demapper."""
     return exported(tmp_path_factory.mktemp("sides"), symbols_per_slice=2, lookup=Lookup.LEARNED)
+
+
+@pytest.fixture(scope="module")
+def codebooks(tmp_path_factory: pytest.TempPathFactory) -> tuple[PhyDnnHead, PhyDnnTail]:
+    """Return head and tail with slices of two positions, two codebooks, and two symbols of each."""
+    folder = tmp_path_factory.mktemp("sides")
+    return exported(folder, symbols_per_slice=4, lookup=Lookup.HARD, num_codebooks=2)
 
 
 def batches(size: int, num_symbols: int = 64) -> tuple[torch.Tensor, torch.Tensor]:
@@ -118,7 +127,7 @@ def check_both(
                 np.testing.assert_allclose(theirs, ours, rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize("kind", ["sides", "learned"])
+@pytest.mark.parametrize("kind", ["sides", "learned", "codebooks"])
 def test_torchscript_computes_the_same(
     kind: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
@@ -126,7 +135,7 @@ def test_torchscript_computes_the_same(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["sides", "learned"])
+@pytest.mark.parametrize("kind", ["sides", "learned", "codebooks"])
 def test_onnx_runtime_computes_the_same(
     kind: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:

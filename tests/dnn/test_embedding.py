@@ -92,3 +92,77 @@ def test_what_does_not_fit_is_refused() -> None:
         Embedding(torch.full((2, 3), torch.nan))
     with pytest.raises(ConfigError, match="score_scale must be positive"):
         Embedding(torch.zeros(2, 3), score_scale=0.0)
+
+
+def two_codebooks(generator: torch.Generator) -> Embedding:
+    """Return two codebooks of 16 embeddings of length 3, each sent as two symbols of QPSK."""
+    vectors = torch.randn((32, 3), generator=generator)
+    vectors[16:] *= 0.4
+    return Embedding(vectors, score_scale=(0.5, 2.0), symbols_per_slice=4, num_codebooks=2)
+
+
+def test_a_second_codebook_tells_what_the_first_leaves(generator: torch.Generator) -> None:
+    embedding = two_codebooks(generator)
+    assert (embedding.num_embeddings, embedding.order, embedding.symbols_per_choice) == (16, 4, 2)
+    slices = torch.randn((5, 7, 3), generator=generator)
+    first, second = embedding.vectors.detach().split(16)
+    a = (slices[..., None, :] - first).square().sum(-1).argmin(-1)
+    rest = slices - first[a]
+    b = (rest[..., None, :] - second).square().sum(-1).argmin(-1)
+    chosen = embedding.likeliest(slices)
+    assert torch.equal(chosen, torch.cat([a, b], -1))  # book after book
+    torch.testing.assert_close(embedding.slices_of(chosen), first[a] + second[b])
+    expected = [
+        (-scale * (values[..., None, :] - book).square().sum(-1)).log_softmax(-1)
+        for scale, values, book in ((0.5, slices, first), (2.0, rest, second))
+    ]
+    torch.testing.assert_close(embedding.log_probabilities(slices), torch.cat(expected, -2))
+
+
+def test_slices_of_two_codebooks_go_through_a_link_without_errors(
+    generator: torch.Generator,
+) -> None:
+    embedding = two_codebooks(generator)
+    slices = torch.randn((5, 7, 3), generator=generator)
+    symbols = embedding.encode(slices)
+    assert symbols.shape == (5, 28)
+    posteriors = embedding.as_sent(symbols)
+    assert torch.equal(posteriors, torch.nn.functional.one_hot(symbols, 4).float())
+    expected = embedding.slices_of(embedding.likeliest(slices))
+    for mode in (Lookup.HARD, Lookup.SOFT):
+        torch.testing.assert_close(embedding.lookup(posteriors, mode), expected)
+    # The first symbol of the last slice is lost, in the second codebook.
+    posteriors = posteriors.clone()
+    posteriors[:, 26] = 0.25
+    digit = symbols[:, 27]
+    possible = embedding.vectors[16:].detach().reshape(4, 4, 3)[:, digit].mean(0)
+    first = embedding.vectors[embedding.likeliest(slices)[:, 6]]
+    for mode in (Lookup.HARD, Lookup.SOFT):
+        torch.testing.assert_close(embedding.lookup(posteriors, mode)[:, 6], first + possible)
+
+
+def test_a_decision_is_looked_up_alike_with_and_without_gradients(
+    generator: torch.Generator,
+) -> None:
+    embedding = two_codebooks(generator)
+    posteriors = (3 * torch.randn((4, 28, 4), generator=generator)).softmax(-1)
+    posteriors[:, ::3] = 0.25
+    weights = torch.randn((4, 7, 3), generator=generator)
+    found = []
+    for learns in (True, False):
+        given = posteriors.clone().requires_grad_(learns)
+        slices = embedding.lookup(given, Lookup.HARD)
+        (gradient,) = torch.autograd.grad((slices * weights).sum(), embedding.vectors)
+        found.append((slices.detach(), gradient))
+    torch.testing.assert_close(found[0], found[1])
+
+
+def test_dictionaries_that_do_not_add_up_are_refused() -> None:
+    with pytest.raises(ConfigError, match="5 embeddings are not 2 equal codebooks"):
+        Embedding(torch.randn(5, 3), num_codebooks=2)
+    with pytest.raises(ConfigError, match=r"symbols_per_slice must be 2 .* or a multiple, got 3"):
+        Embedding(torch.randn(8, 3), num_codebooks=2, symbols_per_slice=3)
+    with pytest.raises(ConfigError, match="one number or one a codebook"):
+        Embedding(torch.randn(8, 3), num_codebooks=2, symbols_per_slice=2, score_scale=(1, 1, 1))
+    with pytest.raises(SignalError, match="slices must be"):
+        Embedding(torch.randn(8, 3), num_codebooks=2, symbols_per_slice=2).likeliest(torch.zeros(3))

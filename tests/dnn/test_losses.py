@@ -181,7 +181,7 @@ def test_commitment_alone_moves_head_and_embedding(
     model: PhyDnn, images: Tensor, generator: torch.Generator
 ) -> None:
     output = model(images, noiseless_link, generator)
-    loss = commitment_loss(output.slices, output.log_probabilities, model.embedding)
+    loss = commitment_loss(output.slices, output.likeliest(), model.embedding)
     squared = torch.cdist(output.slices, model.embedding.vectors.expand(3, 4, 4)).square()
     expected = float(squared.min(-1).values.mean().detach())
     assert float(loss.detach()) == pytest.approx(expected, rel=1e-4)

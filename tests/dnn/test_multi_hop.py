@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from phyemu.dnn import (
     Embedding,
+    Estimator,
     LossWeights,
     MultiHopPhyDnn,
     Normalise,
@@ -182,7 +183,7 @@ def test_a_hop_seen_alone_gets_what_the_dictionaries_before_it_send(
     with evaluating(model):
         relayed = model.relay(0, torch.nn.functional.one_hot(model.encode(images), M).float())
         counts = usage_counts(model.hop(1), [images])
-    assert torch.equal(counts, torch.bincount(relayed.flatten(), minlength=M))
+    assert torch.equal(counts[0], torch.bincount(relayed.flatten(), minlength=M))
     smaller = Embedding(torch.ones(2, 8))
     changed = model.with_embedding(1, smaller)
     assert changed.embedding_of(1) is smaller
@@ -210,3 +211,36 @@ def test_split_points_in_another_order_are_refused(
 def test_each_hop_needs_a_link(backbone: nn.Module, images: Tensor) -> None:
     with pytest.raises(ConfigError, match="2 hops need as many links, got 1"):
         chain(backbone, "layer1", "layer2")(images, [noiseless_link], torch.Generator())
+
+
+def test_hops_of_patches_and_codebooks_hand_on_what_they_hear(
+    backbone: nn.Module, images: Tensor, generator: torch.Generator
+) -> None:
+    model = MultiHopPhyDnn.from_backbone(
+        backbone,
+        splits=["layer1", "layer2"],
+        image_shape=(1, 8, 8),
+        normalise=NORMALISE,
+        num_embeddings=M,
+        generator=generator,
+        symbols_per_slice=2,
+        slice_size=(2, 2),
+        num_codebooks=2,
+    )
+    assert [model.symbols_of(hop) for hop in (0, 1)] == [32, 8]
+    with evaluating(model):
+        symbols = model.encode(images)
+        first = model.embedding_of(0).as_sent(symbols)
+        second = model.embedding_of(1).as_sent(model.relay(0, first))
+        found = model.decode(second)
+        expected = model.infer(images, [noiseless_link] * 2, generator)
+    torch.testing.assert_close(found, expected)
+    output = model(images, [noisy_link] * 2, generator, estimator=Estimator.COPY)
+    labels = torch.arange(6) % 5
+    weights = LossWeights(beta=1e-3, commitment=0.1)
+    multi_hop_loss(output, labels, weights, model=model).total.backward()
+    assert all(
+        parameter.grad is not None and bool(parameter.grad.abs().sum() > 0)
+        for name, parameter in model.named_parameters()
+        if "conv" in name or "vectors" in name
+    )

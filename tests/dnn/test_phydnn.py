@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from phyemu.dnn import (
+    Estimator,
     Lookup,
     Normalise,
     PhyDnn,
@@ -14,8 +15,11 @@ from phyemu.dnn import (
     ResNetConfig,
     Score,
     evaluating,
+    from_slices,
     noiseless_link,
     resnet,
+    task_loss,
+    to_slices,
 )
 from phyemu.errors import ConfigError
 
@@ -275,3 +279,85 @@ def test_what_cannot_be_is_refused(
         )
     with pytest.raises(ConfigError, match="num_samples"):
         model(images, noiseless_link, generator, num_samples=0)
+
+
+@pytest.fixture
+def patches(backbone: ResNet, generator: torch.Generator) -> PhyDnn:
+    """Return a PhyDNN of slices of 2x2 positions and two codebooks."""
+    return PhyDnn.from_backbone(
+        backbone,
+        split="layer1",
+        image_shape=(1, 16, 16),
+        normalise=Normalise((0.5,), (0.25,)),
+        num_embeddings=16,
+        generator=generator,
+        symbols_per_slice=4,
+        slice_size=(2, 2),
+        num_codebooks=2,
+    )
+
+
+def test_a_copied_gradient_is_that_of_what_arrived(
+    patches: PhyDnn, images: Tensor, generator: torch.Generator
+) -> None:
+    assert patches.symbols_per_image == 64 * 4
+    labels = torch.tensor([0, 3, 1])
+    output = patches(
+        images,
+        noiseless_link,
+        generator,
+        estimator=Estimator.COPY,
+        num_samples=2,
+        binding_share=0.0,
+    )
+    task_loss(output.logits, labels).backward()
+    found = [parameter.grad for parameter in patches.head.parameters()]
+    dictionary = patches.embedding.vectors.grad
+    assert dictionary is not None
+
+    # The same by hand: the head's features moved, as a constant, to where they arrived.
+    patches.zero_grad()
+    features = patches.head(patches.normalise(images))
+    arrived = output.features[0].detach()
+    sent = features.repeat(2, 1, 1, 1)
+    moved = sent + (arrived - sent).detach()
+    moved.retain_grad()
+    task_loss(patches.tail(moved).unflatten(0, (2, 3)), labels).backward()
+    for gradient, parameter in zip(found, patches.head.parameters(), strict=True):
+        torch.testing.assert_close(gradient, parameter.grad, rtol=1e-4, atol=1e-6)
+    # An embedding of either codebook learns from the slices it was chosen for.
+    assert moved.grad is not None
+    of_slices = to_slices(moved.grad, (2, 2)).flatten(0, 1)
+    expected = torch.zeros_like(dictionary)
+    chosen = patches.embedding.likeliest(patches.slices(images)).repeat(2, 1).chunk(2, -1)
+    for book, rows in enumerate(chosen):
+        expected.index_add_(0, 16 * book + rows.flatten(), of_slices)
+    torch.testing.assert_close(dictionary, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_probabilities_are_only_left_out_where_nothing_is_chosen_by_them(
+    patches: PhyDnn, images: Tensor, generator: torch.Generator
+) -> None:
+    copied = patches(
+        images, symmetric_link, generator, estimator=Estimator.COPY, probabilities=False
+    )
+    assert copied.log_probabilities is None
+    with pytest.raises(ConfigError, match="probabilities were not computed"):
+        _ = copied.probabilities
+    soft = patches(
+        images, symmetric_link, generator, estimator=Estimator.STRAIGHT_THROUGH, probabilities=False
+    )
+    assert soft.log_probabilities is not None
+    assert soft.log_probabilities.shape == (3, 2 * 64, 16)
+
+
+def test_inference_over_patches_is_encode_link_decode(
+    patches: PhyDnn, images: Tensor, generator: torch.Generator
+) -> None:
+    with evaluating(patches):
+        expected = patches.decode(patches.embedding.as_sent(patches.encode(images)))
+        found = patches.infer(images, noiseless_link, generator)
+        quantised = patches.embedding.slices_of(patches.embedding.likeliest(patches.slices(images)))
+        by_hand = patches.tail(from_slices(quantised, patches.layout))
+    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(found, by_hand)

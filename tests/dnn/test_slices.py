@@ -27,6 +27,40 @@ def test_slices_go_back_to_the_features_they_came_from(shape: tuple[int, ...]) -
     assert to_slices(features).shape[1:] == (layout.num_slices, layout.dim)
 
 
+@pytest.mark.parametrize(
+    ("shape", "size"),
+    [((3, 4, 6), (2, 2)), ((3, 4, 6), (1, 3)), ((3, 4, 6), (4, 1)), ((6, 5), (3, 1))],
+)
+def test_a_slice_of_several_positions_goes_through_them_row_by_row(
+    shape: tuple[int, ...], size: tuple[int, int]
+) -> None:
+    features = torch.arange(2 * torch.Size(shape).numel()).reshape(2, *shape)
+    layout = SliceLayout(shape, size)
+    slices = to_slices(features, size)
+    assert slices.shape == (2, layout.num_slices, layout.dim)
+    maps = features if len(shape) == 3 else features.mT[..., None]  # tokens: a column
+    rows, columns = maps.shape[2] // size[0], maps.shape[3] // size[1]
+    for b in range(2):
+        for r in range(rows):
+            for c in range(columns):
+                expected = [
+                    maps[b, :, r * size[0] + i, c * size[1] + j]
+                    for i in range(size[0])
+                    for j in range(size[1])
+                ]
+                assert torch.equal(slices[b, r * columns + c], torch.cat(expected))
+    for memory_format in (torch.contiguous_format, torch.channels_last):
+        back = from_slices(slices, layout, memory_format)
+        assert torch.equal(back, features)
+        assert back.ndim == 3 or back.is_contiguous(memory_format=memory_format)
+
+
+def test_a_slice_size_must_divide_the_maps() -> None:
+    for shape, size in (((3, 4, 5), (2, 2)), ((3, 4, 5), (0, 1)), ((6, 5), (1, 2))):
+        with pytest.raises(ConfigError, match="slice_size must divide"):
+            SliceLayout(shape, size)
+
+
 def test_features_of_another_shape_are_refused() -> None:
     with pytest.raises(SignalError, match=r"got \(2, 3\)"):
         to_slices(torch.zeros(2, 3))

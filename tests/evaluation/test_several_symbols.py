@@ -76,7 +76,7 @@ def test_an_undisturbed_channel_scores_as_no_channel(
     fidelity: EvaluationFidelity, exported_run: Path, images: ImageSet
 ) -> None:
     phydnn = load_exported(exported_run, order=16)
-    assert (phydnn.order, phydnn.num_embeddings, phydnn.symbols_per_image) == (4, 16, 128)
+    assert (phydnn.order, phydnn.messages_per_position, phydnn.symbols_per_image) == (4, 16, 128)
     result = evaluate_phydnn(phydnn, Awgn(40.0), images, fidelity=fidelity, seed=0)
     assert result.ser == 0.0
     with evaluating(phydnn.tail):
@@ -95,7 +95,10 @@ def test_what_was_sent_names_the_phydnn_though_both_are_qpsk(
         assert sent.symbols.shape == (len(images), 64 * symbols)
         assert int(sent.symbols.max()) < sent.order == 4
         found = load_exported_of(exported_run, sent)
-        assert (found.num_embeddings, found.symbols_per_image) == (num_embeddings, 64 * symbols)
+        assert (found.messages_per_position, found.symbols_per_image) == (
+            num_embeddings,
+            64 * symbols,
+        )
     other = replace(sent, symbols=torch.from_numpy(np.zeros((2, 32), np.int64)))
     with pytest.raises(CheckpointError, match=r"no PhyDNN that sends 32 symbols of order 4"):
         load_exported_of(exported_run, other)

@@ -10,7 +10,7 @@ import torch
 
 from phyemu.channel import Awgn
 from phyemu.datasets import Batch, Dataset, ImageSet
-from phyemu.dnn import Lookup, Normalise, ResNet, ResNetConfig, resnet
+from phyemu.dnn import Estimator, Lookup, Normalise, ResNet, ResNetConfig, resnet
 from phyemu.errors import ConfigError
 from phyemu.link import Fidelity, SymbolLink, build_link
 from phyemu.training import TrainConfig, score_over_link, train_phydnn
@@ -359,3 +359,81 @@ def test_learned_points_resume_where_they_were(
     )
     assert found.history == expected.history
     assert torch.equal(found.last.constellation.points, expected.last.constellation.points)
+
+
+def patches(config: TrainConfig) -> TrainConfig:
+    """Return settings for slices of 2x2 positions, two codebooks, and k-means at each removal."""
+    return replace(
+        config,
+        phydnn=replace(
+            config.phydnn,
+            split="layer1",
+            orders=(4, 2),
+            epochs=(1, 2),
+            slice_size=(2, 2),
+            codebooks=2,
+            symbols_per_slice=(4, 2),
+            estimator=Estimator.COPY,
+            beta=0.0,
+            removal="k-means",
+        ),
+    )
+
+
+def test_a_stage_begins_anew_on_what_the_head_has_become(
+    backbone: ResNet, dataset: Dataset, config: TrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = task_for(backbone, dataset, patches(config))
+    task.begin_epoch(0)
+    for parameter in task.model.backbone_parameters():
+        parameter.requires_grad_(True)
+    step(task, dataset, 0)
+    trained = {
+        name: value.clone()
+        for name, value in task.model.state_dict().items()
+        if not name.startswith("embedding")
+    }
+    task.begin_epoch(1)
+    after = task.model.state_dict()
+    assert all(torch.equal(after[name], value) for name, value in trained.items())
+    assert task.order == 2
+    assert task.model.embedding.vectors.shape == (8, 16)
+    # The same clusters as of a model that was given these weights at once.
+    other = task_for(backbone, dataset, patches(config))
+    other.restore_stage("2")
+    other.model.load_state_dict(trained, strict=False)
+    other._start_embeddings()
+    assert torch.equal(other.model.embedding.vectors, task.model.embedding.vectors)
+    before = weights(task)
+    step(task, dataset, 1)
+    assert not torch.equal(weights(task)[0], before[0])
+    assert not torch.equal(weights(task)[1], before[1])
+
+
+def test_patches_and_codebooks_train_and_resume_where_they_were(
+    backbone: ResNet, dataset: Dataset, config: TrainConfig, tmp_path: Path
+) -> None:
+    settings, normalise = patches(config), Normalise(dataset.mean, dataset.std)
+    expected = train_phydnn(backbone, normalise, dataset, Awgn(12.0), settings)
+    assert [record.losses.get("entropy") for record in expected.history] == [None] * 3
+    sent = {
+        order: (stage.constellation.order, stage.phydnn.symbols_per_image)
+        for order, stage in expected.stages.items()
+    }
+    assert sent == {4: (4, 64), 2: (4, 32)}
+
+    def stop(task: str, done: int, total: int, note: str = "") -> None:
+        if done == 6:  # in the second epoch, behind the removal
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        train_phydnn(
+            backbone, normalise, dataset, Awgn(12.0), settings, folder=tmp_path, progress=stop
+        )
+    found = train_phydnn(
+        backbone, normalise, dataset, Awgn(12.0), settings, folder=tmp_path, resume=True
+    )
+    assert found.history == expected.history
+    for order, stage in expected.stages.items():
+        ours, theirs = stage.phydnn.state_dict(), found.stages[order].phydnn.state_dict()
+        assert all(torch.equal(ours[name], value) for name, value in theirs.items())

@@ -72,17 +72,19 @@ def test_the_paper_s_preset_is_the_paper_s(dataset: str) -> None:
 )
 def test_the_best_preset_is_what_was_measured(dataset: str, layers: tuple[str, ...]) -> None:
     best = named_preset(Preset.BEST, dataset, "awgn:12").phydnn
-    assert best.estimator is Estimator.STRAIGHT_THROUGH
+    assert best.estimator is Estimator.COPY
     assert (best.score, best.lookup) == (Score.DISTANCE, Lookup.HARD)
     assert (best.orders, best.epochs) == ((16, 8, 4), (15, 8, 8))
-    assert [best.channel_order(stage) for stage in range(3)] == [4, 8, 4]  # 16: pairs of QPSK
-    assert (best.embedding_learning_rate, best.backbone_learning_rate) == (3e-3, 6e-4)
+    assert (best.slice_size, best.codebooks, best.removal) == ((2, 2), 2, "k-means")
+    assert [best.codebook_size(stage) for stage in range(3)] == [256, 64, 16]
+    assert [best.channel_order(stage) for stage in range(3)] == [4, 4, 4]
+    assert (best.embedding_learning_rate, best.backbone_learning_rate) == (3e-3, 3e-4)
     assert (best.final_learning_rate_ratio, best.freeze_epochs) == (0.02, 0)
-    assert (best.beta, best.beta_growth) == (1e-5, 10.0)
+    assert best.beta == 0.0
     assert (best.binding, best.binding_share) == (1.0, 0.125)
     assert (best.distillation, best.distillation_temperature) == (1.0, 2.0)
     assert (best.feature_distillation, best.feature_layers) == (20.0, layers)
-    assert best.slices_per_image == 64
+    assert (best.commitment, best.slices_per_image) == (0.3, 64)
 
 
 @pytest.mark.parametrize(

@@ -56,13 +56,17 @@ def test_stages_without_symbols_for_each_slice_take_those_of_their_order(tmp_pat
         found = resolve_config({"phydnn.orders": list(orders), **given}, named=Preset.BEST)
         return found.phydnn.symbols_per_slice
 
-    assert symbols(16) == (2,)
-    assert symbols(8, 4) == (1, 1)  # 8 is no square
-    assert symbols(32, 16, 8, 4) == (1, 2, 1, 1)
+    # QPSK, of which four positions of M = 32 take ten; M = 3 has no such tuples.
+    assert symbols(16) == (8,)
+    assert symbols(8, 4) == (6, 4)
+    assert symbols(32, 16, 8, 4, 3, 2) == (10, 8, 6, 4, 2, 2)
     assert symbols(16, 4, symbols_per_slice=[2]) == (2,)
     path = tmp_path / "t.toml"
     path.write_text("[phydnn]\norders = [16]\nsymbols_per_slice = [4]\n", encoding="utf-8")
     assert resolve_config({}, file=path, named=Preset.BEST).phydnn.symbols_per_slice == (4,)
+    # Slices of one position: 16 and 4 are powers of 4, and 8 is none.
+    single = {"slice_size": [1, 1], "codebooks": 1}
+    assert symbols(16, 8, 4, **single) == (2, 1, 1)
 
 
 @pytest.mark.parametrize(
