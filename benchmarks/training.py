@@ -189,12 +189,17 @@ def preset_steps(precision: Precision) -> dict[str, Callable[[], object]]:
         binding_share=1 / 16,
         estimator=Estimator.STRAIGHT_THROUGH,
     )
+    copied = replace(bare, estimator=Estimator.COPY, beta=0.0)
     configs |= {
         "paper, binding_share 1/16": _with(configs["preset paper"], binding_share=1 / 16),
         "paper, without binding": _with(configs["preset paper"], binding=0.0),
         "straight-through, binding_share 1/16": replace(default, phydnn=bare),
         "straight-through, without binding": _with(
             replace(default, phydnn=bare), binding=0.0, binding_share=1.0
+        ),
+        "copied gradient, binding_share 1/16": replace(default, phydnn=copied),
+        "copied gradient, without binding": _with(
+            replace(default, phydnn=copied), binding=0.0, binding_share=1.0
         ),
     }
     shape = ResNetConfig(depth=20, in_channels=3, num_classes=10)

@@ -122,7 +122,7 @@ def table_2(cells: CellSet, dataset: str) -> ResultTable | None:
         row_headings=("system", "backbone"),
         columns=("no radio", *_size_headings(simulated, orders)),
         rows=tuple(rows),
-        notes=(_BRACKETS, _made_of(simulated)),
+        notes=(_BRACKETS, _symbols_on_air(simulated, orders), _made_of(simulated)),
     )
 
 
@@ -155,6 +155,7 @@ def table_2_drops(cells: CellSet, dataset: str) -> ResultTable | None:
         notes=(
             f"{_BRACKETS} The paper's drop is its Table II against the baseline of its Table I, "
             "which is of CIFAR-10.",
+            _symbols_on_air(simulated, orders),
             _made_of(simulated),
         ),
     )
@@ -280,6 +281,16 @@ def _size_headings(cells: CellSet, orders: Sequence[int]) -> tuple[str, ...]:
         size = "" if payload is None else f" ({payload / 1024:g} KB)"
         headings.append(f"M = {order}{size}")
     return tuple(headings)
+
+
+def _symbols_on_air(cells: CellSet, orders: Sequence[int]) -> str:
+    """Return how many channel symbols an image takes: equal bytes may be unequal air time."""
+    parts = []
+    for variant in cells.values("variant"):
+        counts = [cells.mean("symbols_per_image", variant=variant, order=order) for order in orders]
+        said = ", ".join("-" if count is None else f"{count:g}" for count in counts)
+        parts.append(f"{phydnn_label(variant)} {said}")
+    return f"M is what a position at the cut may say. Channel symbols an image: {'; '.join(parts)}."
 
 
 def _backbones(cells: CellSet) -> list[str]:

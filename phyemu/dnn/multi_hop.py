@@ -278,6 +278,8 @@ class MultiHopPhyDnn(nn.Module):
             received = embedding.lookup(link(embedding.on_air(sent), generator), lookup)
             if estimator is Estimator.COPY:
                 received = with_gradient_of(received, slices.repeat(len(sent) // len(slices), 1, 1))
+            # In the precision of the segment's output, as in a PhyDNN of one hop.
+            received = received.to(features.dtype)
             arrived = from_slices(received, self.layouts[index], memory_format(features))
             hops.append(
                 HopOutput(

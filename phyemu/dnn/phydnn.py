@@ -296,7 +296,9 @@ class PhyDnn(nn.Module):
             repeated = log_probabilities.mT.repeat(num_samples, 1, 1).mT
             sent = choose_symbols(repeated, estimator, temperature=temperature, generator=generator)
             received = self.embedding.lookup(link(self.embedding.on_air(sent), generator), lookup)
-        arrived = from_slices(received, self.layout, layout)
+        # In the precision of the head's output: under autocast a residual stream in the tail would
+        # stay in float32 else, which it is not in the backbone.
+        arrived = from_slices(received.to(features.dtype), self.layout, layout)
         with ExitStack() as hooks:
             outputs = [hooks.enter_context(captured_output(self.tail, name)) for name in layers]
             logits = self.tail(arrived).float()
