@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from phyemu_cli.main import main
 
 from phyemu.comparison import render
-from phyemu_cli.main import main
 
 RESULTS = sorted(
     path.parent for path in (Path(__file__).parents[2] / "docs" / "results").rglob("cells")
