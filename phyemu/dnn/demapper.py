@@ -53,7 +53,8 @@ class Demapper(nn.Module):
         """
         u = self.symbols_per_slice
         clamped = posteriors.clamp_min(_LEAST)
-        prior = joint_posteriors(clamped, u).log()
+        # In double precision: the product of many small posteriors must not become 0.
+        prior = joint_posteriors(clamped.double(), u).log().to(clamped.dtype)
         rows = clamped.log().reshape(*prior.shape[:-1], u * self.order)
         correction = self.output(self.hidden(rows).relu())
         lost = posteriors.amax(-1) <= (1 + 1e-6) / self.order

@@ -67,7 +67,8 @@ class Embedding(nn.Module):
 
     Raises:
         ConfigError: Fewer than two embeddings, not finite, a scale that is not positive, u is no
-            multiple of the codebooks, or M no power of what is left of u for each.
+            multiple of the codebooks, or M no power of what is left of u for each; or there are
+            several codebooks without distances.
     """
 
     score_scale: Tensor
@@ -89,6 +90,11 @@ class Embedding(nn.Module):
             raise ConfigError("embeddings must be finite")
         if num_codebooks < 1 or len(vectors) % num_codebooks:
             raise ConfigError(f"{len(vectors)} embeddings are not {num_codebooks} equal codebooks")
+        if num_codebooks > 1 and Score(score) is not Score.DISTANCE:
+            raise ConfigError(
+                "a further codebook holds what the nearest embedding leaves; with several give the "
+                f"score {Score.DISTANCE}, not {score}"
+            )
         scales = [score_scale] if isinstance(score_scale, int | float) else list(score_scale)
         if len(scales) not in (1, num_codebooks) or not all(scale > 0 for scale in scales):
             raise ConfigError(

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from phyemu.errors import SignalError
+
 from .categories import argmax_symbol, in_rows, products_in_rows
 
 __all__ = ["decided_symbols", "hard_lookup", "lookup_tuples"]
@@ -50,9 +52,16 @@ def lookup_tuples(symbols: Tensor, vectors: Tensor, symbols_per_choice: int, ord
         symbols_per_choice: u.
         order: M_c.
 
+    Raises:
+        SignalError: They are no whole number of tuples.
+
     Returns:
         (..., num, D): the mean of the embeddings that the symbols of a tuple leave possible.
     """
+    if symbols.shape[-1] % symbols_per_choice:
+        raise SignalError(
+            f"symbols must be a multiple of {symbols_per_choice}, got {symbols.shape[-1]}"
+        )
     table = vectors.reshape(*[order] * symbols_per_choice, -1)
     for digit in range(symbols_per_choice):  # each gets a row for "lost"
         table = torch.cat([table, table.mean(digit, keepdim=True)], digit)

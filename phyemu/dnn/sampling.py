@@ -33,7 +33,7 @@ class Estimator(StrEnum):
     COPY = "copy"
     """The likeliest symbol; what arrives hands its gradient to the slice that was sent, as if it
     were that slice (van den Oord et al., arXiv:1711.00937). Nothing of it passes through the link,
-    and its cost does not grow with M."""
+    and no softmax over M is needed."""
 
 
 def choose_symbols(

@@ -46,7 +46,7 @@ class SliceLayout:
         if min(height, width) < 1 or rows % height or columns % width:
             raise ConfigError(
                 f"slice_size must divide the {rows}x{columns} positions at the cut, got "
-                f"{height}x{width}"
+                f"{height}x{width}; 1x1 fits every cut"
             )
 
     @property

@@ -8,6 +8,8 @@ m to the base M_c, the leading one first. For M = 16, u = 2, M_c = 4:
 The bits of a slice stay log2(M), the symbols are u times as many and farther apart.
 """
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -22,6 +24,9 @@ __all__ = [
     "split_probabilities",
     "tuple_points",
 ]
+
+
+_MOST_BITS = 10  # the search for a placement grows with the third power of the embeddings
 
 
 def channel_order(num_embeddings: int, symbols_per_slice: int, num_codebooks: int = 1) -> int:
@@ -40,6 +45,8 @@ def channel_order(num_embeddings: int, symbols_per_slice: int, num_codebooks: in
     >>> channel_order(256, 8, 2)
     4
     """
+    if num_codebooks < 1:
+        raise ConfigError(f"num_codebooks must be at least 1, got {num_codebooks}")
     share, left = divmod(symbols_per_slice, num_codebooks)
     if share < 1 or left:
         raise ConfigError(
@@ -66,17 +73,25 @@ def codebook_size(order: int, positions_per_slice: int, num_codebooks: int) -> i
         num_codebooks: C, >= 1, of M^(p/C) embeddings each.
 
     Raises:
-        ConfigError: M^p is no C-th power.
+        ConfigError: M^p is no C-th power, or one codebook would be too large to be placed.
 
     >>> codebook_size(16, 4, 2)
     256
     """
+    bits = positions_per_slice * math.log2(order) / num_codebooks
+    if positions_per_slice > 1 and bits > _MOST_BITS:
+        raise ConfigError(
+            f"M = {order} for each of {positions_per_slice} positions takes {num_codebooks} "
+            f"codebooks of 2^{bits:g} embeddings; give more codebooks, or a smaller slice_size, so "
+            f"that there are at most 2^{_MOST_BITS}"
+        )
     messages = order**positions_per_slice
     size: int = round(messages ** (1 / num_codebooks))
     if size < 2 or size**num_codebooks != messages:
         raise ConfigError(
             f"M = {order} for each of {positions_per_slice} positions is {messages} messages a "
-            f"slice, which are no {num_codebooks} codebooks of one size"
+            f"slice, which are no {num_codebooks} codebooks of one size; give another number of "
+            "codebooks"
         )
     return size
 

@@ -169,15 +169,15 @@ class PhyDnnConfig:
         estimator: How symbols are chosen in training: `gumbel` (the paper's) samples them,
             `straight-through` sends the likeliest, as what is deployed does; so does `copy`, which
             hands the gradient of what arrives to the slice that was sent.
-        temperature: Of the gradient through that choice, at the start, > 0.
+        temperature: Of the gradient through that choice, at the start, > 0; 1 with `copy`.
         final_temperature: At the end, > 0; it changes by the same factor each step; None: constant.
         lookup: `hard` (the paper's), `soft`, or `learned`: by a small network, trained with the
             rest at the rate of the embeddings and exported with the tail.
         slices_per_image: Slices of each training image that k-means sees, >= 0; 0: all, as in the
             paper.
         removal: How a stage begins with fewer embeddings: `least-used` (Algorithm 1) removes those
-            that are sent least and trains the others on, `k-means` starts all anew on what the
-            head has become.
+            that are sent least and trains the others on, `k-means` starts all embeddings, and the
+            optimiser, anew on what the head has become.
         early_stopping: Epochs without a better score on the validation images after which a stage
             ends and the next begins, >= 1; None: each stage has all of its epochs.
     """
@@ -247,7 +247,18 @@ class PhyDnnConfig:
         _require(
             self.codebooks == 1 or self.estimator is not Estimator.GUMBEL,
             "a further codebook stands for what the likeliest embedding leaves, so symbols cannot "
-            "be sampled: with several codebooks give estimator straight-through or copy",
+            'be sampled: with several codebooks give [phydnn] estimator = "copy" or '
+            '"straight-through", or take --preset best',
+        )
+        _require(
+            self.codebooks == 1 or self.score is Score.DISTANCE,
+            "a further codebook holds what the nearest embedding leaves: with several codebooks "
+            'give [phydnn] score = "distance", or take --preset best',
+        )
+        _require(
+            self.estimator is not Estimator.COPY
+            or (self.temperature == 1 and self.final_temperature is None),
+            "a copied gradient has no temperature; leave temperature and final_temperature out",
         )
         for stage in range(len(self.orders)):
             self.channel_order(stage)

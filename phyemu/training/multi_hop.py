@@ -144,7 +144,7 @@ class _MultiHopTask(PhyDnnTask):
             )
 
     def _shrink_to(self, order: int) -> None:
-        """Remove the least used embeddings of every hop, and place the rest anew."""
+        """Remove the least used embeddings of every hop, or begin anew; see `removal`."""
         if self.order == order:
             return
         if self._settings.removal == "k-means":

@@ -40,7 +40,9 @@ def check_network(config: TrainConfig, dataset: Dataset, channels: Sequence[Chan
         splits=config.phydnn.splits,
         image_shape=dataset.image_shape,
         normalise=normalise,
-        num_embeddings=config.phydnn.orders[0],
+        num_embeddings=config.phydnn.codebook_size(0),
         generator=torch.Generator().manual_seed(config.seed),
         symbols_per_slice=config.phydnn.slice_symbols(0),
+        slice_size=config.phydnn.slice_size,
+        num_codebooks=config.phydnn.codebooks,
     )

@@ -218,7 +218,7 @@ class PhyDnnTask:
         )
 
     def _shrink_to(self, order: int) -> None:
-        """Remove the least used embeddings (Algorithm 1, line 20) and place the rest anew."""
+        """Remove the least used embeddings (Algorithm 1, line 20), or begin anew; see `removal`."""
         if self.order == order:
             return
         if self._settings.removal == "k-means":

@@ -342,6 +342,7 @@ def test_slices_of_several_positions_and_codebooks_travel_with_the_card(
         ("slice_size", [2, 3], "slice_size must divide"),
         ("slice_size", [2], "slice_size must be"),
         ("num_codebooks", 3, "a multiple, got 4"),
+        ("num_codebooks", 0, "num_codebooks must be at least 1, got 0"),
         ("num_codebooks", 4, "one point for each of the 16 symbols"),
     ):
         path.write_text(json.dumps(card | {field: value}))

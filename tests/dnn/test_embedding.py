@@ -164,5 +164,14 @@ def test_dictionaries_that_do_not_add_up_are_refused() -> None:
         Embedding(torch.randn(8, 3), num_codebooks=2, symbols_per_slice=3)
     with pytest.raises(ConfigError, match="one number or one a codebook"):
         Embedding(torch.randn(8, 3), num_codebooks=2, symbols_per_slice=2, score_scale=(1, 1, 1))
+    with pytest.raises(ConfigError, match="give the score distance"):
+        Embedding(
+            torch.randn(8, 3),
+            num_codebooks=2,
+            symbols_per_slice=2,
+            score=Score.INNER_PRODUCT,
+        )
+    with pytest.raises(SignalError, match="symbols must be a multiple of 2, got 27"):
+        two_codebooks(torch.Generator()).lookup(torch.full((5, 54, 4), 0.25), Lookup.HARD)
     with pytest.raises(SignalError, match="slices must be"):
         Embedding(torch.randn(8, 3), num_codebooks=2, symbols_per_slice=2).likeliest(torch.zeros(3))

@@ -335,6 +335,29 @@ def test_a_copied_gradient_is_that_of_what_arrived(
     torch.testing.assert_close(dictionary, expected, rtol=1e-4, atol=1e-6)
 
 
+def test_what_is_copied_past_the_link_still_went_through_it(
+    patches: PhyDnn, images: Tensor, generator: torch.Generator
+) -> None:
+    def next_symbol(sent: Tensor, generator: torch.Generator) -> Tensor:
+        return sent.roll(1, -1)  # every symbol arrives as the next one
+
+    output = patches(images, next_symbol, generator, estimator=Estimator.COPY, binding_share=0.0)
+    symbols = (patches.encode(images) + 1) % 4
+    received = patches.embedding.lookup(patches.embedding.as_sent(symbols), Lookup.HARD)
+    expected = from_slices(received, patches.layout)
+    torch.testing.assert_close(output.features[0], expected)
+    # Embeddings learn where they arrived, not where they were sent.
+    output.features[0].square().sum().backward()
+    gradient = patches.embedding.vectors.grad
+    assert gradient is not None
+    arrived = symbols.reshape(3, 2, 64, 2)
+    arrived = arrived[..., 0] * 4 + arrived[..., 1]
+    for book in range(2):
+        heard = set(arrived[:, book].flatten().tolist())
+        learned = gradient.chunk(2)[book].abs().sum(1).nonzero().flatten().tolist()
+        assert set(learned) == heard
+
+
 def test_probabilities_are_only_left_out_where_nothing_is_chosen_by_them(
     patches: PhyDnn, images: Tensor, generator: torch.Generator
 ) -> None:

@@ -3,6 +3,7 @@ from dataclasses import replace
 
 import pytest
 
+from phyemu.dnn import Estimator, Score
 from phyemu.errors import ConfigError
 from phyemu.training import (
     BackboneConfig,
@@ -37,6 +38,9 @@ def test_epochs_belong_to_their_stages() -> None:
     assert config.total_epochs == 6
 
 
+TWO_BOOKS = {"codebooks": 2, "estimator": Estimator.COPY, "score": Score.DISTANCE}
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
@@ -53,6 +57,18 @@ def test_epochs_belong_to_their_stages() -> None:
         ({"binding": -1.0}, "binding"),
         ({"binding_share": 0.0}, "binding = 0 turns"),
         ({"num_samples": 0}, "num_samples"),
+        ({"slice_size": (0, 1)}, "slice_size must be at least"),
+        ({"codebooks": 0}, "codebooks must be at least 1"),
+        ({"codebooks": 2, "slice_size": (2, 1)}, "take --preset best"),
+        ({"codebooks": 2, "estimator": Estimator.COPY}, 'score = "distance"'),
+        ({"estimator": Estimator.COPY, "temperature": 2.0}, "has no temperature"),
+        ({"slice_size": (2, 2)}, r"codebooks of 2\^16 embeddings; give more codebooks"),
+        ({"slice_size": (16, 16)}, "give more codebooks, or a smaller slice_size"),
+        (
+            {"orders": (8,), "slice_size": (3, 1)} | TWO_BOOKS,
+            "512 messages a slice, which are no 2",
+        ),
+        ({"removal": "none"}, "least-used or k-means"),
         ({"final_learning_rate_ratio": 2.0}, "final_learning_rate_ratio"),
     ],
 )

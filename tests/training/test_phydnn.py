@@ -10,7 +10,7 @@ import torch
 
 from phyemu.channel import Awgn
 from phyemu.datasets import Batch, Dataset, ImageSet
-from phyemu.dnn import Estimator, Lookup, Normalise, ResNet, ResNetConfig, resnet
+from phyemu.dnn import Estimator, Lookup, Normalise, ResNet, ResNetConfig, Score, resnet
 from phyemu.errors import ConfigError
 from phyemu.link import Fidelity, SymbolLink, build_link
 from phyemu.training import TrainConfig, score_over_link, train_phydnn
@@ -374,6 +374,7 @@ def patches(config: TrainConfig) -> TrainConfig:
             codebooks=2,
             symbols_per_slice=(4, 2),
             estimator=Estimator.COPY,
+            score=Score.DISTANCE,
             beta=0.0,
             removal="k-means",
         ),

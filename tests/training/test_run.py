@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from phyemu.channel import Awgn
+from phyemu.datasets import load_dataset
 from phyemu.errors import ConfigError, PhyemuError
 from phyemu.evaluation import (
     EvaluationFidelity,
@@ -14,7 +15,16 @@ from phyemu.evaluation import (
     run_test_images,
 )
 from phyemu.link import Fidelity
-from phyemu.training import Processes, TrainConfig, preset, read_run_config, train_run
+from phyemu.training import (
+    Preset,
+    Processes,
+    TrainConfig,
+    named_preset,
+    preset,
+    read_run_config,
+    train_run,
+)
+from phyemu.training.network_check import check_network
 
 
 def quick(seed: int = 1) -> TrainConfig:
@@ -58,6 +68,7 @@ def test_a_run_leaves_all_that_is_documented_and_resumes_to_the_same(tmp_path: P
         ("phydnn", {"splits": ("layer1", "layer9")}, "layer9"),
         ("phydnn", {"splits": ("layer2", "layer1")}, "layer1"),
         ("phydnn", {"feature_layers": ("layer9",), "feature_distillation": 1.0}, "layer9"),
+        ("phydnn", {"splits": ("layer1", "layer2"), "slice_size": (3, 1)}, "must divide"),
         ("phydnn", {"orders": (12,)}, "qam order must be a power of two, .* got 12"),
         ("backbone", {"depth": 9}, "9"),
         ("backbone", {"pretrained": "no-such.safetensors"}, "no-such"),
@@ -113,3 +124,10 @@ def test_a_folder_in_use_and_other_settings_are_refused(tmp_path: Path) -> None:
     train_run(quick(), other)
     with pytest.raises(ConfigError, match="other settings"):
         train_run(quick(seed=2), other, resume=True)
+
+
+def test_relays_with_patches_and_codebooks_pass_the_check_before_training() -> None:
+    config = quick()
+    best = named_preset(Preset.BEST, "digits", "awgn:12").phydnn
+    method = replace(best, splits=("layer1", "layer2"), feature_layers=())
+    check_network(replace(config, phydnn=method), load_dataset("digits", seed=0), [Awgn(12.0)] * 2)
