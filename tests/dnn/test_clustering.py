@@ -21,12 +21,17 @@ CENTRES = torch.tensor([[0.1, 0.1], [0.9, 0.1], [0.9, 0.9], [0.1, 0.9]])
 PSK4 = torch.polar(torch.ones(4), 2 * math.pi * torch.arange(4) / 4)
 
 
-def _model(num_embeddings: int, score: Score = Score.DISTANCE) -> PhyDnn:
+def _model(num_embeddings: int, score: Score = Score.DISTANCE, *, num_codebooks: int = 1) -> PhyDnn:
     """Return a PhyDNN whose slices are the pixels, two channels each."""
     return PhyDnn(
         normalise=Normalise((0.0, 0.0), (1.0, 1.0)),
         head=nn.Identity(),
-        embedding=Embedding(torch.randn(num_embeddings, 2), score=score),
+        embedding=Embedding(
+            torch.randn(num_codebooks * num_embeddings, 2),
+            score=score,
+            symbols_per_slice=num_codebooks,
+            num_codebooks=num_codebooks,
+        ),
         tail=nn.Flatten(),
         layout=SliceLayout((2, 8, 8)),
     )
@@ -115,13 +120,7 @@ def test_too_little_data_or_points_are_refused(generator: torch.Generator) -> No
 def test_a_second_codebook_is_centred_on_what_the_first_leaves(generator: torch.Generator) -> None:
     # Pixels are one of four centres plus one of four small offsets, and scatter.
     offsets = 0.2 * (CENTRES - 0.5)
-    model = PhyDnn(
-        normalise=Normalise((0.0, 0.0), (1.0, 1.0)),
-        head=nn.Identity(),
-        embedding=Embedding(torch.randn(8, 2), symbols_per_slice=2, num_codebooks=2),
-        tail=nn.Flatten(),
-        layout=SliceLayout((2, 8, 8)),
-    )
+    model = _model(4, num_codebooks=2)
     which = torch.randint(0, 4, (200, 8, 8), generator=generator)
     pixels = offsets[which].permute(0, 3, 1, 2) + _images(200, 0.012, generator)
     start_embeddings(model, pixels.split(50), points=PSK4, seed=0)
@@ -139,12 +138,6 @@ def test_a_second_codebook_is_centred_on_what_the_first_leaves(generator: torch.
 
 
 def test_an_iterator_will_not_do_for_two_codebooks(generator: torch.Generator) -> None:
-    model = PhyDnn(
-        normalise=Normalise((0.0, 0.0), (1.0, 1.0)),
-        head=nn.Identity(),
-        embedding=Embedding(torch.randn(8, 2), symbols_per_slice=2, num_codebooks=2),
-        tail=nn.Flatten(),
-        layout=SliceLayout((2, 8, 8)),
-    )
+    model = _model(4, num_codebooks=2)
     with pytest.raises(ConfigError, match="k-means needs images"):
         start_embeddings(model, iter(_images(20, 0.02, generator).split(5)), points=PSK4, seed=0)
