@@ -159,7 +159,8 @@ class Embedding(nn.Module):
             raise SignalError(f"slices must be (..., {self.dim}), got {tuple(slices.shape)}")
         with torch.autocast(device_type=slices.device.type, enabled=False):
             rest = slices.to(self.vectors.dtype)
-            for book, scale in zip(self.codebooks(), self.score_scale.reshape(-1), strict=True):
+            books, scales = self.codebooks(), self.score_scale.reshape(-1)
+            for index, (book, scale) in enumerate(zip(books, scales, strict=True)):
                 weights, offsets = scale * book, None
                 if self.score is Score.DISTANCE:
                     # |s - e|^2 = |s|^2 - 2 s.e + |e|^2, of which the softmax cannot see |s|^2.
@@ -168,7 +169,7 @@ class Embedding(nn.Module):
                 scores = products_in_rows(weights, rows, offsets)
                 scores = scores[0] if rest.ndim == 1 else scores
                 yield scores
-                if self.num_codebooks > 1:
+                if index + 1 < self.num_codebooks:  # the last one leaves nothing to anybody
                     rest = rest - functional.embedding(argmax_symbol(scores), book).detach()
 
     def probabilities(self, slices: Tensor) -> Tensor:

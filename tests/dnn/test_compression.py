@@ -1,6 +1,7 @@
 """Removal of embeddings keeps the rest, and keeps them learning."""
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -34,19 +35,25 @@ def _psk(order: int) -> Tensor:
     return torch.polar(torch.ones(order), 2 * math.pi * torch.arange(order) / order)
 
 
-@pytest.fixture
-def model(generator: torch.Generator) -> PhyDnn:
+def _sixteen(generator: torch.Generator, **settings: Any) -> PhyDnn:
+    """Return a small PhyDNN with 16 embeddings of each codebook."""
     backbone = resnet(
         ResNetConfig(depth=8, num_classes=5, in_channels=1, width=4), generator=generator
     )
-    model = PhyDnn.from_backbone(
+    return PhyDnn.from_backbone(
         backbone,
         split="layer1",
         image_shape=(1, 8, 8),
         normalise=Normalise((0.5,), (0.25,)),
         num_embeddings=16,
         generator=generator,
+        **settings,
     )
+
+
+@pytest.fixture
+def model(generator: torch.Generator) -> PhyDnn:
+    model = _sixteen(generator)
     model.embedding.score_scale.fill_(0.7)
     return model
 
@@ -227,18 +234,7 @@ def test_what_cannot_be_removed_is_refused(model: PhyDnn) -> None:
 def test_pairs_of_symbols_become_single_ones_at_a_removal(
     images: Tensor, generator: torch.Generator
 ) -> None:
-    backbone = resnet(
-        ResNetConfig(depth=8, num_classes=5, in_channels=1, width=4), generator=generator
-    )
-    model = PhyDnn.from_backbone(
-        backbone,
-        split="layer1",
-        image_shape=(1, 8, 8),
-        normalise=Normalise((0.5,), (0.25,)),
-        num_embeddings=16,
-        generator=generator,
-        symbols_per_slice=2,
-    )
+    model = _sixteen(generator, symbols_per_slice=2)
     assert model.symbols_per_image == 128
     counts = usage_counts(model, [images])
     assert counts.shape == (1, 16)
@@ -254,20 +250,7 @@ def test_pairs_of_symbols_become_single_ones_at_a_removal(
 
 
 def test_each_codebook_loses_its_own_least_used(images: Tensor, generator: torch.Generator) -> None:
-    backbone = resnet(
-        ResNetConfig(depth=8, num_classes=5, in_channels=1, width=4), generator=generator
-    )
-    model = PhyDnn.from_backbone(
-        backbone,
-        split="layer1",
-        image_shape=(1, 8, 8),
-        normalise=Normalise((0.5,), (0.25,)),
-        num_embeddings=16,
-        generator=generator,
-        symbols_per_slice=4,
-        slice_size=(2, 2),
-        num_codebooks=2,
-    )
+    model = _sixteen(generator, symbols_per_slice=4, slice_size=(2, 2), num_codebooks=2)
     assert (model.embedding.dim, model.symbols_per_image) == (16, 64)
     model.eval()
     chosen = model.embedding.likeliest(model.slices(images)).chunk(2, -1)
