@@ -31,6 +31,7 @@ from .config import PhyDnnConfig, TrainConfig
 from .distributed import ALONE, Processes
 from .history import EpochRecord
 from .multi_hop_validation import score_over_links
+from .ordered_images import OrderedImages
 from .phydnn import PhyDnnTask
 from .seeds import SeedUse, derived_seed
 from .validation import LinkScore
@@ -137,7 +138,7 @@ class _MultiHopTask(PhyDnnTask):
         for hop in range(self.model.num_hops):
             start_embeddings(
                 self.model.hop(hop),
-                self._in_order(),
+                OrderedImages(self._train),
                 points=self.points(self.order).points,
                 seed=self._seed(hop, self.order),
                 slices_per_image=self._settings.slices_per_image or None,
@@ -155,7 +156,7 @@ class _MultiHopTask(PhyDnnTask):
             view = self.model.hop(hop)
             removal = remove_embeddings(
                 view,
-                least_used(usage_counts(view, self._in_order()), num_remove),
+                least_used(usage_counts(view, OrderedImages(self._train)), num_remove),
                 points=self.points(order).points,
                 seed=self._seed(hop, order),
                 symbols_per_slice=self._slice_symbols(order),

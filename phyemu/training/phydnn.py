@@ -1,7 +1,6 @@
 """Algorithm 1 of the paper: a trained backbone becomes a PhyDNN."""
 
 import copy
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from phyemu.channel import ChannelModel
-from phyemu.datasets import Batch, Dataset, ImageSet, ordered_batches
+from phyemu.datasets import Batch, Dataset
 from phyemu.dnn import (
     LearnedConstellation,
     Link,
@@ -33,6 +32,7 @@ from .algorithm_run import check_modulation, run_algorithm_1, start_points
 from .arithmetic import compiled_in_place, forward_precision, set_memory_format
 from .config import TrainConfig
 from .distributed import ALONE, Processes
+from .ordered_images import OrderedImages
 from .phydnn_result import PhyDnnResult, TrainedPhyDnn
 from .schedule import beta_at, cosine_ratio, temperature_at
 from .seeds import SeedUse, derived_seed
@@ -40,20 +40,8 @@ from .validation import LinkScore, score_over_link
 
 __all__ = ["PhyDnnTask", "train_phydnn"]
 
-_BATCH = 256
 _DICTIONARIES = ("embedding", "constellation")  # of PhyDnn and MultiHopPhyDnn
 _LEARNED = "learned"
-
-
-class _InOrder:
-    """All images of a set, batch by batch, as often as somebody goes through them."""
-
-    def __init__(self, image_set: ImageSet) -> None:
-        self._image_set = image_set
-
-    def __iter__(self) -> Iterator[Tensor]:
-        for batch in ordered_batches(self._image_set, _BATCH):
-            yield batch.images
 
 
 class PhyDnnTask:
@@ -211,7 +199,7 @@ class PhyDnnTask:
     def _start_embeddings(self) -> None:
         start_embeddings(
             self.model,
-            self._in_order(),
+            OrderedImages(self._train),
             points=self.points(self.order).points,
             seed=derived_seed(self._config.seed, SeedUse.EMBEDDING, self.order),
             slices_per_image=self._settings.slices_per_image or None,
@@ -224,7 +212,7 @@ class PhyDnnTask:
         if self._settings.removal == "k-means":
             self._begin_anew(order)
             return
-        counts = usage_counts(self.model, self._in_order())
+        counts = usage_counts(self.model, OrderedImages(self._train))
         removal = remove_embeddings(
             self.model,
             least_used(counts, self._num_removed(order)),
@@ -239,9 +227,6 @@ class PhyDnnTask:
     def _num_removed(self, order: int) -> int:
         """Return how many embeddings each codebook loses on the way to M = `order`."""
         return self._codebook_size(self.order) - self._codebook_size(order)
-
-    def _in_order(self) -> "_InOrder":
-        return _InOrder(self._train)
 
     def _begin_anew(self, order: int) -> None:
         """Give the model embeddings of another order, by k-means over what its head makes now."""
