@@ -1,32 +1,14 @@
 """The settings of a baseline's training, as frozen dataclasses; the file format is TOML."""
 
-import math
 from dataclasses import dataclass, field
 
-from phyemu.errors import ConfigError
+from phyemu.config_checks import check_counts, check_positive, require
 from phyemu.training import DataConfig, LinkConfig, Precision
 from phyemu.waveform import FrameFormat
 
 from .system import SystemName
 
 __all__ = ["BottleFitConfig", "DtJsccConfig", "SystemConfig"]
-
-
-def _require(condition: bool, message: str) -> None:
-    if not condition:
-        raise ConfigError(message)
-
-
-def _check_positive(config: object, *names: str) -> None:
-    for name in names:
-        value = getattr(config, name)
-        _require(math.isfinite(value) and value > 0, f"{name} must be positive, got {value}")
-
-
-def _check_counts(config: object, **least: int) -> None:
-    for name, minimum in least.items():
-        value = getattr(config, name)
-        _require(value >= minimum, f"{name} must be at least {minimum}, got {value}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,14 +43,14 @@ class BottleFitConfig:
     temperature: float = 1.0
 
     def __post_init__(self) -> None:
-        _check_counts(self, mimic_epochs=1, epochs=1, batch_size=2)
-        _check_positive(self, "mimic_learning_rate", "learning_rate", "temperature")
-        _require(0 <= self.momentum < 1, f"momentum must lie in [0, 1), got {self.momentum}")
-        _require(self.weight_decay >= 0, f"weight_decay must be >= 0, got {self.weight_decay}")
-        _require(
+        check_counts(self, mimic_epochs=1, epochs=1, batch_size=2)
+        check_positive(self, "mimic_learning_rate", "learning_rate", "temperature")
+        require(0 <= self.momentum < 1, f"momentum must lie in [0, 1), got {self.momentum}")
+        require(self.weight_decay >= 0, f"weight_decay must be >= 0, got {self.weight_decay}")
+        require(
             0 < self.decay_ratio <= 1, f"decay_ratio must lie in (0, 1], got {self.decay_ratio}"
         )
-        _require(
+        require(
             0 <= self.hard_label_share <= 1,
             f"hard_label_share must lie in [0, 1], got {self.hard_label_share}",
         )
@@ -107,10 +89,10 @@ class DtJsccConfig:
     temperature: float = 0.5
 
     def __post_init__(self) -> None:
-        _check_counts(self, order=2, epochs=1, batch_size=2, halve_epochs=1)
-        _check_positive(self, "learning_rate", "largest_gradient", "temperature")
+        check_counts(self, order=2, epochs=1, batch_size=2, halve_epochs=1)
+        check_positive(self, "learning_rate", "largest_gradient", "temperature")
         for name in ("weight_decay", "redundancy"):
-            _require(getattr(self, name) >= 0, f"{name} must be >= 0, got {getattr(self, name)}")
+            require(getattr(self, name) >= 0, f"{name} must be >= 0, got {getattr(self, name)}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -146,8 +128,8 @@ class SystemConfig:
     frame: FrameFormat = field(default_factory=FrameFormat)
 
     def __post_init__(self) -> None:
-        _require(self.seed >= 0, f"seed must be >= 0, got {self.seed}")
-        _require(
+        require(self.seed >= 0, f"seed must be >= 0, got {self.seed}")
+        require(
             self.checkpoint_interval_s >= 0,
             f"checkpoint_interval_s must be >= 0, got {self.checkpoint_interval_s}",
         )

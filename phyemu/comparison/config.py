@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from phyemu.baselines import SystemName
+from phyemu.config_checks import require
 from phyemu.dnn import Lookup
-from phyemu.errors import ConfigError
 from phyemu.evaluation import EvaluationFidelity
 from phyemu.fullstack import Engine, Protocol
 from phyemu.training import Preset
@@ -34,15 +34,10 @@ WHOLE_SYSTEMS = (SystemName.SPLIT_COMPUTING, SystemName.EDGE_ONLY, SystemName.DE
 """Those that run the trained network as it is."""
 
 
-def _require(condition: bool, message: str) -> None:
-    if not condition:
-        raise ConfigError(message)
-
-
 def _among(name: str, values: tuple[str, ...], allowed: tuple[str, ...]) -> None:
     for value in values:
-        _require(value in allowed, f"{name}: {value!r} is none of {', '.join(allowed)}")
-    _require(len(set(values)) == len(values), f"{name}: {', '.join(values)} names one twice")
+        require(value in allowed, f"{name}: {value!r} is none of {', '.join(allowed)}")
+    require(len(set(values)) == len(values), f"{name}: {', '.join(values)} names one twice")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,8 +59,8 @@ class AccuracyConfig:
     limit: int | None = None
 
     def __post_init__(self) -> None:
-        _require(self.repetitions >= 1, f"repetitions must be >= 1, got {self.repetitions}")
-        _require(self.limit is None or self.limit >= 1, f"limit must be >= 1, got {self.limit}")
+        require(self.repetitions >= 1, f"repetitions must be >= 1, got {self.repetitions}")
+        require(self.limit is None or self.limit >= 1, f"limit must be >= 1, got {self.limit}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -92,9 +87,9 @@ class CostConfig:
     links: int = 8
 
     def __post_init__(self) -> None:
-        _require(self.batch >= 1, f"batch must be >= 1, got {self.batch}")
-        _require(self.order >= 2, f"order must be >= 2, got {self.order}")
-        _require(self.links >= 1, f"links must be >= 1, got {self.links}")
+        require(self.batch >= 1, f"batch must be >= 1, got {self.batch}")
+        require(self.order >= 2, f"order must be >= 2, got {self.order}")
+        require(self.links >= 1, f"links must be >= 1, got {self.links}")
         _among("protocols", self.protocols, tuple(Protocol))
 
 
@@ -117,8 +112,8 @@ class UrbanConfig:
     def __post_init__(self) -> None:
         for name in ("transmit_power_dbm", "noise_figure_db"):
             value = getattr(self, name)
-            _require(math.isfinite(value), f"{name} must be finite, got {value}")
-        _require(
+            require(math.isfinite(value), f"{name} must be finite, got {value}")
+        require(
             0 < self.duration_s <= 600, f"duration_s must be in (0, 600], got {self.duration_s}"
         )
 
@@ -175,38 +170,38 @@ class ComparisonConfig:
 
     def __post_init__(self) -> None:
         for name in ("exhibits", "datasets", "backbones", "systems", "variants", "orders", "seeds"):
-            _require(bool(getattr(self, name)), f"{name}: name at least one")
+            require(bool(getattr(self, name)), f"{name}: name at least one")
         _among("systems", self.systems, SYSTEMS)
         _among("exhibits", self.exhibits, tuple(Exhibit))
         for name in ("backbones", "variants"):
             values = getattr(self, name)
-            _require(len(set(values)) == len(values), f"{name}: {', '.join(values)} has one twice")
-        _require(
+            require(len(set(values)) == len(values), f"{name}: {', '.join(values)} has one twice")
+        require(
             min(self.seeds) >= 0 and len(set(self.seeds)) == len(self.seeds),
             f"seeds must be different and >= 0, got {self.seeds}",
         )
         falling = all(a > b for a, b in zip(self.orders, self.orders[1:], strict=False))
-        _require(falling and self.orders[-1] >= 2, f"orders must fall to >= 2, got {self.orders}")
-        _require(
+        require(falling and self.orders[-1] >= 2, f"orders must fall to >= 2, got {self.orders}")
+        require(
             self.cost.order in self.orders,
             f"cost.order must be one of orders {self.orders}, got {self.cost.order}",
         )
-        _require(
+        require(
             set(self.sweep_orders) <= set(self.orders),
             f"sweep_orders {self.sweep_orders} must be among orders {self.orders}",
         )
-        _require(self.jscc_order >= 2, f"jscc_order must be >= 2, got {self.jscc_order}")
+        require(self.jscc_order >= 2, f"jscc_order must be >= 2, got {self.jscc_order}")
         for snr_db in self.snrs_db:
-            _require(math.isfinite(snr_db), f"snrs_db must be finite, got {snr_db}")
+            require(math.isfinite(snr_db), f"snrs_db must be finite, got {snr_db}")
         for name in self.variants:
-            _require(
+            require(
                 name in list(Preset) or name in self.training,
                 f"variant {name!r} is none of {', '.join(Preset)}, and training.{name} is no table",
             )
         allowed = ("all", *self.variants, *SYSTEMS)
         for name, table in self.training.items():
             _among("training", (name,), allowed)
-            _require(isinstance(table, Mapping), f"training.{name} must be a table, got {table!r}")
+            require(isinstance(table, Mapping), f"training.{name} must be a table, got {table!r}")
 
     @property
     def main_dataset(self) -> str:

@@ -23,7 +23,7 @@ from .normalise import Normalise
 from .phydnn import PhyDnn, memory_format
 from .sampling import Estimator, choose_symbols, one_hot_argmax, with_gradient_of
 from .slices import SliceLayout, from_slices, to_slices
-from .split import keep_input, split_model
+from .split import cut, keep_input
 
 __all__ = ["HopOutput", "MultiHopOutput", "MultiHopPhyDnn"]
 
@@ -375,31 +375,3 @@ class _Quantised(nn.Module):
         """Return the embeddings of the features' slices, in their shape."""
         chosen = self.embedding.likeliest(to_slices(features, self._layout.slice_size))
         return from_slices(self.embedding.slices_of(chosen), self._layout)
-
-
-def cut(model: nn.Module, splits: Sequence[str]) -> list[nn.Module]:
-    """Return the parts of a network cut at several points: head, relays, tail.
-
-    Args:
-        model: Its weights are shared.
-        splits: From input to output, one at least.
-
-    Raises:
-        ConfigError: It cannot be cut there, or the points are in another order.
-    """
-    if not splits:
-        raise ConfigError("name one split point at least")
-    parts: list[nn.Module] = []
-    rest: nn.Module = model
-    for index, split in enumerate(splits):
-        try:
-            part, rest = split_model(rest, split)
-        except ConfigError as exc:
-            if index == 0:
-                raise
-            raise ConfigError(
-                f"behind split point {splits[index - 1]!r}: {exc}; name split points from the "
-                "device to the server"
-            ) from exc
-        parts.append(part)
-    return [*parts, rest]

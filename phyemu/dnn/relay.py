@@ -26,9 +26,10 @@ from .artefact import (
 )
 from .card import ArtefactCard, Part, card_of, card_path, read_card_content
 from .embedding import Embedding, Lookup
-from .multi_hop import MultiHopPhyDnn, cut
+from .multi_hop import MultiHopPhyDnn
 from .pretrained import install_state
 from .slices import from_slices, to_slices
+from .split import cut
 
 __all__ = ["PhyDnnRelay", "RelayCard", "export_relay", "load_relay", "read_relay_card"]
 

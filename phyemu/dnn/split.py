@@ -6,6 +6,7 @@ whole, so a network with untraceable blocks can still be cut between them.
 
 import difflib
 import inspect
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -13,7 +14,7 @@ from torch import fx, nn
 
 from phyemu.errors import ConfigError
 
-__all__ = ["keep_input", "split_model"]
+__all__ = ["cut", "keep_input", "split_model"]
 
 
 class _AncestorTracer(fx.Tracer):
@@ -77,6 +78,34 @@ def split_model(model: nn.Module, split: str) -> tuple[fx.GraphModule, fx.GraphM
     head = _head_graph(graph, used[0], cut)
     tail = _tail_graph(graph, cut, behind)
     return fx.GraphModule(model, head, "Head"), fx.GraphModule(model, tail, "Tail")
+
+
+def cut(model: nn.Module, splits: Sequence[str]) -> list[nn.Module]:
+    """Return the parts of a network cut at several points: head, relays, tail.
+
+    Args:
+        model: Its weights are shared.
+        splits: From input to output, one at least.
+
+    Raises:
+        ConfigError: It cannot be cut there, or the points are in another order.
+    """
+    if not splits:
+        raise ConfigError("name one split point at least")
+    parts: list[nn.Module] = []
+    rest: nn.Module = model
+    for index, split in enumerate(splits):
+        try:
+            part, rest = split_model(rest, split)
+        except ConfigError as exc:
+            if index == 0:
+                raise
+            raise ConfigError(
+                f"behind split point {splits[index - 1]!r}: {exc}; name split points from the "
+                "device to the server"
+            ) from exc
+        parts.append(part)
+    return [*parts, rest]
 
 
 def keep_input(tail: fx.GraphModule) -> None:

@@ -7,7 +7,6 @@ from phyemu.training.config import (
     BackboneConfig,
     DataConfig,
     LinkConfig,
-    PhyDnnConfig,
     Precision,
     TrainConfig,
 )
@@ -17,6 +16,7 @@ from phyemu.training.multi_hop import MultiHopResult, TrainedMultiHop, train_mul
 from phyemu.training.multi_hop_run import export_multi_hop
 from phyemu.training.multi_hop_validation import MultiHopScore, score_over_links
 from phyemu.training.phydnn import train_phydnn
+from phyemu.training.phydnn_config import PhyDnnConfig
 from phyemu.training.phydnn_result import PhyDnnResult, TrainedPhyDnn
 from phyemu.training.presets import Preset, named_preset, preset
 from phyemu.training.resolve import (

@@ -27,12 +27,13 @@ from phyemu.waveform import Constellation
 
 from .algorithm_run import check_modulation, run_algorithm_1
 from .arithmetic import forward_precision, set_memory_format
-from .config import PhyDnnConfig, TrainConfig
+from .config import TrainConfig
 from .distributed import ALONE, Processes
 from .history import EpochRecord
 from .multi_hop_validation import score_over_links
 from .ordered_images import OrderedImages
 from .phydnn import PhyDnnTask
+from .phydnn_config import PhyDnnConfig
 from .seeds import SeedUse, derived_seed
 from .validation import LinkScore
 

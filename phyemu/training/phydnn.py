@@ -230,13 +230,14 @@ class PhyDnnTask:
 
     def _begin_anew(self, order: int) -> None:
         """Give the model embeddings of another order, by k-means over what its head makes now."""
-        weights = {
-            name: value
-            for name, value in self.model.state_dict().items()
-            if not name.startswith(_DICTIONARIES)
-        }
+        trained = self.model.state_dict()
         self.model = self._new_model(order)
-        self.model.load_state_dict(weights, strict=False)
+        self.model.load_state_dict(
+            {
+                name: value if name.startswith(_DICTIONARIES) else trained[name]
+                for name, value in self.model.state_dict().items()
+            }
+        )
         self.optimizer = self._new_optimizer()
         self._link = self._new_link()
         self._start_embeddings()

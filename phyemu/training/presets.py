@@ -9,10 +9,10 @@ from .config import (
     BackboneConfig,
     DataConfig,
     LinkConfig,
-    PhyDnnConfig,
     Precision,
     TrainConfig,
 )
+from .phydnn_config import PhyDnnConfig
 
 __all__ = ["Preset", "named_preset", "preset", "stages_behind"]
 

@@ -5,11 +5,13 @@ import os
 import socket
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
+from phyemu.dnn import Estimator, Score
 from phyemu.training import (
     BackboneConfig,
     DataConfig,
@@ -46,6 +48,17 @@ def config() -> TrainConfig:
     )
 
 
+# What `best` adds to Algorithm 1.
+RESIDUAL = {
+    "slice_size": (2, 2),
+    "codebooks": 2,
+    "symbols_per_slice": (6, 4),
+    "estimator": Estimator.COPY,
+    "score": Score.DISTANCE,
+    "commitment": 0.3,
+}
+
+
 def free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -58,9 +71,12 @@ ENVIRONMENT = {"OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
 
 @pytest.mark.slow
 @needs_gloo
+@pytest.mark.parametrize("anew", [False, True], ids=["least-used", "k-means"])
 def test_two_processes_interrupted_and_one_that_goes_on_equal_one(
-    config: TrainConfig, tmp_path: Path
+    anew: bool, config: TrainConfig, tmp_path: Path
 ) -> None:
+    if anew:
+        config = replace(config, phydnn=replace(config.phydnn, removal="k-means", **RESIDUAL))
     settings, run = tmp_path / "run.toml", tmp_path / "two"
     settings.write_text(to_toml(config), encoding="utf-8")
     launch = [sys.executable, "-m", "torch.distributed.run", "--rdzv-backend=static"]
