@@ -130,8 +130,13 @@ def table_of_costs(
 
 
 def cost_rows(cells: CellSet, environments: Sequence[str], dataset: str) -> list[CellKey]:
-    """Return the keys of costs in these places, by backbone, then system in the paper's order."""
+    """Return the keys of costs in these places, by backbone, then system in the paper's order.
+
+    What sends nothing (device-only) stands beside what does, never alone.
+    """
     found = cells.where(kind=CellKind.COST, dataset=dataset)
+    if not len(found.where(environment=tuple(environments))):
+        return []
     places = (*environments, "none")
     keys = [cell.key for cell in found.where(environment=places)]
     return sorted(

@@ -139,6 +139,17 @@ def test_no_cells_of_an_exhibit_make_no_table(cells: CellSet) -> None:
     assert tables_of(Exhibit.TABLE_1, sweep) == []
 
 
+def test_what_sends_nothing_makes_no_table_of_a_place(cells: CellSet) -> None:
+    sent = next(iter(cells.where(system="SC")))
+    key = replace(sent.key, system="device-only", environment="none", protocol="")
+    whole = replace(sent, key=key, engine="")
+    both = CellSet([*cells, whole])
+    found = table(both, Exhibit.FIGURE_6, "figure-6")
+    assert ("device-only", "ResNet-20", "none", "-") in rows(found)
+    names = [item.name for item in tables_of(Exhibit.FIGURE_7, both)]
+    assert "figure-7" not in names
+
+
 def test_tables_say_how_many_images_and_seeds_they_are_of(cells: CellSet) -> None:
     one = CellSet(
         replace(cell, figures={**cell.figures, "num_images": 200})
