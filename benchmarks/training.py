@@ -167,8 +167,8 @@ def task_step(config: TrainConfig, dataset: Dataset, backbone: ResNet) -> Callab
     return step
 
 
-def preset_steps(precision: Precision) -> dict[str, Callable[[], object]]:
-    """Return plain fine-tuning of a ResNet-20 at 32x32 pixels, then a PhyDNN by each preset."""
+def preset_steps(precision: Precision, depth: int) -> dict[str, Callable[[], object]]:
+    """Return plain fine-tuning of a ResNet at 32x32 pixels, then a PhyDNN by each preset."""
     generator = torch.Generator().manual_seed(0)
     default = preset("cifar10", AWGN)
     size = default.phydnn.batch_size
@@ -198,11 +198,14 @@ def preset_steps(precision: Precision) -> dict[str, Callable[[], object]]:
             replace(default, phydnn=bare), binding=0.0, binding_share=1.0
         ),
         "copied gradient, binding_share 1/16": replace(default, phydnn=copied),
+        "copied gradient, binding_share 1/32": _with(
+            replace(default, phydnn=copied), binding_share=1 / 32
+        ),
         "copied gradient, without binding": _with(
             replace(default, phydnn=copied), binding=0.0, binding_share=1.0
         ),
     }
-    shape = ResNetConfig(depth=20, in_channels=3, num_classes=10)
+    shape = ResNetConfig(depth=depth, in_channels=3, num_classes=10)
     plain = resnet(shape, generator=generator)
     plain.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     normalise = Normalise(dataset.mean, dataset.std)
@@ -241,16 +244,21 @@ def preset_table(title: str, rows: list[Row]) -> str:
 
 
 def run() -> str:
-    """Return the tables of both networks, and of a ResNet-20 by preset."""
+    """Return the tables of both networks, and of ResNet-20 and ResNet-56 by preset."""
     torch.set_num_threads(1)
     tables = []
     for name, dataset, channels in (("ResNet-8", "digits", 1), ("ResNet-20", "cifar10", 3)):
         calls, batch = steps(dataset, channels=channels)
         rows = compare(calls, units=1.0, rounds=ROUNDS, clock=time.process_time)
         tables.append(ratio_table(f"Train: a step of {name}, {batch} images of {dataset}", rows))
-    for precision in (Precision.BFLOAT16, Precision.FLOAT32):
-        rows = compare(preset_steps(precision), units=1.0, rounds=ROUNDS, clock=time.process_time)
-        title = f"Train: a step of ResNet-20 by preset, {precision}, channels_last"
+    for precision, depth in (
+        (Precision.BFLOAT16, 20),
+        (Precision.FLOAT32, 20),
+        (Precision.BFLOAT16, 56),
+    ):
+        calls = preset_steps(precision, depth)
+        rows = compare(calls, units=1.0, rounds=ROUNDS, clock=time.process_time)
+        title = f"Train: a step of ResNet-{depth} by preset, {precision}, channels_last"
         tables.append(preset_table(title, rows))
     tables.append(
         f"Processor time, medians of {ROUNDS} interleaved rounds on {os.cpu_count()} cores, one "
