@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 import torch
@@ -21,6 +22,9 @@ from phyemu.errors import ConfigError, DistributedError, PhyemuError
 __all__ = ["ALONE", "Processes", "joined", "num_started_processes"]
 
 _SPOKEN = "phyemu/spoken"
+# The others wait while the first one validates and exports, however long; one that ended is noticed
+# by its closed connection, not by the clock.
+_LONGEST_WAIT = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +164,7 @@ def joined(device: torch.device) -> Iterator[Processes]:
                 store=PrefixStore("phyemu", store),
                 rank=rank,
                 world_size=count,
+                timeout=_LONGEST_WAIT,
             )
         yield Processes(rank, count, device)
     except (PhyemuError, KeyboardInterrupt) as exc:

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -132,6 +133,22 @@ def test_an_error_in_one_process_ends_all_with_one_line(
     lines = [process.communicate(timeout=120)[1] for process in started]
     assert [process.returncode for process in started] == [1, 1]
     assert lines == ["", "phyemu: the second process fails\n"]
+
+
+@needs_gloo
+def test_the_others_wait_however_long_the_first_validates(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
+    store = torch.distributed.HashStore()
+    monkeypatch.setattr("phyemu.training.distributed.rendezvous", lambda _: iter([(store, 1, 2)]))
+    asked: dict[str, object] = {}
+    monkeypatch.setattr(
+        torch.distributed, "init_process_group", lambda *_, **options: asked.update(options)
+    )
+    with joined(torch.device("cpu")) as processes:
+        assert (processes.rank, processes.count) == (1, 2)
+    # torch's own limit, half an hour, is less than a large network's export may take.
+    assert asked["timeout"] >= timedelta(days=1)
 
 
 def test_without_torchrun_a_process_is_alone(monkeypatch: pytest.MonkeyPatch) -> None:
