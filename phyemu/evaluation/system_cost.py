@@ -57,7 +57,8 @@ class CostSettings:
 
     Attributes:
         profile: Of the device that computes the head; None: this machine, measured.
-        meter: Measures the head's energy where there is no profile; None: the best there is.
+        meter: Measures the power while the head computes, where there is no profile; None: the
+            best there is.
         transmit_w: What sending adds to the device's power [W]; None: the profile's, or that of
             `jetson-orin-nano`.
         repetitions: Timed calls, >= 1, after one that is not.
@@ -118,7 +119,7 @@ def inference_cost(
             meter = settings.meter or find_meter(device=_placed(head, images).device)
             measured = _measured(head, images, settings.repetitions)
             head_s, sent, meter_name = measured.seconds, measured.output, meter.name
-            head_j = _energy(head, images, meter)
+            head_j = head_s * _mean_power(head, images, meter)
             modelled |= {"head_j"} if meter.modelled else set()
         else:
             placed = _placed(head, images)
@@ -328,6 +329,12 @@ def _measured(side: Side, inputs: Tensor, repetitions: int) -> _Side:
     return _Side(seconds=statistics.median(times), output=output.clone())
 
 
-def _energy(side: Side, inputs: Tensor, meter: EnergyMeter) -> float:
+def _mean_power(side: Side, inputs: Tensor, meter: EnergyMeter) -> float:
+    """Return the power while a side computes [W]; times its latency, so that both are of one call.
+
+    A meter needs many calls to resolve one, and so would meet a burst of other work that the median
+    of the latency does not see.
+    """
     with _inference(side):
-        return energy_per_call(_waiting(side, _placed(side, inputs)), meter).energy_j
+        found = energy_per_call(_waiting(side, _placed(side, inputs)), meter)
+    return found.energy_j / found.duration_s if found.duration_s > 0 else 0.0
