@@ -153,10 +153,11 @@ class UserModel:
     def _from_timm(self) -> nn.Module:
         try:
             import timm
-        except ImportError as exc:
+        except Exception as exc:  # torchvision of another torch raises RuntimeError
+            reason = next(iter(str(exc).splitlines()), type(exc).__name__)
             raise ConfigError(
-                f"model {self.name} needs timm, which cannot be imported ({exc}); install it: "
-                "pip install timm"
+                f"model {self.name} needs timm, which cannot be imported ({reason}); pip install "
+                "timm, and the torchvision of the very torch that is here: docs/phydnn.md"
             ) from exc
         name = self.name.removeprefix(_TIMM)
         sizes = {"num_classes": self.num_classes, "in_chans": self.in_channels}

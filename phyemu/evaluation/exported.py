@@ -221,11 +221,7 @@ def load_exported(
         if order is not None and order not in orders:
             raise CheckpointError(f"{path}: holds no PhyDNN of order {order}, but {sorted(orders)}")
         name = f"m{min(orders) if order is None else order}.safetensors"
-    if is_chain(folder):
-        raise CheckpointError(
-            f"{folder}: is of a network on more than two devices (it holds relay1), which phyemu "
-            "evaluate takes, and phyemu.evaluation.load_exported_chain in Python"
-        )
+    _refuse_chain(folder)
     head = load_head(folder / "head" / name, model=model)
     tail = load_tail(folder / "tail" / name, model=model)
     tail.check_partner(head.card)
@@ -323,7 +319,7 @@ def exported_waveform(folder: Path, *, order: int | None = None) -> SentFrames:
 
 
 def is_chain(folder: Path, *, relay: int = 1) -> bool:
-    """Return whether a run folder holds a relay of that number, as with several split points."""
+    """Return whether a run folder holds that relay, as with several split points."""
     return bool(exported_orders(folder, f"relay{relay}"))
 
 
@@ -373,8 +369,9 @@ def side_path(folder: Path, part: Part, order: int | None, *, suffix: str = ".sa
     """Return the file of one side, of the smallest order where none is given.
 
     Raises:
-        CheckpointError: There is none of that order, or none at all.
+        CheckpointError: There is none of that order, or none at all, or a relay with it.
     """
+    _refuse_chain(folder)
     orders = exported_orders(folder, part, suffix=suffix)
     if not orders:
         remedy = _ways_to_a_side(folder, part, suffix)
@@ -382,6 +379,13 @@ def side_path(folder: Path, part: Part, order: int | None, *, suffix: str = ".sa
     if order is not None and order not in orders:
         raise CheckpointError(f"{folder}: holds no {part} of order {order}, but {sorted(orders)}")
     return folder / part / f"m{min(orders) if order is None else order}{suffix}"
+
+
+def _refuse_chain(folder: Path) -> None:
+    if is_chain(folder):
+        raise CheckpointError(
+            f"{folder}: is of a network on more than two devices; phyemu evaluate takes it whole"
+        )
 
 
 def _ways_to_a_side(folder: Path, part: Part, suffix: str) -> str:

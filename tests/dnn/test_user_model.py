@@ -150,6 +150,16 @@ def test_without_timm_the_message_says_how_to_install_it(monkeypatch: pytest.Mon
         model("timm:resnet18").build()
 
 
+def test_a_timm_that_fails_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    reason = "operator torchvision::nms does not exist"
+    (tmp_path / "timm.py").write_text(f"raise RuntimeError('{reason}' + chr(10) + 'more')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "timm", raising=False)
+    with pytest.raises(ConfigError, match=reason) as caught:
+        model("timm:resnet18").build()
+    assert "\n" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("image_shape", "num_classes", "message"),
     [
