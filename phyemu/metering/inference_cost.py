@@ -97,9 +97,10 @@ class InferenceCost:
             f"{name} {self._mark(f'{name}_s')}{1e3 * getattr(self, f'{name}_s'):.2f}"
             for name in ("head", "communication", "tail")
         )
+        where = " on this machine" if self.tail_s and "head_s" in self.modelled else ""
         return (
-            f"latency of {self._images()} on {self.device}: {1e3 * self.total_s:.2f} ms ({parts}; "
-            f"~ is modelled)"
+            f"latency of {self._images()} on {self.device}: {1e3 * self.total_s:.2f} ms ({parts}"
+            f"{where}; ~ is modelled)"
         )
 
     def energy_line(self) -> str:

@@ -29,8 +29,10 @@ def test_sums_are_of_the_parts() -> None:
 def test_lines_mark_what_is_modelled() -> None:
     assert COST.latency_line() == (
         "latency of 64 images on jetson-orin-nano: 35.80 ms (head ~19.90, communication 6.70, "
-        "tail 9.20; ~ is modelled)"
+        "tail 9.20 on this machine; ~ is modelled)"
     )
+    measured = replace(COST, modelled=frozenset({"transmit_j"}), device="this machine")
+    assert measured.latency_line().endswith("tail 9.20; ~ is modelled)")
     assert "155.00 mJ (head ~147.40, transmission ~7.60" in COST.energy_line()
     assert replace(COST, num_images=1).energy_line().startswith("energy of 1 image on")
 
