@@ -163,6 +163,11 @@ def _check(parameters: dict[str, Any]) -> None:
         if not is_folder:
             raise click.UsageError(f"--watch needs a folder, and {parameters['images']} is none")
         refuse_given(("repeat", "batch"), "not with --watch, which sends what comes as it comes")
+    elif not is_folder and ":" not in parameters["images"] and parameters["images"] != "digits":
+        raise click.UsageError(
+            f"--images {parameters['images']}: no such folder, and no data set (digits, "
+            "cifar10:PATH, cifar100:PATH, image-folder:PATH)"
+        )
     if not _is_recording(parameters["output"]):
         if parameters["record"] is None:
             refuse_given(("force",), "only with a recording or --record")

@@ -163,7 +163,10 @@ class StoreReader:
         try:
             self._file = h5py.File(self.path, "r")
         except OSError as exc:
-            raise StoreError(f"{self.path}: no HDF5 file, or damaged") from exc
+            raise StoreError(
+                f"{self.path}: no HDF5 file, or damaged; phyemu sound and phyemu fit "
+                "make those of a recording"
+            ) from exc
         try:
             self.kind = self.text("/", "phyemu_kind")
             version = self.number("/", "schema_version")

@@ -77,7 +77,10 @@ def _read_files(path: Path, num_classes: int) -> dict[str, bytes]:
     if path.is_file():
         return {name.name: content for name, content in read_members(path) if name.name in wanted}
     if not path.is_dir():
-        raise DatasetError(f"{path}: no such folder or archive of CIFAR-{num_classes}")
+        raise DatasetError(
+            f"{path}: no such folder or archive of CIFAR-{num_classes}; say where it is: "
+            f"cifar{num_classes}:PATH"
+        )
     inside = (path / folder for folder in _FOLDERS[num_classes])
     folder = next((candidate for candidate in inside if candidate.is_dir()), path)
     try:

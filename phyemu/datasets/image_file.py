@@ -46,7 +46,7 @@ def decode_image(
             if expected is not None and shape != expected:
                 raise DatasetError(
                     f"{where}: {shape[1]}x{shape[0]} with {shape[2]} channels, but {like} "
-                    f"has {expected[1]}x{expected[0]} with {expected[2]}; bring all to one size"
+                    f"has {expected[1]}x{expected[0]} with {expected[2]}; bring it to that"
                 )
             return np.asarray(image.convert("L" if grey else "RGB")).reshape(shape)
     except (

@@ -50,7 +50,9 @@ def load_image_folder(path: Path) -> tuple[ImageSet, ImageSet]:
     elif path.is_file():
         entries, blobs = _listed_archive(path)
     else:
-        raise DatasetError(f"{path}: no such folder or archive of images")
+        raise DatasetError(
+            f"{path}: no such folder or archive of images; say where it is: image-folder:PATH"
+        )
     if not entries:
         raise DatasetError(f"{path}: holds no train/CLASS/IMAGE ({', '.join(IMAGE_SUFFIXES)})")
     pixels = _decode_all(path, entries, blobs)

@@ -60,7 +60,9 @@ def load_dataset(
     splits = [train.subset(kept), train.subset(held_out), test]
     for label, split in zip(("train", "validation", "test"), splits, strict=True):
         if not len(split):
-            raise DatasetError(f"dataset {spec}: no image is left for the {label} split")
+            raise DatasetError(
+                f"dataset {spec}: no image is left for the {label} split; give more images"
+            )
     if limit is not None:
         splits = [
             split.subset(stratified_subset(split.labels, limit, generator=generator))

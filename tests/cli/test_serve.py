@@ -175,6 +175,7 @@ def test_the_head_of_another_run_is_one_line(
         (("serve", "tail", "RUN", "zmq+pull://:1", "--pace"), "only with a recording"),
         (("run", "head", "RUN", "--images", "digits"), "give one of -o SINK and --usrp"),
         (("run", "head", "RUN", "--images", "digits", "--usrp", ""), "--usrp needs --freq"),
+        (("run", "head", "RUN", "--images", "camra", "-o", "a.sigmf"), "no such folder, and no"),
         (
             ("run", "head", "RUN", "--images", "digits", "-o", "a.sigmf", "--gain", "3"),
             "only with --usrp",
