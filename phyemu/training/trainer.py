@@ -15,6 +15,7 @@ from phyemu.progress import ProgressCallback, no_progress
 from .distributed import ALONE, Processes
 from .history import EpochRecord, TensorBoardLog
 from .interrupt import deferred_interrupt
+from .optimizer_state import optimizer_state
 from .shards import Shards
 from .state import Best, TrainingState, gathered_sums, load_state, save_state
 from .validation import LinkScore
@@ -149,7 +150,9 @@ def run_training(
         with deferred_interrupt(insistent=processes.count == 1) as requested:
             while state.epoch < task.num_epochs:
                 task.begin_epoch(state.epoch)
-                processes.follow_first(list(task.model.state_dict().values()))
+                # Counts of symbols may round otherwise on another GPU, so a removal may, too.
+                moments, _ = optimizer_state(task.optimizer)
+                processes.follow_first([*task.model.state_dict().values(), *moments.values()])
                 if state.done == 0 or state.data_state is None:
                     state.data_state, state.sums = data_generator.get_state(), {}
                 for index, batch in enumerate(

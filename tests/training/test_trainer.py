@@ -1,6 +1,7 @@
 """An interrupted training, continued, ends bit for bit where an uninterrupted one does."""
 
 import signal
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -12,7 +13,14 @@ from phyemu.channel import Awgn
 from phyemu.datasets import Dataset, ImageSet
 from phyemu.dnn import Normalise, ResNetConfig, resnet
 from phyemu.errors import CheckpointError, ConfigError
-from phyemu.training import PhyDnnResult, Processes, TrainConfig, train_backbone, train_phydnn
+from phyemu.training import (
+    ALONE,
+    PhyDnnResult,
+    Processes,
+    TrainConfig,
+    train_backbone,
+    train_phydnn,
+)
 
 
 class InterruptAt:
@@ -28,7 +36,11 @@ class InterruptAt:
 
 
 def train(
-    dataset: Dataset, config: TrainConfig, folder: Path | None, interrupt: int | None = None
+    dataset: Dataset,
+    config: TrainConfig,
+    folder: Path | None,
+    interrupt: int | None = None,
+    processes: Processes = ALONE,
 ) -> PhyDnnResult:
     backbone = resnet(
         ResNetConfig(depth=8, num_classes=3, in_channels=1, width=4),
@@ -43,6 +55,7 @@ def train(
         folder=folder,
         resume=True,
         progress=InterruptAt(interrupt),
+        processes=processes,
     )
 
 
@@ -111,6 +124,26 @@ def test_early_stopping_of_a_backbone(dataset: Dataset, config: TrainConfig) -> 
     still = replace(config.backbone, epochs=9, learning_rate=1e-12, early_stopping=3)
     result = train_backbone(dataset, replace(config, backbone=still))
     assert len(result.history) == min(result.epoch + 3, 9)
+
+
+def test_processes_begin_an_epoch_with_equal_weights_and_moments(
+    dataset: Dataset, config: TrainConfig
+) -> None:
+    heard: list[list[torch.Tensor]] = []
+
+    class Hears(Processes):
+        def follow_first(self, tensors: Sequence[torch.Tensor]) -> None:
+            heard.append([tensor.clone() for tensor in tensors])
+
+    result = train(dataset, config, None, processes=Hears())
+    assert len(heard) == config.phydnn.total_epochs
+    model = next(iter(result.stages.values())).phydnn.state_dict()
+    assert len(heard[0]) == len(model)  # nothing has moved yet
+    # In the frozen epoch the dictionary alone moves: its step and two moments.
+    assert config.phydnn.freeze_epochs == 1
+    assert len(heard[1]) == len(model) + 3
+    # Behind the removal moments are those of the rows that stay.
+    assert [len(moment) for moment in heard[-1][len(model) + 1 : len(model) + 3]] == [4, 4]
 
 
 def test_shards_that_processes_cannot_share_are_refused(
