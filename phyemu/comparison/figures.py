@@ -1,10 +1,13 @@
 """Figs. 6 to 11 as pictures, from cells; what the paper states in words is marked in them."""
 
+import io
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from phyemu.whole_file import write_whole
 
 from .accuracy_tables import backbone_label, dataset_label, error_spread, snrs_of
 from .cell import CellKey, CellKind
@@ -276,7 +279,7 @@ def _finish(
 
 
 def _save(figure: "Figure", path: Path) -> None:
-    partial = path.with_name(f".{path.name}.partial")
+    content = io.BytesIO()
     # Equal cells give equal bytes: no date, no version of the library.
-    figure.savefig(partial, dpi=_DPI, format="png", metadata={"Software": None})
-    partial.replace(path)
+    figure.savefig(content, dpi=_DPI, format="png", metadata={"Software": None})
+    write_whole(path, content.getvalue())

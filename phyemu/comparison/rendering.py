@@ -1,5 +1,6 @@
 """The pages of a comparison, from its finished cells alone."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +24,8 @@ _PLACES = {
     Exhibit.FIGURE_7: CONFERENCE,
     Exhibit.FIGURE_8: COLOSSEUM,
 }
+_TITLE = "# The paper's comparisons, computed"
+_LINK = re.compile(r"\]\(((?:tables|figures)/[\w.-]+)\)")
 _INTRODUCTION = (
     "Made by `phyemu compare`, from the cells in `cells/`; `phyemu compare render FOLDER` writes "
     "everything else here anew. The paper is Abdi et al., *PhyDNNs: Bringing Deep Neural Networks "
@@ -56,6 +59,7 @@ def render(folder: Path) -> Rendered:
         ConfigError: There are no cells, or one is damaged.
     """
     cells = CellStore(folder).load()
+    stale = _made_before(folder)
     written: dict[Exhibit, list[str]] = {}
     tables, figures = [], []
     for name in ("tables", "figures"):
@@ -73,8 +77,10 @@ def render(folder: Path) -> Rendered:
             parts += [text, f"[as CSV](tables/{csv.name})\n"]
         if parts:
             written[exhibit] = parts
-    _remove_others(folder, [*tables, *(path.with_suffix(".csv") for path in tables), *figures])
-    lines = ["# The paper's comparisons, computed", "", _INTRODUCTION, ""]
+    stale -= {*tables, *(path.with_suffix(".csv") for path in tables), *figures}
+    for path in stale:
+        path.unlink(missing_ok=True)
+    lines = [_TITLE, "", _INTRODUCTION, ""]
     for parts in written.values():
         lines += parts
     lines += _cells_section(cells, folder)
@@ -127,12 +133,18 @@ def _draw(exhibit: Exhibit, cells: CellSet, path: Path) -> bool:
             return False
 
 
-def _remove_others(folder: Path, kept: list[Path]) -> None:
-    """Remove tables and figures of an earlier rendering that the cells no longer fill."""
-    for pattern in ("tables/*.md", "tables/*.csv", "figures/*.png"):
-        for path in folder.glob(pattern):
-            if path not in kept:
-                path.unlink()
+def _made_before(folder: Path) -> set[Path]:
+    """Return the tables and figures of an earlier rendering, as its index shows them.
+
+    Whatever else lies beside them is the user's.
+    """
+    index = folder / "index.md"
+    text = index.read_text("utf-8", errors="replace") if index.is_file() else ""
+    if not text.startswith(_TITLE):
+        return set()
+    shown = [folder / name for name in _LINK.findall(text)]
+    made = {path for path in shown if path.name.startswith(tuple(Exhibit))}
+    return made | {path.with_suffix(".md") for path in made if path.suffix == ".csv"}
 
 
 def _cells_section(cells: CellSet, folder: Path) -> list[str]:

@@ -49,6 +49,24 @@ def test_what_cells_no_longer_fill_goes(folder: Path) -> None:
     assert (folder / "tables" / "table-1.md").is_file()
 
 
+def test_what_phyemu_did_not_make_stays(folder: Path) -> None:
+    own = [
+        folder / "figures" / "mine.png",
+        folder / "tables" / "notes.md",
+        folder / "tables" / "notes.csv",
+        folder / "tables" / "table-1-by-hand.md",
+    ]
+    for path in own:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("mine")
+    (folder / "index.md").write_text("My project: ![](figures/mine.png), [1](tables/notes.csv)\n")
+    render(folder)
+    for path in (folder / "cells" / "cost").glob("*.json"):
+        path.unlink()
+    render(folder)
+    assert all(path.read_text() == "mine" for path in own)
+
+
 def test_a_damaged_cell_stops_the_rendering(folder: Path) -> None:
     path = next((folder / "cells" / "accuracy").glob("*.json"))
     path.write_text("{}")
