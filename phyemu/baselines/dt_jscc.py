@@ -24,6 +24,7 @@ from phyemu.link import build_link
 from phyemu.toml_config import to_toml
 from phyemu.training import EpochRecord, LinkScore, score_over_link
 from phyemu.training.arithmetic import forward_precision, set_memory_format
+from phyemu.training.fingerprint import channel_fingerprint
 from phyemu.training.seeds import SeedUse, derived_seed
 from phyemu.waveform import Constellation, constellation
 
@@ -219,6 +220,7 @@ def train_dt_jscc(
             "dt_jscc": to_toml(config.dt_jscc),
             "link": to_toml(config.link),
             "frame": to_toml(config.frame),
+            **channel_fingerprint([config.link.channel]),
         },
         seed_index=1,
         surroundings=surroundings,

@@ -26,7 +26,7 @@ from phyemu.channel.noise_level import NoiseLevel, noise_variance
 from phyemu.channel.oscillator import offset_clock, rotate_carrier
 from phyemu.channel.profiles import DelayProfile, tdl_profile, tgn_profile
 from phyemu.channel.response import ImpulseResponse
-from phyemu.channel.spec import load_channel, with_snr
+from phyemu.channel.spec import channel_files, load_channel, with_snr
 from phyemu.channel.store import load_model, load_responses, save_model, save_responses
 from phyemu.channel.stream import ChannelStream
 from phyemu.channel.summary import summarise_model
@@ -66,6 +66,7 @@ __all__ = [
     "apply_converter",
     "apply_draw",
     "apply_response",
+    "channel_files",
     "doppler_autocorrelation",
     "draw_of",
     "load_channel",

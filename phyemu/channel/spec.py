@@ -98,8 +98,30 @@ def load_channel(
         raise ConfigError(f"{exc}; a channel is {_FORMS}") from exc
 
 
-def _mixture(spec: str, text: str, load: Callable[[str], ChannelModel]) -> Mixture:
-    """Return the mixture of comma-separated specs; a file's name may hold commas itself."""
+def channel_files(spec: str) -> tuple[Path, ...]:
+    """Return the files that a spec names by their paths, in its order; names are none.
+
+    Args:
+        spec: As `load_channel` takes it, links of scenarios included.
+    """
+    kind, _, rest = spec.strip().partition(":")
+    word = kind.lower()
+    if Path(spec).is_file():
+        return (Path(spec),)
+    if word == "mixture":
+        pairs = [(_WEIGHTED.fullmatch(part), part) for part in _parts_of_mixture(rest)]
+        specs = [part if pair is None else pair["spec"] for pair, part in pairs]
+        return tuple(path for part in specs for path in channel_files(part))
+    if word == "widen":
+        return channel_files(rest.partition(":")[2])
+    if word == "scenario":
+        path = Path(rest.partition(":")[0])
+        return (path,) if path.is_file() else ()
+    return ()
+
+
+def _parts_of_mixture(text: str) -> list[str]:
+    """Return comma-separated specs; a file's name may hold commas itself."""
     words = text.split(",")
     parts: list[str] = []
     while words:
@@ -107,7 +129,11 @@ def _mixture(spec: str, text: str, load: Callable[[str], ChannelModel]) -> Mixtu
         taken = ends[0] if ends else 1
         parts.append(",".join(words[:taken]).strip())
         words = words[taken:]
-    parts = [part for part in parts if part]
+    return [part for part in parts if part]
+
+
+def _mixture(spec: str, text: str, load: Callable[[str], ChannelModel]) -> Mixture:
+    parts = _parts_of_mixture(text)
     if not parts:
         raise ConfigError(f"{spec}: a mixture needs channels, as in mixture:awgn:12,tgn-b:15")
     pairs = [_WEIGHTED.fullmatch(part) for part in parts]

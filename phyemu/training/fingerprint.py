@@ -1,16 +1,25 @@
 """What must not change between the start of a training and its continuation."""
 
 import hashlib
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from torch import nn
 
+from phyemu.channel import channel_files
 from phyemu.datasets import Dataset
+from phyemu.file_hash import file_sha256
+from phyemu.link import hop_specs
 from phyemu.toml_config import to_toml
 
 from .config import TrainConfig
 
-__all__ = ["dataset_fingerprint", "module_digest", "training_fingerprint"]
+__all__ = [
+    "channel_fingerprint",
+    "dataset_fingerprint",
+    "module_digest",
+    "training_fingerprint",
+]
 
 
 def module_digest(module: nn.Module) -> str:
@@ -33,6 +42,10 @@ def training_fingerprint(
     if task == "phydnn":
         parts |= {"link": config.link, "frame": config.frame}
     fingerprint = {name: to_toml(part) for name, part in parts.items()}
+    if task == "phydnn":
+        splits = config.phydnn.splits
+        channel = config.link.channel
+        fingerprint |= channel_fingerprint(hop_specs(channel, len(splits)) if splits else [channel])
     fingerprint |= dataset_fingerprint(dataset)
     fingerprint["arithmetic"] = (
         f"{config.precision}, channels_last {config.channels_last}, compile {config.compile}"
@@ -40,6 +53,12 @@ def training_fingerprint(
     fingerprint["shards"] = str(config.shards)
     fingerprint["seed"] = str(config.seed)
     return fingerprint
+
+
+def channel_fingerprint(specs: Sequence[str]) -> dict[str, str]:
+    """Return what tells files of channels at the same paths apart; empty where specs name none."""
+    digests = [file_sha256(path) for spec in specs for path in channel_files(spec)]
+    return {"channel files": " ".join(digests)} if digests else {}
 
 
 def dataset_fingerprint(dataset: Dataset) -> dict[str, str]:

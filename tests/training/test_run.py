@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from phyemu.channel import Awgn
+from phyemu.channel import Awgn, save_model, tgn
 from phyemu.datasets import load_dataset
-from phyemu.errors import ConfigError, PhyemuError
+from phyemu.errors import CheckpointError, ConfigError, PhyemuError
 from phyemu.evaluation import (
     EvaluationFidelity,
     evaluate_phydnn,
@@ -124,6 +124,17 @@ def test_a_folder_in_use_and_other_settings_are_refused(tmp_path: Path) -> None:
     train_run(quick(), other)
     with pytest.raises(ConfigError, match="other settings"):
         train_run(quick(seed=2), other, resume=True)
+
+
+def test_a_run_does_not_go_on_through_another_channel_in_the_same_file(tmp_path: Path) -> None:
+    path = tmp_path / "fit.h5"
+    save_model(tgn("b", snr_db=12), path)
+    config = replace(quick(), link=replace(quick().link, channel=str(path)))
+    train_run(config, tmp_path / "run")
+    train_run(config, tmp_path / "run", resume=True)
+    save_model(tgn("b", snr_db=15), path, force=True)
+    with pytest.raises(CheckpointError, match="another folder"):
+        train_run(config, tmp_path / "run", resume=True)
 
 
 def test_relays_with_patches_and_codebooks_pass_the_check_before_training() -> None:
