@@ -22,6 +22,7 @@ from .cell import CellKey, CellKind
 from .config import PHYDNN, WHOLE_SYSTEMS, ComparisonConfig
 from .environment import is_simulation
 from .given_runs import GivenRun
+from .training_files import files_begun_with
 from .trainings import Trainings, baseline_settings, training_settings
 
 __all__ = ["MissingRunError", "Provided", "Systems"]
@@ -29,7 +30,8 @@ __all__ = ["MissingRunError", "Provided", "Systems"]
 _BACKBONE = "backbone.safetensors"
 _WEIGHTS = "weights.safetensors"
 _SPLIT = "layer1"
-# What a cell's figures do not depend on: where files lie, and how often a run was saved.
+# What a cell's figures do not depend on: where files lie, which count by what they hold, and how
+# often a run was saved.
 _PLACES = ("pretrained", "dataset", "checkpoint_interval_s")
 
 
@@ -93,9 +95,14 @@ class Systems:
         else:
             own = self._settings(key, key.variant, PHYDNN if key.system == PHYDNN else "")
         parts = {"training": _portable(to_table(own))}
+        pretrained = None
         if key.system != SystemName.DT_JSCC:
-            parts["backbone"] = _portable(to_table(self._settings(key, "", "")))
-        return parts
+            backbone = self._settings(key, "", "")
+            parts["backbone"] = _portable(to_table(backbone))
+            pretrained = backbone.backbone.pretrained
+        channel = own.link.channel if key.order else None
+        files = files_begun_with(pretrained=pretrained, channel=channel)
+        return parts | ({"files": files} if files else {})
 
     def _settings(self, key: CellKey, variant: str, system: str) -> Any:
         return training_settings(

@@ -1,6 +1,7 @@
 """The training runs behind the cells: made where they are missing, continued where interrupted."""
 
 import copy
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,7 @@ from phyemu.training import (
 from phyemu.whole_file import write_whole
 
 from .config import PHYDNN, WHOLE_SYSTEMS, ComparisonConfig
+from .training_files import check_files, files_begun_with, keep_files
 
 __all__ = ["Trainings", "baseline_settings", "check_trainings", "training_settings"]
 
@@ -170,9 +172,10 @@ class Trainings:
             self._config, dataset=dataset, backbone=backbone, seed=seed, variant="", system=""
         )
         folder = self.folder("backbone", "", dataset, backbone, seed)
-        if _is_finished(folder, settings, _BACKBONE):
+        files = files_begun_with(pretrained=settings.backbone.pretrained)
+        if _is_finished(folder, settings, files, _BACKBONE):
             return folder
-        _begin(folder, settings)
+        _begin(folder, settings, files)
         images = self._images(settings.data, settings.seed)
         result = train_backbone(
             images,
@@ -215,8 +218,9 @@ class Trainings:
         )
         folder = self.folder(PHYDNN, variant, dataset, backbone, seed)
         _find_moved_network(folder, settings)
-        if not _is_finished(folder, settings, _METRICS):
-            _begin(folder, settings)
+        files = files_begun_with(network=weights, channel=settings.link.channel)
+        if not _is_finished(folder, settings, files, _METRICS):
+            _begin(folder, settings, files)
             train_run(settings, folder, resume=True, device=self._device, progress=self._progress)
         return folder
 
@@ -227,20 +231,19 @@ class Trainings:
             PhyemuError: It cannot be trained.
             KeyboardInterrupt: Ctrl-C; the next call continues at the very step.
         """
-        settings = baseline_settings(self._config, system, dataset, seed)
+        # With the system's name, as train_system writes them.
+        settings = replace(baseline_settings(self._config, system, dataset, seed), system=system)
         folder = self.folder(system, "", dataset, backbone, seed)
-        if (folder / _CONFIG).is_file():
-            # As train_system writes them: with the system's name.
-            found = replace(read_system_config(folder), system=None)
-            _check_same(folder, found, settings)
-            if (folder / _METRICS).is_file():
-                return folder
         network = None
-        if system is not SystemName.DT_JSCC:
-            run = self.backbone(dataset, backbone, seed)
-            network = pretrained_resnet(run / _BACKBONE)
-        folder.mkdir(parents=True, exist_ok=True)
-        _forget_partial(folder)
+        if system is SystemName.DT_JSCC:
+            files = files_begun_with(channel=settings.link.channel)
+        else:
+            weights = self.backbone(dataset, backbone, seed) / _BACKBONE
+            network = pretrained_resnet(weights)
+            files = files_begun_with(network=weights)
+        if _is_finished(folder, settings, files, _METRICS):
+            return folder
+        _begin(folder, settings, files)
         train_system(
             system,
             network,
@@ -262,28 +265,32 @@ class Trainings:
         )
 
 
-def _begin(folder: Path, settings: TrainConfig) -> None:
+def _begin(folder: Path, settings: TrainConfig | SystemConfig, files: Mapping[str, str]) -> None:
     """Make a run's folder with its settings, as they are resumed from."""
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / _CONFIG).is_file():
+        keep_files(folder, files)  # first: settings that are there have their files beside them
         write_whole(folder / _CONFIG, to_toml(settings))
 
 
-def _forget_partial(folder: Path) -> None:
-    """Remove the settings that a kill cut off; whoever makes a run refuses a folder in use."""
-    if not (folder / _CONFIG).is_file():
-        (folder / f".{_CONFIG}.partial").unlink(missing_ok=True)
-
-
-def _is_finished(folder: Path, settings: TrainConfig, result: str) -> bool:
+def _is_finished(
+    folder: Path, settings: TrainConfig | SystemConfig, files: Mapping[str, str], result: str
+) -> bool:
     """Return whether a run is there and complete.
 
     Raises:
-        ConfigError: It is a run with other settings.
+        ConfigError: It is a run with other settings, or began with other files.
     """
     if not (folder / _CONFIG).is_file():
         return False
-    _check_same(folder, read_run_config(folder), settings)
+    trained = isinstance(settings, TrainConfig)
+    found = read_run_config(folder) if trained else read_system_config(folder)
+    if found != settings:
+        raise ConfigError(
+            f"{folder}: was trained with other settings; give the same, delete the folder, or name "
+            "another with -o"
+        )
+    check_files(folder, files)
     return (folder / result).is_file()
 
 
@@ -298,13 +305,3 @@ def _find_moved_network(folder: Path, settings: TrainConfig) -> None:
     if Path(before).parts[-3:] == Path(now).parts[-3:]:
         backbone = replace(found.backbone, pretrained=now)
         write_whole(folder / _CONFIG, to_toml(replace(found, backbone=backbone)))
-
-
-def _check_same(
-    folder: Path, found: TrainConfig | SystemConfig, settings: TrainConfig | SystemConfig
-) -> None:
-    if found != settings:
-        raise ConfigError(
-            f"{folder}: was trained with other settings; give the same, delete the folder, or name "
-            "another with -o"
-        )

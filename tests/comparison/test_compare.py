@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from phyemu.baselines import BottleFitConfig, SystemName, system_preset
+from phyemu.channel import save_model, tgn
 from phyemu.comparison import (
     AccuracyConfig,
     CellKey,
@@ -42,7 +43,7 @@ from phyemu.metering import (
     save_device_profile,
 )
 from phyemu.toml_config import to_toml
-from phyemu.training import Precision, read_run_config
+from phyemu.training import Precision, read_checkpoint, read_run_config, write_checkpoint
 
 # Small enough for a second, and still of every kind: training, removal, sweep, office.
 TRAINING = {
@@ -243,6 +244,44 @@ def test_other_images_make_another_cell(copied: Path, monkeypatch: pytest.Monkey
     result = run_comparison(given, copied)
     assert (result.computed, result.found) == (4, 0)
     assert sum("other settings, images or weights" in note for note in result.notes) == 4
+
+
+def test_other_weights_in_the_same_file_make_another_cell(
+    finished: tuple[Path, ComparisonResult], tmp_path: Path
+) -> None:
+    weights, out = tmp_path / "weights.safetensors", tmp_path / "out"
+    shutil.copy(
+        finished[0] / "runs" / "backbone_digits_resnet8_seed0" / "backbone.safetensors", weights
+    )
+    config = tiny(systems=("edge-only", "PhyDNN"), pretrained={"resnet8": str(weights)})
+    assert run_comparison(config, out).computed == 4
+    assert run_comparison(config, out).found == 4
+    tensors, record = read_checkpoint(weights)
+    write_checkpoint(weights, {name: value + 1 for name, value in tensors.items()}, record)
+    (failed,) = run_comparison(config, out).failed
+    assert len(failed.keys) == 4
+    assert "other weights" in failed.reason
+    # The network is trained anew: what was trained from the old one is of another comparison.
+    shutil.rmtree(out / "runs" / "backbone_digits_resnet8_seed0")
+    result = run_comparison(config, out)
+    assert (result.computed, [len(failed.keys) for failed in result.failed]) == (1, [3])
+    shutil.rmtree(out / "runs" / "phydnn-paper_digits_resnet8_seed0")
+    assert run_comparison(config, out).computed == 3
+    weights.unlink()
+    assert "no such file" in run_comparison(config, out).failed[0].reason
+
+
+def test_another_channel_in_the_same_file_makes_another_cell(tmp_path: Path) -> None:
+    path, out = tmp_path / "fit.h5", tmp_path / "out"
+    save_model(tgn("b", snr_db=12), path)
+    config = tiny(training_channel=str(path))
+    assert run_comparison(config, out).computed == 4
+    save_model(tgn("b", snr_db=15), path, force=True)
+    result = run_comparison(config, out)
+    assert (result.found, [len(failed.keys) for failed in result.failed]) == (1, [3])
+    assert "another channel" in result.failed[0].reason
+    shutil.rmtree(out / "runs" / "phydnn-paper_digits_resnet8_seed0")
+    assert run_comparison(config, out).computed == 3
 
 
 def test_a_device_profile_is_read_once_and_another_one_makes_another_cell(
