@@ -121,7 +121,7 @@ class Comparison:
             if config.train_missing
             else None
         )
-        self._systems = Systems(config, given, trainings)
+        self._systems = Systems(config, given, trainings, notes=notes)
         self._failed_runs: dict[tuple[str, ...], Exception] = {}
 
     def request(self, key: CellKey) -> str:

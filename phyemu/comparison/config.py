@@ -33,6 +33,10 @@ SYSTEMS = tuple(str(name) for name in SystemName)
 WHOLE_SYSTEMS = (SystemName.SPLIT_COMPUTING, SystemName.EDGE_ONLY, SystemName.DEVICE_ONLY)
 """Those that run the trained network as it is."""
 
+_SYSTEMS_WITH_TABLES = tuple(
+    name for name in SYSTEMS if name not in (SystemName.EDGE_ONLY, SystemName.DEVICE_ONLY)
+)
+
 
 def _among(name: str, values: tuple[str, ...], allowed: tuple[str, ...]) -> None:
     for value in values:
@@ -74,7 +78,7 @@ class CostConfig:
             this machine.
         protocols: Transport of the full-stack systems: `tcp` (the paper's), `udp`.
         engine: Of the full stack: `model`, phyemu's own event model, or `ns-3`.
-        order: M of PhyDNN and DT-JSCC; the paper's 16 KB are M = 4.
+        order: M of PhyDNN; the paper's 16 KB are M = 4. That of DT-JSCC is `jscc_order`.
         links: Transfers through draws of the channel, >= 1; those that deliver everything are
             averaged.
     """
@@ -145,7 +149,8 @@ class ComparisonConfig:
         pretrained: Weights by backbone (`resnet20`) or by dataset and backbone
             (`cifar-100/resnet20`), to start from.
         training: Tables over the settings of trainings, by variant or system, as
-            `[training.best.phydnn]`; `[training.all]` goes before them.
+            `[training.best.phydnn]`; `[training.all]` goes before them. `[training.SC]` takes
+            `split` alone; edge-only and device-only have no table.
     """
 
     exhibits: tuple[Exhibit, ...] = tuple(Exhibit)
@@ -198,10 +203,15 @@ class ComparisonConfig:
                 name in list(Preset) or name in self.training,
                 f"variant {name!r} is none of {', '.join(Preset)}, and training.{name} is no table",
             )
-        allowed = ("all", *self.variants, *SYSTEMS)
+        allowed = ("all", *self.variants, *_SYSTEMS_WITH_TABLES)
         for name, table in self.training.items():
             _among("training", (name,), allowed)
             require(isinstance(table, Mapping), f"training.{name} must be a table, got {table!r}")
+        unused = sorted(set(self.training.get(SystemName.SPLIT_COMPUTING, {})) - {"split"})
+        require(
+            not unused,
+            f"training.SC: SC is not trained and takes split alone, got {', '.join(unused)}",
+        )
 
     @property
     def main_dataset(self) -> str:

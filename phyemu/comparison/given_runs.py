@@ -9,21 +9,17 @@ from phyemu.baselines import SystemName, read_system_config
 from phyemu.datasets import Dataset
 from phyemu.dnn import read_card
 from phyemu.errors import ConfigError
-from phyemu.toml_config import read_toml, to_table
-from phyemu.training import Preset, TrainConfig, read_checkpoint, read_run_config
+from phyemu.toml_config import read_toml
+from phyemu.training import PhyDnnConfig, TrainConfig, read_checkpoint, read_run_config
 
 from .config import PHYDNN, WHOLE_SYSTEMS
 
-__all__ = ["GivenRun", "find_given_runs", "is_faithful"]
+__all__ = ["GivenRun", "find_given_runs", "has_settings_of"]
 
 _WEIGHTS = "weights.safetensors"
 _DEPTH = 4  # folders of runs below a folder that was named
-# What may stand in the way of calling a run the paper's, and what it must then be ...
-_FAITHFUL = {
-    "symbols_per_slice": 1,
-}
-# ... and what must be as in the paper's settings.
-_AS_PAPER = (
+# What makes a PhyDNN what it is, beside the symbols of a slice; rates and schedules do not.
+_METHOD = (
     "split",
     "splits",
     "slice_size",
@@ -35,6 +31,7 @@ _AS_PAPER = (
     "binding",
     "binding_share",
     "distillation",
+    "distillation_temperature",
     "feature_distillation",
     "feature_layers",
     "commitment",
@@ -80,40 +77,42 @@ class GivenRun:
             dataset.train.class_names
         )
 
-    def is_variant(self, variant: str, paper: TrainConfig) -> bool:
-        """Return whether it is a PhyDNN of a variant.
-
-        Where nobody named its variant it is `paper` if its settings are the paper's, else `best`.
+    def variant_among(self, presets: Mapping[str, TrainConfig]) -> str:
+        """Return the variant of a PhyDNN: as its giver named it, or whose settings it has.
 
         Args:
-            variant: Of the comparison.
-            paper: Settings of its `paper`.
+            presets: Settings by variant; the first that fit.
+
+        Returns:
+            The name; empty: it is none of them, or no PhyDNN.
         """
-        if self.training is None:
-            return False
-        own = self.variant or (Preset.PAPER if is_faithful(self.training, paper) else Preset.BEST)
-        return own == variant
+        if self.variant or self.training is None:
+            return self.variant
+        for name, settings in presets.items():
+            if has_settings_of(self.training, settings):
+                return name
+        return ""
 
 
-def is_faithful(config: TrainConfig, paper: TrainConfig) -> bool:
-    """Return whether a run keeps to the paper: its method, cut, losses, modulation, all images.
+def has_settings_of(config: TrainConfig, preset: TrainConfig) -> bool:
+    """Return whether a run keeps to a preset: method, cut, losses, modulation, number of images.
 
     Schedules and learning rates are not compared, as the paper does not say all of them.
     """
-    settings = to_table(config.phydnn)
-    for name, wanted in _FAITHFUL.items():
-        value = settings.get(name, wanted)
-        if isinstance(value, list):
-            value = value[0] if len(set(value)) == 1 else None
-        if value != wanted:
-            return False
-    same = all(getattr(config.phydnn, name) == getattr(paper.phydnn, name) for name in _AS_PAPER)
+    wanted, found = _slice_symbols(preset.phydnn), _slice_symbols(config.phydnn)
+    one = set(wanted.values()) == {1}  # then at every order
     return (
-        same
-        and config.data.limit == paper.data.limit
-        and config.link.modulation == paper.link.modulation
-        and config.link.fidelity == paper.link.fidelity
+        all(getattr(config.phydnn, name) == getattr(preset.phydnn, name) for name in _METHOD)
+        and all(found[order] == wanted.get(order, 1 if one else found[order]) for order in found)
+        and config.data.limit == preset.data.limit
+        and config.link.modulation == preset.link.modulation
+        and config.link.fidelity == preset.link.fidelity
     )
+
+
+def _slice_symbols(phydnn: PhyDnnConfig) -> dict[int, int]:
+    """Return the symbols of a slice by order."""
+    return {order: phydnn.slice_symbols(stage) for stage, order in enumerate(phydnn.orders)}
 
 
 def find_given_runs(specs: Sequence[str]) -> tuple[list[GivenRun], list[str]]:

@@ -24,6 +24,7 @@ _QUICK_TRAINING: dict[str, Any] = {
         "phydnn": {"split": "layer1", "epochs": [1], "batch_size": 20},
         "frame": {"max_payload_symbols": 4096},
     },
+    "SC": {"split": "layer1"},
     "BF-1": {"bottlefit": {"mimic_epochs": 1, "epochs": 1, "batch_size": 20}},
     "BF-2": {"bottlefit": {"mimic_epochs": 1, "epochs": 1, "batch_size": 20}},
     "DT-JSCC": {"dt_jscc": {"maps": 16, "epochs": 1, "batch_size": 20}},

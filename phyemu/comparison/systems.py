@@ -29,7 +29,7 @@ __all__ = ["MissingRunError", "Provided", "Systems"]
 
 _BACKBONE = "backbone.safetensors"
 _WEIGHTS = "weights.safetensors"
-_SPLIT = "layer1"
+_SPLIT = "layer1"  # of SC, which a cell does not name
 # What a cell's figures do not depend on: where files lie, which count by what they hold, and how
 # often a run was saved.
 _PLACES = ("pretrained", "dataset", "checkpoint_interval_s")
@@ -65,11 +65,17 @@ class Systems:
         config: ComparisonConfig,
         given: Sequence[GivenRun],
         trainings: Trainings | None,
+        *,
+        notes: list[str],
     ) -> None:
-        """Take the runs that were made elsewhere; without `trainings` there are no others."""
+        """Take the runs that were made elsewhere; without `trainings` there are no others.
+
+        Lines on runs that were left out are added to `notes`.
+        """
         self._config = config
         self._given = given
         self._trainings = trainings
+        self._notes = notes
         # A system serves cell after cell, and then never again.
         self._shared = lru_cache(maxsize=2)(self._provide)
         self._dataset = lru_cache(maxsize=2)(self._load_dataset)
@@ -85,7 +91,7 @@ class Systems:
         """
         given = self._given_run(key)
         if given is not None:
-            return {"weights": _stored_weights(given.folder, key)}
+            return {"weights": _stored_weights(given.folder, key), **self._cut(key)}
         if self._trainings is None:
             raise _missing(key)
         if key.system not in (*WHOLE_SYSTEMS, PHYDNN):
@@ -102,7 +108,16 @@ class Systems:
             pretrained = backbone.backbone.pretrained
         channel = own.link.channel if key.order else None
         files = files_begun_with(pretrained=pretrained, channel=channel)
-        return parts | ({"files": files} if files else {})
+        return {**parts, **({"files": files} if files else {}), **self._cut(key)}
+
+    def _cut(self, key: CellKey) -> dict[str, str]:
+        """Return where SC is cut, if not where the paper cuts it; empty for other systems."""
+        split = self._split(key) if key.system == SystemName.SPLIT_COMPUTING else _SPLIT
+        return {} if split == _SPLIT else {"split": split}
+
+    def _split(self, key: CellKey) -> str:
+        own = baseline_settings(self._config, SystemName.SPLIT_COMPUTING, key.dataset, key.seed)
+        return own.split
 
     def _settings(self, key: CellKey, variant: str, system: str) -> Any:
         return training_settings(
@@ -188,7 +203,7 @@ class Systems:
         elif name is SystemName.DEVICE_ONLY:
             system = network_system(name, whole, None, image_shape=shape)
         else:
-            head, tail = split_model(network, _SPLIT)
+            head, tail = split_model(network, self._split(key))
             system = network_system(name, nn.Sequential(normalise, head), tail, image_shape=shape)
         return Provided(
             system=system,
@@ -249,8 +264,8 @@ class Systems:
             for run in self._given
             if run.seed == key.seed
             and run.backbone in (key.backbone, "")
-            and self._is_of(run, key)
             and run.fits(self._dataset(key.dataset))
+            and self._is_of(run, key)
         ]
         if key.system not in WHOLE_SYSTEMS and len(found) > 1:
             raise ConfigError(
@@ -267,11 +282,25 @@ class Systems:
             return False
         if key.system != PHYDNN:
             return True
-        if not run.is_variant(key.variant, self._settings(key, Preset.PAPER, PHYDNN)):
+        names = [name for name in Preset if name in self._config.variants]
+        variant = run.variant_among({name: self._settings(key, name, PHYDNN) for name in names})
+        if not variant:
+            self._tell_of(run, names)
+        if variant != key.variant:
             return False
         # Through another channel it is another PhyDNN, unless its giver says that it is this one.
         own = self._settings(key, key.variant, PHYDNN).link.channel
         return bool(run.variant) or run.channel == own
+
+    def _tell_of(self, run: GivenRun, presets: Sequence[str]) -> None:
+        """Note that nothing says which variant a run is."""
+        wanted = " or ".join(presets) or "any preset"
+        line = (
+            f"{run.folder}: has not the settings of {wanted}, and was left out as a PhyDNN; name "
+            "its variant: --runs NAME=FOLDER"
+        )
+        if line not in self._notes:
+            self._notes.append(line)
 
 
 def _content_digest(network: nn.Module) -> str:

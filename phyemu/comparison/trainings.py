@@ -90,7 +90,7 @@ def training_settings(
 def baseline_settings(
     config: ComparisonConfig, system: SystemName, dataset: str, seed: int
 ) -> SystemConfig:
-    """Return the settings of a BottleFit or DT-JSCC: their preset under `[training.SYSTEM]`.
+    """Return the settings of SC, a BottleFit or DT-JSCC: their preset under `[training.SYSTEM]`.
 
     Of `[training.all]` only what is about images and frames is theirs.
 
@@ -123,7 +123,7 @@ def check_trainings(config: ComparisonConfig) -> None:
         training_settings(
             config, dataset=dataset, backbone=backbone, seed=seed, variant=variant, system=system
         )
-    for name in _TRAINED_BASELINES:
+    for name in (SystemName.SPLIT_COMPUTING, *_TRAINED_BASELINES):
         baseline_settings(config, name, dataset, seed)
 
 

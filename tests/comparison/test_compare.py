@@ -52,6 +52,7 @@ TRAINING = {
         "backbone": {"depth": 8, "width": 4, "epochs": 1, "batch_size": 20},
         "phydnn": {"split": "layer1", "epochs": [1], "batch_size": 20},
     },
+    "SC": {"split": "layer1"},
     "BF-1": {"bottlefit": {"mimic_epochs": 1, "epochs": 1, "batch_size": 20}},
 }
 JSCC = {"DT-JSCC": {"dt_jscc": {"maps": 16, "epochs": 1, "batch_size": 20}}}
@@ -358,8 +359,13 @@ def test_a_run_with_other_losses_is_not_the_papers(
     given = finished[0] / "runs" / "phydnn-paper_digits_resnet8_seed0"
     training = {**TRAINING, "paper": {"phydnn": {"beta": 0.01}}}
     both = {"variants": ("paper", "best"), "training": training, "train_missing": False}
-    run_comparison(tiny(runs=(str(given),), **both), tmp_path / "out")
-    assert "paper" not in CellStore(tmp_path / "out").load().values("variant")
+    result = run_comparison(tiny(runs=(str(given),), **both), tmp_path / "out")
+    assert CellStore(tmp_path / "out").load().values("variant") == [""]
+    assert result.left_out == 6
+    assert result.notes == (
+        f"{given}: has not the settings of paper or best, and was left out as a PhyDNN; name its "
+        "variant: --runs NAME=FOLDER",
+    )
     # Whoever gives it may call it that.
     run_comparison(tiny(runs=(f"paper={given}",), **both), tmp_path / "out")
     assert "paper" in CellStore(tmp_path / "out").load().values("variant")
@@ -500,6 +506,12 @@ def test_costs_are_measured_once_for_all_places(tmp_path: Path, copied: Path) ->
     # 8x8 digits enlarged to 32x32: 4 maps of float32, 4 images.
     assert stack.mean("payload_bytes") == 4 * 4 * 4 * 32 * 32
     assert next(iter(stack)).engine == "model"
+    elsewhere = {name: table for name, table in TRAINING.items() if name != "SC"}
+    # The baseline's preset cuts the digits' network behind the second stage: twice the maps.
+    assert run_comparison(replace(config, training=elsewhere), copied).computed == 4
+    cells = CellStore(copied).load().where(kind="cost")
+    other = cells.where(system="SC", protocol="tcp", environment="office-los")
+    assert other.mean("payload_bytes") == 4 * 4 * 8 * 16 * 16
     symbols = cells.where(system="PhyDNN", environment="office-los")
     assert symbols.mean("payload_bytes") == 4 * 32 * 32 / 8  # M = 2: a bit a symbol
 
@@ -552,6 +564,14 @@ def test_two_processes_do_not_share_a_folder(tmp_path: Path) -> None:
         ("[accuracy]\nfidelty = 'symbol'", "did you mean fidelity"),
         ("[training.bset.phydnn]\nbeta = 1.0", "training: 'bset' is none of"),
         ("[training.paper.phydnn]\nbeat = 1.0", "did you mean beta"),
+        (
+            "[training.edge-only]\nsplit = 'layer1'",
+            "'edge-only' is none of all, paper, best, SC, BF-1, BF-2, DT-JSCC, PhyDNN",
+        ),
+        ("[training.device-only]\nsplit = 'layer1'", "'device-only' is none of"),
+        ("[training.SC]\nsplt = 'layer1'", "takes split alone, got splt"),
+        ("[training.SC.data]\nlimit = 3", "takes split alone, got data"),
+        ("[training.SC]\nsplit = 3", "must be of type str"),
         ("orders = [4, 8]", "orders must fall"),
         ("sweep_orders = [3]", "must be among orders"),
         ("systems = ['Neurosurgeon']", "'Neurosurgeon' is none of"),
