@@ -54,7 +54,12 @@ _FOLDER = click.Path(path_type=Path, file_okay=False)
 )
 @click.option("--engine", type=click.Choice(["model", "ns-3"]), help="Of the full stack.")
 @click.option("--device-profile", metavar="NAME|FILE", help="Of the mobile device.")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 ...")
+@click.option(
+    "--device",
+    default="auto",
+    show_default=True,
+    help="auto, cpu, cuda, cuda:1 ...: of trainings, accuracies, and this machine's part of costs.",
+)
 @click.option("--resume", is_flag=True, help="With the settings of the comparison in FOLDER.")
 @click.option("--list", "list_only", is_flag=True, help="List the cells and how they stand.")
 @json_option

@@ -1,6 +1,7 @@
 """The accuracy of a system in an environment."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 from torch import Tensor
@@ -47,7 +48,7 @@ def accuracy_figures(
     Args:
         key: Which one.
         provided: The system.
-        images: Test images.
+        images: Test images, on the device of the system.
         config: How they are sent.
         symbols: What a PhyDNN's or DT-JSCC's head sends for the images, where it has run already.
 
@@ -70,15 +71,18 @@ def accuracy_figures(
     fidelity = EvaluationFidelity.SYMBOL if simulated else config.accuracy.fidelity
     lookup: Lookup = config.accuracy.lookup or system.lookup
     channel = environment_channel(key.environment, config.urban)
+    phydnn, device = system.phydnn, images.images.device
+    if fidelity is not EvaluationFidelity.FRAMES:  # whose samples are made and received on the CPU
+        phydnn = replace(phydnn, constellation=phydnn.constellation.to(device))
     result = evaluate_phydnn(
-        system.phydnn,
+        phydnn,
         channel,
         images,
         fidelity=fidelity,
         seed=key.seed,
         lookup=lookup,
         repetitions=1 if simulated else config.accuracy.repetitions,
-        symbols=symbols,
+        symbols=None if symbols is None else symbols.to(device),
     )
     figures |= {
         "accuracy": result.accuracy,

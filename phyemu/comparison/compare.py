@@ -121,7 +121,8 @@ class Comparison:
             if config.train_missing
             else None
         )
-        self._systems = Systems(config, given, trainings, notes=notes)
+        self._device = torch.device(device)
+        self._systems = Systems(config, given, trainings, notes=notes, device=self._device)
         self._failed_runs: dict[tuple[str, ...], Exception] = {}
 
     def request(self, key: CellKey) -> str:
@@ -173,7 +174,7 @@ class Comparison:
             KeyboardInterrupt: Ctrl-C.
         """
         provided = self._provide(key)
-        images = self._systems.test_images(key.dataset)
+        images = self._systems.test_images(key.dataset).to(self._device)
         if key.kind is CellKind.ACCURACY:
             figures, record = accuracy_figures(
                 key, provided, images, self.config, symbols=self._systems.symbols(key)
@@ -197,6 +198,7 @@ class Comparison:
             engine=engine,
             run=self._run_name(provided.run),
             provenance={
+                "computed_on": _device_name(self._device),
                 **record,
                 "phyemu": phyemu.__version__,
                 "torch": torch.__version__,
@@ -275,7 +277,7 @@ def run_comparison(
         folder: New, or that of an earlier comparison.
         of_this_call: Names of settings that are so now alone: where `comparison.toml` is there
             already, it keeps its own.
-        device: Where trainings run.
+        device: Where networks run: trainings, accuracies, and what is measured of costs.
         progress: Told of each cell, and of each step of a training.
 
     Raises:
@@ -321,6 +323,10 @@ def planned_cells(config: ComparisonConfig, folder: Path) -> PlannedCells:
     """
     comparison = Comparison(config, folder)
     return PlannedCells(cells=tuple(comparison.planned(key) for key in plan(config)))
+
+
+def _device_name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else str(device)
 
 
 def _reason(error: Exception) -> str:

@@ -111,6 +111,8 @@ def cost_figures(
         computing = {part: sibling.figures[part] for part in _COMPUTING}
         modelled = sibling.modelled & set(_COMPUTING)
         record = {part: sibling.provenance[part] for part in ("device", "meter")}
+        # Earlier versions computed on the CPU, and did not say so.
+        record["computed_on"] = sibling.provenance.get("computed_on", "cpu")
     figures |= computing
     if communication is not None:
         figures |= {
@@ -209,7 +211,8 @@ def _head_size(system: System) -> dict[str, float]:
     """Return weights and multiply-accumulates of the device's side for one image."""
     if system.head is None:
         return {"head_parameters": 0.0, "head_macs": 0.0}
-    one = torch.zeros((1, *system.image_shape), dtype=torch.uint8)
+    device = next(system.head.parameters(), torch.empty(0)).device
+    one = torch.zeros((1, *system.image_shape), dtype=torch.uint8, device=device)
     return {
         "head_parameters": float(count_parameters(system.head)),
         "head_macs": float(count_macs(system.head, one)),

@@ -7,6 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from phyemu.baselines import System, SystemName, load_system, network_system
@@ -67,15 +68,17 @@ class Systems:
         trainings: Trainings | None,
         *,
         notes: list[str],
+        device: torch.device,
     ) -> None:
         """Take the runs that were made elsewhere; without `trainings` there are no others.
 
-        Lines on runs that were left out are added to `notes`.
+        Lines on runs that were left out are added to `notes`; systems are on `device`.
         """
         self._config = config
         self._given = given
         self._trainings = trainings
         self._notes = notes
+        self._device = device
         # A system serves cell after cell, and then never again.
         self._shared = lru_cache(maxsize=2)(self._provide)
         self._dataset = lru_cache(maxsize=2)(self._load_dataset)
@@ -152,7 +155,7 @@ class Systems:
         phydnn = self._shared(network).system.phydnn
         if phydnn is None:
             return None
-        return encode_images(phydnn, self.test_images(network.dataset)).symbols
+        return encode_images(phydnn, self._images_there(network.dataset)).symbols
 
     def _provide(self, key: CellKey) -> Provided:
         given = self._given_run(key)
@@ -166,7 +169,7 @@ class Systems:
         if name in WHOLE_SYSTEMS:
             return self._whole(name, run, key)
         return Provided(
-            system=load_system(run, order=key.order or None),
+            system=self._placed(load_system(run, order=key.order or None)),
             run=run,
             weights=_stored_weights(run, key),
             backbone_accuracy=(
@@ -206,7 +209,7 @@ class Systems:
             head, tail = split_model(network, self._split(key))
             system = network_system(name, nn.Sequential(normalise, head), tail, image_shape=shape)
         return Provided(
-            system=system,
+            system=self._placed(system),
             run=run,
             weights=_stored_weights(run, key),
             backbone_accuracy=self._whole_accuracy(run, key.dataset),
@@ -228,13 +231,24 @@ class Systems:
         whole = nn.Sequential(*self._backbone(run))
         known = (_content_digest(whole), dataset)
         if known not in self._accuracies:
-            score = score_images(whole, whole, self.test_images(dataset))
+            whole = whole.to(self._device)
+            score = score_images(whole, whole, self._images_there(dataset))
             self._accuracies[known] = score.accuracy
         return self._accuracies[known]
 
     def test_images(self, dataset: str) -> ImageSet:
         """Return the images that a dataset's accuracies are of: the same for every seed."""
         return self._dataset(dataset).test
+
+    def _images_there(self, dataset: str) -> ImageSet:
+        return self.test_images(dataset).to(self._device)
+
+    def _placed(self, system: System) -> System:
+        """Return a system with its networks on the device; frames stay on the CPU."""
+        for side in (system.head, system.tail):
+            if side is not None:
+                side.to(self._device)
+        return system
 
     def images_digest(self, dataset: str) -> str:
         """Return a hash of those images and their labels.

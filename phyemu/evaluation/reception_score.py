@@ -88,8 +88,10 @@ def score_frames(
         )
     reception = assemble(frames, sent.payload_plan, order=sent.order)
     posteriors = torch.from_numpy(reception.posteriors).view(num_images, symbols_per_image, -1)
+    device = phydnn.tail.embedding.vectors.device
     with evaluating(phydnn.tail):
-        logits = [phydnn.tail(part, lookup) for part in posteriors.split(_BATCH)]  # type: ignore[no-untyped-call]
+        parts = posteriors.split(_BATCH)  # type: ignore[no-untyped-call]
+        logits = [phydnn.tail(part.to(device), lookup).cpu() for part in parts]
     predictions = torch.cat(logits).argmax(-1)
     decided = posteriors.argmax(-1).flatten().numpy()
     right = (decided == sent.symbols.flatten().numpy()) & reception.received

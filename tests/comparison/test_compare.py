@@ -8,9 +8,12 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
+from torch import nn
 
 from phyemu.baselines import BottleFitConfig, SystemName, system_preset
 from phyemu.channel import save_model, tgn
@@ -22,6 +25,7 @@ from phyemu.comparison import (
     ComparisonResult,
     CostConfig,
     Exhibit,
+    accuracy_cell,
     compare,
     comparison_preset,
     plan,
@@ -33,9 +37,9 @@ from phyemu.comparison import (
     trainings,
 )
 from phyemu.comparison.trainings import baseline_settings
-from phyemu.datasets import Dataset
+from phyemu.datasets import Dataset, ImageSet
 from phyemu.errors import ConfigError
-from phyemu.evaluation import EvaluationFidelity, profile_for_costs
+from phyemu.evaluation import EvaluationFidelity, ExportedPhyDnn, profile_for_costs
 from phyemu.metering import (
     DeviceProfile,
     profile_library,
@@ -44,6 +48,7 @@ from phyemu.metering import (
 )
 from phyemu.toml_config import to_toml
 from phyemu.training import Precision, read_checkpoint, read_run_config, write_checkpoint
+from phyemu.waveform import Constellation
 
 # Small enough for a second, and still of every kind: training, removal, sweep, office.
 TRAINING = {
@@ -96,6 +101,7 @@ def test_every_cell_is_made_and_linked_to_its_run(
     for cell in CellStore(folder).load():
         assert (folder / cell.run / "config.toml").is_file()
         assert cell.provenance["weights_sha256"]
+        assert cell.provenance["computed_on"] == "cpu"
         assert 0 <= cell.figures["accuracy"] <= 100
     assert result.rendered is not None
     assert (folder / "tables" / "table-2-digits.md").is_file()
@@ -134,6 +140,66 @@ def test_a_network_runs_once_and_a_head_once_an_order(
     run_comparison(tiny(), copied)
     assert sorted(ran) == ["encode_images", "encode_images", "score_images"]
     assert figures(copied) == expected
+
+
+@pytest.mark.parametrize(
+    ("fidelity", "environment"),
+    [
+        (EvaluationFidelity.SYMBOL, "awgn-12"),
+        (EvaluationFidelity.SYMBOL, "office-los"),
+        (EvaluationFidelity.FRAMES, "office-los"),
+    ],
+)
+def test_networks_and_images_of_an_accuracy_lie_on_the_device(
+    copied: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    fidelity: EvaluationFidelity,
+    environment: str,
+) -> None:
+    found: dict[str, str] = {}
+
+    def score(logits: Any, network: nn.Module, images: ImageSet) -> Any:
+        found["network"] = next(network.parameters()).device.type
+        found["its images"] = images.images.device.type
+        return SimpleNamespace(accuracy=50.0)
+
+    def encode(phydnn: ExportedPhyDnn, images: ImageSet) -> Any:
+        found["encoded"] = images.images.device.type
+        return SimpleNamespace(symbols=torch.zeros((len(images), 1024), dtype=torch.int64))
+
+    def evaluate(
+        phydnn: ExportedPhyDnn, channel: Any, images: ImageSet, *, symbols: Any, **named: Any
+    ) -> Any:
+        found["sent"] = images.images.device.type
+        found["symbols"] = "none" if symbols is None else symbols.device.type
+        found["head"] = next(phydnn.head.parameters()).device.type
+        found["tail"] = next(phydnn.tail.parameters()).device.type
+        found["points"] = phydnn.constellation.points.device.type
+        return SimpleNamespace(accuracy=40.0, ser=0.1, frames_sent=0, frames_lost=0, snr_db=12.0)
+
+    monkeypatch.setattr(systems, "score_images", score)
+    monkeypatch.setattr(systems, "encode_images", encode)
+    monkeypatch.setattr(accuracy_cell, "evaluate_phydnn", evaluate)
+    config = tiny(accuracy=AccuracyConfig(limit=20, fidelity=fidelity))
+    # A device without memory takes the place of a GPU; what looks at values must not.
+    monkeypatch.setattr(ImageSet, "__post_init__", lambda images: None)
+    monkeypatch.setattr(Constellation, "__post_init__", lambda points: None)
+    comparison = compare.Comparison(config, copied, device="meta")
+    key = next(key for key in plan(config) if key.order == 4)
+    cell = comparison.compute(replace(key, environment=environment), "0")
+    assert cell.provenance["computed_on"] == "meta"
+    simulated, frames = environment == "awgn-12", fidelity is EvaluationFidelity.FRAMES
+    assert found.pop("symbols") == ("meta" if simulated else "none")
+    assert found.pop("encoded", "none") == ("meta" if simulated else "none")
+    assert found.pop("points") == ("cpu" if frames else "meta")
+    assert set(found.values()) == {"meta"}
+
+
+def test_another_device_is_the_same_cell(copied: Path) -> None:
+    there, here = (compare.Comparison(tiny(), copied, device=name) for name in ("meta", "cpu"))
+    assert [there.request(key) for key in plan(tiny())] == [
+        here.request(key) for key in plan(tiny())
+    ]
 
 
 def test_a_finished_comparison_computes_nothing(

@@ -133,3 +133,18 @@ def test_a_cost_depends_on_what_a_profile_says_and_not_on_its_name() -> None:
     faster = replace(profile, powers=replace(profile.powers, compute_w=1.0))
     assert cost_settings(KEY, config, profile) != cost_settings(KEY, config, faster)
     assert cost_settings(KEY, config, profile) != cost_settings(KEY, config, None)
+
+
+def test_what_was_measured_elsewhere_is_said_to_be(
+    provided: Provided, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cost_cell, "run_transfer", lambda *_, **__: transferred(0.1, PAYLOAD))
+    key = replace(KEY, environment="office-los")
+    figures = {"head_s": 0.0, "tail_s": 0.3, "head_j": 0.0}
+    where = {"device": "this machine", "meter": "none"}
+    for provenance, expected in (({**where, "computed_on": "a GPU"}, "a GPU"), (where, "cpu")):
+        sibling = Cell(key=key, figures=figures, fingerprint="", provenance=provenance)
+        found, _, _, record = cost_figures(
+            KEY, provided, IMAGES, settings(), profile=None, sibling=sibling
+        )
+        assert (found["tail_s"], record["computed_on"]) == (0.3, expected)
