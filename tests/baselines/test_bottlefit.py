@@ -111,6 +111,8 @@ def test_it_learns_from_a_trained_network(
     assert mimicry[-1] < mimicry[0] / 2
     score = score_images(result.network, result.network, dataset.validation)
     assert score.accuracy == result.validation_accuracy
+    losses = {record.validation_loss for record in result.history if record.task != "mimic"}
+    assert score.loss in losses  # of these images, and no others
     assert [record.task for record in result.history] == ["mimic"] * 6 + ["distillation"] * 4
 
 

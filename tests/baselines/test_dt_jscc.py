@@ -13,6 +13,9 @@ from phyemu.channel import Awgn
 from phyemu.datasets import Dataset, ImageSet
 from phyemu.dnn import Normalise
 from phyemu.errors import ConfigError
+from phyemu.link import build_link
+from phyemu.training import score_over_link
+from phyemu.training.seeds import SeedUse, derived_seed
 
 
 class InterruptAt:
@@ -54,6 +57,14 @@ def test_it_learns_from_random_weights(dataset: Dataset, config: SystemConfig) -
     assert result.validation_accuracy > 80  # chance is 33 %
     losses = result.history[0].losses
     assert losses["total"] == pytest.approx(losses["task"] - 1e-3 * losses["entropy"])
+    score = score_over_link(
+        result.phydnn,
+        build_link(Awgn(12.0), result.constellation, config.frame, fidelity=config.link.fidelity),
+        dataset.validation,
+        seed=derived_seed(config.seed, SeedUse.VALIDATION),
+    )
+    # Of these images, and no others.
+    assert score.loss == result.history[result.epoch - 1].validation_loss
 
 
 def test_redundancy_keeps_symbols_unsure(dataset: Dataset, config: SystemConfig) -> None:

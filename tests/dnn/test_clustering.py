@@ -104,6 +104,24 @@ def test_the_same_seed_gives_the_same_start_and_training_mode_stays(
     assert torch.equal(vectors[0], vectors[1])
 
 
+def test_the_statistics_of_the_head_are_used_and_not_moved(generator: torch.Generator) -> None:
+    norm = nn.BatchNorm2d(2)
+    norm.running_mean += 0.5
+    model = PhyDnn(
+        normalise=Normalise((0.0, 0.0), (1.0, 1.0)),
+        head=norm,
+        embedding=Embedding(torch.randn(4, 2)),
+        tail=nn.Flatten(),
+        layout=SliceLayout((2, 8, 8)),
+    ).train()
+    before = {name: value.clone() for name, value in norm.named_buffers()}
+    images = _images(200, 0.02, generator)
+    start_embeddings(model, images.split(50), points=PSK4, seed=0)
+    assert all(torch.equal(value, before[name]) for name, value in norm.named_buffers())
+    nearest = torch.cdist(model.embedding.vectors.detach(), CENTRES - 0.5).min(1)
+    assert float(nearest.values.max()) < 6 * 0.02 / 3000**0.5  # as above, of 3200 slices each
+
+
 def test_too_little_data_or_points_are_refused(generator: torch.Generator) -> None:
     model = _model(4)
     with pytest.raises(ConfigError, match="needs images, got none"):

@@ -119,6 +119,17 @@ def test_a_second_codebook_tells_what_the_first_leaves(generator: torch.Generato
     torch.testing.assert_close(embedding.log_probabilities(slices), torch.cat(expected, -2))
 
 
+def test_what_the_first_codebook_leaves_says_nothing_to_it(generator: torch.Generator) -> None:
+    embedding = two_codebooks(generator)
+    slices = torch.randn((5, 7, 3), generator=generator)
+    weights = torch.randn((5, 7, 16), generator=generator)
+    further = embedding.log_probabilities(slices)[:, 7:]
+    (gradient,) = torch.autograd.grad((further * weights).sum(), embedding.vectors)
+    first, second = gradient.split(16)
+    assert not bool(first.any())
+    assert bool(second.any())
+
+
 def test_slices_of_two_codebooks_go_through_a_link_without_errors(
     generator: torch.Generator,
 ) -> None:

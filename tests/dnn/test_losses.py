@@ -148,6 +148,14 @@ def test_feature_distillation_at_the_cut_moves_head_and_embedding(
     assert teacher.grad is None
 
 
+def test_feature_distillation_is_the_mean_over_layers() -> None:
+    # Maps of variance 1 that are off by 2 everywhere, and tokens of variance 9 off by 3.
+    maps = torch.tensor([-1.0, 1.0]).reshape(2, 1, 1, 1).expand(2, 3, 2, 2)
+    tokens = torch.tensor([-3.0, 3.0]).reshape(1, 2, 1).expand(4, 2, 5)
+    found = feature_distillation_loss([maps + 2, tokens - 3], [maps, tokens])
+    assert float(found) == pytest.approx((2**2 / 1 + 3**2 / 9) / 2)
+
+
 def test_feature_distillation_behind_a_layer_moves_the_tail_too(
     model: PhyDnn, images: Tensor, generator: torch.Generator
 ) -> None:

@@ -2,6 +2,7 @@
 
 import random
 
+import numpy as np
 import pytest
 
 from phyemu.fullstack.dcf import Dcf
@@ -86,6 +87,34 @@ def test_a_repeated_frame_is_delivered_once() -> None:
     acks = sum(n for sort, n in dcf.frames.items() if sort.kind is FrameKind.ACK)
     assert acks > len(sent)  # some were lost, so some frames came twice
     assert phy_rate(12).success_rate(6.3, 14) < 0.99
+
+
+@pytest.mark.parametrize(("snr_db", "wait_ns"), [(10.0, 16_000 + 44_000 + 34_000), (3.0, 34_000)])
+def test_a_station_waits_longer_behind_a_frame_that_it_could_not_read(
+    snr_db: float, wait_ns: int
+) -> None:
+    # The first frame is noticed above 4 dB, but 54 Mbit/s cannot be read; then the link is good.
+    levels = np.array([snr_db, 40.0])
+    trace = SnrTrace(
+        snr_db=np.repeat(levels[:, None], 4, axis=1), mean_snr_db=levels, interval_s=240e-6
+    )
+    arrivals: list[tuple[int, int]] = []
+    dcf = Dcf(
+        WifiLink(snr=trace, rate_mbps=54, retry_limit=1),
+        random.Random(6),
+        lambda station, item, now: arrivals.append((station, now)),
+    )
+    dcf.send(DEVICE, packet(), 0)
+    end = round(phy_rate(54).duration_s(packet().psdu_bytes) * 1e9)
+    assert end < 240_000 + 16_000
+    dcf.timers.set(end, lambda now: dcf.send(EDGE, packet(60), now))
+    while dcf.step():
+        pass
+    ((station, arrived),) = arrivals
+    assert station == DEVICE
+    duration = round(phy_rate(54).duration_s(packet(60).psdu_bytes) * 1e9)
+    slots, rest = divmod(arrived - duration - end - wait_ns, 9_000)
+    assert (rest, 0 <= slots <= 15) == (0, True)  # an EIFS and a DIFS differ by no whole slots
 
 
 def test_a_station_waits_for_a_medium_that_is_busy() -> None:

@@ -24,6 +24,7 @@ def test_it_learns_and_returns_the_best_epoch(dataset: Dataset, config: TrainCon
         dataset.validation,
     )
     assert score.accuracy == result.validation_accuracy
+    assert score.loss == best.validation_loss  # of these images, and no others
 
 
 def test_the_same_seed_gives_the_same_weights(dataset: Dataset, config: TrainConfig) -> None:

@@ -10,6 +10,7 @@ from phyemu.channel import Awgn
 from phyemu.datasets import Dataset
 from phyemu.dnn import Lookup, evaluating
 from phyemu.errors import ConfigError
+from phyemu.link import SymbolLink
 from phyemu.training import (
     BackboneResult,
     TrainConfig,
@@ -17,6 +18,8 @@ from phyemu.training import (
     train_multi_hop,
     train_phydnn,
 )
+from phyemu.training.multi_hop_validation import score_over_links
+from phyemu.training.seeds import SeedUse, derived_seed
 
 
 @pytest.fixture
@@ -75,6 +78,16 @@ def test_two_hops_learn_shrink_and_resume(
     first, last = whole.history[0], whole.history[-1]
     assert set(first.losses) == {"total", "task", "entropy", "binding"}
     assert last.validation_ser is not None
+    stage = whole.stages[4]  # of one epoch
+    links = [SymbolLink(channel, stage.constellation, config.frame) for channel in channels]
+    score = score_over_links(
+        stage.phydnn,
+        links,
+        dataset.validation,
+        seed=derived_seed(config.seed, SeedUse.VALIDATION),
+        lookup=config.phydnn.lookup,
+    )
+    assert score.total.loss == last.validation_loss  # of these images, and no others
     with pytest.raises(KeyboardInterrupt):
         train(tmp_path)
     assert train(tmp_path, resume=True).history == whole.history

@@ -184,6 +184,7 @@ def test_each_stage_returns_the_epoch_that_did_best_on_validation(
         seed=derived_seed(config.seed, SeedUse.VALIDATION),
     )
     assert score.accuracy == stage.validation_accuracy == best.validation_accuracy
+    assert score.loss == best.validation_loss  # of these images, and no others
 
 
 def test_the_test_images_are_never_touched(
