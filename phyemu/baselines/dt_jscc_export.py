@@ -56,8 +56,6 @@ def export_dt_jscc(
         },
     )
     head, tail = (folder / side / f"m{points.order}.safetensors" for side in ("head", "tail"))
-    for path in (head, tail):
-        path.parent.mkdir(parents=True, exist_ok=True)
     export_head(result.phydnn, head, info)
     export_tail(result.phydnn, tail, info)
     return head, tail

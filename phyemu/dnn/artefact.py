@@ -15,11 +15,13 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from phyemu.errors import CheckpointError, ConfigError
+from phyemu.whole_file import write_whole
 
 from .architecture import build_architecture
 from .card import ArtefactCard, Part, card_path, read_card
 from .demapper import Demapper
 from .embedding import Embedding, Lookup, Score
+from .modes import evaluating
 from .normalise import Normalise
 from .phydnn import PhyDnn
 from .pretrained import install_state
@@ -128,6 +130,7 @@ def export_head(model: PhyDnn, path: Path, info: ArtefactInfo) -> ArtefactCard:
 
     Raises:
         ConfigError: The suffix is another, or `info` does not fit the model.
+        CheckpointError: The files cannot be written.
     """
     return _export(model, path, info, Part.HEAD, model.head)
 
@@ -137,6 +140,7 @@ def export_tail(model: PhyDnn, path: Path, info: ArtefactInfo) -> ArtefactCard:
 
     Raises:
         ConfigError: The suffix is another, or `info` does not fit the model.
+        CheckpointError: The files cannot be written.
     """
     return _export(model, path, info, Part.TAIL, model.tail)
 
@@ -157,7 +161,7 @@ def load_head(
         CheckpointError: A file is missing or damaged, or of another part or architecture.
     """
     card, state = _read(path, Part.HEAD)
-    head, _ = _parts(path, card, backbone, model)
+    head, tail = _parts(path, card, backbone, model)
     try:
         normalise = Normalise(card.mean, card.std)
     except ConfigError as exc:
@@ -166,6 +170,7 @@ def load_head(
         card, normalise=normalise, head=head, embedding=embedding_of_card(path, card, state)
     )
     install_state(loaded.head, below(state, "head."), source=str(path))
+    check_shapes(path, [head, tail], [card])
     return loaded.eval()
 
 
@@ -185,9 +190,10 @@ def load_tail(
         CheckpointError: A file is missing or damaged, or of another part or architecture.
     """
     card, state = _read(path, Part.TAIL)
-    _, tail = _parts(path, card, backbone, model)
+    head, tail = _parts(path, card, backbone, model)
     loaded = PhyDnnTail(card, embedding=embedding_of_card(path, card, state), tail=tail)
     install_state(loaded.tail, below(state, "tail."), source=str(path))
+    check_shapes(path, [head, tail], [card])
     return loaded.eval()
 
 
@@ -242,15 +248,17 @@ def describe_part(model: PhyDnn, info: ArtefactInfo, part: Part, content: bytes)
 
 
 def write_artefact(path: Path, content: bytes, card: str) -> None:
-    """Write weights, and the card beside them, each whole or not at all."""
-    _write_whole(path, content)
-    _write_whole(card_path(path), card.encode())
+    """Write weights, and the card beside them, each whole or not at all; their folder is made.
 
-
-def _write_whole(path: Path, content: bytes) -> None:
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_bytes(content)
-    partial.replace(path)
+    Raises:
+        CheckpointError: They cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, content)
+        write_whole(card_path(path), card)
+    except OSError as exc:
+        raise CheckpointError(f"{path}: cannot be written ({exc.strerror or exc})") from exc
 
 
 def _read(path: Path, part: Part) -> tuple[ArtefactCard, dict[str, Tensor]]:
@@ -286,6 +294,39 @@ def _parts(
         return split_model(backbone, card.split)
     except ConfigError as exc:
         raise CheckpointError(f"{card_path(path)}: {exc}") from exc
+
+
+def check_shapes(path: Path, segments: Sequence[nn.Module], cards: Sequence[ArtefactCard]) -> None:
+    """Raise CheckpointError unless one blank image has the shapes that the cards of its hops say.
+
+    Args:
+        path: The .safetensors file.
+        segments: Of the network, from the images to the logits.
+        cards: One for each cut between them.
+    """
+    names, shape = cards[0].class_names, cards[0].image_shape
+    whole = nn.Sequential(*segments)
+    try:
+        with evaluating(whole):
+            features = torch.zeros((1, *shape))
+            for segment, card in zip(segments, cards, strict=False):
+                features = segment(features)
+                if features.shape[1:] != card.feature_shape:
+                    raise CheckpointError(
+                        f"{card_path(path)}: features behind {card.split} are "
+                        f"{tuple(features.shape[1:])}, but the card says {card.feature_shape}"
+                    )
+            logits = segments[-1](features)
+    except (RuntimeError, ValueError, TypeError, AssertionError) as exc:
+        reason = " ".join(str(exc).split())
+        raise CheckpointError(
+            f"{card_path(path)}: the network does not take images of {shape} ({reason})"
+        ) from exc
+    if logits.shape[1:] != (len(names),):
+        raise CheckpointError(
+            f"{card_path(path)}: the network tells {logits.shape[-1]} classes apart, but the card "
+            f"names {len(names)}"
+        )
 
 
 def embedding_of_card(

@@ -17,6 +17,7 @@ from .symbol_tuples import channel_order, messages_per_position
 __all__ = ["ArtefactCard", "Part", "card_of", "card_path", "read_card"]
 
 FORMAT_VERSION = 1
+_MOST_VALUES = 2**26  # of an image: 8192 x 2730 pixels of three colours
 
 # Older cards know neither several symbols, codebooks and positions for each slice nor the lookup.
 _OPTIONAL = {
@@ -135,6 +136,14 @@ class ArtefactCard:
                 f"slice_dim must be {self.layout.dim} for features of {self.feature_shape}, got "
                 f"{self.slice_dim}"
             )
+        if len(self.image_shape) != 3 or not 0 < math.prod(self.image_shape) <= _MOST_VALUES:
+            raise ConfigError(
+                f"image_shape must be [channels, height, width] of at most {_MOST_VALUES} values, "
+                f"got {list(self.image_shape)}"
+            )
+        for name in ("mean", "std"):
+            if not all(math.isfinite(value) for value in getattr(self, name)):
+                raise ConfigError(f"{name} must be finite, got {getattr(self, name)}")
         points = self.constellation.get("points", ())
         if len(points) != self.order:
             raise ConfigError(
@@ -238,5 +247,5 @@ def card_of(content: Any, *, where: Path) -> ArtefactCard:
             raise CheckpointError(f"{where}: {problem} {', '.join(sorted(names))}; export again")
     try:
         return ArtefactCard(**content)
-    except (ConfigError, TypeError, ValueError, AttributeError) as exc:
+    except (ConfigError, TypeError, ValueError, AttributeError, ArithmeticError) as exc:
         raise CheckpointError(f"{where}: is no valid card: {exc}") from exc

@@ -18,6 +18,7 @@ from .architecture import build_architecture
 from .artefact import (
     ArtefactInfo,
     below,
+    check_shapes,
     describe_part,
     embedding_of_card,
     read_weights,
@@ -115,6 +116,7 @@ def export_relay(
 
     Raises:
         ConfigError: The suffix is another, or there is no such relay.
+        CheckpointError: The files cannot be written.
     """
     if not 0 <= hop < model.num_hops - 1:
         raise ConfigError(f"{model.num_hops} hops have relays 0..{model.num_hops - 2}, got {hop}")
@@ -178,7 +180,7 @@ def load_relay(
     try:
         if backbone is None:
             backbone = build_architecture(card.arriving.architecture, model=model)
-        _, segment, _ = cut(backbone, [card.arriving.split, card.sending.split])
+        first, segment, last = cut(backbone, [card.arriving.split, card.sending.split])
     except ConfigError as exc:
         raise CheckpointError(f"{card_path(path)}: {exc}") from exc
     relay = PhyDnnRelay(
@@ -188,4 +190,5 @@ def load_relay(
         sending=embedding_of_card(path, card.sending, state, "sending."),
     )
     install_state(relay.segment, below(state, f"{Part.RELAY}."), source=str(path))
+    check_shapes(path, [first, segment, last], [card.arriving, card.sending])
     return relay.eval()

@@ -27,6 +27,7 @@ __all__ = [
 
 
 _MOST_BITS = 10  # the search for a placement grows with the third power of the embeddings
+_MOST_BITS_OF_A_POSITION = 64
 
 
 def channel_order(num_embeddings: int, symbols_per_slice: int, num_codebooks: int = 1) -> int:
@@ -55,8 +56,8 @@ def channel_order(num_embeddings: int, symbols_per_slice: int, num_codebooks: in
             if num_codebooks > 1
             else f"symbols_per_slice must be at least 1, got {symbols_per_slice}"
         )
-    order: int = round(num_embeddings ** (1 / share))
-    if order < 2 or order**share != num_embeddings:
+    order = _whole_root(num_embeddings, share)
+    if order < 2:
         raise ConfigError(
             f"{num_embeddings} embeddings cannot be sent as {share} symbols each: "
             f"there must be {share} equal factors of at least 2"
@@ -85,13 +86,12 @@ def codebook_size(order: int, positions_per_slice: int, num_codebooks: int) -> i
             f"codebooks of 2^{bits:g} embeddings; give more codebooks, or a smaller slice_size, so "
             f"that there are at most 2^{_MOST_BITS}"
         )
-    messages = order**positions_per_slice
-    size: int = round(messages ** (1 / num_codebooks))
-    if size < 2 or size**num_codebooks != messages:
+    size = _whole_power(order, positions_per_slice, num_codebooks)
+    if size < 2:
         raise ConfigError(
-            f"M = {order} for each of {positions_per_slice} positions is {messages} messages a "
-            f"slice, which are no {num_codebooks} codebooks of one size; give another number of "
-            "codebooks"
+            f"M = {order} for each of {positions_per_slice} positions is "
+            f"{order}^{positions_per_slice} messages a slice, which are no {num_codebooks} "
+            "codebooks of one size; give another number of codebooks"
         )
     return size
 
@@ -100,19 +100,40 @@ def messages_per_position(num_embeddings: int, positions_per_slice: int, num_cod
     """Return M of `codebook_size`: what each position may say, at as many bytes.
 
     Raises:
-        ConfigError: It is no integer.
+        ConfigError: It is no integer, or above 2^64.
 
     >>> messages_per_position(256, 4, 2)
     16
     """
-    messages = num_embeddings**num_codebooks
-    order: int = round(messages ** (1 / positions_per_slice))
-    if order**positions_per_slice != messages:
+    bits = num_codebooks * math.log2(num_embeddings) / positions_per_slice
+    order = (
+        0
+        if bits > _MOST_BITS_OF_A_POSITION
+        else _whole_power(num_embeddings, num_codebooks, positions_per_slice)
+    )
+    if order < 1:
         raise ConfigError(
-            f"{messages} messages for a slice of {positions_per_slice} positions are no whole "
-            "number for each"
+            f"{num_embeddings}^{num_codebooks} messages for a slice of {positions_per_slice} "
+            f"positions are no whole number for each, of at most {_MOST_BITS_OF_A_POSITION} bits"
         )
     return order
+
+
+def _whole_power(base: int, numerator: int, denominator: int) -> int:
+    """Return base^(numerator/denominator) where it is whole, else 0; base^numerator is not made."""
+    common = math.gcd(numerator, denominator)
+    return int(_whole_root(base, denominator // common) ** (numerator // common))
+
+
+def _whole_root(value: int, degree: int) -> int:
+    """Return the integer >= 2 whose power of that degree is `value`, else 0; exact at any size."""
+    if degree >= value.bit_length():  # 2^degree is above
+        return 0
+    low, high = 2, 1 << -(-value.bit_length() // degree)
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if middle**degree >= value else (middle + 1, high)
+    return low if low**degree == value else 0
 
 
 def split_indices(indices: Tensor, order: int, symbols_per_slice: int) -> Tensor:

@@ -151,8 +151,6 @@ def export_multi_hop(
     name = f"m{phydnn.messages_per_position}.safetensors"
     parts = ["head", *(f"relay{index}" for index in range(1, phydnn.num_hops)), "tail"]
     paths = [folder / part / name for part in parts]
-    for path in paths:
-        path.parent.mkdir(parents=True, exist_ok=True)
     export_head(phydnn.hop(0), paths[0], infos[0])
     for hop in range(phydnn.num_hops - 1):
         export_relay(phydnn, hop, paths[hop + 1], infos[hop], infos[hop + 1])

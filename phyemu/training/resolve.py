@@ -138,6 +138,8 @@ def pick_device(name: str) -> torch.device:
         device = torch.device(name)
     except RuntimeError as exc:
         raise ConfigError(f"device {name!r} is unknown; write auto, cpu, cuda or cuda:1") from exc
+    if device.type == "meta":
+        raise ConfigError(f"device {name!r} computes nothing; write auto, cpu, cuda or cuda:1")
     if device.type == "cuda" and not torch.cuda.is_available():
         raise ConfigError(f"device {name!r}: there is no CUDA here; use cpu")
     return device

@@ -256,6 +256,14 @@ def _edit(path: Path, **changes: object) -> None:
         ({"std": [0.0]}, "positive std"),
         ({"weights_sha256": "0"}, "is damaged, or not the file"),
         ({"constellation": {"points": [[1, 0], [0, 1], [-1, 0], [0]]}}, "is \\[real, imaginary"),
+        ({"constellation": {"points": [[1, 0], [0, 1], [-1, 0], [0, 10**400]]}}, "no valid card"),
+        ({"num_embeddings": 10**400}, "one point for each of the 10000"),
+        ({"mean": [10**400]}, "no valid card"),
+        ({"class_names": ["a"]}, "tells 5 classes apart, but the card names 1"),
+        ({"feature_shape": [4, 10**9, 10**9]}, r"are \(4, 8, 8\), but the card says \(4, 10000"),
+        ({"image_shape": [1, 10**9, 10**9]}, "image_shape must be .* at most 67108864 values"),
+        ({"image_shape": [8, 8]}, "image_shape must be"),
+        ({"image_shape": [3, 8, 8]}, r"does not take images of \(3, 8, 8\)"),
     ],
 )  # fmt: skip
 def test_a_card_of_another_architecture_or_a_wrong_one_is_refused(
@@ -265,6 +273,12 @@ def test_a_card_of_another_architecture_or_a_wrong_one_is_refused(
     with pytest.raises(CheckpointError, match=message) as caught:
         load_head(exported / "head.safetensors")
     assert "\n" not in str(caught.value)
+
+
+def test_a_tail_of_more_classes_than_its_card_names_is_refused(exported: Path) -> None:
+    _edit(exported / "tail.json", class_names=["a"])
+    with pytest.raises(CheckpointError, match="tells 5 classes apart, but the card names 1"):
+        load_tail(exported / "tail.safetensors")
 
 
 def test_damaged_and_missing_files_are_refused(exported: Path) -> None:
@@ -304,6 +318,12 @@ def test_exports_that_do_not_fit_the_model_are_refused(
     with pytest.raises(ConfigError, match="one point for each of the 4"):
         export_head(model, tmp_path / "head.safetensors", wrong)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_export_that_cannot_be_written_says_so(model: PhyDnn, info: ArtefactInfo) -> None:
+    for export in (export_head, export_tail):
+        with pytest.raises(CheckpointError, match=r"phyemu/m4\.safetensors: cannot be"):
+            export(model, Path("/proc/phyemu/m4.safetensors"), info)
 
 
 def test_slices_of_several_positions_and_codebooks_travel_with_the_card(

@@ -16,7 +16,7 @@ from phyemu.dnn import (
     split_indices,
     split_probabilities,
 )
-from phyemu.dnn.symbol_tuples import tuple_points
+from phyemu.dnn.symbol_tuples import codebook_size, messages_per_position, tuple_points
 from phyemu.errors import ConfigError, SignalError
 
 
@@ -33,6 +33,23 @@ def test_the_order_of_the_modulation_is_the_root() -> None:
             channel_order(m, u)
     with pytest.raises(ConfigError, match="symbols_per_slice must be at least 1, got 0"):
         channel_order(4, 0)
+
+
+def test_roots_are_exact_however_many_messages_there_are() -> None:
+    assert codebook_size(16, 400, 200) == 256
+    assert codebook_size(10**30, 1, 10) == 1000
+    assert messages_per_position(4, 4, 64) == 4**16
+    assert messages_per_position(8, 2, 4) == 64
+    assert channel_order(3**40, 40) == 3
+    with pytest.raises(ConfigError, match=r"16\^401 messages a slice, which are no 200 codebooks"):
+        codebook_size(16, 401, 200)
+    for num_codebooks in (512, 10**12):
+        with pytest.raises(ConfigError, match="at most 64 bits"):
+            messages_per_position(4, 4, num_codebooks)
+    with pytest.raises(ConfigError, match="no whole number"):
+        messages_per_position(8, 2, 1)
+    with pytest.raises(ConfigError, match="cannot be sent as 2 symbols"):
+        channel_order(10**400 + 1, 2)
 
 
 @pytest.mark.parametrize(("order", "u"), [(4, 2), (2, 4), (3, 3), (8, 1)])

@@ -130,3 +130,5 @@ def test_devices_by_name() -> None:
     assert pick_device("cpu") == torch.device("cpu")
     with pytest.raises(ConfigError, match="unknown"):
         pick_device("abacus")
+    with pytest.raises(ConfigError, match="'meta' computes nothing"):
+        pick_device("meta")
