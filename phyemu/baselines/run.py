@@ -18,7 +18,7 @@ from phyemu.link import build_link
 from phyemu.progress import ProgressCallback, no_progress
 from phyemu.toml_config import from_table, read_toml
 from phyemu.training import EpochRecord, read_run_config, score_over_link
-from phyemu.training.run_folder import CONFIG_NAME, open_run_folder, write_json
+from phyemu.training.run_folder import CONFIG_NAME, held_run_folder, write_json
 from phyemu.training.seeds import SeedUse, derived_seed
 
 from .bottlefit import train_bottlefit
@@ -100,8 +100,8 @@ def train_system(
         progress: Told of each step.
 
     Raises:
-        ConfigError: The folder is in use, its settings differ, or the backbone does not fit them or
-            the images.
+        ConfigError: The folder is in use or cannot be written to, its settings differ, or the
+            backbone does not fit them or the images.
         CheckpointError: A checkpoint is damaged or of another run.
         KeyboardInterrupt: Ctrl-C; `resume` continues at the very step.
     """
@@ -116,32 +116,32 @@ def train_system(
         raise ConfigError(f"{name} is made from a trained network; none was given")
     config = replace(config, system=name)
     check_system(name, backbone, dataset, config, channel=channel)
-    open_run_folder(config, folder, read=read_system_config, resume=resume)
-    where = Surroundings(device=device, folder=folder, resume=resume, progress=progress)
-    if backbone is None or name is SystemName.DT_JSCC:
-        outcome = _make_dt_jscc(dataset, channel, config, folder, where)
-    else:
-        normalise = Normalise(dataset.mean, dataset.std) if normalise is None else normalise
-        outcome = _make_network(name, backbone, normalise, dataset, config, folder, where)
-    system = _stored(folder, name, backbone)
-    accuracy = outcome.accuracy
-    if accuracy is None:
-        accuracy = system.accuracy(dataset.test, None, config.seed)
-    report = SystemReport(
-        run=str(folder),
-        system=name,
-        transport=system.transport,
-        accuracy=accuracy,
-        channel=outcome.channel,
-        ser=outcome.ser,
-        validation_accuracy=outcome.validation_accuracy,
-        epoch=outcome.epoch,
-        payload_bytes_per_image=system.payload_bytes_per_image,
-    )
-    epochs = [record.to_dict() for record in outcome.history]
-    write_json(folder / "history.json", {"epochs": epochs})
-    write_json(folder / _METRICS, report.to_dict())  # last: who finds it finds all
-    return system
+    with held_run_folder(config, folder, read=read_system_config, resume=resume):
+        where = Surroundings(device=device, folder=folder, resume=resume, progress=progress)
+        if backbone is None or name is SystemName.DT_JSCC:
+            outcome = _make_dt_jscc(dataset, channel, config, folder, where)
+        else:
+            normalise = Normalise(dataset.mean, dataset.std) if normalise is None else normalise
+            outcome = _make_network(name, backbone, normalise, dataset, config, folder, where)
+        system = _stored(folder, name, backbone)
+        accuracy = outcome.accuracy
+        if accuracy is None:
+            accuracy = system.accuracy(dataset.test, None, config.seed)
+        report = SystemReport(
+            run=str(folder),
+            system=name,
+            transport=system.transport,
+            accuracy=accuracy,
+            channel=outcome.channel,
+            ser=outcome.ser,
+            validation_accuracy=outcome.validation_accuracy,
+            epoch=outcome.epoch,
+            payload_bytes_per_image=system.payload_bytes_per_image,
+        )
+        epochs = [record.to_dict() for record in outcome.history]
+        write_json(folder / "history.json", {"epochs": epochs})
+        write_json(folder / _METRICS, report.to_dict())  # last: who finds it finds all
+        return system
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

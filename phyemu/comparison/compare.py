@@ -1,10 +1,8 @@
 """A comparison: every cell once, then its tables and figures."""
 
-import fcntl
 import logging
 import platform
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -16,6 +14,7 @@ import torch
 import phyemu
 from phyemu.errors import ConfigError, PhyemuError
 from phyemu.evaluation import profile_for_costs
+from phyemu.folder_lock import locked_folder
 from phyemu.metering import DeviceProfile
 from phyemu.progress import ProgressCallback, no_progress
 from phyemu.toml_config import to_toml
@@ -43,7 +42,6 @@ __all__ = [
 ]
 
 SETTINGS_FILE = "comparison.toml"
-_LOCK = ".lock"
 _LOG = logging.getLogger(__name__)
 
 
@@ -286,7 +284,7 @@ def run_comparison(
         KeyboardInterrupt: Ctrl-C; calling it again continues.
     """
     comparison = Comparison(config, folder, device=device, progress=progress)
-    with _locked(folder):
+    with locked_folder(folder, "another phyemu compare is at work there"):
         _keep_settings(config, folder / SETTINGS_FILE, of_this_call)
         keys = plan(config)
         counts = {"computed": 0, "found": 0, "left_out": 0}
@@ -345,23 +343,3 @@ def _keep_settings(config: ComparisonConfig, path: Path, of_this_call: Collectio
         own = read_comparison(path)
         config = replace(config, **{name: getattr(own, name) for name in of_this_call})
     write_whole(path, to_toml(config))
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Hold a folder, so that no two processes train the same run.
-
-    Raises:
-        ConfigError: It is held, or is no folder to write to.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        file = (folder / _LOCK).open("w")
-    except OSError as exc:
-        raise ConfigError(f"{folder}: cannot be written to ({exc.strerror or exc})") from exc
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise ConfigError(f"{folder}: another phyemu compare is at work there") from None
-        yield

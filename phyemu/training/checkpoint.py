@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -43,9 +44,9 @@ def write_checkpoint(path: Path, tensors: Mapping[str, Tensor], record: Mapping[
             os.fsync(file.fileno())
         partial.replace(path)
     except (OSError, SafetensorError) as exc:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
         raise CheckpointError(f"{path}: cannot be written ({exc})") from exc
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

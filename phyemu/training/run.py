@@ -1,6 +1,7 @@
 """A whole run in one folder: settings, backbone, PhyDNNs, their exports, their results."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ from .multi_hop_run import MultiHopRun, run_multi_hop
 from .network_check import check_network
 from .phydnn import train_phydnn
 from .phydnn_result import PhyDnnResult
-from .run_folder import CONFIG_NAME, open_run_folder, write_json
+from .run_folder import CONFIG_NAME, held_run_folder, write_json
 from .seeds import SeedUse, derived_seed
 from .shards import shards_of_each
 from .validation import score_images, score_over_link
@@ -126,8 +127,9 @@ def train_run(
             writes and scores, all return the report.
 
     Raises:
-        ConfigError: The folder is in use, or its settings differ; the processes cannot share the
-            shards; or the network cannot be built or cut as the settings say.
+        ConfigError: The folder is in use or cannot be written to, or its settings differ; the
+            processes cannot share the shards; or the network cannot be built or cut as the settings
+            say.
         DatasetError: The images cannot be read.
         CheckpointError: A checkpoint is damaged or of another run, or weights to start from are.
         KeyboardInterrupt: Ctrl-C; `resume` continues at the very step.
@@ -138,7 +140,6 @@ def train_run(
     if config.phydnn.splits:
         specs = hop_specs(config.link.channel, len(config.phydnn.splits))
     channels = [load_channel_or_link(spec) for spec in specs]
-    channel = channels[0]
     data = config.data
     dataset = load_dataset(
         data.dataset,
@@ -147,9 +148,35 @@ def train_run(
         limit=data.limit,
     )
     check_network(config, dataset, channels)
+    held: AbstractContextManager[None] = nullcontext()
     if processes.first:
-        open_run_folder(config, folder, read=read_run_config, resume=resume)
-    processes.gathered(None)  # the others go on once the folder is there
+        held = held_run_folder(config, folder, read=read_run_config, resume=resume)
+    with held:
+        processes.gathered(None)  # the others go on once the folder is there
+        return _train_in(
+            folder,
+            config,
+            dataset,
+            channels,
+            resume=resume,
+            device=device,
+            progress=progress,
+            processes=processes,
+        )
+
+
+def _train_in(
+    folder: Path,
+    config: TrainConfig,
+    dataset: Dataset,
+    channels: Sequence[ChannelModel],
+    *,
+    resume: bool,
+    device: torch.device | str,
+    progress: ProgressCallback,
+    processes: Processes,
+) -> TrainReport:
+    channel = channels[0]
     backbone = train_backbone(
         dataset,
         config,
@@ -271,8 +298,6 @@ def export_phydnn(
     )
     name = f"m{phydnn.messages_per_position}.safetensors"
     head, tail = folder / "head" / name, folder / "tail" / name
-    for path in (head, tail):
-        path.parent.mkdir(parents=True, exist_ok=True)
     export_head(phydnn, head, info)
     export_tail(phydnn, tail, info)
     return head, tail

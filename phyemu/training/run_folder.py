@@ -1,23 +1,26 @@
-"""The folder of a run: opened for its settings alone, and records in it that are whole."""
+"""The folder of a run: held for its settings alone, and records in it that are whole."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from phyemu.errors import ConfigError
+from phyemu.errors import CheckpointError, ConfigError
+from phyemu.folder_lock import LOCK_NAME, locked_folder
 from phyemu.toml_config import to_toml
 from phyemu.whole_file import write_whole
 
-__all__ = ["CONFIG_NAME", "open_run_folder", "write_json"]
+__all__ = ["CONFIG_NAME", "held_run_folder", "write_json"]
 
 CONFIG_NAME = "config.toml"
 
 
-def open_run_folder(
+@contextmanager
+def held_run_folder(
     config: object, folder: Path, *, read: Callable[[Path], object], resume: bool
-) -> None:
-    """Make a folder for a run of these settings, or find it to continue.
+) -> Iterator[None]:
+    """Make a folder for a run of these settings, or find it to continue; no other process may.
 
     Args:
         config: Settings, a dataclass that `to_toml` writes.
@@ -26,9 +29,29 @@ def open_run_folder(
         resume: Whether a run may be there already.
 
     Raises:
+        ConfigError: The folder is in use, cannot be written to, or its settings differ.
+    """
+    _is_begun(
+        config, folder, read=read, resume=resume
+    )  # leaves no lock in a folder that is not ours
+    with locked_folder(folder, "another process is training there"):
+        path = folder / CONFIG_NAME
+        if not _is_begun(config, folder, read=read, resume=resume):
+            try:
+                write_whole(path, to_toml(config))
+            except OSError as exc:
+                raise ConfigError(f"{path}: cannot be written ({exc.strerror or exc})") from exc
+        yield
+
+
+def _is_begun(
+    config: object, folder: Path, *, read: Callable[[Path], object], resume: bool
+) -> bool:
+    """Return whether the run is there to continue.
+
+    Raises:
         ConfigError: The folder is in use, or its settings differ.
     """
-    text = to_toml(config)
     path = folder / CONFIG_NAME
     if resume and path.is_file():
         if read(folder) != config:
@@ -36,15 +59,23 @@ def open_run_folder(
                 f"{path}: the run has other settings than were given; give the same, or none of "
                 "them, to continue it"
             )
-        return
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        return True
+    if folder.exists() and (
+        not folder.is_dir() or any(entry.name != LOCK_NAME for entry in folder.iterdir())
+    ):
         raise ConfigError(
             f"{folder}: exists already; name another folder with -o, or continue it with --resume"
         )
-    folder.mkdir(parents=True, exist_ok=True)
-    write_whole(path, text)
+    return False
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write a JSON file whole or not at all."""
-    write_whole(path, json.dumps(content, indent=1) + "\n")
+    """Write a JSON file whole or not at all.
+
+    Raises:
+        CheckpointError: It cannot be written.
+    """
+    try:
+        write_whole(path, json.dumps(content, indent=1) + "\n")
+    except OSError as exc:
+        raise CheckpointError(f"{path}: cannot be written ({exc.strerror or exc})") from exc

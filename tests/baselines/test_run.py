@@ -346,3 +346,24 @@ def test_truncated_files_are_refused(
     settings.write_text('system = "BF-3"\n', encoding="utf-8")
     with pytest.raises(ConfigError, match="system must be one of SC, BF-1"):
         load_system(run)
+
+
+def test_two_trainings_do_not_share_a_folder(
+    dataset: Dataset, config: SystemConfig, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+
+    def again(stage: str, done: int, total: int, note: str = "") -> None:
+        with pytest.raises(ConfigError, match="run: another process is training there"):
+            train_system(SystemName.DT_JSCC, None, dataset, config, run, resume=True)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train_system(SystemName.DT_JSCC, None, dataset, config, run, progress=again)
+
+
+def test_a_folder_that_cannot_be_written_to_is_refused_in_one_line(
+    dataset: Dataset, config: SystemConfig
+) -> None:
+    with pytest.raises(ConfigError, match="/proc/phyemu: cannot be written to"):
+        train_system(SystemName.DT_JSCC, None, dataset, config, Path("/proc/phyemu"))

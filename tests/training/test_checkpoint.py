@@ -47,6 +47,23 @@ def test_a_failed_write_leaves_the_checkpoint_before(
     assert [entry.name for entry in tmp_path.iterdir()] == ["c.safetensors"]
 
 
+def test_a_failed_write_leaves_what_another_process_is_writing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "c.safetensors"
+    partial = tmp_path / ".c.safetensors.partial"
+    replace = Path.replace
+
+    def replaced(self: Path, target: Path) -> Path:
+        found = replace(self, target)
+        partial.write_bytes(b"of another process")
+        return found
+
+    monkeypatch.setattr(Path, "replace", replaced)
+    write_checkpoint(path, {"a": torch.zeros(1)}, {})
+    assert partial.read_bytes() == b"of another process"
+
+
 def test_damaged_foreign_and_missing_files_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "c.safetensors"
     with pytest.raises(CheckpointError, match="no such checkpoint"):

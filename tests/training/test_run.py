@@ -25,6 +25,7 @@ from phyemu.training import (
     train_run,
 )
 from phyemu.training.network_check import check_network
+from phyemu.training.run_folder import held_run_folder, write_json
 
 
 def quick(seed: int = 1) -> TrainConfig:
@@ -120,6 +121,7 @@ def test_a_folder_in_use_and_other_settings_are_refused(tmp_path: Path) -> None:
     (folder / "precious.txt").write_text("x", encoding="utf-8")
     with pytest.raises(ConfigError, match="exists already"):
         train_run(quick(), folder)
+    assert [entry.name for entry in folder.iterdir()] == ["precious.txt"]
     other = tmp_path / "other"
     train_run(quick(), other)
     with pytest.raises(ConfigError, match="other settings"):
@@ -135,6 +137,40 @@ def test_a_run_does_not_go_on_through_another_channel_in_the_same_file(tmp_path:
     save_model(tgn("b", snr_db=15), path, force=True)
     with pytest.raises(CheckpointError, match="another folder"):
         train_run(config, tmp_path / "run", resume=True)
+
+
+def test_two_trainings_do_not_share_a_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+
+    def again(stage: str, done: int, total: int, note: str = "") -> None:
+        with pytest.raises(ConfigError, match="run: another process is training there"):
+            train_run(quick(), folder, resume=True)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train_run(quick(), folder, progress=again)
+
+
+def test_a_folder_that_cannot_be_written_to_is_refused_in_one_line() -> None:
+    with pytest.raises(ConfigError, match="/proc/phyemu: cannot be written to"):
+        train_run(quick(), Path("/proc/phyemu"))
+
+
+def test_records_on_a_full_disk_are_refused_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(CheckpointError, match=r"a\.json: cannot be written \(No space"):
+        write_json(tmp_path / "a.json", {})
+    refused = pytest.raises(ConfigError, match=r"config\.toml: cannot be written \(No space")
+    with (
+        refused,
+        held_run_folder(quick(), tmp_path / "run", read=read_run_config, resume=False),
+    ):
+        pass
 
 
 def test_relays_with_patches_and_codebooks_pass_the_check_before_training() -> None:
