@@ -1,5 +1,7 @@
 """A recording that sends a run's test images with a real radio."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from phyemu.errors import ConfigError
@@ -58,22 +60,42 @@ def write_image_frames(
         )
     images = run_test_images(run, phydnn, limit=limit)
     sent = encode_images(phydnn, images, repetitions=passes, progress=progress)
-    write_symbols(
-        path,
-        sent.symbols.flatten(),
-        phydnn.constellation,
-        phydnn.frame_format,
-        amplitude=amplitude,
-        gap_samples=gap_samples,
-        description="phyemu frames of test images: what a radio should transmit",
-        global_fields={
-            "phyemu:payload": {
-                "kind": "images",
-                "num_symbols": sent.symbols.numel(),
-                "num_images": len(sent.labels),
-            }
-        },
-        force=force,
-    )
+    with _set_aside(kept):
+        write_symbols(
+            path,
+            sent.symbols.flatten(),
+            phydnn.constellation,
+            phydnn.frame_format,
+            amplitude=amplitude,
+            gap_samples=gap_samples,
+            description="phyemu frames of test images: what a radio should transmit",
+            global_fields={
+                "phyemu:payload": {
+                    "kind": "images",
+                    "num_symbols": sent.symbols.numel(),
+                    "num_images": len(sent.labels),
+                }
+            },
+            force=force,
+        )
     save_sent_images(sent, kept)
     return sent
+
+
+@contextmanager
+def _set_aside(kept: Path) -> Iterator[None]:
+    """Hide what was sent before, so that a kill leaves no new recording that is scored by it.
+
+    It is back where the new recording is refused, and gone where it is written.
+    """
+    aside = kept.with_name(f".{kept.name}.before")
+    aside.unlink(missing_ok=True)  # of a call that was killed
+    if kept.exists():
+        kept.replace(aside)
+    try:
+        yield
+    except ConfigError:  # nothing was written
+        if aside.exists():
+            aside.replace(kept)
+        raise
+    aside.unlink(missing_ok=True)

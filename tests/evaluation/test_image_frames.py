@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from phyemu.datasets import ImageSet
-from phyemu.errors import ConfigError
+from phyemu.errors import CheckpointError, ConfigError
 from phyemu.evaluation import (
     encode_images,
     load_exported,
@@ -64,3 +64,32 @@ def test_what_was_sent_before_is_kept_unless_forced(copied: Path, tmp_path: Path
     assert len(load_sent_images(copied / "sent.npz").labels) == 5
     write_image_frames(copied, tmp_path / "b.sigmf", limit=6, force=True)
     assert len(load_sent_images(copied / "sent.npz").labels) == 6
+
+
+def test_a_refused_recording_keeps_what_was_sent_before(copied: Path, tmp_path: Path) -> None:
+    write_image_frames(copied, tmp_path / "a.sigmf", limit=5)
+    with pytest.raises(ConfigError, match="clip"):
+        write_image_frames(copied, tmp_path / "a.sigmf", limit=6, amplitude=1.0, force=True)
+    assert len(load_sent_images(copied / "sent.npz").labels) == 5
+
+
+def test_a_recording_is_never_scored_by_what_was_sent_before_it(
+    copied: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.sigmf"
+    write_image_frames(copied, path, limit=5)
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("phyemu.evaluation.image_frames.save_sent_images", killed)
+        with pytest.raises(KeyboardInterrupt):
+            write_image_frames(copied, path, limit=6, force=True)
+    with open_recording(path) as recording:
+        assert recording.global_fields["phyemu:payload"]["num_images"] == 6
+        with pytest.raises(CheckpointError, match=r"sent\.npz: no such file"):
+            score_recording(recording, copied)
+    write_image_frames(copied, path, limit=6, force=True)
+    assert len(load_sent_images(copied / "sent.npz").labels) == 6
+    assert not list(copied.glob(".*"))
