@@ -9,6 +9,7 @@ PhyemuError
 ├── StoreError                     an HDF5 file is not what it should be
 ├── DatasetError                   images or labels are missing or malformed
 ├── CheckpointError                a checkpoint or an exported model does not fit or is damaged
+├── TrainingError                  a training has left the finite numbers
 ├── ScenarioError                  a Colosseum scenario violates a limit of the emulator
 ├── ImageError                     a container image cannot be read, trusted or built
 ├── MeterError                     an energy meter is missing, may not be read, or failed
@@ -32,6 +33,7 @@ __all__ = [
     "SignalError",
     "StoreError",
     "SyncError",
+    "TrainingError",
     "TransportError",
 ]
 
@@ -70,6 +72,10 @@ class DatasetError(PhyemuError):
 
 class CheckpointError(PhyemuError):
     """A checkpoint or an exported model does not fit or is damaged."""
+
+
+class TrainingError(PhyemuError):
+    """A training has left the finite numbers."""
 
 
 class DistributedError(PhyemuError):

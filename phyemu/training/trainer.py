@@ -1,5 +1,6 @@
 """The loop that every training shares: epochs, steps, validation, checkpoints, interruption."""
 
+import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from phyemu.datasets import Augmentation, Batch, ImageSet, num_shuffled_batches, shuffled_batches
+from phyemu.errors import TrainingError
 from phyemu.progress import ProgressCallback, no_progress
 
 from .distributed import ALONE, Processes
@@ -123,6 +125,7 @@ def run_training(
         CheckpointError: The checkpoint belongs to another run, or is damaged.
         ConfigError: The processes cannot share the shards.
         DistributedError: Another process ended.
+        TrainingError: Losses or weights are no longer finite; the last checkpoint is of before.
         KeyboardInterrupt: Ctrl-C, after the step was finished and the state saved.
     """
     state = TrainingState()
@@ -138,6 +141,7 @@ def run_training(
     def save() -> None:
         nonlocal saved_at
         if checkpoint is not None:
+            _check_finite(task, state, steps, processes)
             save_state(checkpoint, task, state, shards, data_generator, fingerprint, processes)
         saved_at = time.monotonic()
 
@@ -200,6 +204,7 @@ def _train_step(
 def _finish_epoch(
     task: Task, state: TrainingState, steps: int, processes: Processes
 ) -> EpochRecord:
+    _check_finite(task, state, steps, processes)
     sums = list(gathered_sums(state, processes).values())
     score = _validate(task, processes)
     record = EpochRecord(
@@ -221,6 +226,21 @@ def _finish_epoch(
     state.epoch += 1
     state.done, state.data_state, state.sums = 0, None, {}
     return record
+
+
+def _check_finite(task: Task, state: TrainingState, steps: int, processes: Processes) -> None:
+    """Raise TrainingError where the losses of the epoch so far, or the weights, are not finite.
+
+    Called where the device is waited for anyway, and before anything is kept of them.
+    """
+    totals = [terms["total"] for terms in gathered_sums(state, processes).values()]
+    weights = [weight.detach().isfinite().all() for weight in task.model.parameters()]
+    if not all(map(math.isfinite, totals)) or not bool(torch.stack(weights).all()):
+        raise TrainingError(
+            f"{task.name}: losses or weights are no longer finite in epoch {state.epoch + 1}, by "
+            f"its step {state.done} of {steps}; begin anew with lower learning rates, in another "
+            "folder"
+        )
 
 
 def _validate(task: Task, processes: Processes) -> LinkScore:

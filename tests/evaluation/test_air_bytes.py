@@ -16,7 +16,7 @@ def test_a_batch_of_cifar_has_the_papers_size(order: int, kib: int) -> None:
 
 def test_the_overhead_of_16_kib_is_the_papers_256_bytes() -> None:
     found = bytes_on_air(num_images=64, symbols_per_image=1024, order=4, frame_format=FrameFormat())
-    # Four frames, each with a preamble of 4 x 32 symbols, a header of 72 and 56 pilots; 2 bits each.
+    # Four frames, each with a preamble of 4 x 32 symbols, a header of 72, and 56 pilots.
     assert found.overhead == 4 * (4 * 32 + 72 + 56) * 2 / 8 == 256
     assert found.total == found.payload + found.overhead
 

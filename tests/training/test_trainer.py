@@ -10,17 +10,19 @@ import pytest
 import torch
 
 from phyemu.channel import Awgn
-from phyemu.datasets import Dataset, ImageSet
+from phyemu.datasets import Batch, Dataset, ImageSet
 from phyemu.dnn import Normalise, ResNetConfig, resnet
-from phyemu.errors import CheckpointError, ConfigError
+from phyemu.errors import CheckpointError, ConfigError, TrainingError
 from phyemu.training import (
     ALONE,
     PhyDnnResult,
     Processes,
     TrainConfig,
+    read_checkpoint,
     train_backbone,
     train_phydnn,
 )
+from phyemu.training.phydnn import PhyDnnTask
 
 
 class InterruptAt:
@@ -144,6 +146,40 @@ def test_processes_begin_an_epoch_with_equal_weights_and_moments(
     assert len(heard[1]) == len(model) + 3
     # Behind the removal moments are those of the rows that stay.
     assert [len(moment) for moment in heard[-1][len(model) + 1 : len(model) + 3]] == [4, 4]
+
+
+@pytest.mark.parametrize("poisoned", ["loss", "gradient"])
+@pytest.mark.parametrize(("interval_s", "noticed", "kept"), [(0.0, 3, 6), (1e9, 4, 4)])
+def test_a_training_that_diverges_stops_and_keeps_its_last_good_checkpoint(
+    dataset: Dataset,
+    config: TrainConfig,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    poisoned: str,
+    interval_s: float,
+    noticed: int,
+    kept: int,
+) -> None:
+    losses = PhyDnnTask.losses
+
+    def diverging(
+        self: PhyDnnTask, batch: Batch, *, epoch: int, step: int, num_steps: int
+    ) -> dict[str, torch.Tensor]:
+        terms = losses(self, batch, epoch=epoch, step=step, num_steps=num_steps)
+        if (epoch, step) == (1, 2):
+            nothing = 0 * self.model.embedding.vectors.sum()
+            # The root is 0, too, but its slope is infinite.
+            terms["total"] = terms["total"] + (
+                nothing / 0 if poisoned == "loss" else nothing.square().sqrt()
+            )
+        return terms
+
+    monkeypatch.setattr(PhyDnnTask, "losses", diverging)
+    with pytest.raises(TrainingError, match=f"epoch 2, by its step {noticed} of 4; begin anew"):
+        train(dataset, replace(config, checkpoint_interval_s=interval_s), tmp_path)
+    tensors, record = read_checkpoint(tmp_path / "checkpoints" / "phydnn.safetensors")
+    assert record["step"] == kept
+    assert all(bool(value.isfinite().all()) for value in tensors.values())
 
 
 def test_shards_that_processes_cannot_share_are_refused(
