@@ -257,6 +257,18 @@ class Comparison:
             return "/".join(run.resolve().parts[-2:])
 
 
+def _check_images(config: ComparisonConfig) -> None:
+    """Raise ConfigError where images are missing: hundreds of cells would fail, one by one."""
+    for name, spec in config.datasets.items():
+        kind, _, location = spec.partition(":")
+        if location and not Path(location).exists():
+            raise ConfigError(
+                f"dataset {name}: {location}: no such folder or archive; say where it is: --dataset "
+                f"{name}={kind}:PATH (once for each dataset that is to be compared), or take "
+                "--preset quick, which needs none"
+            )
+
+
 def run_comparison(
     config: ComparisonConfig,
     folder: Path,
@@ -280,9 +292,11 @@ def run_comparison(
 
     Raises:
         ConfigError: The folder is no folder, is in use by another process, or a given run cannot be
-            read.
+            read; or it is new, and there are no images where the settings say.
         KeyboardInterrupt: Ctrl-C; calling it again continues.
     """
+    if not (folder / SETTINGS_FILE).is_file():
+        _check_images(config)
     comparison = Comparison(config, folder, device=device, progress=progress)
     with locked_folder(folder, "another phyemu compare is at work there"):
         _keep_settings(config, folder / SETTINGS_FILE, of_this_call)

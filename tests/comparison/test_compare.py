@@ -489,6 +489,13 @@ def test_an_unfinished_run_is_passed_over_and_named(
     assert "not finished" in result.notes[0]
 
 
+def test_a_new_comparison_without_its_images_is_refused_before_a_cell_fails(tmp_path: Path) -> None:
+    config = tiny(datasets={"cifar-10": f"cifar10:{tmp_path / 'nowhere'}", "digits": "digits"})
+    with pytest.raises(ConfigError, match="say where it is: --dataset cifar-10=cifar10:PATH"):
+        run_comparison(config, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_failed_cell_is_told_and_the_others_go_on(tmp_path: Path) -> None:
     config = tiny(training={**TRAINING, "paper": {"link": {"channel": "world:nowhere"}}})
     result = run_comparison(config, tmp_path / "out")
