@@ -263,9 +263,9 @@ def _check_images(config: ComparisonConfig) -> None:
         kind, _, location = spec.partition(":")
         if location and not Path(location).exists():
             raise ConfigError(
-                f"dataset {name}: {location}: no such folder or archive; say where it is: --dataset "
-                f"{name}={kind}:PATH (once for each dataset that is to be compared), or take "
-                "--preset quick, which needs none"
+                f"dataset {name}: {location}: no such folder or archive; say where it is: "
+                f"--dataset {name}={kind}:PATH (once for each dataset that is to be compared), or "
+                "take --preset quick, which needs none"
             )
 
 
