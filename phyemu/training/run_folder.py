@@ -8,7 +8,7 @@ from typing import Any
 
 from phyemu.errors import CheckpointError, ConfigError
 from phyemu.folder_lock import LOCK_NAME, locked_folder
-from phyemu.toml_config import to_toml
+from phyemu.toml_config import to_table, to_toml
 from phyemu.whole_file import write_whole
 
 __all__ = ["CONFIG_NAME", "held_run_folder", "write_json"]
@@ -54,10 +54,12 @@ def _is_begun(
     """
     path = folder / CONFIG_NAME
     if resume and path.is_file():
-        if read(folder) != config:
+        begun = read(folder)
+        if begun != config:
+            names = ", ".join(_differing(to_table(begun), to_table(config)))
             raise ConfigError(
-                f"{path}: the run has other settings than were given; give the same, or none of "
-                "them, to continue it"
+                f"{path}: the run has other settings than were given ({names}); give the same, or "
+                "none of them, to continue it"
             )
         return True
     if folder.exists() and (
@@ -67,6 +69,16 @@ def _is_begun(
             f"{folder}: exists already; name another folder with -o, or continue it with --resume"
         )
     return False
+
+
+def _differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the dotted names of the settings that differ."""
+    for name in dict.fromkeys((*one, *other)):
+        ours, theirs = one.get(name), other.get(name)
+        if isinstance(ours, Mapping) and isinstance(theirs, Mapping):
+            yield from (f"{name}.{inner}" for inner in _differing(ours, theirs))
+        elif ours != theirs:
+            yield name
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
