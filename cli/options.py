@@ -255,7 +255,8 @@ def channel_option(required: bool = True) -> Callable[[F], F]:
         metavar="SPEC",
         required=required,
         help="Channel: a shipped name, an .h5 file, awgn:SNR_DB, tgn-a..tgn-f, tdl-a..tdl-e, "
-        "mixture:SPEC,SPEC, or a link of a Colosseum scenario as scenario:NAME:TX-RX[:SNR_DB].",
+        "world:NAME, mixture:SPEC,SPEC, widen:FACTOR:SPEC, or a link of a Colosseum scenario as "
+        "scenario:NAME:TX-RX[:SNR_DB].",
     )
 
 

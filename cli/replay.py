@@ -163,4 +163,8 @@ def _receive(
     from phyemu.evaluation import score_recording
 
     score = score_recording(recording, receiver, model=model, progress=progress).to_dict()
-    return score, [f"{key}: {value}" for key, value in score.items()]
+    lines = [
+        f"{key}: {value:.4g}" if isinstance(value, float) else f"{key}: {value}"
+        for key, value in score.items()
+    ]
+    return score, lines

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -85,7 +86,8 @@ def test_a_receiver_scores_what_waveform_images_wrote(trained_run: Path, tmp_pat
     without_channel = json.loads(run(sent, "--receiver", folder, "--json", "--quiet").stdout)
     assert without_channel["ser"] == 0
     assert answer["accuracy"] == pytest.approx(without_channel["accuracy"], abs=1.3)
-    assert "accuracy: " in run(sent, "--receiver", folder, "--quiet").stdout
+    shown = run(sent, "--receiver", folder, "--quiet").stdout
+    assert re.search(r"^accuracy: [\d.]{1,5}$", shown, re.MULTILINE), shown
 
 
 def test_a_run_that_sent_nothing_is_refused_with_the_remedy(
