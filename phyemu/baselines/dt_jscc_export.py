@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import torch
-
 import phyemu
 from phyemu.channel import ChannelModel
 from phyemu.datasets import Dataset
@@ -34,17 +32,12 @@ def export_dt_jscc(
     Returns:
         Paths of head and tail.
     """
-    points = result.constellation
     info = ArtefactInfo(
         architecture=result.architecture,
         split=SPLIT,
         image_shape=dataset.image_shape,
         class_names=dataset.train.class_names,
-        constellation={
-            "name": points.name,
-            "order": points.order,
-            "points": torch.view_as_real(points.points.detach().cpu()).tolist(),
-        },
+        constellation=result.constellation.to_dict(whole=True),
         frame=config.frame.to_dict(),
         provenance={
             "phyemu": phyemu.__version__,
@@ -55,7 +48,9 @@ def export_dt_jscc(
             "validation_accuracy": result.validation_accuracy,
         },
     )
-    head, tail = (folder / side / f"m{points.order}.safetensors" for side in ("head", "tail"))
+    head, tail = (
+        folder / side / f"m{result.constellation.order}.safetensors" for side in ("head", "tail")
+    )
     export_head(result.phydnn, head, info)
     export_tail(result.phydnn, tail, info)
     return head, tail

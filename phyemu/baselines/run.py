@@ -18,7 +18,13 @@ from phyemu.link import build_link
 from phyemu.progress import ProgressCallback, no_progress
 from phyemu.toml_config import from_table, read_toml
 from phyemu.training import EpochRecord, read_run_config, score_over_link
-from phyemu.training.run_folder import CONFIG_NAME, held_run_folder, write_json
+from phyemu.training.run_folder import (
+    CONFIG_NAME,
+    METRICS_NAME,
+    WEIGHTS_NAME,
+    held_run_folder,
+    write_json,
+)
 from phyemu.training.seeds import SeedUse, derived_seed
 
 from .bottlefit import train_bottlefit
@@ -31,8 +37,6 @@ from .system_check import MAPS, check_system
 from .task_run import Surroundings
 
 __all__ = ["SystemReport", "load_system", "read_report", "read_system_config", "train_system"]
-
-_WEIGHTS, _METRICS = "weights.safetensors", "metrics.json"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -140,7 +144,7 @@ def train_system(
         )
         epochs = [record.to_dict() for record in outcome.history]
         write_json(folder / "history.json", {"epochs": epochs})
-        write_json(folder / _METRICS, report.to_dict())  # last: who finds it finds all
+        write_json(folder / METRICS_NAME, report.to_dict())  # last: who finds it finds all
         return system
 
 
@@ -197,7 +201,7 @@ def _make_network(
     folder: Path,
     where: Surroundings,
 ) -> _Outcome:
-    path = folder / _WEIGHTS
+    path = folder / WEIGHTS_NAME
     if name not in MAPS:
         split = config.split if name is SystemName.SPLIT_COMPUTING else None
         save_network(path, name, backbone, normalise, dataset, split=split)
@@ -232,7 +236,7 @@ def load_system(
     if name is SystemName.PHYDNN:
         lookup = read_run_config(folder).phydnn.lookup
         return phy_system(name, load_exported(folder, order=order), lookup)
-    if not (folder / _METRICS).is_file():
+    if not (folder / METRICS_NAME).is_file():
         raise CheckpointError(
             f"{folder}: its {name} is not finished; finish it: phyemu train-baseline {name} -o "
             f"{folder} --resume"
@@ -259,7 +263,7 @@ def read_report(folder: Path) -> SystemReport:
     Raises:
         CheckpointError: The run is unfinished, or its metrics are damaged.
     """
-    path = folder / _METRICS
+    path = folder / METRICS_NAME
     try:
         return SystemReport(**json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError) as exc:
@@ -285,7 +289,7 @@ def _system_of(folder: Path) -> SystemName:
 def _stored(folder: Path, name: SystemName, backbone: nn.Module | None) -> System:
     if name is SystemName.DT_JSCC:
         return phy_system(name, load_exported(folder))
-    system = load_network(folder / _WEIGHTS, backbone=backbone)
+    system = load_network(folder / WEIGHTS_NAME, backbone=backbone)
     if system.name is not name:
-        raise CheckpointError(f"{folder / _WEIGHTS}: is a {system.name}, not a {name}")
+        raise CheckpointError(f"{folder / WEIGHTS_NAME}: is a {system.name}, not a {name}")
     return system

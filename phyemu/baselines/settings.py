@@ -11,6 +11,7 @@ from phyemu.dnn import Normalise, pretrained_resnet
 from phyemu.errors import CheckpointError, ConfigError
 from phyemu.toml_config import from_table, read_toml, to_table
 from phyemu.training import DataConfig, Precision, overlay, read_checkpoint
+from phyemu.training.run_folder import BACKBONE_NAME, CONFIG_NAME
 
 from .config import BottleFitConfig, DtJsccConfig, SystemConfig
 from .run import read_system_config
@@ -70,7 +71,7 @@ def resolve_system_config(
             system.
     """
     given = dict(read_toml(file)) if file is not None else {}
-    if resumed is not None and (resumed / "config.toml").is_file():
+    if resumed is not None and (resumed / CONFIG_NAME).is_file():
         base = read_system_config(resumed)
     else:
         data = given.get("data")
@@ -98,7 +99,7 @@ def load_backbone(path: Path) -> tuple[nn.Module, Normalise | None]:
     Raises:
         CheckpointError: The file is missing or damaged, or is of another network.
     """
-    file = path / "backbone.safetensors" if path.is_dir() else path
+    file = path / BACKBONE_NAME if path.is_dir() else path
     if path.is_dir() and not file.is_file():
         raise CheckpointError(
             f"{path}: holds no {file.name}; name a run of phyemu train, or a file"

@@ -11,12 +11,12 @@ from phyemu.dnn import read_card
 from phyemu.errors import ConfigError
 from phyemu.toml_config import read_toml
 from phyemu.training import PhyDnnConfig, TrainConfig, read_checkpoint, read_run_config
+from phyemu.training.run_folder import CONFIG_NAME, METRICS_NAME, WEIGHTS_NAME
 
 from .config import PHYDNN, WHOLE_SYSTEMS
 
 __all__ = ["GivenRun", "find_given_runs", "has_settings_of"]
 
-_WEIGHTS = "weights.safetensors"
 _DEPTH = 4  # folders of runs below a folder that was named
 # What makes a PhyDNN what it is, beside the symbols of a slice; rates and schedules do not.
 _METHOD = (
@@ -137,7 +137,7 @@ def find_given_runs(specs: Sequence[str]) -> tuple[list[GivenRun], list[str]]:
         for path in configs:
             run = path.parent
             system = read_toml(path).get("system", PHYDNN)
-            if not (run / "metrics.json").is_file():
+            if not (run / METRICS_NAME).is_file():
                 notes.append(f"{run}: is not finished, and was passed over")
             elif system in WHOLE_SYSTEMS:
                 notes.append(f"{run}: was passed over; {system} is made from a PhyDNN's network")
@@ -151,7 +151,7 @@ def find_given_runs(specs: Sequence[str]) -> tuple[list[GivenRun], list[str]]:
 def _configs(folder: Path) -> list[Path]:
     found: list[Path] = []
     for depth in range(_DEPTH):
-        found += folder.glob("*/" * depth + "config.toml")
+        found += folder.glob("*/" * depth + CONFIG_NAME)
     return found
 
 
@@ -183,7 +183,7 @@ def _baseline(folder: Path) -> GivenRun:
         card = read_card(folder / "head" / f"m{orders[0]}.safetensors")
         shape, class_names, backbone = card.image_shape, card.class_names, ""
     else:
-        _, record = read_checkpoint(folder / _WEIGHTS)
+        _, record = read_checkpoint(folder / WEIGHTS_NAME)
         shape, class_names = record["image_shape"], record["class_names"]
         backbone = _backbone(record["architecture"])
     channels, height, width = shape

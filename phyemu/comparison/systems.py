@@ -18,6 +18,7 @@ from phyemu.evaluation import encode_images
 from phyemu.file_hash import file_sha256
 from phyemu.toml_config import to_table
 from phyemu.training import Preset, read_checkpoint, score_images
+from phyemu.training.run_folder import BACKBONE_NAME, WEIGHTS_NAME
 
 from .cell import CellKey, CellKind
 from .config import PHYDNN, WHOLE_SYSTEMS, ComparisonConfig
@@ -28,8 +29,6 @@ from .trainings import Trainings, baseline_settings, training_settings
 
 __all__ = ["MissingRunError", "Provided", "Systems"]
 
-_BACKBONE = "backbone.safetensors"
-_WEIGHTS = "weights.safetensors"
 _SPLIT = "layer1"  # of SC, which a cell does not name
 # What a cell's figures do not depend on: where files lie, which count by what they hold, and how
 # often a run was saved.
@@ -222,9 +221,9 @@ class Systems:
             card = read_card(heads[0])
             normalise = Normalise(card.mean, card.std)
         else:
-            _, record = read_checkpoint(run / _BACKBONE)
+            _, record = read_checkpoint(run / BACKBONE_NAME)
             normalise = Normalise(record["mean"], record["std"])
-        return normalise, pretrained_resnet(run / _BACKBONE).eval()
+        return normalise, pretrained_resnet(run / BACKBONE_NAME).eval()
 
     def _whole_accuracy(self, run: Path, dataset: str) -> float:
         """Return the accuracy of a run's network; runs that begin with the same one share it."""
@@ -338,9 +337,9 @@ def _missing(key: CellKey) -> MissingRunError:
 def _stored_weights(run: Path, key: CellKey) -> str:
     """Return the hash of what a run holds for a cell: of symbols both sides, as their cards say."""
     if key.system in WHOLE_SYSTEMS:
-        return file_sha256(run / _BACKBONE)
+        return file_sha256(run / BACKBONE_NAME)
     if not key.order:
-        return file_sha256(run / _WEIGHTS)
+        return file_sha256(run / WEIGHTS_NAME)
     cards = [read_card(run / side / f"m{key.order}.safetensors") for side in ("head", "tail")]
     return "+".join(card.weights_sha256 for card in cards)
 

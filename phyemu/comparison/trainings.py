@@ -35,6 +35,7 @@ from phyemu.training import (
     train_run,
     write_checkpoint,
 )
+from phyemu.training.run_folder import BACKBONE_NAME, CONFIG_NAME, METRICS_NAME
 from phyemu.whole_file import write_whole
 
 from .config import PHYDNN, WHOLE_SYSTEMS, ComparisonConfig
@@ -42,9 +43,6 @@ from .training_files import check_files, files_begun_with, keep_files
 
 __all__ = ["Trainings", "baseline_settings", "check_trainings", "training_settings"]
 
-_CONFIG = "config.toml"
-_BACKBONE = "backbone.safetensors"
-_METRICS = "metrics.json"
 _TRAINED_BASELINES = (SystemName.BOTTLEFIT_1, SystemName.BOTTLEFIT_2, SystemName.DT_JSCC)
 
 
@@ -156,9 +154,9 @@ class Trainings:
         needed = []
         if system is not SystemName.DT_JSCC:
             network = self.folder("backbone", "", dataset, backbone, seed)
-            needed.append((network, _BACKBONE))
+            needed.append((network, BACKBONE_NAME))
         if system not in WHOLE_SYSTEMS:
-            needed.append((self.folder(system, variant, dataset, backbone, seed), _METRICS))
+            needed.append((self.folder(system, variant, dataset, backbone, seed), METRICS_NAME))
         return [folder for folder, result in needed if not (folder / result).is_file()]
 
     def backbone(self, dataset: str, backbone: str, seed: int) -> Path:
@@ -173,7 +171,7 @@ class Trainings:
         )
         folder = self.folder("backbone", "", dataset, backbone, seed)
         files = files_begun_with(pretrained=settings.backbone.pretrained)
-        if _is_finished(folder, settings, files, _BACKBONE):
+        if _is_finished(folder, settings, files, BACKBONE_NAME):
             return folder
         _begin(folder, settings, files)
         images = self._images(settings.data, settings.seed)
@@ -193,7 +191,7 @@ class Trainings:
             "epoch": result.epoch,
             "validation_accuracy": result.validation_accuracy,
         }
-        write_checkpoint(folder / _BACKBONE, result.backbone.state_dict(), record)
+        write_checkpoint(folder / BACKBONE_NAME, result.backbone.state_dict(), record)
         return folder
 
     def phydnn(self, variant: str, dataset: str, backbone: str, seed: int) -> Path:
@@ -203,7 +201,7 @@ class Trainings:
             PhyemuError: It cannot be trained.
             KeyboardInterrupt: Ctrl-C; the next call continues at the very step.
         """
-        weights = self.backbone(dataset, backbone, seed) / _BACKBONE
+        weights = self.backbone(dataset, backbone, seed) / BACKBONE_NAME
         settings = training_settings(
             self._config,
             dataset=dataset,
@@ -219,7 +217,7 @@ class Trainings:
         folder = self.folder(PHYDNN, variant, dataset, backbone, seed)
         _find_moved_network(folder, settings)
         files = files_begun_with(network=weights, channel=settings.link.channel)
-        if not _is_finished(folder, settings, files, _METRICS):
+        if not _is_finished(folder, settings, files, METRICS_NAME):
             _begin(folder, settings, files)
             train_run(settings, folder, resume=True, device=self._device, progress=self._progress)
         return folder
@@ -238,10 +236,10 @@ class Trainings:
         if system is SystemName.DT_JSCC:
             files = files_begun_with(channel=settings.link.channel)
         else:
-            weights = self.backbone(dataset, backbone, seed) / _BACKBONE
+            weights = self.backbone(dataset, backbone, seed) / BACKBONE_NAME
             network = pretrained_resnet(weights)
             files = files_begun_with(network=weights)
-        if _is_finished(folder, settings, files, _METRICS):
+        if _is_finished(folder, settings, files, METRICS_NAME):
             return folder
         _begin(folder, settings, files)
         train_system(
@@ -268,9 +266,9 @@ class Trainings:
 def _begin(folder: Path, settings: TrainConfig | SystemConfig, files: Mapping[str, str]) -> None:
     """Make a run's folder with its settings, as they are resumed from."""
     folder.mkdir(parents=True, exist_ok=True)
-    if not (folder / _CONFIG).is_file():
+    if not (folder / CONFIG_NAME).is_file():
         keep_files(folder, files)  # first: settings that are there have their files beside them
-        write_whole(folder / _CONFIG, to_toml(settings))
+        write_whole(folder / CONFIG_NAME, to_toml(settings))
 
 
 def _is_finished(
@@ -281,7 +279,7 @@ def _is_finished(
     Raises:
         ConfigError: It is a run with other settings, or began with other files.
     """
-    if not (folder / _CONFIG).is_file():
+    if not (folder / CONFIG_NAME).is_file():
         return False
     trained = isinstance(settings, TrainConfig)
     found = read_run_config(folder) if trained else read_system_config(folder)
@@ -296,7 +294,7 @@ def _is_finished(
 
 def _find_moved_network(folder: Path, settings: TrainConfig) -> None:
     """Let a run name its network where that lies now, if the comparison's folder was moved."""
-    if not (folder / _CONFIG).is_file():
+    if not (folder / CONFIG_NAME).is_file():
         return
     found = read_run_config(folder)
     before, now = found.backbone.pretrained, settings.backbone.pretrained
@@ -304,4 +302,4 @@ def _find_moved_network(folder: Path, settings: TrainConfig) -> None:
         return
     if Path(before).parts[-3:] == Path(now).parts[-3:]:
         backbone = replace(found.backbone, pretrained=now)
-        write_whole(folder / _CONFIG, to_toml(replace(found, backbone=backbone)))
+        write_whole(folder / CONFIG_NAME, to_toml(replace(found, backbone=backbone)))

@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-import torch
-
 from phyemu.datasets import Dataset
 from phyemu.dnn import ArtefactInfo
 from phyemu.waveform import Constellation
@@ -38,11 +36,7 @@ def artefact_info(
         split=split,
         image_shape=dataset.image_shape,
         class_names=dataset.train.class_names,
-        constellation={
-            "name": constellation.name,
-            "order": constellation.order,
-            "points": torch.view_as_real(constellation.points.detach().cpu()).tolist(),
-        },
+        constellation=constellation.to_dict(whole=True),
         frame=config.frame.to_dict(),
         lookup=config.phydnn.lookup,
         provenance=provenance,

@@ -28,6 +28,7 @@ from .config import BackboneConfig, Precision, TrainConfig
 from .distributed import ALONE, Processes
 from .fingerprint import training_fingerprint
 from .history import EpochRecord
+from .run_folder import BACKBONE_NAME
 from .schedule import warmup_cosine_ratio
 from .seeds import SeedUse, derived_seed
 from .trainer import TrainingData, run_training
@@ -198,7 +199,7 @@ def train_backbone(
         ),
         data_generator=torch.Generator().manual_seed(seed),
         fingerprint=training_fingerprint(config, dataset, "backbone"),
-        checkpoint=folder / "checkpoints" / "backbone.safetensors" if folder else None,
+        checkpoint=folder / "checkpoints" / BACKBONE_NAME if folder else None,
         resume=resume,
         checkpoint_interval_s=config.checkpoint_interval_s,
         tensorboard=folder / "tensorboard" if folder else None,

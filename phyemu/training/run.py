@@ -29,7 +29,7 @@ from .multi_hop_run import MultiHopRun, run_multi_hop
 from .network_check import check_network
 from .phydnn import train_phydnn
 from .phydnn_result import PhyDnnResult
-from .run_folder import CONFIG_NAME, held_run_folder, write_json
+from .run_folder import BACKBONE_NAME, CONFIG_NAME, METRICS_NAME, held_run_folder, write_json
 from .seeds import SeedUse, derived_seed
 from .shards import shards_of_each
 from .validation import score_images, score_over_link
@@ -187,7 +187,7 @@ def _train_in(
         processes=processes,
     )
     if processes.first:
-        _save_backbone(folder / "backbone.safetensors", backbone, dataset)
+        _save_backbone(folder / BACKBONE_NAME, backbone, dataset)
     if config.phydnn.splits:
         run = run_multi_hop(
             folder,
@@ -261,7 +261,7 @@ def _write_results(
 
 def _write_records(folder: Path, history: Sequence[EpochRecord], report: TrainReport) -> None:
     write_json(folder / "history.json", {"epochs": [record.to_dict() for record in history]})
-    write_json(folder / "metrics.json", report.to_dict())
+    write_json(folder / METRICS_NAME, report.to_dict())
 
 
 def export_phydnn(

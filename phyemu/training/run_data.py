@@ -8,6 +8,7 @@ from phyemu.errors import ConfigError
 from phyemu.toml_config import from_table, read_toml
 
 from .config import DataConfig
+from .run_folder import CONFIG_NAME
 
 __all__ = ["RunData", "read_run_data"]
 
@@ -31,7 +32,7 @@ def read_run_data(folder: Path) -> RunData:
     Raises:
         ConfigError: The folder is no run, or its settings are damaged.
     """
-    path = folder / "config.toml"
+    path = folder / CONFIG_NAME
     if not path.is_file():
         raise ConfigError(
             f"{folder}: no run folder, it holds no {path.name}; make one: phyemu train"

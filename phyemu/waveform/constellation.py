@@ -91,13 +91,16 @@ class Constellation:
             return self
         return Constellation(self.name, self.points.detach(), self.labels)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self, *, whole: bool = False) -> dict[str, Any]:
         """Return name and order, and the points where the name does not say them, as JSON values.
 
         `described_constellation` reads it.
+
+        Args:
+            whole: The points in any case.
         """
         described: dict[str, Any] = {"name": self.name, "order": self.order}
-        if self.name == _CUSTOM:
+        if whole or self.name == _CUSTOM:
             described["points"] = torch.view_as_real(self.points.detach().cpu()).tolist()
         return described
 
