@@ -66,7 +66,7 @@ TWO_BOOKS = {"codebooks": 2, "estimator": Estimator.COPY, "score": Score.DISTANC
         ({"slice_size": (16, 16)}, "give more codebooks, or a smaller slice_size"),
         (
             {"orders": (8,), "slice_size": (3, 1)} | TWO_BOOKS,
-            "512 messages a slice, which are no 2",
+            r"8\^3 messages a slice, which are no 2",
         ),
         ({"removal": "none"}, "least-used or k-means"),
         ({"final_learning_rate_ratio": 2.0}, "final_learning_rate_ratio"),
