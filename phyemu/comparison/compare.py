@@ -295,9 +295,9 @@ def run_comparison(
             read; or it is new, and there are no images where the settings say.
         KeyboardInterrupt: Ctrl-C; calling it again continues.
     """
+    comparison = Comparison(config, folder, device=device, progress=progress)
     if not (folder / SETTINGS_FILE).is_file():
         _check_images(config)
-    comparison = Comparison(config, folder, device=device, progress=progress)
     with locked_folder(folder, "another phyemu compare is at work there"):
         _keep_settings(config, folder / SETTINGS_FILE, of_this_call)
         keys = plan(config)

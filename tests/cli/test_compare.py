@@ -89,6 +89,7 @@ def test_a_call_goes_on_with_the_settings_of_its_folder(tmp_path: Path, settings
 
 def test_a_failed_cell_is_exit_code_1(tmp_path: Path, settings: Path) -> None:
     out = tmp_path / "out"
+    (tmp_path / "none").mkdir()  # and so without an image
     words = ("--preset", "quick", "--config", settings, "--only", "table-1", "--quiet")
     result = compare(*words, "--dataset", f"image-folder:{tmp_path}/none", "-o", out)
     assert result.exit_code == 1
@@ -120,6 +121,7 @@ def test_wrong_usage_is_exit_code_2(words: tuple[str, ...], message: str) -> Non
         (("--only", "table-4", "-o", "out"), "'table-4' is no table or figure; there are table-1"),
         (("--resume", "-o", "nowhere"), "nowhere/comparison.toml: no such file"),
         (("--runs", "nowhere", "-o", "out"), "nowhere: no such folder"),
+        (("-o", "out"), "data: no such folder or archive; say where it is: --dataset cifar-10="),
     ],
 )
 def test_what_is_not_there_is_one_line(
