@@ -10,6 +10,7 @@ PhyemuError
 ├── DatasetError                   images or labels are missing or malformed
 ├── CheckpointError                a checkpoint or an exported model does not fit or is damaged
 ├── TrainingError                  a training has left the finite numbers
+├── DistributedError               another process of a training that several share has ended
 ├── ScenarioError                  a Colosseum scenario violates a limit of the emulator
 ├── ImageError                     a container image cannot be read, trusted or built
 ├── MeterError                     an energy meter is missing, may not be read, or failed

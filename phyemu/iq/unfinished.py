@@ -6,7 +6,6 @@ so that one finds them after the writer was killed. The writer holds a lock on t
 the system takes off when the process ends, however it ends.
 """
 
-import errno
 import fcntl
 import os
 from contextlib import suppress
@@ -17,6 +16,7 @@ from pathlib import Path
 from sigmf import SIGMF_ARCHIVE_EXT, SIGMF_DATASET_EXT, SIGMF_METADATA_EXT
 
 from phyemu.errors import RecordingError
+from phyemu.folder_lock import lock_file
 from phyemu.iq.journal import describe_writer, read_journal
 
 __all__ = [
@@ -32,8 +32,6 @@ __all__ = [
 
 PARTIAL_EXT = ".partial"
 JOURNAL_EXT = ".journal"
-# A file system without locks: nobody can be kept out.
-_NO_LOCKS = {errno.ENOTSUP, errno.ENOLCK, errno.ENOSYS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,11 +110,7 @@ def claim(path: Path, *, create: bool = False) -> FileIO:
     while True:
         file = FileIO(path, "r+b", opener=lambda name, _: os.open(name, flags, 0o666))
         try:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                if error.errno not in _NO_LOCKS:
-                    raise
+            lock_file(file)
             # Whoever held it may have given the file another name in the meantime.
             with suppress(FileNotFoundError):
                 if os.path.samestat(os.fstat(file.fileno()), path.stat()):
