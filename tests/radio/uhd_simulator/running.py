@@ -20,9 +20,10 @@ PACKAGES = (
     "uhd-host python3-uhd python3-gevent python3-pyudev python3-pyroute2 python3-netaddr "
     "python3-six python3-systemd python3-msgpack"
 )
+DISCOVERY_PORT = 49600
 # Discovery, control, samples.
 PORTS = (
-    (socket.SOCK_DGRAM, 49600),
+    (socket.SOCK_DGRAM, DISCOVERY_PORT),
     (socket.SOCK_STREAM, 49601),
     (socket.SOCK_DGRAM, 49153),
 )
@@ -108,7 +109,7 @@ class Simulator:
                 stderr=subprocess.STDOUT,
             )
         deadline = time.monotonic() + START_S
-        while "simulator is ready" not in self.log():
+        while not ("simulator is ready" in self.log() and _is_found()):
             if self.process.poll() is not None or time.monotonic() > deadline:
                 log_end = self.log()[-2000:]
                 self.kill()
@@ -125,6 +126,19 @@ class Simulator:
             if time.monotonic() > deadline:
                 raise SimulatorError("the simulator was killed, but its ports stay taken")
             time.sleep(0.02)
+
+
+def _is_found() -> bool:
+    # Its discovery is a process that begins after it says that it is ready, and what UHD asks
+    # before that process has its port is lost.
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.settimeout(0.2)
+        try:
+            probe.connect(("127.0.0.1", DISCOVERY_PORT))
+            probe.send(b"MPM-DISC")
+            return probe.recv(9000).startswith(b"USRP-MPM")
+        except OSError:  # nobody has the port yet, or no answer in time
+            return False
 
 
 def _is_free(kind: socket.SocketKind, port: int) -> bool:
