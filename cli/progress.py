@@ -1,8 +1,13 @@
-"""Progress bars on stderr, behind the callback that library functions take."""
+"""Progress on stderr, behind the callback that library functions take: bars, or lines in a log."""
 
-from collections.abc import Iterator
+import sys
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
 
+import click
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -16,14 +21,29 @@ from rich.progress import (
 
 from phyemu.progress import ProgressCallback, no_progress
 
-__all__ = ["progress_bars"]
+__all__ = ["ProgressLines", "progress_bars"]
+
+_INTERVAL_S = 60.0
+_SHARE = 0.1  # of the work, between two lines
 
 
 @contextmanager
 def progress_bars(quiet: bool) -> Iterator[ProgressCallback]:
-    """Yield a `ProgressCallback` that draws one bar per stage on stderr; none with `quiet`."""
+    """Yield a `ProgressCallback` that draws one bar per stage on stderr; none with `quiet`.
+
+    Where stderr is no terminal (a log file, `nohup`, CI), `ProgressLines` writes there.
+    """
     if quiet:
         yield no_progress
+        return
+    console = Console(stderr=True)
+    # Not the console's word alone: FORCE_COLOR makes a file a terminal for it.
+    if not (sys.stderr.isatty() and console.is_interactive):
+        lines = ProgressLines(_log)
+        try:
+            yield lines.report
+        finally:
+            lines.close()
         return
     tasks: dict[str, TaskID] = {}
     with Progress(
@@ -33,7 +53,7 @@ def progress_bars(quiet: bool) -> Iterator[ProgressCallback]:
         TimeElapsedColumn(),
         TimeRemainingColumn(),
         TextColumn("{task.fields[note]}"),
-        console=Console(stderr=True),
+        console=console,
     ) as bars:
 
         def report(stage: str, done: int, total: int, note: str = "") -> None:
@@ -42,3 +62,108 @@ def progress_bars(quiet: bool) -> Iterator[ProgressCallback]:
             bars.update(tasks[stage], completed=done, total=total, note=note)
 
         yield report
+
+
+def _log(line: str) -> None:
+    click.echo(line, err=True)
+
+
+@dataclass(kw_only=True, slots=True)
+class _Stage:
+    """How far a stage has come, and what was said of it; times are of the clock."""
+
+    begun_s: float
+    begun_at: int  # what was done already, as of a training that is continued
+    first: bool  # nothing of that name came before
+    done: int
+    total: int
+    note: str
+    seen_s: float
+    told_s: float | None = None
+    told_at: int = 0
+    news: bool = True
+
+    @property
+    def finished(self) -> bool:
+        return 0 < self.total <= self.done
+
+    def is_due(self) -> bool:
+        """Return whether a minute has passed, and a tenth of the work since the line before."""
+        if self.told_s is None:
+            return self.seen_s - self.begun_s >= _INTERVAL_S
+        share = self.done - self.told_at >= _SHARE * self.total
+        return share and self.seen_s - self.told_s >= _INTERVAL_S
+
+    def end_counts(self) -> bool:
+        """Return whether its end is worth a line before all is over."""
+        return self.first or self.told_s is not None or self.seen_s - self.begun_s >= _INTERVAL_S
+
+    def text(self) -> str:
+        """Return how it stands."""
+        passed_s, since = self.seen_s - self.begun_s, self.done - self.begun_at
+        parts = [f"{self.done}", f"after {_duration(passed_s)}"]
+        if self.total > 0:
+            parts[0] = f"{self.done}/{self.total} ({100 * self.done // self.total} %)"
+        if self.done < self.total and since > 0:
+            parts.append(f"{_duration(passed_s / since * (self.total - self.done))} left")
+        return ", ".join(part for part in (*parts, self.note) if part)
+
+
+class ProgressLines:
+    """A line for each stage now and then, and one at its end: what a log can keep.
+
+    The first comes a minute after the stage began; from then on a line comes when both a minute and
+    a tenth of the work have passed since the one before. Of a stage that comes again and again
+    within a minute, as a training behind each of many cells may, the first end and the last are
+    told.
+    """
+
+    def __init__(
+        self, write: Callable[[str], None], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """Write lines by `write`; `clock` gives the time [s]."""
+        self._write = write
+        self._clock = clock
+        self._stages: dict[str, _Stage] = {}
+
+    def report(self, stage: str, done: int, total: int, note: str = "") -> None:
+        """Take note of the progress (`phyemu.progress.ProgressCallback`)."""
+        now_s = self._clock()
+        for name, other in self._stages.items():
+            # The end of a stage is told with what follows: its last note may come late.
+            over = name != stage or done < other.done
+            if over and other.finished and other.news and other.end_counts():
+                self._tell(name, other)
+        known = self._stages.get(stage)
+        if known is None or done < known.done:
+            self._stages[stage] = _Stage(
+                begun_s=now_s,
+                begun_at=done,
+                first=known is None,
+                done=done,
+                total=total,
+                note=note,
+                seen_s=now_s,
+            )
+            return
+        if (done, total, note) == (known.done, known.total, known.note):
+            return
+        known.done, known.total, known.note = done, total, note
+        known.seen_s, known.news = now_s, True
+        if not known.finished and known.is_due():
+            self._tell(stage, known)
+
+    def close(self) -> None:
+        """Say how each stage stood last, where that was not said yet."""
+        for name, stage in self._stages.items():
+            if stage.news:
+                self._tell(name, stage)
+
+    def _tell(self, name: str, stage: _Stage) -> None:
+        line = f"{name}: {stage.text()}"
+        self._write("".join(char if char.isprintable() else "?" for char in line))
+        stage.told_s, stage.told_at, stage.news = stage.seen_s, stage.done, False
+
+
+def _duration(seconds: float) -> str:
+    return str(timedelta(seconds=round(seconds)))
