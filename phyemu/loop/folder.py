@@ -1,11 +1,13 @@
 """A run folder: the resolved settings, what every stage left, and which stages are done."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from phyemu.errors import ConfigError
+from phyemu.folder_lock import LOCK_NAME, locked_folder
 
 __all__ = ["RunFolder"]
 
@@ -23,19 +25,46 @@ class RunFolder:
         self.path = path
 
     @classmethod
+    @contextmanager
+    def held(cls, path: Path, settings: str, *, resume: bool) -> Iterator["RunFolder"]:
+        """Make a run folder, or with `resume` find it; no other process may work there meanwhile.
+
+        Raises:
+            ConfigError: The folder is in use, cannot be written to, or has other settings.
+        """
+        # First without the lock, which would stay in a folder that is not ours.
+        if resume:
+            cls.reopen(path)
+        else:
+            cls._refuse_used(path)
+        with locked_folder(path, "another phyemu loop is at work there"):
+            folder = cls.reopen(path) if resume else cls.create(path, settings)
+            if folder.settings != settings:
+                raise ConfigError(
+                    f"{path}: was begun with other settings; leave them out to resume it"
+                )
+            yield folder
+
+    @classmethod
     def create(cls, path: Path, settings: str) -> "RunFolder":
         """Return a new run folder that holds `settings` (TOML text).
 
         Raises:
             ConfigError: The folder exists and is not empty.
         """
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
-            raise ConfigError(
-                f"{path}: exists already; name another folder with -o, or continue it with --resume"
-            )
+        cls._refuse_used(path)
         folder = cls(path)
         folder.write_text(_SETTINGS, settings)
         return folder
+
+    @staticmethod
+    def _refuse_used(path: Path) -> None:
+        if path.exists() and (
+            not path.is_dir() or any(entry.name != LOCK_NAME for entry in path.iterdir())
+        ):
+            raise ConfigError(
+                f"{path}: exists already; name another folder with -o, or continue it with --resume"
+            )
 
     @classmethod
     def reopen(cls, path: Path) -> "RunFolder":

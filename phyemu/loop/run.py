@@ -14,7 +14,6 @@ from phyemu.channel import ChannelModel, load_model, save_model
 from phyemu.colosseum import load_channel_or_link
 from phyemu.datasets import Dataset, ImageSet, load_dataset
 from phyemu.dnn import Normalise
-from phyemu.errors import ConfigError
 from phyemu.fitting import Fit, FitConfig, fit_channel
 from phyemu.fitting.figure import save_fit_figure
 from phyemu.loop.air import over_the_air
@@ -75,7 +74,7 @@ def run_loop(
         progress: Told of every stage.
 
     Raises:
-        ConfigError: The folder is in use or of other settings, or the world is unknown.
+        ConfigError: The folder is in use, or of other settings, or the world is unknown.
         PhyemuError: As the stages do.
         KeyboardInterrupt: Ctrl-C; `resume` continues.
     """
@@ -88,11 +87,8 @@ def run_loop(
         validation_fraction=data.validation_fraction,
         limit=data.limit,
     )
-    settings = to_toml(config)
-    run = RunFolder.reopen(folder) if resume else RunFolder.create(folder, settings)
-    if run.settings != settings:
-        raise ConfigError(f"{folder}: was begun with other settings; leave them out to resume it")
-    return _Loop(config, place, dataset, run, device, progress).close()
+    with RunFolder.held(folder, to_toml(config), resume=resume) as run:
+        return _Loop(config, place, dataset, run, device, progress).close()
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from phyemu.errors import ConfigError, DatasetError
+from phyemu.folder_lock import locked_folder
 from phyemu.iq import open_recording
 from phyemu.loop import (
     AirConfig,
@@ -131,6 +132,12 @@ def test_a_run_is_not_resumed_with_other_settings(finished: tuple[LoopResult, Pa
     other = small(world="office-los")
     with pytest.raises(ConfigError, match="other settings"):
         run_loop(other, folder, resume=True)
+
+
+def test_two_loops_do_not_work_in_one_folder(tmp_path: Path) -> None:
+    held = locked_folder(tmp_path / "run", "held by the test")
+    with held, pytest.raises(ConfigError, match="another phyemu loop is at work there"):
+        run_loop(small(), tmp_path / "run")
 
 
 def test_an_unknown_world_is_refused_before_anything_is_written(tmp_path: Path) -> None:
