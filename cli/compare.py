@@ -154,7 +154,7 @@ def command(
             f"{folder}: {result.computed} cells computed, {result.found} were there, "
             f"{result.left_out} left out, {sum(len(item.keys) for item in result.failed)} failed"
         )
-        if result.rendered is not None:
+        if result.rendered is not None and result.rendered.index is not None:
             click.echo(f"{result.rendered.index}")
     if result.failed:
         raise SystemExit(1)
@@ -167,7 +167,10 @@ def render_command(folder: Path) -> None:
     from phyemu.comparison import render
 
     rendered = render(folder)
-    click.echo(f"{rendered.index}: {len(rendered.tables)} tables, {len(rendered.figures)} figures")
+    for note in rendered.notes:
+        click.echo(f"note: {note}", err=True)
+    counts = f"{len(rendered.tables)} tables, {len(rendered.figures)} figures"
+    click.echo(f"{rendered.index or folder}: {counts}")
 
 
 def _named_datasets(specs: tuple[str, ...], first: str) -> dict[str, str]:

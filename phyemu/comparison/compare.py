@@ -73,7 +73,8 @@ class ComparisonResult:
         found: Cells that were there.
         left_out: Cells whose runs were not given, where none may be made.
         failed: Cells that could not be made, those with the same reason together.
-        notes: Lines on runs that were passed over, and cells that were made again.
+        notes: Lines on runs that were passed over, cells that were made again, and an index that
+            was left as it was.
         rendered: The pages; None where no cell is there.
     """
 
@@ -86,10 +87,10 @@ class ComparisonResult:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as JSON values."""
-        index = None if self.rendered is None else str(self.rendered.index)
+        page = None if self.rendered is None else self.rendered.index
         table = {name: getattr(self, name) for name in ("computed", "found", "left_out")}
         failed = [{"cells": [k.name for k in f.keys], "reason": f.reason} for f in self.failed]
-        return {**table, "failed": failed, "notes": list(self.notes), "index": index}
+        return {**table, "failed": failed, "notes": list(self.notes), "index": page and str(page)}
 
 
 class Comparison:
@@ -322,7 +323,7 @@ def run_comparison(
     return ComparisonResult(
         **counts,
         failed=tuple(FailedCells(keys=tuple(keys), reason=why) for why, keys in failed.items()),
-        notes=tuple(comparison.notes),
+        notes=(*comparison.notes, *(rendered.notes if rendered is not None else ())),
         rendered=rendered,
     )
 

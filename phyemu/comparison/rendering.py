@@ -39,18 +39,22 @@ class Rendered:
     """What was written.
 
     Attributes:
-        index: The page that shows all.
+        index: The page that shows all; None: another one stands there.
         tables: Markdown files.
         figures: Pictures.
+        notes: A line on what was left as it was.
     """
 
-    index: Path
+    index: Path | None
     tables: tuple[Path, ...]
     figures: tuple[Path, ...]
+    notes: tuple[str, ...] = ()
 
 
 def render(folder: Path) -> Rendered:
     """Write tables, figures and index of a folder's cells; those of cells no longer there go.
+
+    An index that another hand wrote stays.
 
     Args:
         folder: Of `phyemu compare`, or any with `cells/` of it.
@@ -59,7 +63,8 @@ def render(folder: Path) -> Rendered:
         ConfigError: There are no cells, or one is damaged.
     """
     cells = CellStore(folder).load()
-    stale = _made_before(folder)
+    page = folder / "index.md"
+    stale = _made_before(page)
     written: dict[Exhibit, list[str]] = {}
     tables, figures = [], []
     for name in ("tables", "figures"):
@@ -80,11 +85,17 @@ def render(folder: Path) -> Rendered:
     stale -= {*tables, *(path.with_suffix(".csv") for path in tables), *figures}
     for path in stale:
         path.unlink(missing_ok=True)
+    if page.is_file() and not _own_text(page):
+        note = (
+            f"{page}: was not written by phyemu compare, and stays; move it, then phyemu compare "
+            "render writes one"
+        )
+        return Rendered(index=None, tables=tuple(tables), figures=tuple(figures), notes=(note,))
     lines = [_TITLE, "", _INTRODUCTION, ""]
     for parts in written.values():
         lines += parts
     lines += _cells_section(cells, folder)
-    index = write_whole(folder / "index.md", "\n".join(lines))
+    index = write_whole(page, "\n".join(lines))
     return Rendered(index=index, tables=tuple(tables), figures=tuple(figures))
 
 
@@ -133,16 +144,18 @@ def _draw(exhibit: Exhibit, cells: CellSet, path: Path) -> bool:
             return False
 
 
-def _made_before(folder: Path) -> set[Path]:
+def _own_text(index: Path) -> str:
+    """Return what an index says that an earlier rendering wrote; empty: it is none."""
+    text = index.read_text("utf-8", errors="replace") if index.is_file() else ""
+    return text if text.startswith(_TITLE) else ""
+
+
+def _made_before(index: Path) -> set[Path]:
     """Return the tables and figures of an earlier rendering, as its index shows them.
 
     Whatever else lies beside them is the user's.
     """
-    index = folder / "index.md"
-    text = index.read_text("utf-8", errors="replace") if index.is_file() else ""
-    if not text.startswith(_TITLE):
-        return set()
-    shown = [folder / name for name in _LINK.findall(text)]
+    shown = [index.parent / name for name in _LINK.findall(_own_text(index))]
     made = {path for path in shown if path.name.startswith(tuple(Exhibit))}
     return made | {path.with_suffix(".md") for path in made if path.suffix == ".csv"}
 

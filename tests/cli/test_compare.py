@@ -52,6 +52,12 @@ def test_cells_are_made_listed_and_drawn_again(tmp_path: Path, settings: Path) -
     assert told == {"done": 1, "to_do": 0, "impossible": 0, "trainings": []}
     again = compare("--resume", "-o", out, "--quiet")
     assert "0 cells computed, 1 were there" in again.stdout
+    (out / "index.md").write_text("mine")
+    for another in (("--resume", "-o", out, "--quiet"), ("render", out)):
+        left = compare(*another)
+        assert left.exit_code == 0
+        assert left.stderr.startswith(f"note: {out}/index.md: was not written by phyemu compare")
+        assert left.stderr.count("\n") == 1
     (out / "index.md").unlink()
     assert compare("render", out).exit_code == 0
     assert (out / "index.md").is_file()

@@ -59,12 +59,26 @@ def test_what_phyemu_did_not_make_stays(folder: Path) -> None:
     for path in own:
         path.parent.mkdir(exist_ok=True)
         path.write_text("mine")
-    (folder / "index.md").write_text("My project: ![](figures/mine.png), [1](tables/notes.csv)\n")
     render(folder)
     for path in (folder / "cells" / "cost").glob("*.json"):
         path.unlink()
     render(folder)
     assert all(path.read_text() == "mine" for path in own)
+
+
+def test_an_index_that_phyemu_did_not_write_stays(folder: Path) -> None:
+    own = folder / "figures" / "mine.png"
+    own.parent.mkdir()
+    own.write_text("mine")
+    index = folder / "index.md"
+    index.write_text("My project: ![](figures/mine.png)\n")
+    rendered = render(folder)
+    assert index.read_text() == "My project: ![](figures/mine.png)\n"
+    assert own.read_text() == "mine"
+    assert rendered.index is None
+    assert (folder / "tables" / "table-1.md").is_file()
+    (note,) = rendered.notes
+    assert note.startswith(f"{index}: was not written by phyemu compare, and stays")
 
 
 def test_a_damaged_cell_stops_the_rendering(folder: Path) -> None:
