@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from phyemu.run_files import CONFIG_NAME
+
 from .options import (
     channel_option,
     echo_json,
@@ -156,7 +158,7 @@ def command(
 
     if model is not None and backbone is not None:
         raise click.UsageError("--model and --backbone both name the network; give one")
-    if resume and not (run / "config.toml").is_file():
+    if resume and not (run / CONFIG_NAME).is_file():
         raise click.UsageError(f"{run}: holds no run to continue; begin one without --resume")
     options: dict[str, Any] = {
         "seed": seed,
@@ -189,7 +191,7 @@ def command(
             named=None if preset is None else Preset(preset),
         )
         with (
-            resumable("train", run / "config.toml", tells=processes.first),
+            resumable("train", run / CONFIG_NAME, tells=processes.first),
             progress_bars(quiet or not processes.first) as progress,
         ):
             report = train_run(

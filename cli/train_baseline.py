@@ -5,6 +5,8 @@ from typing import Any
 
 import click
 
+from phyemu.run_files import CONFIG_NAME
+
 from .options import channel_option, echo_json, json_option, quiet_option, resumable
 from .progress import progress_bars
 
@@ -117,7 +119,7 @@ def command(
         limit=data.limit,
     )
     again = f"train-baseline {name}"
-    with resumable(again, run / "config.toml"), progress_bars(quiet) as progress:
+    with resumable(again, run / CONFIG_NAME), progress_bars(quiet) as progress:
         train_system(
             name,
             network,

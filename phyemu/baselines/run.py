@@ -16,15 +16,10 @@ from phyemu.errors import CheckpointError, ConfigError
 from phyemu.evaluation import load_exported
 from phyemu.link import build_link
 from phyemu.progress import ProgressCallback, no_progress
+from phyemu.run_files import CONFIG_NAME, METRICS_NAME, WEIGHTS_NAME
 from phyemu.toml_config import from_table, read_toml
 from phyemu.training import EpochRecord, read_run_config, score_over_link
-from phyemu.training.run_folder import (
-    CONFIG_NAME,
-    METRICS_NAME,
-    WEIGHTS_NAME,
-    held_run_folder,
-    write_json,
-)
+from phyemu.training.run_folder import held_run_folder, write_json
 from phyemu.training.seeds import SeedUse, derived_seed
 
 from .bottlefit import train_bottlefit

@@ -9,9 +9,9 @@ from torch import nn
 
 from phyemu.dnn import Normalise, pretrained_resnet
 from phyemu.errors import CheckpointError, ConfigError
+from phyemu.run_files import BACKBONE_NAME, CONFIG_NAME
 from phyemu.toml_config import from_table, read_toml, to_table
 from phyemu.training import DataConfig, Precision, overlay, read_checkpoint
-from phyemu.training.run_folder import BACKBONE_NAME, CONFIG_NAME
 
 from .config import BottleFitConfig, DtJsccConfig, SystemConfig
 from .run import read_system_config

@@ -9,9 +9,9 @@ from phyemu.baselines import SystemName, read_system_config
 from phyemu.datasets import Dataset
 from phyemu.dnn import read_card
 from phyemu.errors import ConfigError
+from phyemu.run_files import CONFIG_NAME, METRICS_NAME, WEIGHTS_NAME
 from phyemu.toml_config import read_toml
 from phyemu.training import PhyDnnConfig, TrainConfig, read_checkpoint, read_run_config
-from phyemu.training.run_folder import CONFIG_NAME, METRICS_NAME, WEIGHTS_NAME
 
 from .config import PHYDNN, WHOLE_SYSTEMS
 
@@ -133,7 +133,7 @@ def find_given_runs(specs: Sequence[str]) -> tuple[list[GivenRun], list[str]]:
             raise ConfigError(f"{spec}: no such folder; write FOLDER or VARIANT=FOLDER")
         configs = sorted(_configs(folder))
         if not configs:
-            raise ConfigError(f"{folder}: holds no run (config.toml); make one: phyemu train")
+            raise ConfigError(f"{folder}: holds no run ({CONFIG_NAME}); make one: phyemu train")
         for path in configs:
             run = path.parent
             system = read_toml(path).get("system", PHYDNN)

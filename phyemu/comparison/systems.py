@@ -16,9 +16,9 @@ from phyemu.dnn import Normalise, pretrained_resnet, read_card, split_model
 from phyemu.errors import ConfigError
 from phyemu.evaluation import encode_images
 from phyemu.file_hash import file_sha256
+from phyemu.run_files import BACKBONE_NAME, WEIGHTS_NAME
 from phyemu.toml_config import to_table
 from phyemu.training import Preset, read_checkpoint, score_images
-from phyemu.training.run_folder import BACKBONE_NAME, WEIGHTS_NAME
 
 from .cell import CellKey, CellKind
 from .config import PHYDNN, WHOLE_SYSTEMS, ComparisonConfig

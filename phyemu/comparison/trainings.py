@@ -19,6 +19,7 @@ from phyemu.datasets import Dataset, load_dataset
 from phyemu.dnn import describe_architecture, pretrained_resnet
 from phyemu.errors import ConfigError
 from phyemu.progress import ProgressCallback, no_progress
+from phyemu.run_files import BACKBONE_NAME, CONFIG_NAME, METRICS_NAME
 from phyemu.toml_config import from_table, to_table, to_toml
 from phyemu.training import (
     DataConfig,
@@ -35,7 +36,6 @@ from phyemu.training import (
     train_run,
     write_checkpoint,
 )
-from phyemu.training.run_folder import BACKBONE_NAME, CONFIG_NAME, METRICS_NAME
 from phyemu.whole_file import write_whole
 
 from .config import PHYDNN, WHOLE_SYSTEMS, ComparisonConfig

@@ -25,6 +25,7 @@ from phyemu.dnn import (
 )
 from phyemu.dnn.card import ArtefactCard, Part
 from phyemu.errors import CheckpointError, ConfigError
+from phyemu.run_files import CONFIG_NAME, METRICS_NAME
 from phyemu.toml_config import read_toml
 from phyemu.waveform import Constellation, FrameFormat
 from phyemu.waveform.sent_frames import SentFrames
@@ -338,7 +339,7 @@ def check_exported(folder: Path) -> None:
     if system is not None:
         raise CheckpointError(
             f"{folder}: holds {system} of phyemu train-baseline, which sends no symbols over a "
-            "channel; name a run of phyemu train (what this one came to is in its metrics.json)"
+            f"channel; name a run of phyemu train (what this one came to is in its {METRICS_NAME})"
         )
     raise CheckpointError(
         f"{folder}: holds no exported PhyDNN (head/m*.safetensors); make one: phyemu train"
@@ -347,11 +348,8 @@ def check_exported(folder: Path) -> None:
 
 def _system_of(folder: Path) -> str | None:
     """Return the system that a run folder of a baseline says to hold; None: it says none."""
-    path = folder / "config.toml"
-    if not path.is_file():
-        return None
     try:
-        system = read_toml(path).get("system")
+        system = read_toml(folder / CONFIG_NAME).get("system")
     except ConfigError:
         return None
     return system if isinstance(system, str) else None

@@ -24,6 +24,7 @@ from phyemu.loop.page import write_loop_report
 from phyemu.loop.place import Place, at_snr, place_of
 from phyemu.loop.table import LoopResult, LoopRow
 from phyemu.progress import ProgressCallback, no_progress, renamed
+from phyemu.run_files import CONFIG_NAME
 from phyemu.training import (
     EpochRecord,
     LinkConfig,
@@ -215,7 +216,7 @@ class _Loop:
                 modulation=self._config.train.link.modulation,
             ),
         )
-        run.write_text(f"{stage}/config.toml", to_toml(config))
+        run.write_text(f"{stage}/{CONFIG_NAME}", to_toml(config))
         result = train_phydnn(
             copy.deepcopy(backbone.network),
             backbone.normalise,

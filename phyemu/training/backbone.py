@@ -22,13 +22,13 @@ from phyemu.dnn import (
 )
 from phyemu.errors import CheckpointError
 from phyemu.progress import ProgressCallback, no_progress
+from phyemu.run_files import BACKBONE_NAME
 
 from .arithmetic import compiled_in_place, forward_precision, set_memory_format
 from .config import BackboneConfig, Precision, TrainConfig
 from .distributed import ALONE, Processes
 from .fingerprint import training_fingerprint
 from .history import EpochRecord
-from .run_folder import BACKBONE_NAME
 from .schedule import warmup_cosine_ratio
 from .seeds import SeedUse, derived_seed
 from .trainer import TrainingData, run_training

@@ -9,13 +9,13 @@ from typing import Any
 import torch
 
 from phyemu.errors import ConfigError
+from phyemu.run_files import CONFIG_NAME
 from phyemu.toml_config import from_table, read_toml, to_table
 
 from .config import TrainConfig
 from .distributed import num_started_processes
 from .presets import Preset, named_preset, preset, stages_behind
 from .run import read_run_config
-from .run_folder import CONFIG_NAME
 
 __all__ = ["backbone_depth", "overlay", "pick_device", "resolve_config", "settle_stages"]
 

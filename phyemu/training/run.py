@@ -16,6 +16,7 @@ from phyemu.dnn import PhyDnn, export_head, export_tail
 from phyemu.errors import ConfigError
 from phyemu.link import build_link, hop_specs
 from phyemu.progress import ProgressCallback, no_progress
+from phyemu.run_files import BACKBONE_NAME, CONFIG_NAME, METRICS_NAME
 from phyemu.toml_config import from_table, read_toml
 from phyemu.waveform import Constellation
 
@@ -29,7 +30,7 @@ from .multi_hop_run import MultiHopRun, run_multi_hop
 from .network_check import check_network
 from .phydnn import train_phydnn
 from .phydnn_result import PhyDnnResult
-from .run_folder import BACKBONE_NAME, CONFIG_NAME, METRICS_NAME, held_run_folder, write_json
+from .run_folder import held_run_folder, write_json
 from .seeds import SeedUse, derived_seed
 from .shards import shards_of_each
 from .validation import score_images, score_over_link

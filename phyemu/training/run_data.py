@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from phyemu.errors import ConfigError
+from phyemu.run_files import CONFIG_NAME
 from phyemu.toml_config import from_table, read_toml
 
 from .config import DataConfig
-from .run_folder import CONFIG_NAME
 
 __all__ = ["RunData", "read_run_data"]
 

@@ -8,27 +8,11 @@ from typing import Any
 
 from phyemu.errors import CheckpointError, ConfigError
 from phyemu.folder_lock import LOCK_NAME, locked_folder
+from phyemu.run_files import CONFIG_NAME
 from phyemu.toml_config import to_table, to_toml
 from phyemu.whole_file import write_whole
 
-__all__ = [
-    "BACKBONE_NAME",
-    "CONFIG_NAME",
-    "METRICS_NAME",
-    "WEIGHTS_NAME",
-    "held_run_folder",
-    "write_json",
-]
-
-CONFIG_NAME = "config.toml"
-METRICS_NAME = "metrics.json"
-"""Written last: who finds it finds a whole run."""
-
-BACKBONE_NAME = "backbone.safetensors"
-"""Of a PhyDNN's run, and of its checkpoint: the network without a radio."""
-
-WEIGHTS_NAME = "weights.safetensors"
-"""Of a baseline's run: the network with its bottleneck, or as it was given."""
+__all__ = ["held_run_folder", "write_json"]
 
 
 @contextmanager
