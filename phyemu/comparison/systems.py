@@ -15,7 +15,7 @@ from phyemu.datasets import Dataset, ImageSet, load_dataset
 from phyemu.dnn import Normalise, pretrained_resnet, read_card, split_model
 from phyemu.errors import ConfigError
 from phyemu.evaluation import encode_images
-from phyemu.file_hash import file_sha256
+from phyemu.file_hash import kept_file_sha256
 from phyemu.run_files import BACKBONE_NAME, WEIGHTS_NAME
 from phyemu.toml_config import to_table
 from phyemu.training import Preset, read_checkpoint, score_images
@@ -337,9 +337,9 @@ def _missing(key: CellKey) -> MissingRunError:
 def _stored_weights(run: Path, key: CellKey) -> str:
     """Return the hash of what a run holds for a cell: of symbols both sides, as their cards say."""
     if key.system in WHOLE_SYSTEMS:
-        return file_sha256(run / BACKBONE_NAME)
+        return kept_file_sha256(run / BACKBONE_NAME)
     if not key.order:
-        return file_sha256(run / WEIGHTS_NAME)
+        return kept_file_sha256(run / WEIGHTS_NAME)
     cards = [read_card(run / side / f"m{key.order}.safetensors") for side in ("head", "tail")]
     return "+".join(card.weights_sha256 for card in cards)
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from phyemu.errors import ConfigError
-from phyemu.file_hash import file_sha256
+from phyemu.file_hash import kept_file_sha256
 from phyemu.training.fingerprint import channel_fingerprint
 from phyemu.whole_file import write_whole
 
@@ -30,14 +30,14 @@ def files_begun_with(
     """
     files = {}
     if network is not None:
-        files[_NETWORK] = file_sha256(network)
+        files[_NETWORK] = kept_file_sha256(network)
     if pretrained is not None:
         path = Path(pretrained).expanduser()
         if not path.is_file():
             raise ConfigError(
                 f"{pretrained}: no such file; [pretrained] names weights to start from"
             )
-        files["pretrained"] = file_sha256(path)
+        files["pretrained"] = kept_file_sha256(path)
     if channel is not None:
         files |= channel_fingerprint([channel])
     return files

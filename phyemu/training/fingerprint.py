@@ -8,7 +8,7 @@ from torch import nn
 
 from phyemu.channel import channel_files
 from phyemu.datasets import Dataset
-from phyemu.file_hash import file_sha256
+from phyemu.file_hash import kept_file_sha256
 from phyemu.link import hop_specs
 from phyemu.toml_config import to_toml
 
@@ -57,7 +57,7 @@ def training_fingerprint(
 
 def channel_fingerprint(specs: Sequence[str]) -> dict[str, str]:
     """Return what tells files of channels at the same paths apart; empty where specs name none."""
-    digests = [file_sha256(path) for spec in specs for path in channel_files(spec)]
+    digests = [kept_file_sha256(path) for spec in specs for path in channel_files(spec)]
     return {"channel files": " ".join(digests)} if digests else {}
 
 
