@@ -141,7 +141,6 @@ def run_training(
     def save() -> None:
         nonlocal saved_at
         if checkpoint is not None:
-            _check_finite(task, state, steps, processes)
             save_state(checkpoint, task, state, shards, data_generator, fingerprint, processes)
         saved_at = time.monotonic()
 
@@ -169,10 +168,11 @@ def run_training(
                     overdue = time.monotonic() - saved_at >= checkpoint_interval_s
                     interrupted, due = processes.any(requested(), overdue)
                     if interrupted or due:
+                        _check_finite(task, state, steps, processes)
                         save()
                     if interrupted:
                         raise KeyboardInterrupt
-                log.epoch(_finish_epoch(task, state, steps, processes))
+                log.epoch(_finish_epoch(task, state, steps, processes))  # finite, or it raises
                 if early_stopping is not None:
                     _end_stage_early(state, early_stopping, (*stage_ends, task.num_epochs))
                 note = _note(state)

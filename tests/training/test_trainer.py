@@ -21,8 +21,11 @@ from phyemu.training import (
     read_checkpoint,
     train_backbone,
     train_phydnn,
+    trainer,
 )
 from phyemu.training.phydnn import PhyDnnTask
+from phyemu.training.state import TrainingState
+from phyemu.training.trainer import Task
 
 
 class InterruptAt:
@@ -180,6 +183,23 @@ def test_a_training_that_diverges_stops_and_keeps_its_last_good_checkpoint(
     tensors, record = read_checkpoint(tmp_path / "checkpoints" / "phydnn.safetensors")
     assert record["step"] == kept
     assert all(bool(value.isfinite().all()) for value in tensors.values())
+
+
+def test_weights_are_looked_at_once_for_each_checkpoint(
+    dataset: Dataset, config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[int] = []
+    check = trainer._check_finite
+
+    def noted(task: Task, state: TrainingState, steps: int, processes: Processes) -> None:
+        looked.append(state.step)
+        check(task, state, steps, processes)
+
+    monkeypatch.setattr(trainer, "_check_finite", noted)
+    settings = replace(config, checkpoint_interval_s=0.0)  # one behind each step
+    train_backbone(dataset, settings, folder=tmp_path)
+    _, record = read_checkpoint(tmp_path / "checkpoints" / "backbone.safetensors")
+    assert looked == list(range(1, record["step"] + 1))
 
 
 def test_shards_that_processes_cannot_share_are_refused(
