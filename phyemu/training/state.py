@@ -1,5 +1,6 @@
 """How far a training has come, and the checkpoint of it."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,10 +15,13 @@ from .checkpoint import read_checkpoint, write_checkpoint
 from .distributed import Processes
 from .history import EpochRecord
 from .optimizer_state import optimizer_state, restore_optimizer
+from .seeds import SeedUse, derived_seed
 from .shards import Shards
 from .validation import LinkScore
 
 __all__ = ["Best", "StoredTask", "TrainingState", "load_state", "save_state"]
+
+_LOG = logging.getLogger(__name__)
 
 
 class StoredTask(Protocol):
@@ -104,6 +108,7 @@ def save_state(
     tensors |= {f"generator/link/{shard}": value for shard, value in generators.items()}
     record = {
         "fingerprint": dict(fingerprint),
+        "device": shards.generators[0].device.type,
         "stage": task.stage,
         "epoch": state.epoch,
         "step": state.step,
@@ -129,7 +134,8 @@ def load_state(
 ) -> TrainingState:
     """Return how far a training had come, and give task and generators the state they had.
 
-    How many processes computed the shards does not matter.
+    How many processes computed the shards does not matter. On another kind of device than the one
+    that wrote it, whose generators know other states, the draws of the link begin anew.
 
     Raises:
         CheckpointError: The checkpoint belongs to another run, or is damaged.
@@ -154,10 +160,23 @@ def load_state(
         task.restore_stage(record["stage"])
         task.model.load_state_dict(part("model/"))
         restore_optimizer(task.optimizer, part("optimizer/"), record["optimizer"])
-        for shard, generator in enumerate(shards.generators):
-            generator.set_state(tensors[f"generator/link/{shard}"])
-        data_generator.set_state(tensors["generator/data"])
         device = shards.generators[0].device
+        written_on = record.get("device", device.type)  # earlier versions did not say
+        if written_on != device.type and 0 in shards.own:  # one process says so
+            _LOG.warning(
+                "%s: was written on %s and goes on on %s, with other draws of the link: not the "
+                "result, bit for bit, of a training on one of them",
+                path,
+                written_on,
+                device.type,
+            )
+        for shard, generator in enumerate(shards.generators):
+            if written_on == device.type:
+                generator.set_state(tensors[f"generator/link/{shard}"])
+            else:
+                seed = derived_seed(generator.initial_seed(), SeedUse.LINK, record["step"])
+                generator.manual_seed(seed)
+        data_generator.set_state(tensors["generator/data"])
         return TrainingState(
             epoch=record["epoch"],
             step=record["step"],

@@ -22,6 +22,7 @@ from phyemu.training import (
     train_backbone,
     train_phydnn,
     trainer,
+    write_checkpoint,
 )
 from phyemu.training.phydnn import PhyDnnTask
 from phyemu.training.state import TrainingState
@@ -227,6 +228,29 @@ def test_a_finished_training_resumes_to_its_result(
     dataset: Dataset, config: TrainConfig, tmp_path: Path
 ) -> None:
     assert_equal(train(dataset, config, tmp_path), train(dataset, config, tmp_path))
+
+
+def test_a_training_goes_on_on_another_kind_of_device(
+    dataset: Dataset, config: TrainConfig, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        train(dataset, config, tmp_path, interrupt=6)
+    path = tmp_path / "checkpoints" / "phydnn.safetensors"
+    tensors, record = read_checkpoint(path)
+    assert record["device"] == "cpu"
+    # As CUDA's generators have it: a seed and an offset.
+    tensors["generator/link/0"] = torch.zeros(16, dtype=torch.uint8)
+    found = []
+    for _ in range(2):
+        write_checkpoint(path, tensors, {**record, "device": "cuda"})
+        found.append(train(dataset, config, tmp_path))
+    assert f"{path}: was written on cuda and goes on on cpu" in caplog.text
+    assert_equal(*found)
+    expected = train(dataset, config, None)
+    assert len(found[0].history) == len(expected.history)
+    assert found[0].history[0] == expected.history[0]  # from before the move
+    assert found[0].history[1:] != expected.history[1:]
+    assert read_checkpoint(path)[1]["device"] == "cpu"
 
 
 def test_a_checkpoint_of_other_data_is_refused(
