@@ -7,6 +7,7 @@ import click
 
 from .options import echo_json, json_option, quiet_option, resumable
 from .progress import progress_bars
+from .run_options import config_option
 
 _FOLDER = click.Path(path_type=Path, file_okay=False)
 
@@ -17,12 +18,7 @@ _FOLDER = click.Path(path_type=Path, file_okay=False)
     type=click.Choice(["paper", "quick"]),
     help="Settings to begin with.  [default: those in FOLDER; paper where there are none]",
 )
-@click.option(
-    "--config",
-    "config_file",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="Settings (TOML); options given here come before it.",
-)
+@config_option
 @click.option("-o", "--output", "folder", type=_FOLDER, metavar="FOLDER", help="Folder to fill.")
 @click.option(
     "--dataset",

@@ -8,15 +8,11 @@ import click
 
 from .options import CAPTURES, echo_json, json_option, quiet_option, resumable
 from .progress import progress_bars
+from .run_options import config_option
 
 
 @click.command("loop")
-@click.option(
-    "--config",
-    "config_file",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="Settings (TOML); options given here come before it.",
-)
+@config_option
 @click.option("--world", metavar="NAME", help="Emulated world.  [default: office-nlos]")
 @click.option(
     "--captures",

@@ -20,28 +20,20 @@ from .options import (
     widened_spec,
 )
 from .progress import progress_bars
+from .run_options import config_option, dataset_option, resume_option, run_folder_option
 
 if TYPE_CHECKING:
     from phyemu.training import StageReport
 
 
 @click.command("train")
-@click.option(
-    "--config",
-    "config_file",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="Settings (TOML); options given here come before it.",
-)
+@config_option
 @click.option(
     "--preset",
     type=click.Choice(["paper", "best"]),
     help="Settings by name: the paper's, or those that measured best.",
 )
-@click.option(
-    "--dataset",
-    metavar="SPEC",
-    help="digits, cifar10:PATH, cifar100:PATH or image-folder:PATH.",
-)
+@dataset_option
 @click.option("--limit", type=click.IntRange(1), help="At most so many images a split.")
 @click.option("--backbone", metavar="NAME", help="resnet8, resnet20, resnet56, resnet110 ...")
 @model_option
@@ -109,16 +101,8 @@ if TYPE_CHECKING:
     help="Compile head and tail: minutes at the start, faster steps.  [default: no]",
 )
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 ...")
-@click.option(
-    "-o",
-    "--output",
-    "run",
-    type=click.Path(path_type=Path, file_okay=False),
-    required=True,
-    metavar="RUN",
-    help="Run folder to make.",
-)
-@click.option("--resume", is_flag=True, help="Continue the run in RUN.")
+@run_folder_option
+@resume_option
 @json_option
 @quiet_option
 def command(

@@ -9,6 +9,7 @@ from phyemu.run_files import CONFIG_NAME
 
 from .options import channel_option, echo_json, json_option, quiet_option, resumable
 from .progress import progress_bars
+from .run_options import config_option, dataset_option, resume_option, run_folder_option
 
 # As phyemu.baselines.SystemName has them, which would load torch.
 SYSTEMS = ("SC", "BF-1", "BF-2", "DT-JSCC", "edge-only", "device-only")
@@ -26,17 +27,8 @@ _TRAINED = ("BF-1", "BF-2", "DT-JSCC")
     metavar="RUN|FILE",
     help="The trained network: a run of `phyemu train`, or weights. DT-JSCC has its own.",
 )
-@click.option(
-    "--config",
-    "config_file",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="Settings (TOML); options given here come before it.",
-)
-@click.option(
-    "--dataset",
-    metavar="SPEC",
-    help="digits, cifar10:PATH, cifar100:PATH or image-folder:PATH.",
-)
+@config_option
+@dataset_option
 @click.option("--limit", type=click.IntRange(1), help="At most so many images a split.")
 @click.option("--split", metavar="NAME", help="SC: last submodule of the head.")
 @click.option("--epochs", type=click.IntRange(1), help="BF-1, BF-2, DT-JSCC: of each stage.")
@@ -44,16 +36,8 @@ _TRAINED = ("BF-1", "BF-2", "DT-JSCC")
 @channel_option(required=False)
 @click.option("--seed", type=click.IntRange(0), help="Seed of every draw.  [default: 0]")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 ...")
-@click.option(
-    "-o",
-    "--output",
-    "run",
-    type=click.Path(path_type=Path, file_okay=False),
-    required=True,
-    metavar="RUN",
-    help="Run folder to make.",
-)
-@click.option("--resume", is_flag=True, help="Continue the run in RUN.")
+@run_folder_option
+@resume_option
 @json_option
 @quiet_option
 def command(
