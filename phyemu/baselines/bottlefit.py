@@ -16,7 +16,7 @@ from phyemu.training.fingerprint import module_digest
 from phyemu.training.seeds import SeedUse, derived_seed
 
 from .bottlefit_network import BottleFitNet, stage_features
-from .config import SystemConfig
+from .config import BottleFitConfig, SystemConfig
 from .losses import distilled_task_loss, mimic_loss
 from .task_run import Surroundings, run_task
 
@@ -45,7 +45,6 @@ class _StageTask(ABC):
 
     name: str
     order: int | None = None
-    optimizer: torch.optim.Optimizer
     rate: float
     num_epochs: int
 
@@ -64,6 +63,11 @@ class _StageTask(ABC):
         self.settings_of_run = config.bottlefit
         self.generator = generator
         self.validation = validation
+        self.optimizer: torch.optim.Optimizer = self._begin(network, config.bottlefit)
+
+    @abstractmethod
+    def _begin(self, network: BottleFitNet, settings: BottleFitConfig) -> torch.optim.Optimizer:
+        """Set `num_epochs` and `rate`, and return what trains the parts of the stage."""
 
     @property
     def stage(self) -> str:
@@ -99,20 +103,12 @@ class _MimicTask(_StageTask):
 
     name = "mimic"
 
-    def __init__(
-        self,
-        network: BottleFitNet,
-        teacher: ResNet,
-        validation: ImageSet,
-        config: SystemConfig,
-        generator: torch.Generator,
-    ) -> None:
-        super().__init__(network, teacher, validation, config, generator)
-        self.num_epochs = config.bottlefit.mimic_epochs
-        self.rate = config.bottlefit.mimic_learning_rate
+    def _begin(self, network: BottleFitNet, settings: BottleFitConfig) -> torch.optim.Optimizer:
+        self.num_epochs = settings.mimic_epochs
+        self.rate = settings.mimic_learning_rate
         for part in network.tail.inherited():
             part.requires_grad_(False)
-        self.optimizer = torch.optim.Adam(network.mimicking_parameters(), lr=self.rate)
+        return torch.optim.Adam(network.mimicking_parameters(), lr=self.rate)
 
     def losses(self, batch: Batch, *, epoch: int, step: int, num_steps: int) -> dict[str, Tensor]:
         """Return the distance to the teacher's features; the rest stays as it is, norms too."""
@@ -130,20 +126,11 @@ class _DistillationTask(_StageTask):
 
     name = "distillation"
 
-    def __init__(
-        self,
-        network: BottleFitNet,
-        teacher: ResNet,
-        validation: ImageSet,
-        config: SystemConfig,
-        generator: torch.Generator,
-    ) -> None:
-        super().__init__(network, teacher, validation, config, generator)
-        settings = config.bottlefit
+    def _begin(self, network: BottleFitNet, settings: BottleFitConfig) -> torch.optim.Optimizer:
         self.num_epochs = settings.epochs
         self.rate = settings.learning_rate
         network.requires_grad_(True)
-        self.optimizer = torch.optim.SGD(
+        return torch.optim.SGD(
             network.parameters(),
             lr=self.rate,
             momentum=settings.momentum,
