@@ -20,6 +20,7 @@ from phyemu.errors import CheckpointError, ConfigError
 
 __all__ = ["load_onnx", "onnx_bytes", "onnx_missing"]
 
+_LOG = logging.getLogger(__name__)
 _NEEDED = ("onnx", "onnxscript", "onnxruntime")
 # The first torch whose exporter takes dynamic shapes as they are written here.
 _TORCH = Version("2.6")
@@ -110,13 +111,25 @@ def load_onnx(content: bytes, *, where: str, on_cpu: bool = False) -> Any:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep the exporter from reporting packages that nobody needs."""
+    """Keep the exporter from reporting packages that nobody needs, and nodes it leaves alone."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)
+    optimiser = logging.getLogger("onnxscript.optimizer._constant_folding")
+    optimiser.addFilter(_is_news)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
         logger.setLevel(level)
+        optimiser.removeFilter(_is_news)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Return whether the optimiser says more than that it leaves a node as it is."""
+    text = record.getMessage()
+    if not text.startswith("Skipping constant folding"):
+        return True
+    _LOG.debug("%s: %s", record.name, text)
+    return False

@@ -3,6 +3,7 @@
 import dataclasses
 import importlib.util
 import json
+import logging
 import subprocess
 import sys
 from pathlib import Path
@@ -137,12 +138,14 @@ def test_torchscript_computes_the_same(
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["sides", "learned", "codebooks"])
 def test_onnx_runtime_computes_the_same(
-    kind: str, tmp_path: Path, request: pytest.FixtureRequest
+    kind: str, tmp_path: Path, request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture
 ) -> None:
     sides = request.getfixturevalue(kind)
     if onnx_missing():
         pytest.skip(onnx_missing())
     check_both(sides, DeviceFormat.ONNX, tmp_path)
+    told = [record for record in caplog.records if record.levelno >= logging.WARNING]
+    assert [record.getMessage() for record in told] == []
     import onnx
 
     model = onnx.load(tmp_path / "m4.onnx")
@@ -241,6 +244,20 @@ def test_a_file_that_is_no_torchscript_is_refused(
     (tmp_path / "m4.pt.json").write_text(changed.to_json())
     with pytest.raises(CheckpointError, match="is no TorchScript"):
         load_for_device(path, Part.HEAD)
+
+
+def test_what_onnx_leaves_alone_is_told_of_at_debug(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, "phyemu.dnn.onnx_export")
+    optimiser = logging.getLogger("onnxscript.optimizer._constant_folding")
+    with onnx_export._quiet():
+        optimiser.warning("Skipping constant folding for op %s.", "SequenceConstruct")
+        optimiser.warning("something else")
+    optimiser.warning("Skipping constant folding afterwards")
+    assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
+        ("DEBUG", f"{optimiser.name}: Skipping constant folding for op SequenceConstruct."),
+        ("WARNING", "something else"),
+        ("WARNING", "Skipping constant folding afterwards"),
+    ]
 
 
 def test_another_suffix_is_refused(sides: tuple[PhyDnnHead, PhyDnnTail], tmp_path: Path) -> None:
