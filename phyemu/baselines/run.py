@@ -21,6 +21,7 @@ from phyemu.toml_config import from_table, read_toml
 from phyemu.training import EpochRecord, read_run_config, score_over_link
 from phyemu.training.run_folder import held_run_folder, write_json
 from phyemu.training.seeds import SeedUse, derived_seed
+from phyemu.training.session_record import recorded_session
 
 from .bottlefit import train_bottlefit
 from .config import SystemConfig
@@ -115,7 +116,10 @@ def train_system(
         raise ConfigError(f"{name} is made from a trained network; none was given")
     config = replace(config, system=name)
     check_system(name, backbone, dataset, config, channel=channel)
-    with held_run_folder(config, folder, read=read_system_config, resume=resume):
+    with (
+        held_run_folder(config, folder, read=read_system_config, resume=resume),
+        recorded_session(folder, dataset, device),
+    ):
         where = Surroundings(device=device, folder=folder, resume=resume, progress=progress)
         if backbone is None or name is SystemName.DT_JSCC:
             outcome = _make_dt_jscc(dataset, channel, config, folder, where)

@@ -1,5 +1,6 @@
 """Images with labels, held in memory as bytes, in three splits."""
 
+import hashlib
 from dataclasses import dataclass, replace
 
 import torch
@@ -59,6 +60,12 @@ class ImageSet:
     def subset(self, indices: Tensor) -> "ImageSet":
         """Return the images at `indices` (num_kept,) int64, in that order."""
         return replace(self, images=self.images[indices], labels=self.labels[indices])
+
+    def sha256(self) -> str:
+        """Return a hash of labels and pixels, in their order."""
+        digest = hashlib.sha256(self.labels.cpu().numpy().tobytes())
+        digest.update(self.images.cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()
 
     def to(self, device: torch.device | str) -> "ImageSet":
         """Return the set on `device`; batches are then cut and augmented there."""

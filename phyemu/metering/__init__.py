@@ -10,6 +10,7 @@ from phyemu.metering.device_profile import (
     save_device_profile,
 )
 from phyemu.metering.energy import Energy, EnergyMeter, EnergyPerCall, energy_per_call
+from phyemu.metering.hardware import device_name
 from phyemu.metering.inference_cost import InferenceCost
 from phyemu.metering.measured_profile import MeasuredProfile, measure_profile
 from phyemu.metering.power_model import PowerModel, assumed_power
@@ -50,6 +51,7 @@ __all__ = [
     "count_macs",
     "count_parameters",
     "count_work",
+    "device_name",
     "energy_per_call",
     "find_meter",
     "fit_compute_model",

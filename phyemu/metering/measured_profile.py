@@ -1,7 +1,6 @@
 """The profile of the machine that this runs on, measured now and checked with other networks."""
 
 import math
-import platform
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from phyemu.toml_config import to_table
 from .calibration import Case, calibration_layers, calibration_networks, unseen_networks
 from .device_profile import DeviceProfile, Powers, ProfileUncertainty, read_device_profile
 from .energy import EnergyMeter, energy_per_call
+from .hardware import device_name
 from .profile_fit import TimedWork, fit_compute_model, relative_errors
 from .registry import find_meter
 from .stopwatch import time_calls
@@ -124,7 +124,7 @@ def measure_profile(
     profile = DeviceProfile(
         name=name,
         source=(
-            f"measured: {_machine(place)}, {torch.get_num_threads()} threads, torch "
+            f"measured: {device_name(place)}, {torch.get_num_threads()} threads, torch "
             f"{torch.__version__}; median over lowest times {busyness:.2f}"
         ),
         compute=compute,
@@ -176,9 +176,3 @@ def _power_w(case: Case, device: torch.device, meter: EnergyMeter) -> float:
     with torch.inference_mode():
         found = energy_per_call(lambda: _waited(network, inputs), meter, min_duration_s=0.2)
     return found.energy_j / found.duration_s
-
-
-def _machine(device: torch.device) -> str:
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return platform.processor() or platform.machine() or "unknown processor"

@@ -1,7 +1,7 @@
 """A whole run in one folder: settings, backbone, PhyDNNs, their exports, their results."""
 
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ from .phydnn import train_phydnn
 from .phydnn_result import PhyDnnResult
 from .run_folder import held_run_folder, write_json
 from .seeds import SeedUse, derived_seed
+from .session_record import recorded_session
 from .shards import shards_of_each
 from .validation import score_images, score_over_link
 
@@ -141,18 +142,18 @@ def train_run(
     if config.phydnn.splits:
         specs = hop_specs(config.link.channel, len(config.phydnn.splits))
     channels = [load_channel_or_link(spec) for spec in specs]
-    data = config.data
     dataset = load_dataset(
-        data.dataset,
+        config.data.dataset,
         seed=config.seed,
-        validation_fraction=data.validation_fraction,
-        limit=data.limit,
+        validation_fraction=config.data.validation_fraction,
+        limit=config.data.limit,
     )
     check_network(config, dataset, channels)
-    held: AbstractContextManager[None] = nullcontext()
-    if processes.first:
-        held = held_run_folder(config, folder, read=read_run_config, resume=resume)
-    with held:
+    with ExitStack() as held:
+        if processes.first:
+            ours = held_run_folder(config, folder, read=read_run_config, resume=resume)
+            held.enter_context(ours)
+            held.enter_context(recorded_session(folder, dataset, device, processes=processes))
         processes.gathered(None)  # the others go on once the folder is there
         return _train_in(
             folder,

@@ -53,6 +53,7 @@ def test_a_run_leaves_all_that_is_documented_and_resumes_to_the_same(tmp_path: P
         "tail/m4.json",
         "history.json",
         "metrics.json",
+        "sessions.json",
     } <= names
     assert not [name for name in names if "partial" in name]
     assert read_run_config(folder) == quick()
@@ -60,6 +61,8 @@ def test_a_run_leaves_all_that_is_documented_and_resumes_to_the_same(tmp_path: P
     assert metrics == json.loads(json.dumps(report.to_dict()))
     assert [entry["task"] for entry in json.loads((folder / "history.json").read_text())["epochs"]]
     assert train_run(quick(), folder, resume=True) == report
+    sessions = json.loads((folder / "sessions.json").read_text("utf-8"))["sessions"]
+    assert [session["ended"] for session in sessions] == ["finished", "finished"]
 
 
 @pytest.mark.parametrize(
