@@ -12,8 +12,6 @@ from phyemu.evaluation.exported import (
     ExportedHead,
     ExportedPhyDnn,
     ExportedTail,
-    HeadSide,
-    TailSide,
     exported_waveform,
     is_chain,
     load_exported,
@@ -23,7 +21,12 @@ from phyemu.evaluation.exported import (
 from phyemu.evaluation.exported_chain import ExportedChain, load_exported_chain
 from phyemu.evaluation.figure import plot_sweep
 from phyemu.evaluation.image_frames import write_image_frames
-from phyemu.evaluation.image_stream import ImagePrediction, ImageStream, StreamScore
+from phyemu.evaluation.image_stream import (
+    ImagePrediction,
+    ImageStream,
+    StreamCounts,
+    StreamScore,
+)
 from phyemu.evaluation.latency import Latency, measure_latency
 from phyemu.evaluation.link_evaluation import (
     EvaluationFidelity,
@@ -36,6 +39,7 @@ from phyemu.evaluation.reception_score import RecordingScore, score_frames, scor
 from phyemu.evaluation.result import Evaluation
 from phyemu.evaluation.run_images import run_test_images
 from phyemu.evaluation.side_latency import measure_side_latency
+from phyemu.evaluation.sides import AirSide, HeadSide, TailSide
 from phyemu.evaluation.system_cost import (
     CostSettings,
     full_stack_cost,
@@ -56,6 +60,7 @@ from phyemu.evaluation.transmission import (
 
 __all__ = [
     "AirBytes",
+    "AirSide",
     "ChainEvaluation",
     "Communication",
     "CostSettings",
@@ -72,6 +77,7 @@ __all__ = [
     "Latency",
     "RecordingScore",
     "SentImages",
+    "StreamCounts",
     "StreamScore",
     "TailSide",
     "Transferred",

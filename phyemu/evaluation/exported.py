@@ -5,7 +5,6 @@ Where only one side runs, only that side is loaded: the device never sees the ta
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -36,8 +35,6 @@ __all__ = [
     "ExportedHead",
     "ExportedPhyDnn",
     "ExportedTail",
-    "HeadSide",
-    "TailSide",
     "check_exported",
     "exported_orders",
     "exported_waveform",
@@ -48,44 +45,6 @@ __all__ = [
     "load_exported_tail",
     "side_path",
 ]
-
-
-class _Side(Protocol):
-    """What both sides know of the air between them."""
-
-    @property
-    def card(self) -> ArtefactCard:
-        """Return what it is."""
-
-    @property
-    def constellation(self) -> Constellation:
-        """Return the points: m is sent for symbol m."""
-
-    @property
-    def frame_format(self) -> FrameFormat:
-        """Return what the frames on the air are."""
-
-    @property
-    def order(self) -> int:
-        """Return the points of the constellation."""
-
-    @property
-    def symbols_per_image(self) -> int:
-        """Return the channel symbols that an image takes."""
-
-
-class HeadSide(_Side, Protocol):
-    """A head at work, whatever runs it."""
-
-    def symbols(self, images: Tensor) -> Tensor:
-        """Return symbols (batch, symbols_per_image) int64 of uint8 images, both on the CPU."""
-
-
-class TailSide(_Side, Protocol):
-    """A tail at work, whatever runs it."""
-
-    def logits(self, posteriors: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return logits (batch, num_classes) of posteriors (batch, symbols_per_image, order)."""
 
 
 @dataclass(frozen=True, eq=False, slots=True, kw_only=True)

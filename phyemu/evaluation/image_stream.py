@@ -18,10 +18,10 @@ from phyemu.errors import CheckpointError
 from phyemu.receiver import ReceivedFrame
 from phyemu.waveform import FrameFormat
 
-from .exported import TailSide
+from .sides import TailSide
 from .transmission import SentImages
 
-__all__ = ["ImagePrediction", "ImageStream", "StreamScore", "classify"]
+__all__ = ["ImagePrediction", "ImageStream", "StreamCounts", "StreamScore", "classify"]
 
 # Where a frame lies other than its number says by more than this, the transmitter has begun anew:
 # clocks differ by ppm, and a preamble is found within some samples.
@@ -62,33 +62,42 @@ class ImagePrediction:
 
 
 @dataclass(slots=True)
-class StreamScore:
-    """Counts so far, from the first frame of each run of the circle to its last one.
+class StreamCounts:
+    """What came so far, from the first frame of each run of the stream to its last one.
 
     Attributes:
-        images: Images sent in that time, whole within the frames; those that came where it is not
-            known what was sent.
-        images_right: Those whose class was found.
+        images: Images sent in that time, whole within the frames; those that came or were missed
+            where it is not known what was sent.
         images_lost: Those of which nothing came.
-        symbols: Symbols sent in that time.
-        symbol_errors: Symbols lost or wrong.
-        frames_received: Frames that belong to the circle.
+        frames_received: Frames that belong to the stream.
         frames_lost: Frames missing between these.
         frames_unexpected: Frames that do not belong to it.
-        restarts: Times that the circle had to be found anew.
-        tail_s: Time that the tail took [s].
-        tail_images: Images that it took it for.
+        restarts: Times that the stream had to be found anew.
     """
 
     images: int = 0
-    images_right: int = 0
     images_lost: int = 0
-    symbols: int = 0
-    symbol_errors: int = 0
     frames_received: int = 0
     frames_lost: int = 0
     frames_unexpected: int = 0
     restarts: int = 0
+
+
+@dataclass(slots=True)
+class StreamScore(StreamCounts):
+    """What came so far, and what the tail made of it.
+
+    Attributes:
+        images_right: Images whose class was found.
+        symbols: Symbols sent in that time.
+        symbol_errors: Symbols lost or wrong.
+        tail_s: Time that the tail took [s].
+        tail_images: Images that it took it for.
+    """
+
+    images_right: int = 0
+    symbols: int = 0
+    symbol_errors: int = 0
     tail_s: float = 0.0
     tail_images: int = 0
 

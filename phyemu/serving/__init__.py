@@ -4,6 +4,7 @@ from .device_sides import DeviceHead, DeviceTail, load_head_side, load_tail_side
 from .framing import GAP_SAMPLES, INTRODUCTION_INDEX, FramedImages, ImageFraming
 from .head_run import HeadRun, run_head
 from .head_sender import EncodedBatch, HeadCounts, HeadSender
+from .image_assembly import ArrivedImages, ImageAssembly
 from .image_source import (
     ImageBatch,
     batches_of,
@@ -23,6 +24,7 @@ __all__ = [
     "GAP_SAMPLES",
     "INTRODUCTION_INDEX",
     "SIDES",
+    "ArrivedImages",
     "DeviceHead",
     "DeviceTail",
     "EncodedBatch",
@@ -30,6 +32,7 @@ __all__ = [
     "HeadCounts",
     "HeadRun",
     "HeadSender",
+    "ImageAssembly",
     "ImageBatch",
     "ImageFraming",
     "ImageHearing",

@@ -13,6 +13,7 @@ from phyemu.metering import time_calls
 from phyemu.receiver import ReceivedFrame, ReceiverConfig
 from phyemu.waveform.sent_frames import SentFrames
 
+from .image_assembly import ImageAssembly
 from .received_images import ReceivedImages, hearing
 from .sent_record import SentRecord
 
@@ -142,8 +143,13 @@ class TailServer:
     @property
     def stranger(self) -> str | None:
         """Return what the last head was that is not that of this tail; None: there was none."""
+        return None if self._met is None else self._met.stranger
+
+    @property
+    def _met(self) -> ImageAssembly | None:
+        """Return what knows who sends; None: it is a circle, which says who it is by what it is."""
         heard = self._hearing
-        return heard.stranger if isinstance(heard, ReceivedImages) else None
+        return heard.assembly if isinstance(heard, ReceivedImages) else None
 
     def finish(self) -> list[ImagePrediction]:
         """Return the images that no further frame can complete: none comes."""
@@ -154,11 +160,10 @@ class TailServer:
         """Return what became of the images so far."""
         with self._counting:
             times = np.array(self._times)
-            heard = self._hearing
-            met = heard if isinstance(heard, ReceivedImages) else None
+            met = self._met
             partner = None if met is None else met.partner
             return ServingCounts(
-                score=StreamScore(**asdict(heard.score)),
+                score=StreamScore(**asdict(self._hearing.score)),
                 is_scored=self._is_scored,
                 knows_symbols=self._knows_symbols,
                 partner=None if partner is None else str(partner),

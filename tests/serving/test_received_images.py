@@ -163,7 +163,7 @@ def test_a_head_that_begins_anew_loses_no_images(phydnn: ExportedPhyDnn, images:
         stream.hear(frame_of(symbols, INTRODUCTION_INDEX))
         for frame in sent_frames(phydnn, images, first):
             stream.hear(frame)
-    assert stream.partner is Partner.OURS
+    assert stream.assembly.partner is Partner.OURS
     assert (stream.score.frames_lost, stream.score.restarts) == (0, 1)
 
 
@@ -179,12 +179,12 @@ def test_images_of_a_stranger_are_left_out_until_ours_introduces_itself(
     frames = sent_frames(phydnn, images, 0)
     assert stream.hear(stranger_of(phydnn)) == []
     assert [told for frame in frames for told in stream.hear(frame)] == []
-    assert (stream.partner, stream.strangers) == (Partner.OTHER, 1)
-    assert "another dictionary than this tail" in (stream.stranger or "")
+    assert (stream.assembly.partner, stream.assembly.strangers) == (Partner.OTHER, 1)
+    assert "another dictionary than this tail" in (stream.assembly.stranger or "")
     assert (stream.score.images, stream.score.frames_unexpected) == (0, len(frames))
     stream.hear(frame_of(introduction_symbols(phydnn.tail.card), INTRODUCTION_INDEX))
     assert len([told for frame in frames for told in stream.hear(frame)]) == len(images)
-    assert stream.partner is Partner.OURS
+    assert stream.assembly.partner is Partner.OURS
 
 
 @pytest.mark.parametrize("length", [4 * 22, 1, 4 * 32, 16384])
@@ -201,7 +201,7 @@ def test_an_introduction_amid_our_frames_costs_none_of_them(
         if number != 3:  # what the stranger's frame collided with
             told += stream.hear(frame)
     assert len(told) == len(images) - 1
-    assert (stream.partner, stream.strangers) == (Partner.OURS, len(images) - 1)
+    assert (stream.assembly.partner, stream.assembly.strangers) == (Partner.OURS, len(images) - 1)
     assert (stream.score.images_lost, stream.score.frames_unexpected) == (1, 0)
 
 
@@ -220,7 +220,9 @@ def test_a_stranger_that_begins_is_not_taken_for_ours(
 def test_a_head_of_another_order_is_told(phydnn: ExportedPhyDnn) -> None:
     stream = ReceivedImages(phydnn)
     stream.hear(frame_of(torch.zeros(4 * 22, dtype=torch.int64), INTRODUCTION_INDEX))
-    assert "has a constellation of 8 points, and this tail's has 4;" in (stream.stranger or "")
+    assert "has a constellation of 8 points, and this tail's has 4;" in (
+        stream.assembly.stranger or ""
+    )
 
 
 def test_a_frame_of_very_many_images_goes_through_the_tail_in_parts() -> None:
