@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -108,7 +107,7 @@ class UsrpRadio(Radio):
         for channel, gain_db, antenna in zip(channels, gains_db, antennas, strict=True):
             if antenna is not None:
                 apply("antenna", antenna, channel)
-            wanted_hz = config.center_frequency_hz
+            wanted_hz = config.frequency_hz(direction)
             offsets.append(tune(self._uhd, device, direction, channel, wanted_hz, offset))
             apply("gain", gain_db, channel)
             if port.bandwidth_hz is not None:
@@ -141,7 +140,7 @@ class UsrpRadio(Radio):
         self._check_open()
         if not all(transmission.done for transmission in self._transmissions):
             raise RadioError(f"{self.name}: still transmits; stop that before it is tuned")
-        config = replace(self._config, center_frequency_hz=center_frequency_hz, start_at_s=None)
+        config = self._config.tuned(center_frequency_hz)
         if self._receiver is not None:
             self._receiver.close()
             self._receiver = None

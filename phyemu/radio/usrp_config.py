@@ -1,7 +1,7 @@
 """What a USRP is asked to do."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from phyemu.errors import ConfigError
@@ -74,7 +74,8 @@ class UsrpConfig:
 
     Attributes:
         sample_rate_hz: Rate in both directions [Hz]; the device may round it.
-        center_frequency_hz: Frequency of both directions [Hz].
+        center_frequency_hz: Frequency to receive on [Hz].
+        transmit_frequency_hz: Frequency to transmit on [Hz]; None: `center_frequency_hz`.
         args: UHD's device arguments, such as "type=b200,serial=31C9237"; empty: the only device.
         channels: Channels to use, by number.
         tx_channels: Channels to transmit on; None: `channels`.
@@ -88,6 +89,7 @@ class UsrpConfig:
 
     sample_rate_hz: float
     center_frequency_hz: float
+    transmit_frequency_hz: float | None = None
     args: str = ""
     channels: tuple[int, ...] = (0,)
     tx_channels: tuple[int, ...] | None = None
@@ -102,10 +104,10 @@ class UsrpConfig:
         """Refuse values that no device could mean."""
         if not 0 < self.sample_rate_hz < math.inf:
             raise ConfigError(f"sample_rate_hz must be positive, got {self.sample_rate_hz}")
-        if not 0 <= self.center_frequency_hz < math.inf:
-            raise ConfigError(
-                f"center_frequency_hz must not be negative, got {self.center_frequency_hz}"
-            )
+        for name in ("center_frequency_hz", "transmit_frequency_hz"):
+            frequency_hz = getattr(self, name)
+            if frequency_hz is not None and not 0 <= frequency_hz < math.inf:
+                raise ConfigError(f"{name} must not be negative, got {frequency_hz}")
         for channels in (self.channels, self.transmit_channels):
             if not channels or len(set(channels)) < len(channels):
                 raise ConfigError(f"channels must be different numbers, got {channels}")
@@ -118,6 +120,21 @@ class UsrpConfig:
         for port, channels in ((self.rx, self.channels), (self.tx, self.transmit_channels)):
             port.gains_db(len(channels))
             port.antennas(len(channels))
+
+    def frequency_hz(self, direction: str) -> float:
+        """Return the frequency of a direction, "rx" or "tx" [Hz]."""
+        if direction == "tx" and self.transmit_frequency_hz is not None:
+            return self.transmit_frequency_hz
+        return self.center_frequency_hz
+
+    def tuned(self, center_frequency_hz: float) -> "UsrpConfig":
+        """Return it with one frequency for both directions [Hz], and no time to start at."""
+        return replace(
+            self,
+            center_frequency_hz=center_frequency_hz,
+            transmit_frequency_hz=None,
+            start_at_s=None,
+        )
 
     @property
     def transmit_channels(self) -> tuple[int, ...]:

@@ -351,6 +351,7 @@ def test_what_the_device_refuses_is_one_line_that_says_what(
     [
         {"sample_rate_hz": 0.0},
         {"center_frequency_hz": -1.0},
+        {"transmit_frequency_hz": float("nan")},
         {"channels": ()},
         {"channels": (0, 0)},
         {"channels": (-1,)},
@@ -399,6 +400,24 @@ def test_tuning_begins_another_stream_at_the_new_frequency(fake_uhd: ModuleType)
         assert radio.metadata()["phyemu:radio"]["requested_center_frequency_hz"] == 1.5e9
         first = radio.receive(100)
         assert (first.sample_index, first.lost_samples, first.event) == (0, 0, None)
+
+
+def test_it_may_transmit_on_another_frequency_than_it_hears(fake_uhd: ModuleType) -> None:
+    uhd = fake_uhd.FakeUhd()
+
+    def asked() -> list[tuple[str, float]]:
+        return [
+            (direction, value.target_freq)
+            for direction, setting, value, _ in uhd.settings
+            if setting == "freq"
+        ]
+
+    with open_radio(uhd, transmit_frequency_hz=2.45e9) as radio:
+        radio.prepare_transmission()
+        assert asked() == [("rx", 2.4e9), ("tx", 2.45e9)]
+        assert radio.center_frequency_hz == pytest.approx(2.4e9)
+        radio.retune(1e9)
+        assert asked()[2:] == [("rx", 1e9), ("tx", 1e9)]
 
 
 def test_a_radio_that_transmits_is_not_tuned(fake_uhd: ModuleType) -> None:
