@@ -1,10 +1,24 @@
-"""`phyemu export`: the head and the tail of a run for machines without phyemu."""
+"""`phyemu export`: the parts of a run for machines without phyemu."""
 
+import re
 from pathlib import Path
+from typing import Any
 
 import click
 
 from .options import echo_json, force_option, json_option, quiet_option
+
+
+class _Part(click.ParamType[str]):
+    """`head`, `tail`, `relay1`, `relay2`, ..., or `all` of them."""
+
+    name = "PART"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the part as its folder is named."""
+        if re.fullmatch(r"head|tail|all|relay[1-9][0-9]*", str(value)):
+            return str(value)
+        self.fail(f"{value!r} is no part; write head, tail, relay1 or all", param, ctx)
 
 
 @click.command("export")
@@ -18,17 +32,18 @@ from .options import echo_json, force_option, json_option, quiet_option
 )
 @click.option(
     "--part",
-    type=click.Choice(["head", "tail", "both"]),
-    default="both",
+    type=_Part(),
+    metavar="head|relayK|tail|all",
+    default="all",
     show_default=True,
-    help="Which side.",
+    help="Which part; relay1 hears the head.",
 )
 @click.option("--order", type=click.IntRange(2), metavar="M", help="Order.  [default: smallest]")
 @click.option(
     "-o",
     "--output",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Folder to write head/ and tail/ to.  [default: RUN]",
+    help="Folder to write head/, relay1/, ... and tail/ to.  [default: RUN]",
 )
 @force_option
 @json_option
@@ -43,13 +58,14 @@ def command(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Write the head and the tail of RUN for devices, each with a card.
+    """Write the head, the tail and any relays of RUN for devices, each with a card.
 
-    Head: uint8 images to symbols. Tail: posteriors to logits. Batches may have any size. What was
-    written is run again and compared with the run's own; what computes something else is not kept.
+    Head: uint8 images to symbols. Relay: posteriors to symbols. Tail: posteriors to logits. Batches
+    may have any size. What was written is run again and compared with the run's own; what computes
+    something else is not kept.
     """
-    from phyemu.dnn import DeviceFormat, Part
-    from phyemu.serving import SIDES, export_run
+    from phyemu.dnn import DeviceFormat
+    from phyemu.serving import export_run
 
     from .progress import progress_bars
 
@@ -58,7 +74,7 @@ def command(
             run,
             run if output is None else output,
             DeviceFormat(device_format),
-            parts=SIDES if part == "both" else (Part(part),),
+            parts=None if part == "all" else (part,),
             order=order,
             force=force,
             progress=progress,

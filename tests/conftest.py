@@ -7,10 +7,14 @@ import sys
 from collections import Counter
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
 import torch
+
+if TYPE_CHECKING:
+    from tests.untrained_chain import UntrainedChain
 
 # A busy machine is no fault of the code, and a gate answers the same twice. Who looks for faults
 # wants other examples each time, and more of them.
@@ -45,6 +49,14 @@ def shared_data() -> Path:
     if not SHARED_DATA.is_dir():
         pytest.skip(f"real data not found at {SHARED_DATA}")
     return SHARED_DATA
+
+
+@pytest.fixture(scope="session")
+def untrained_chain(tmp_path_factory: pytest.TempPathFactory) -> "UntrainedChain":
+    """Return a network on three devices in a run folder, made in a moment."""
+    from tests.untrained_chain import export_untrained_chain
+
+    return export_untrained_chain(tmp_path_factory.mktemp("runs") / "chain")
 
 
 @pytest.fixture(scope="session")

@@ -39,7 +39,8 @@ from .multi_hop_loss import multi_hop_loss
 from .normalise import Normalise
 from .phydnn import PhyDnn, PhyDnnOutput
 from .pretrained import load_pretrained, pretrained_resnet
-from .relay import PhyDnnRelay, RelayCard, export_relay, load_relay, read_relay_card
+from .relay import PhyDnnRelay, export_relay, load_relay
+from .relay_card import RelayCard, read_relay_card
 from .resnet import ResNet, ResNetConfig, resnet
 from .sampling import (
     Estimator,

@@ -171,6 +171,12 @@ class ArtefactCard:
         )
 
     @property
+    def hop(self) -> int | None:
+        """Which link of a network on more than two devices, from 1; None: it has but one."""
+        hop = self.provenance.get("hop")
+        return hop if isinstance(hop, int) else None
+
+    @property
     def layout(self) -> SliceLayout:
         """How slices and features correspond."""
         return SliceLayout(self.feature_shape, self.slice_size)

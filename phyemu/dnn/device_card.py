@@ -1,4 +1,4 @@
-"""The card beside a head or tail in a device's format: what goes in and out, and whose it is."""
+"""The card beside a part in a device's format: what goes in and out, and whose it is."""
 
 import json
 from collections.abc import Mapping
@@ -10,6 +10,7 @@ from typing import Any
 from phyemu.errors import CheckpointError, ConfigError
 
 from .card import ArtefactCard, Part, card_of
+from .relay_card import RelayCard, relay_card_of
 
 __all__ = ["DeviceCard", "DeviceFormat", "device_card_path", "read_device_card"]
 
@@ -17,7 +18,7 @@ FORMAT_VERSION = 1
 
 
 class DeviceFormat(StrEnum):
-    """How a head or tail is written for machines without phyemu."""
+    """How a part is written for machines without phyemu."""
 
     ONNX = "onnx"
     """For ONNX Runtime, TensorRT and others."""
@@ -55,7 +56,7 @@ class DeviceCard:
     checked_with: str
     largest_difference: float
     file_sha256: str
-    artefact: ArtefactCard
+    artefact: ArtefactCard | RelayCard
 
     def __post_init__(self) -> None:
         if self.format_version != FORMAT_VERSION:
@@ -73,12 +74,22 @@ class DeviceCard:
 
     @property
     def part(self) -> Part:
-        """Return which side of the link it is."""
+        """Return which part of the network it is."""
         return self.artefact.part
+
+    @property
+    def ends(self) -> tuple[ArtefactCard, ...]:
+        """Return the card of its link; of a relay, that of what arrives and of what is sent."""
+        if isinstance(self.artefact, RelayCard):
+            return self.artefact.arriving, self.artefact.sending
+        return (self.artefact,)
 
     def to_json(self) -> str:
         """Return the card as indented JSON."""
-        return json.dumps(asdict(self), indent=2, allow_nan=False) + "\n"
+        content = asdict(self)
+        if isinstance(self.artefact, RelayCard):
+            content["artefact"] = self.artefact.to_dict()
+        return json.dumps(content, indent=2, allow_nan=False) + "\n"
 
 
 def device_card_path(path: Path) -> Path:
@@ -115,7 +126,9 @@ def read_device_card(path: Path) -> DeviceCard:
     ):
         if names:
             raise CheckpointError(f"{beside}: {problem} {', '.join(sorted(names))}; export again")
-    artefact = card_of(content.pop("artefact"), where=beside)
+    described = content.pop("artefact")
+    is_relay = isinstance(described, dict) and described.get("part") == Part.RELAY
+    artefact = (relay_card_of if is_relay else card_of)(described, where=beside)
     try:
         return DeviceCard(**content, artefact=artefact)
     except (ConfigError, TypeError, ValueError) as exc:

@@ -1,4 +1,4 @@
-"""A head or tail for machines without phyemu: written, run again, compared, and only then kept."""
+"""A part for machines without phyemu: written, run again, compared, and only then kept."""
 
 import hashlib
 from collections.abc import Callable
@@ -17,11 +17,16 @@ from .card import Part
 from .device_card import DeviceCard, DeviceFormat, device_card_path, read_device_card
 from .modes import evaluating
 from .onnx_export import load_onnx, onnx_bytes
+from .relay import PhyDnnRelay
 from .torchscript_export import load_torchscript, torchscript_bytes
 
 __all__ = ["DeviceArtefact", "export_for_device", "load_for_device"]
 
-_NAMES = {Part.HEAD: ("images", "symbols"), Part.TAIL: ("posteriors", "logits")}
+_NAMES = {
+    Part.HEAD: ("images", "symbols"),
+    Part.RELAY: ("posteriors", "symbols"),
+    Part.TAIL: ("posteriors", "logits"),
+}
 # Batches that the file is run with: it was traced with two images.
 _CHECKED_BATCHES = (1, 7)
 # A slice that lies between two embeddings may fall to either by the rounding of a sum.
@@ -30,7 +35,7 @@ _MOST_LOGITS = 1e-3
 
 
 class DeviceArtefact:
-    """A head or tail that was exported for a device, ready to run.
+    """A part that was exported for a device, ready to run.
 
     Attributes:
         card: What it is.
@@ -55,14 +60,14 @@ class DeviceArtefact:
         self._run = run
 
     def __call__(self, batch: NDArray[np.generic]) -> NDArray[np.generic]:
-        """Return symbols of images (uint8), or logits of posteriors (float32)."""
+        """Return symbols of images (uint8) or posteriors (float32), or logits of posteriors."""
         return self._run(np.ascontiguousarray(batch, dtype=self.card.input["dtype"]))
 
 
 def export_for_device(
-    side: PhyDnnHead | PhyDnnTail, path: Path, device_format: DeviceFormat
+    side: PhyDnnHead | PhyDnnRelay | PhyDnnTail, path: Path, device_format: DeviceFormat
 ) -> DeviceCard:
-    """Write a head or tail as `path`, and its card beside it; neither unless it computes the same.
+    """Write a part as `path`, and its card beside it; neither unless it computes the same.
 
     Args:
         side: As loaded; it is run on the CPU, and so is what was written.
@@ -95,9 +100,9 @@ def export_for_device(
         # On a GPU sums are of TF32 numbers, and a correct file would differ.
         run, runtime = _runner(content, device_format, where=path.name, on_cpu=True)
         difference = max(_difference(side, run, size) for size in _CHECKED_BATCHES)
-    allowed = _MOST_SYMBOLS if part is Part.HEAD else _MOST_LOGITS
+    allowed = _MOST_LOGITS if part is Part.TAIL else _MOST_SYMBOLS
     if not difference <= allowed:
-        what = "of the symbols differ" if part is Part.HEAD else "is the largest error of a logit"
+        what = "is the largest error of a logit" if part is Part.TAIL else "of the symbols differ"
         raise CheckpointError(
             f"{path.name}: {runtime} computes something else than torch from what {exporter} "
             f"wrote ({difference:.3g} {what}); nothing is written, try another format"
@@ -175,20 +180,21 @@ def _runner(
     return run_torchscript, f"TorchScript of torch {torch.__version__} on {device.type}"
 
 
-def _examples(side: PhyDnnHead | PhyDnnTail, size: int) -> Tensor:
+def _examples(side: PhyDnnHead | PhyDnnRelay | PhyDnnTail, size: int) -> Tensor:
     """Return images of noise, or posteriors as sharp as received ones with some of lost symbols."""
     generator = torch.Generator().manual_seed(size)
     if isinstance(side, PhyDnnHead):
         pixels = (size, *side.card.image_shape)
         return torch.randint(256, pixels, generator=generator, dtype=torch.uint8)
-    rows = (size, side.card.symbols_per_image, side.card.order)
+    card = side.card.arriving if isinstance(side, PhyDnnRelay) else side.card
+    rows = (size, card.symbols_per_image, card.order)
     posteriors = (4 * torch.randn(rows, generator=generator)).softmax(-1)
-    posteriors[:, ::9] = 1.0 / side.card.order
+    posteriors[:, ::9] = 1.0 / card.order
     return posteriors
 
 
 def _difference(
-    side: PhyDnnHead | PhyDnnTail,
+    side: PhyDnnHead | PhyDnnRelay | PhyDnnTail,
     run: Callable[[NDArray[np.generic]], NDArray[np.generic]],
     size: int,
 ) -> float:
@@ -198,9 +204,9 @@ def _difference(
     theirs = run(batch.numpy())
     if theirs.shape != ours.shape:
         return float("inf")
-    if isinstance(side, PhyDnnHead):
-        return float(np.mean(ours != theirs))
-    return float(np.abs(ours - theirs).max())
+    if isinstance(side, PhyDnnTail):
+        return float(np.abs(ours - theirs).max())
+    return float(np.mean(ours != theirs))
 
 
 def _described(name: str, batch: Tensor) -> dict[str, object]:

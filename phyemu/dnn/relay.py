@@ -4,11 +4,7 @@ An export of a relay is NAME.safetensors (a segment of the network and two dicti
 NAME.json, which holds two cards: what arrives, as a tail has it, and what is sent, as a head has.
 """
 
-import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from torch import Tensor, nn
 
@@ -25,47 +21,15 @@ from .artefact import (
     weights_content,
     write_artefact,
 )
-from .card import ArtefactCard, Part, card_of, card_path, read_card_content
+from .card import ArtefactCard, Part, card_path
 from .embedding import Embedding, Lookup
 from .multi_hop import MultiHopPhyDnn
 from .pretrained import install_state
+from .relay_card import RelayCard, read_relay_card
 from .slices import from_slices, to_slices
 from .split import cut
 
-__all__ = ["PhyDnnRelay", "RelayCard", "export_relay", "load_relay", "read_relay_card"]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RelayCard:
-    """What an exported relay is and expects.
-
-    Attributes:
-        arriving: Of the hop before: its split point is where the segment begins.
-        sending: Of the hop behind: its split point is where the segment ends.
-    """
-
-    arriving: ArtefactCard
-    sending: ArtefactCard
-
-    def __post_init__(self) -> None:
-        arriving, sending = self.arriving, self.sending
-        if (arriving.part, sending.part) != (Part.TAIL, Part.HEAD):
-            raise ConfigError(
-                f"a relay hears as a tail and sends as a head, got {arriving.part} and "
-                f"{sending.part}"
-            )
-        for name in ("architecture", "weights_sha256", "image_shape", "class_names"):
-            if getattr(arriving, name) != getattr(sending, name):
-                raise ConfigError(f"the two cards of a relay differ in {name}")
-
-    def to_json(self) -> str:
-        """Return the card as indented JSON."""
-        content = {
-            "part": Part.RELAY,
-            "arriving": asdict(self.arriving),
-            "sending": asdict(self.sending),
-        }
-        return json.dumps(content, indent=2, allow_nan=False) + "\n"
+__all__ = ["PhyDnnRelay", "export_relay", "load_relay"]
 
 
 class PhyDnnRelay(nn.Module):
@@ -138,28 +102,6 @@ def export_relay(
     )
     write_artefact(path, content, card.to_json())
     return card
-
-
-def read_relay_card(path: Path) -> RelayCard:
-    """Return the card of an exported relay.
-
-    Raises:
-        CheckpointError: The card is missing, no JSON, or not one of a relay.
-    """
-    beside = card_path(path)
-    content: Mapping[str, Any] = read_card_content(path)
-    sides = {name: content.get(name) for name in ("arriving", "sending")}
-    found = {
-        name: card_of(side, where=beside)
-        for name, side in sides.items()
-        if isinstance(side, Mapping)
-    }
-    if content.get("part") != Part.RELAY or set(content) != {"part", *found} or len(found) != 2:
-        raise CheckpointError(f"{beside}: is no card of a relay (part, arriving, sending)")
-    try:
-        return RelayCard(**found)
-    except ConfigError as exc:
-        raise CheckpointError(f"{beside}: {exc}; export again") from exc
 
 
 def load_relay(

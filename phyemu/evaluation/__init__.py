@@ -13,12 +13,13 @@ from phyemu.evaluation.exported import (
     ExportedPhyDnn,
     ExportedTail,
     exported_waveform,
-    is_chain,
     load_exported,
     load_exported_head,
     load_exported_tail,
 )
 from phyemu.evaluation.exported_chain import ExportedChain, load_exported_chain
+from phyemu.evaluation.exported_parts import is_chain, relay_name, relay_numbers
+from phyemu.evaluation.exported_relay import ExportedRelay, load_exported_relay
 from phyemu.evaluation.figure import plot_sweep
 from phyemu.evaluation.image_frames import write_image_frames
 from phyemu.evaluation.image_stream import (
@@ -39,7 +40,7 @@ from phyemu.evaluation.reception_score import RecordingScore, score_frames, scor
 from phyemu.evaluation.result import Evaluation
 from phyemu.evaluation.run_images import run_test_images
 from phyemu.evaluation.side_latency import measure_side_latency
-from phyemu.evaluation.sides import AirSide, HeadSide, TailSide
+from phyemu.evaluation.sides import AirSide, HeadSide, RelaySide, TailSide
 from phyemu.evaluation.system_cost import (
     CostSettings,
     full_stack_cost,
@@ -69,6 +70,7 @@ __all__ = [
     "ExportedChain",
     "ExportedHead",
     "ExportedPhyDnn",
+    "ExportedRelay",
     "ExportedTail",
     "HeadSide",
     "HopEvaluation",
@@ -76,6 +78,7 @@ __all__ = [
     "ImageStream",
     "Latency",
     "RecordingScore",
+    "RelaySide",
     "SentImages",
     "StreamCounts",
     "StreamScore",
@@ -95,6 +98,7 @@ __all__ = [
     "load_exported_chain",
     "load_exported_head",
     "load_exported_of",
+    "load_exported_relay",
     "load_exported_tail",
     "load_sent_images",
     "measure_latency",
@@ -106,6 +110,8 @@ __all__ = [
     "plot_sweep",
     "profile_for_costs",
     "profiled_heads",
+    "relay_name",
+    "relay_numbers",
     "run_test_images",
     "save_sent_images",
     "score_frames",

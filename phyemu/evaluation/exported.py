@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from phyemu.dnn import (
-    DeviceFormat,
     Lookup,
     PhyDnn,
     PhyDnnHead,
@@ -30,20 +29,18 @@ from phyemu.waveform import Constellation, FrameFormat
 from phyemu.waveform.sent_frames import SentFrames
 
 from .card_waveform import constellation_of, frame_format_of, waveform_of_card
+from .exported_parts import exported_orders, is_chain, part_path
 
 __all__ = [
     "ExportedHead",
     "ExportedPhyDnn",
     "ExportedTail",
     "check_exported",
-    "exported_orders",
     "exported_waveform",
-    "is_chain",
     "load_exported",
     "load_exported_for",
     "load_exported_head",
     "load_exported_tail",
-    "side_path",
 ]
 
 
@@ -236,7 +233,7 @@ def load_exported_head(
     Raises:
         CheckpointError: There is none of that order, or a file is damaged.
     """
-    path = side_path(folder, Part.HEAD, order)
+    path = part_path(folder, Part.HEAD, order)
     head = load_head(path, model=model)
     return ExportedHead(
         head=head,
@@ -258,7 +255,7 @@ def load_exported_tail(
     Raises:
         CheckpointError: There is none of that order, or a file is damaged.
     """
-    path = side_path(folder, Part.TAIL, order)
+    path = part_path(folder, Part.TAIL, order)
     tail = load_tail(path, model=model)
     return ExportedTail(
         tail=tail,
@@ -273,14 +270,9 @@ def exported_waveform(folder: Path, *, order: int | None = None) -> SentFrames:
     Raises:
         CheckpointError: There is none of that order, or the card is damaged.
     """
-    path = side_path(folder, Part.HEAD, order)
+    path = part_path(folder, Part.HEAD, order)
     card = read_card(path)
     return waveform_of_card(path, card)
-
-
-def is_chain(folder: Path, *, relay: int = 1) -> bool:
-    """Return whether a run folder holds that relay, as with several split points."""
-    return bool(exported_orders(folder, f"relay{relay}"))
 
 
 def check_exported(folder: Path) -> None:
@@ -314,44 +306,8 @@ def _system_of(folder: Path) -> str | None:
     return system if isinstance(system, str) else None
 
 
-def exported_orders(
-    folder: Path, side: str = Part.HEAD, *, suffix: str = ".safetensors"
-) -> list[int]:
-    """Return M of each export of one part; none where there are none."""
-    names = [path.name.removesuffix(suffix)[1:] for path in (folder / side).glob(f"m*{suffix}")]
-    return [int(name) for name in names if name.isdecimal()]
-
-
-def side_path(folder: Path, part: Part, order: int | None, *, suffix: str = ".safetensors") -> Path:
-    """Return the file of one side, of the smallest order where none is given.
-
-    Raises:
-        CheckpointError: There is none of that order, or none at all, or a relay with it.
-    """
-    _refuse_chain(folder)
-    orders = exported_orders(folder, part, suffix=suffix)
-    if not orders:
-        remedy = _ways_to_a_side(folder, part, suffix)
-        raise CheckpointError(f"{folder}: holds no exported {part} ({part}/m*{suffix}); {remedy}")
-    if order is not None and order not in orders:
-        raise CheckpointError(f"{folder}: holds no {part} of order {order}, but {sorted(orders)}")
-    return folder / part / f"m{min(orders) if order is None else order}{suffix}"
-
-
 def _refuse_chain(folder: Path) -> None:
     if is_chain(folder):
         raise CheckpointError(
             f"{folder}: is of a network on more than two devices; phyemu evaluate takes it whole"
         )
-
-
-def _ways_to_a_side(folder: Path, part: Part, suffix: str) -> str:
-    """Return what to do where there is no file of one side in the format asked for."""
-    for device_format in DeviceFormat:
-        if suffix == device_format.suffix:
-            run = folder if exported_orders(folder, part) else f"RUN -o {folder}"
-            return f"write it: phyemu export {run} --format {device_format}"
-    for device_format in DeviceFormat:
-        if exported_orders(folder, part, suffix=device_format.suffix):
-            return f"there is one for devices: give --format {device_format}"
-    return "name a run of phyemu train"

@@ -16,7 +16,7 @@ from phyemu.errors import CheckpointError
 from phyemu.waveform.sent_frames import SentFrames
 
 from .card_waveform import waveform_of_card
-from .exported import exported_orders, is_chain
+from .exported_parts import exported_orders, is_chain, relay_name
 
 __all__ = ["ExportedChain", "load_exported_chain"]
 
@@ -77,7 +77,7 @@ def load_exported_chain(
     head = load_head(folder / "head" / name, model=model)
     relays: list[PhyDnnRelay] = []
     while is_chain(folder, relay=len(relays) + 1):
-        relays.append(load_relay(folder / f"relay{len(relays) + 1}" / name, model=model))
+        relays.append(load_relay(folder / relay_name(len(relays) + 1) / name, model=model))
     tail = load_tail(folder / "tail" / name, model=model)
     senders = [head.card, *(relay.card.sending for relay in relays)]
     for relay, sender in zip(relays, senders, strict=False):

@@ -9,7 +9,7 @@ from torch import Tensor
 from phyemu.dnn.card import ArtefactCard
 from phyemu.waveform import Constellation, FrameFormat
 
-__all__ = ["AirSide", "HeadSide", "TailSide"]
+__all__ = ["AirSide", "HeadSide", "RelaySide", "TailSide"]
 
 
 class AirSide(Protocol):
@@ -48,3 +48,25 @@ class TailSide(AirSide, Protocol):
 
     def logits(self, posteriors: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return logits (batch, num_classes) of posteriors (batch, symbols_per_image, order)."""
+
+
+class RelaySide(Protocol):
+    """A relay at work: it hears one link as a tail does, and sends on the next as a head."""
+
+    @property
+    def arriving(self) -> AirSide:
+        """Return what it hears."""
+
+    @property
+    def sending(self) -> AirSide:
+        """Return what it sends."""
+
+    def symbols(self, posteriors: NDArray[np.float32]) -> Tensor:
+        """Return the symbols to send on, on the CPU.
+
+        Args:
+            posteriors: Of what arrived, (batch, symbols_per_image, order).
+
+        Returns:
+            (batch, symbols_per_image of what is sent), int64.
+        """

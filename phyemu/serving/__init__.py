@@ -1,6 +1,13 @@
 """A PhyDNN at work: the device sends images by its head, the server answers with its tail."""
 
-from .device_sides import DeviceHead, DeviceTail, load_head_side, load_tail_side
+from .device_sides import (
+    DeviceHead,
+    DeviceRelay,
+    DeviceTail,
+    load_head_side,
+    load_relay_side,
+    load_tail_side,
+)
 from .framing import GAP_SAMPLES, INTRODUCTION_INDEX, FramedImages, ImageFraming
 from .head_run import HeadRun, run_head
 from .head_sender import EncodedBatch, HeadCounts, HeadSender
@@ -16,16 +23,16 @@ from .introduction import Partner, introduction_symbols, recognise
 from .outlet import Outlet, RadioOutlet, RecordingOutlet, SinkOutlet, open_recording_outlet
 from .received_images import ImageHearing, ReceivedImages, hearing
 from .result_socket import ResultSocket, open_result_socket
-from .run_export import SIDES, export_run
+from .run_export import export_run
 from .sent_record import SentImage, SentRecord, load_sent_record
 from .tail_server import ServingCounts, TailServer, prediction_values, serve_tail
 
 __all__ = [
     "GAP_SAMPLES",
     "INTRODUCTION_INDEX",
-    "SIDES",
     "ArrivedImages",
     "DeviceHead",
+    "DeviceRelay",
     "DeviceTail",
     "EncodedBatch",
     "FramedImages",
@@ -53,6 +60,7 @@ __all__ = [
     "hearing",
     "introduction_symbols",
     "load_head_side",
+    "load_relay_side",
     "load_sent_record",
     "load_tail_side",
     "open_recording_outlet",

@@ -1,4 +1,4 @@
-"""Head and tail as a run exported them, by what runs them: torch, ONNX Runtime, TorchScript."""
+"""The parts that a run exported, by what runs them: torch, ONNX Runtime, TorchScript."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,24 +10,35 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from phyemu.dnn import ArtefactCard, DeviceArtefact, DeviceFormat, Part, load_for_device
-from phyemu.evaluation import HeadSide, TailSide, load_exported_head, load_exported_tail
+from phyemu.evaluation import (
+    HeadSide,
+    RelaySide,
+    TailSide,
+    load_exported_head,
+    load_exported_relay,
+    load_exported_tail,
+)
 from phyemu.evaluation.card_waveform import constellation_of, frame_format_of
-from phyemu.evaluation.exported import side_path
+from phyemu.evaluation.exported_parts import part_path
+from phyemu.evaluation.exported_relay import RelayEnd, relay_end, relay_path
 from phyemu.waveform import Constellation, FrameFormat
 
-__all__ = ["DeviceHead", "DeviceTail", "load_head_side", "load_tail_side"]
+__all__ = [
+    "DeviceHead",
+    "DeviceRelay",
+    "DeviceTail",
+    "load_head_side",
+    "load_relay_side",
+    "load_tail_side",
+]
 
 
 @dataclass(frozen=True, eq=False, slots=True, kw_only=True)
 class _DeviceSide:
     artefact: DeviceArtefact
+    card: ArtefactCard
     constellation: Constellation
     frame_format: FrameFormat
-
-    @property
-    def card(self) -> ArtefactCard:
-        """What it is."""
-        return self.artefact.card.artefact
 
     @property
     def order(self) -> int:
@@ -54,6 +65,25 @@ class DeviceTail(_DeviceSide):
     def logits(self, posteriors: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return logits (batch, num_classes) of posteriors (batch, symbols_per_image, order)."""
         return self.artefact(posteriors).astype(np.float32, copy=False)
+
+
+@dataclass(frozen=True, eq=False, slots=True, kw_only=True)
+class DeviceRelay:
+    """A relay in a device's format.
+
+    Attributes:
+        artefact: What runs.
+        arriving: What it hears.
+        sending: What it sends.
+    """
+
+    artefact: DeviceArtefact
+    arriving: RelayEnd
+    sending: RelayEnd
+
+    def symbols(self, posteriors: NDArray[np.float32]) -> Tensor:
+        """Return symbols (batch, symbols_per_image) int64 of posteriors."""
+        return torch.from_numpy(self.artefact(posteriors).astype(np.int64))
 
 
 def load_head_side(
@@ -98,19 +128,53 @@ def load_tail_side(
     return DeviceTail(**_of_device(folder, Part.TAIL, device_format, order))
 
 
+def load_relay_side(
+    folder: Path,
+    *,
+    relay: int | None = None,
+    device_format: DeviceFormat | None = None,
+    order: int | None = None,
+) -> RelaySide:
+    """Return a relay of a run; there need be neither head nor tail.
+
+    Args:
+        folder: The run, or where `phyemu export` wrote to.
+        relay: Its number, from 1 behind the head; None: the only one.
+        device_format: What to run; None: the safetensors, by torch, on a GPU where there is one.
+        order: M, where there are several; None: the smallest.
+
+    Raises:
+        CheckpointError: There is none, there are several and no number was given, or a file is
+            damaged.
+        ConfigError: ONNX Runtime is missing.
+    """
+    if device_format is None:
+        exported = load_exported_relay(folder, relay=relay, order=order)
+        exported.relay.to(_device())
+        return exported
+    path = relay_path(folder, relay, order, suffix=device_format.suffix)
+    artefact = load_for_device(path, Part.RELAY)
+    arriving, sending = artefact.card.ends
+    return DeviceRelay(
+        artefact=artefact, arriving=relay_end(path, arriving), sending=relay_end(path, sending)
+    )
+
+
 class _Loaded(TypedDict):
     artefact: DeviceArtefact
+    card: ArtefactCard
     constellation: Constellation
     frame_format: FrameFormat
 
 
 def _of_device(folder: Path, part: Part, device_format: DeviceFormat, order: int | None) -> _Loaded:
     """Return what a side in a device's format is made of."""
-    path = side_path(folder, part, order, suffix=device_format.suffix)
+    path = part_path(folder, part, order, suffix=device_format.suffix)
     artefact = load_for_device(path, part)
-    card = artefact.card.artefact
+    (card,) = artefact.card.ends
     return {
         "artefact": artefact,
+        "card": card,
         "constellation": constellation_of(path, card),
         "frame_format": frame_format_of(path, card),
     }

@@ -1,6 +1,6 @@
-"""The heads and tails of a run, written for devices."""
+"""The parts of a run, written for devices."""
 
-from collections.abc import Collection
+from collections.abc import Sequence
 from pathlib import Path
 
 from phyemu.dnn import (
@@ -8,19 +8,21 @@ from phyemu.dnn import (
     DeviceFormat,
     Part,
     PhyDnnHead,
+    PhyDnnRelay,
     PhyDnnTail,
     export_for_device,
+    load_head,
+    load_relay,
+    load_tail,
 )
 from phyemu.dnn.device_card import device_card_path
 from phyemu.errors import ConfigError
-from phyemu.evaluation import load_exported_head, load_exported_tail
-from phyemu.evaluation.exported import check_exported, side_path
+from phyemu.evaluation import relay_name, relay_numbers
+from phyemu.evaluation.exported import check_exported
+from phyemu.evaluation.exported_parts import part_path
 from phyemu.progress import ProgressCallback, no_progress
 
-__all__ = ["SIDES", "export_run"]
-
-SIDES = (Part.HEAD, Part.TAIL)
-"""What a run on two devices is made of."""
+__all__ = ["export_run"]
 
 
 def export_run(
@@ -28,54 +30,56 @@ def export_run(
     folder: Path,
     device_format: DeviceFormat,
     *,
-    parts: Collection[Part] = SIDES,
+    parts: Sequence[str] | None = None,
     order: int | None = None,
     force: bool = False,
     progress: ProgressCallback = no_progress,
 ) -> dict[Path, DeviceCard]:
-    """Write the head and the tail of a run for devices, and return the cards by their files.
+    """Write the parts of a run for devices, and return the cards by their files.
 
-    They go into the folder's head/ and tail/, as the run's own; the folder may be the run.
+    They go into the folder's head/, relay1/, ... and tail/, as the run's own; the folder may be the
+    run.
 
     Args:
         run: Run folder.
         folder: Where they go.
         device_format: ONNX or TorchScript.
-        parts: Which sides.
+        parts: Which of them, as `head`, `relay1`, `tail`; None: all that the run has.
         order: M, where the run holds several; None: the smallest.
         force: Overwrite files that exist.
-        progress: Told of the sides written.
+        progress: Told of the parts written.
 
     Raises:
         CheckpointError: The run holds no such export, or one cannot be translated.
         ConfigError: A file exists, or a package is missing.
     """
-    if set(parts) == set(SIDES):
+    if parts is None:
         check_exported(run)
-    plan: list[tuple[Part, Path]] = []
-    for part in SIDES:
-        if part in parts:
-            source = side_path(run, part, order)
-            plan.append((part, folder / part / f"{source.stem}{device_format.suffix}"))
+        parts = [Part.HEAD, *map(relay_name, relay_numbers(run)), Part.TAIL]
+    plan: list[tuple[str, Path, Path]] = []
+    for part in parts:
+        source = part_path(run, part, order)
+        plan.append((part, source, folder / part / f"{source.stem}{device_format.suffix}"))
     taken = [
         str(path)
-        for _, file in plan
+        for _, _, file in plan
         for path in (file, device_card_path(file))
         if path.exists() and not force
     ]
     if taken:
         raise ConfigError(f"{taken[0]}: exists already; give --force to overwrite it")
     written: dict[Path, DeviceCard] = {}
-    for part, path in plan:
-        progress("export", len(written), len(plan), str(part))
-        side: PhyDnnHead | PhyDnnTail
-        if part is Part.HEAD:
-            side = load_exported_head(run, order=order).head
-        else:
-            side = load_exported_tail(run, order=order).tail
+    for part, source, path in plan:
+        progress("export", len(written), len(plan), part)
         try:
-            written[path] = export_for_device(side, path, device_format)
+            written[path] = export_for_device(_loaded(part, source), path, device_format)
         except OSError as exc:
             raise ConfigError(f"{path}: cannot be written ({exc.strerror})") from exc
     progress("export", len(plan), len(plan))
     return written
+
+
+def _loaded(part: str, path: Path) -> PhyDnnHead | PhyDnnRelay | PhyDnnTail:
+    if part == Part.HEAD:
+        return load_head(path)
+    return load_tail(path) if part == Part.TAIL else load_relay(path)
