@@ -1,4 +1,4 @@
-"""A PhyDNN at work: the device sends images by its head, the server answers with its tail."""
+"""A PhyDNN at work: a device sends images by its head, relays pass them on, a tail answers."""
 
 from .device_sides import (
     DeviceHead,
@@ -8,9 +8,17 @@ from .device_sides import (
     load_relay_side,
     load_tail_side,
 )
+from .frame_sender import (
+    AMPLITUDE,
+    FRAMES_BETWEEN,
+    EncodedBatch,
+    FrameSender,
+    Portion,
+    SentCounts,
+)
 from .framing import GAP_SAMPLES, INTRODUCTION_INDEX, FramedImages, ImageFraming
 from .head_run import HeadRun, run_head
-from .head_sender import EncodedBatch, HeadCounts, HeadSender
+from .head_sender import HeadSender
 from .image_assembly import ArrivedImages, ImageAssembly
 from .image_source import (
     ImageBatch,
@@ -28,6 +36,8 @@ from .sent_record import SentImage, SentRecord, load_sent_record
 from .tail_server import ServingCounts, TailServer, prediction_values, serve_tail
 
 __all__ = [
+    "AMPLITUDE",
+    "FRAMES_BETWEEN",
     "GAP_SAMPLES",
     "INTRODUCTION_INDEX",
     "ArrivedImages",
@@ -35,8 +45,8 @@ __all__ = [
     "DeviceRelay",
     "DeviceTail",
     "EncodedBatch",
+    "FrameSender",
     "FramedImages",
-    "HeadCounts",
     "HeadRun",
     "HeadSender",
     "ImageAssembly",
@@ -45,10 +55,12 @@ __all__ = [
     "ImageHearing",
     "Outlet",
     "Partner",
+    "Portion",
     "RadioOutlet",
     "ReceivedImages",
     "RecordingOutlet",
     "ResultSocket",
+    "SentCounts",
     "SentImage",
     "SentRecord",
     "ServingCounts",

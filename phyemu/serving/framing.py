@@ -59,13 +59,17 @@ class ImageFraming:
 
     def __post_init__(self) -> None:
         """Refuse frames that could not be."""
-        most = max(1, self.frame_format.max_payload_symbols // self.symbols_per_image)
-        if not 1 <= self.images_per_frame <= most:
+        if not 1 <= self.images_per_frame <= self.most_images:
             raise ConfigError(
-                f"images_per_frame must be 1..{most}: an image takes {self.symbols_per_image} "
-                f"symbols, and a frame holds {self.frame_format.max_payload_symbols}; got "
-                f"{self.images_per_frame}"
+                f"images_per_frame must be 1..{self.most_images}: an image takes "
+                f"{self.symbols_per_image} symbols, and a frame holds "
+                f"{self.frame_format.max_payload_symbols}; got {self.images_per_frame}"
             )
+
+    @property
+    def most_images(self) -> int:
+        """Return how many images may go into a frame together."""
+        return max(1, self.frame_format.max_payload_symbols // self.symbols_per_image)
 
     @property
     def plan(self) -> tuple[int, ...]:

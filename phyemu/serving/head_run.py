@@ -1,23 +1,21 @@
 """A device at work: images in, samples out, until there are no more or somebody ends it."""
 
 import threading
-from collections import deque
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from phyemu.errors import ConfigError
 
-from .head_sender import HeadCounts, HeadSender
+from .frame_sender import SentCounts
+from .head_sender import HeadSender
 from .image_source import ImageBatch
-from .outlet import Outlet
+from .outlet import Outlet, failures_of
+from .sending import Sending, end_or_stop
 from .sent_record import SentImage
 
 __all__ = ["HeadRun", "run_head"]
-
-# The main thread looks this often whether the work is done [s].
-_POLL_S = 0.05
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -26,12 +24,14 @@ class HeadRun:
 
     Attributes:
         counts: What was encoded.
+        head_s: Time that the head took [s].
         images_sent: Images that went out whole.
         outlet: What went out, as JSON values.
         was_stopped: Whether somebody ended it.
     """
 
-    counts: HeadCounts
+    counts: SentCounts
+    head_s: float
     images_sent: int
     outlet: dict[str, Any]
     was_stopped: bool
@@ -43,16 +43,17 @@ class HeadRun:
         parts = [
             f"{self.images_sent} of {counts.images} images sent, {counts.frames} frames "
             f"({counts.introductions} introductions), {sent['samples']} samples",
-            f"head {1e3 * counts.head_s / per_image:.2f} ms an image, "
+            f"head {1e3 * self.head_s / per_image:.2f} ms an image, "
             f"framing {1e3 * counts.framing_s / per_image:.2f} ms",
         ]
-        wrong = [f"{count} {name}" for name, count in sent.items() if name != "samples" and count]
-        return ", ".join([*parts, *wrong, *(["stopped"] if self.was_stopped else [])])
+        stopped = ["stopped"] if self.was_stopped else []
+        return ", ".join([*parts, *failures_of(sent), *stopped])
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as JSON values."""
         return {
             **asdict(self.counts),
+            "head_s": self.head_s,
             "images_sent": self.images_sent,
             "sent": self.outlet,
             "was_stopped": self.was_stopped,
@@ -84,53 +85,26 @@ def run_head(
         ConfigError: There was nothing to send.
         PhyemuError: What reading, encoding or sending raises.
     """
-
-    waiting: deque[tuple[int, SentImage]] = deque()
-    num_told = 0
-
-    def tell() -> None:
-        nonlocal num_told
-        gone = outlet.num_gone
-        while waiting and waiting[0][0] <= gone:
-            num_told += 1
-            on_sent(waiting.popleft()[1])
-
-    def send_all() -> None:
-        num_samples = 0
-        for batch in batches:
-            if batch.names:
-                encoded = sender.encode(batch)
-                ends = (num_samples + end for end in encoded.image_ends)
-                waiting.extend(zip(ends, encoded.images, strict=True))
-                num_samples += len(encoded.iq)
-                outlet.send(encoded, stop)
-            else:
-                outlet.settle()
-            tell()
-            if stop.is_set():
-                break
-        if not sender.counts.images and not stop.is_set():
-            raise ConfigError("there was no image to send")
-        outlet.finish(stop)
+    sending = Sending(outlet, on_sent)
 
     def work() -> None:
         try:
-            send_all()
+            for batch in batches:
+                sending.send(sender.encode(batch), stop)
+                if stop.is_set():
+                    break
+            if not sender.counts.images and not stop.is_set():
+                raise ConfigError("there was no image to send")
+            outlet.finish(stop)
         finally:
-            tell()
+            sending.tell()
 
     with ThreadPoolExecutor(1, thread_name_prefix="phyemu-head") as pool:
-        working = pool.submit(work)
-        while True:
-            try:
-                if wait([working], timeout=_POLL_S).done:
-                    break
-            except KeyboardInterrupt:
-                stop.set()
-    working.result()
+        end_or_stop(pool.submit(work), stop)
     return HeadRun(
         counts=sender.counts,
-        images_sent=num_told,
+        head_s=sender.head_s,
+        images_sent=sending.num_told,
         outlet=dict(outlet.counts()),
         was_stopped=stop.is_set(),
     )

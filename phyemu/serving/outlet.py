@@ -1,4 +1,4 @@
-"""Where a head's samples go: a radio, the socket or pipe of another program, or a recording."""
+"""Where samples of frames go: a radio, the socket or pipe of another program, or a recording."""
 
 import threading
 from collections import deque
@@ -8,15 +8,22 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from phyemu.errors import RadioError, TransportError
-from phyemu.evaluation import HeadSide
+from phyemu.evaluation import AirSide
 from phyemu.iq import Annotation, RecordingWriter
 from phyemu.live import SampleSink
 from phyemu.radio import Radio, Transmission, TransmitReport
 from phyemu.radio.stream import TransmitEnd
 
-from .head_sender import AMPLITUDE, EncodedBatch
+from .frame_sender import AMPLITUDE, EncodedBatch
 
-__all__ = ["Outlet", "RadioOutlet", "RecordingOutlet", "SinkOutlet", "open_recording_outlet"]
+__all__ = [
+    "Outlet",
+    "RadioOutlet",
+    "RecordingOutlet",
+    "SinkOutlet",
+    "failures_of",
+    "open_recording_outlet",
+]
 
 _POLL_S = 0.05
 # Batches that may wait in the radio: one goes out while the next is encoded.
@@ -26,7 +33,7 @@ _END_S = 20.0
 
 
 class Outlet(Protocol):
-    """Takes what a head sends, batch by batch, in order."""
+    """Takes what is sent, batch by batch, in order."""
 
     @property
     def name(self) -> str:
@@ -61,6 +68,11 @@ class Outlet(Protocol):
 
     def counts(self) -> Mapping[str, Any]:
         """Return how it went so far, as JSON values."""
+
+
+def failures_of(counts: Mapping[str, Any]) -> list[str]:
+    """Return for people what went wrong, of the counts of an outlet; nothing where nothing did."""
+    return [f"{count} {name}" for name, count in counts.items() if name != "samples" and count]
 
 
 class RadioOutlet:
@@ -231,20 +243,20 @@ class RecordingOutlet:
 
 @contextmanager
 def open_recording_outlet(
-    path: Path, head: HeadSide, *, amplitude: float = AMPLITUDE, force: bool = False
+    path: Path, side: AirSide, *, amplitude: float = AMPLITUDE, force: bool = False
 ) -> Iterator[RecordingOutlet]:
     """Yield an outlet that writes a recording, which says what its frames are and whose.
 
     Args:
         path: The recording.
-        head: Whose frames they are.
+        side: Whose frames they are.
         amplitude: Of the strongest symbols, full scale 1.
         force: Overwrite one that exists.
 
     Raises:
         RecordingError: It exists already, or cannot be written.
     """
-    frame_format = head.frame_format
+    frame_format = side.frame_format
     with RecordingWriter(
         path,
         sample_rate_hz=frame_format.sample_rate_hz,
@@ -252,10 +264,10 @@ def open_recording_outlet(
         global_fields={
             "phyemu:waveform": "frames",
             "phyemu:frame_format": frame_format.to_dict(),
-            "phyemu:constellation": head.constellation.to_dict(),
+            "phyemu:constellation": side.constellation.to_dict(),
             "phyemu:payload": {
                 "kind": "single-images",
-                "embedding_sha256": head.card.embedding_sha256,
+                "embedding_sha256": side.card.embedding_sha256,
             },
             "phyemu:reference_power": frame_format.reference_power(amplitude),
         },

@@ -21,8 +21,7 @@ from phyemu.iq import Recording, open_recording
 from phyemu.node.content import IMAGES_FILE, load_images
 from phyemu.node.roles.transmit import Transmit
 from phyemu.node.roles.work import WorkTask
-from phyemu.serving import GAP_SAMPLES
-from phyemu.serving.head_sender import AMPLITUDE
+from phyemu.serving import AMPLITUDE, GAP_SAMPLES
 from phyemu.waveform.transmission import write_symbols
 
 __all__ = ["PhyDnnTransmit"]

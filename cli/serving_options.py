@@ -1,0 +1,74 @@
+"""What the commands that serve a part of a PhyDNN have in common: options, and statistics."""
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from phyemu.dnn import DeviceFormat
+
+__all__ = ["Statistics", "chosen_format", "decision_directed_option", "part_options"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_EVERY_S = 1.0
+
+
+def part_options(part: str) -> Callable[[F], F]:
+    """Add --format and --order: which export of a part runs."""
+
+    def add(function: F) -> F:
+        function = click.option(
+            "--order", type=click.IntRange(2), metavar="M", help="Order.  [default: smallest]"
+        )(function)
+        return click.option(
+            "--format",
+            "device_format",
+            type=click.Choice(["safetensors", "onnx", "torchscript"]),
+            default="safetensors",
+            show_default=True,
+            help=f"Which export of the {part} runs.",
+        )(function)
+
+    return add
+
+
+def chosen_format(parameters: dict[str, Any]) -> "DeviceFormat | None":
+    """Return the format of `part_options`; None: the run's own safetensors."""
+    from phyemu.dnn import DeviceFormat
+
+    chosen = parameters["device_format"]
+    return None if chosen == "safetensors" else DeviceFormat(chosen)
+
+
+def decision_directed_option(function: F) -> F:
+    """Add --decision-directed: a setting of the receiver."""
+    return click.option(
+        "--decision-directed",
+        is_flag=True,
+        help="Follow channels that change within a frame; takes several times as long.",
+    )(function)
+
+
+class Statistics:
+    """A line on standard error, once a second."""
+
+    def __init__(self, line: Callable[[], str], *, quiet: bool) -> None:
+        """Begin.
+
+        Args:
+            line: Returns it.
+            quiet: Whether it stays unsaid.
+        """
+        self._line = line
+        self._quiet = quiet
+        self._told_s = time.monotonic()
+
+    def tell(self) -> None:
+        """Write the line if it is time."""
+        now = time.monotonic()
+        if not self._quiet and now - self._told_s >= _EVERY_S:
+            self._told_s = now
+            click.echo(self._line(), err=True)
