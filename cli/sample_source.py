@@ -11,9 +11,10 @@ from .options import CAPTURES, FREQUENCY, refuse_given, warn_public
 if TYPE_CHECKING:
     from phyemu.iq import Recording
     from phyemu.listening import SampleFeed
+    from phyemu.radio import UsrpConfig, UsrpRadio
     from phyemu.waveform.sent_frames import SentFrames
 
-__all__ = ["check_source", "is_endpoint", "open_feed", "source_options"]
+__all__ = ["check_source", "is_endpoint", "open_feed", "receiving", "source_options"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -103,15 +104,30 @@ def is_endpoint(source: str) -> bool:
     return source.partition("?")[0] == "-" or source.startswith(("fifo:", "zmq+", "udp:"))
 
 
+def receiving(parameters: dict[str, Any], stated: "SentFrames") -> "UsrpConfig":
+    """Return how the USRP of the options receives."""
+    from phyemu.radio import UsrpConfig, UsrpPort
+
+    return UsrpConfig(
+        args=parameters["usrp"],
+        sample_rate_hz=parameters["rate"] or stated.frame_format.sample_rate_hz,
+        center_frequency_hz=parameters["freq"],
+        channels=(parameters["channel"],),
+        rx=UsrpPort(gain_db=parameters["gain"] or 0.0, antenna=parameters["antenna"]),
+        tx=UsrpPort(),
+    )
+
+
 @contextmanager
 def open_feed(
-    parameters: dict[str, Any], stated: "SentFrames | None"
+    parameters: dict[str, Any], stated: "SentFrames | None", *, radio: "UsrpRadio | None" = None
 ) -> "Iterator[tuple[SampleFeed, SentFrames]]":
     """Yield where the samples come from, and what the frames are.
 
     Args:
         parameters: Of `source_options`; the duration of what is emulated is set in them.
         stated: What the frames are; None: the metadata of a recording say it.
+        radio: The USRP that they name, where it is open already.
 
     Raises:
         PhyemuError: It cannot be opened, or tells of no frames.
@@ -133,17 +149,11 @@ def open_feed(
             yield EndpointFeed(opened, name=end.text, sample_rate_hz=rate_hz), stated
             return
         if parameters["usrp"] is not None and stated is not None:
-            from phyemu.radio import UsrpConfig, UsrpPort, UsrpRadio
+            from phyemu.radio import UsrpRadio
 
-            config = UsrpConfig(
-                args=parameters["usrp"],
-                sample_rate_hz=parameters["rate"] or stated.frame_format.sample_rate_hz,
-                center_frequency_hz=parameters["freq"],
-                channels=(channel,),
-                rx=UsrpPort(gain_db=parameters["gain"] or 0.0, antenna=parameters["antenna"]),
-                tx=UsrpPort(),
-            )
-            yield RadioFeed(stack.enter_context(UsrpRadio(config))), stated
+            if radio is None:
+                radio = stack.enter_context(UsrpRadio(receiving(parameters, stated)))
+            yield RadioFeed(radio), stated
             return
         path = parameters["transmit"]
         if path is None:

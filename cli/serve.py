@@ -1,7 +1,6 @@
-"""`phyemu serve`: the edge server's side of a PhyDNN at work."""
+"""`phyemu serve`: what hears a PhyDNN's symbols: the edge server, and relays before it."""
 
 import json
-import time
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -10,57 +9,47 @@ import click
 
 from .options import quiet_option, seed_option
 from .sample_source import check_source, open_feed, source_options
-
-_STATISTICS_S = 1.0
+from .serve_relay import relay_command
+from .serving_options import Statistics, chosen_format, decision_directed_option, part_options
 
 
 @click.group("serve")
 def command() -> None:
-    """Answer what a device sends: the server's side of a PhyDNN."""
+    """Hear what a device sends: the server's side of a PhyDNN, and relays on the way."""
+
+
+command.add_command(relay_command)
 
 
 @command.command("tail")
 @click.argument("run", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @source_options
-@click.option(
-    "--format",
-    "device_format",
-    type=click.Choice(["safetensors", "onnx", "torchscript"]),
-    default="safetensors",
-    show_default=True,
-    help="Which export of the tail runs.",
-)
-@click.option("--order", type=click.IntRange(2), metavar="M", help="Order.  [default: smallest]")
+@part_options("tail")
 @click.option(
     "--sent",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     metavar="SENT.npz|RECORD",
     help="What is sent: sent.npz of a circle of images (`phyemu waveform images`), or the record "
-    "of `phyemu run head` (.jsonl): predictions are scored.",
+    "of `phyemu run head`, or of the last relay (.jsonl): predictions are scored.",
 )
 @click.option(
     "--results",
     metavar="tcp://HOST:PORT|zmq+pub://HOST:PORT",
     help="Serve the predictions there, too.",
 )
-@click.option(
-    "--decision-directed",
-    is_flag=True,
-    help="Follow channels that change within a frame; takes several times as long.",
-)
+@decision_directed_option
 @seed_option
 @quiet_option
 def tail_command(**parameters: Any) -> None:
-    """Listen to a head and print what its images are, a JSON object a line.
+    """Listen to a head, or the last relay, and print what its images are, a JSON object a line.
 
     RUN holds the tail (tail/m4.safetensors, or what `phyemu export` wrote); no head need be there.
     SOURCE is a recording, or where another program sends samples: -, fifo:PATH,
     zmq+pull://HOST:PORT (also zmq+sub, zmq+req), udp://HOST:PORT. The last line is a summary.
     Statistics go to standard error once a second. The exit code is 1 if the device vanished, or the
-    only head that introduced itself is that of another export.
+    only sender that introduced itself is another one than that of this tail.
     """
     check_source(parameters)
-    from phyemu.dnn import DeviceFormat
     from phyemu.evaluation import load_sent_images
     from phyemu.receiver import ReceiverConfig
     from phyemu.serving import (
@@ -72,10 +61,9 @@ def tail_command(**parameters: Any) -> None:
         serve_tail,
     )
 
-    chosen = parameters["device_format"]
     tail = load_tail_side(
         parameters["run"],
-        device_format=None if chosen == "safetensors" else DeviceFormat(chosen),
+        device_format=chosen_format(parameters),
         order=parameters["order"],
     )
     sent = parameters["sent"]
@@ -92,18 +80,19 @@ def tail_command(**parameters: Any) -> None:
         feed, _ = stack.enter_context(open_feed(parameters, server.sent_frames))
         if not quiet:
             click.echo(f"{feed.name}: listening", err=True)
-        told_s = time.monotonic()
+            if tail.card.hop is not None:
+                click.echo(
+                    f"the tail of a network on several devices: hears relay{tail.card.hop - 1}",
+                    err=True,
+                )
+        statistics = Statistics(lambda: server.counts().line(), quiet=quiet)
 
         def show(told: Any) -> None:
-            nonlocal told_s
             line = json.dumps(prediction_values(told, tail.card.class_names))
             click.echo(line)
             if results is not None:
                 results.publish(line)
-            now = time.monotonic()
-            if not quiet and now - told_s >= _STATISTICS_S:
-                told_s = now
-                click.echo(server.counts().line(), err=True)
+            statistics.tell()
 
         summary = serve_tail(
             feed,

@@ -30,6 +30,8 @@ from .image_source import (
 from .introduction import Partner, introduction_symbols, recognise
 from .outlet import Outlet, RadioOutlet, RecordingOutlet, SinkOutlet, open_recording_outlet
 from .received_images import ImageHearing, ReceivedImages, hearing
+from .relay_run import RelayRun, serve_relay
+from .relay_server import RelayCounts, RelayServer
 from .result_socket import ResultSocket, open_result_socket
 from .run_export import export_run
 from .sent_record import SentImage, SentRecord, load_sent_record
@@ -59,6 +61,9 @@ __all__ = [
     "RadioOutlet",
     "ReceivedImages",
     "RecordingOutlet",
+    "RelayCounts",
+    "RelayRun",
+    "RelayServer",
     "ResultSocket",
     "SentCounts",
     "SentImage",
@@ -80,6 +85,7 @@ __all__ = [
     "prediction_values",
     "recognise",
     "run_head",
+    "serve_relay",
     "serve_tail",
     "spec_images",
     "watched_images",

@@ -17,6 +17,10 @@ from .introduction import Partner, introduced_order, introduction_length, recogn
 
 __all__ = ["ArrivedImages", "ImageAssembly"]
 
+_REMEDIES = {
+    True: "export both from one run",
+    False: "listen to the device before this one in the network, and export all from one run",
+}
 # Behind the introduction of a stranger, a frame whose number goes on from ours by no more than
 # this is still ours.
 _NEAR_FRAMES = 8
@@ -78,22 +82,25 @@ class ImageAssembly:
     """
 
     def __init__(
-        self, side: AirSide, counts: StreamCounts | None = None, *, listener: str = "tail"
+        self, side: AirSide, counts: StreamCounts, *, listener: str, needs_introduction: bool
     ) -> None:
         """Begin with nothing heard.
 
         Args:
             side: What listens: its card, frames and constellation.
-            counts: Where to count; None: new ones.
+            counts: Where to count.
             listener: What it is called in messages.
+            needs_introduction: Whether frames that come before the first introduction are left
+                out: another device of the same network may send them.
         """
-        self.counts = StreamCounts() if counts is None else counts
+        self.counts = counts
         self.partner: Partner | None = None
         self.strangers = 0
         self.stranger: str | None = None
         self._is_strange = False
         self._side = side
         self._listener = listener
+        self._needs_introduction = needs_introduction
         self._framing = ImageFraming(
             symbols_per_image=side.symbols_per_image, frame_format=side.frame_format
         )
@@ -155,15 +162,15 @@ class ImageAssembly:
         if length != introduction_length(card.order):
             order = introduced_order(length)
             self._note_stranger(
-                f"a head that sends has a constellation of {order or 'another number of'} points, "
-                f"and this {self._listener}'s has {card.order}; use head and tail of one export"
+                f"a sender has a constellation of {order or 'another number of'} points, and this "
+                f"{self._listener}'s has {card.order}; use parts of one export"
             )
             return
         partner = recognise(card, frame.posteriors)
         if partner is Partner.OTHER:
             self._note_stranger(
-                f"a head that sends has another dictionary than this {self._listener} "
-                f"({card.embedding_sha256[:16]}); export both from one run"
+                f"a sender has another dictionary than this {self._listener} "
+                f"({card.embedding_sha256[:16]}); {_REMEDIES[card.hop is None]}"
             )
             return
         if partner is Partner.OURS:
@@ -184,6 +191,8 @@ class ImageAssembly:
         if self._is_strange and self.partner is Partner.OURS and self._last_index is not None:
             ahead = (index - self._last_index - 1) % self._framing.num_indices
             self._is_strange = ahead > _NEAR_FRAMES
+        if self._needs_introduction and self.partner is not Partner.OURS:
+            return False
         return not self._is_strange
 
     def _fits(self, index: int, count: int) -> bool:

@@ -1,4 +1,4 @@
-"""How a head introduces itself: a frame that names the dictionary of its embeddings.
+"""How a head or a relay introduces itself: a frame that names the dictionary of its embeddings.
 
 Symbols say nothing of whose they are: a tail of another export would call them something, with
 confidence. So a head sends, now and then, the first 64 bits of its dictionary's SHA-256 as symbols
@@ -23,6 +23,7 @@ __all__ = [
     "introduction_length",
     "introduction_symbols",
     "recognise",
+    "senders_line",
 ]
 
 _BITS: Final = 64
@@ -94,6 +95,23 @@ def recognise(card: ArtefactCard, posteriors: NDArray[np.float32]) -> Partner:
         return Partner.UNREADABLE
     agreeing = float((sums.argmax(axis=1) == ours)[clear].mean())
     return Partner.OURS if agreeing >= _OURS else Partner.OTHER
+
+
+def senders_line(partner: str | None, strangers: int, *, listener: str) -> str:
+    """Return for people who sends.
+
+    Args:
+        partner: Who introduced itself to the listener; None: nobody.
+        strangers: Introductions of others.
+        listener: What it is: a tail, or a relay.
+    """
+    said: dict[str | None, str] = {
+        None: "has not introduced itself",
+        Partner.OURS: f"is that of this {listener}",
+        Partner.OTHER: f"is that of another {listener}",
+    }
+    met = f", {strangers} introductions of strangers" if strangers else ""
+    return f"the sender {said.get(partner, 'could not be understood')}{met}"
 
 
 def _num_digits(order: int) -> int:

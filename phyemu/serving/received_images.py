@@ -2,6 +2,7 @@
 
 from typing import Protocol
 
+from phyemu.dnn import Part
 from phyemu.evaluation import (
     ImagePrediction,
     ImageStream,
@@ -63,7 +64,12 @@ class ReceivedImages:
             record: What was sent, to score what arrives; images that are lost count as wrong.
         """
         self.score = StreamScore()
-        self.assembly = ImageAssembly(tail, self.score)
+        self.assembly = ImageAssembly(
+            tail,
+            self.score,
+            listener=Part.TAIL,
+            needs_introduction=tail.card.hop is not None,
+        )
         self._record = record
         self._tail = tail
 

@@ -1,4 +1,4 @@
-"""The record of the images that a head has sent: a line of JSON each, by which a tail is scored."""
+"""The record of the images that were sent: a line of JSON each, by which a tail is scored."""
 
 import json
 from bisect import bisect_left
@@ -52,7 +52,7 @@ class SentRecord:
             self._rows[image.frame, image.position].append(row)
 
     def rewind(self) -> None:
-        """Begin with the first image again: the head has."""
+        """Begin with the first image again: the sender has."""
         self._next = 0
 
     def find(self, frame: int, position: int) -> SentImage | None:
@@ -72,8 +72,13 @@ class SentRecord:
         return self._images[row]
 
 
-def load_sent_record(path: Path) -> SentRecord:
-    """Return the record that `phyemu run head` wrote; its lines on standard output are one, too.
+def load_sent_record(path: Path, *, needs_classes: bool = True) -> SentRecord:
+    """Return the record that a head or a relay wrote; its lines on standard output are one, too.
+
+    Args:
+        path: The file.
+        needs_classes: Whether one that tells no class of any image is refused: by names alone
+            nothing is scored.
 
     Raises:
         DatasetError: It cannot be read, is no such record, or tells no classes.
@@ -89,10 +94,10 @@ def load_sent_record(path: Path) -> SentRecord:
         raise DatasetError(f"{path}: cannot be read ({exc})") from exc
     if not images:
         raise DatasetError(f"{path}: names no image; give the record of phyemu run head")
-    if any(image.label is None for image in images):
+    if needs_classes and all(image.label is None for image in images):
         raise DatasetError(
             f"{path}: tells no classes, as images of a folder have none; send a data set to score "
-            "what arrives (phyemu run head --images SPEC)"
+            "what arrives (phyemu run head --images SPEC), and give each relay its record (--sent)"
         )
     return SentRecord(images)
 

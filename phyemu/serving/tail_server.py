@@ -7,21 +7,22 @@ from typing import Any
 
 import numpy as np
 
+from phyemu.dnn import Part
 from phyemu.evaluation import ImagePrediction, SentImages, StreamScore, TailSide
 from phyemu.listening import ListeningSummary, SampleFeed, listen
 from phyemu.metering import time_calls
 from phyemu.receiver import ReceivedFrame, ReceiverConfig
 from phyemu.waveform.sent_frames import SentFrames
 
+from .call_times import CallTimes
 from .image_assembly import ImageAssembly
+from .introduction import senders_line
 from .received_images import ReceivedImages, hearing
 from .sent_record import SentRecord
 
 __all__ = ["ServingCounts", "TailServer", "prediction_values", "serve_tail"]
 
 _REHEARSALS = 10
-# So many times are kept; then every other one is enough.
-_MOST_TIMES = 4096
 
 
 def prediction_values(told: ImagePrediction, class_names: tuple[str, ...]) -> dict[str, Any]:
@@ -86,14 +87,7 @@ class ServingCounts:
                 f"(95 %: {1e3 * self.tail_p95_s:.2f} ms)"
             )
         if not self.knows_symbols:
-            said = {
-                None: "has not introduced itself",
-                "ours": "is that of this tail",
-                "other": "is that of another tail",
-            }
-            parts.append(f"the head {said.get(self.partner, 'could not be understood')}")
-        if self.strangers:
-            parts.append(f"{self.strangers} introductions of strangers")
+            parts.append(senders_line(self.partner, self.strangers, listener=Part.TAIL))
         return ", ".join(parts)
 
 
@@ -115,7 +109,7 @@ class TailServer:
         self._hearing = hearing(tail, sent)
         self._is_scored = sent is not None
         self._knows_symbols = isinstance(sent, SentImages)
-        self._times: list[float] = []
+        self._times = CallTimes()
         blank = np.full((1, tail.symbols_per_image, tail.order), 1.0 / tail.order, np.float32)
         time_calls(lambda _: tail.logits(blank), _REHEARSALS, budget_s=1.0)
         # The thread that hears and the one that asks for counts share what follows.
@@ -135,9 +129,7 @@ class TailServer:
             before_s, before = score.tail_s, score.tail_images
             told = self._hearing.hear(frame)
             if score.tail_images > before:
-                self._times.append(score.tail_s - before_s)
-                if len(self._times) > _MOST_TIMES:
-                    self._times = self._times[::2]
+                self._times.add(score.tail_s - before_s)
             return told
 
     @property
@@ -159,7 +151,6 @@ class TailServer:
     def counts(self) -> ServingCounts:
         """Return what became of the images so far."""
         with self._counting:
-            times = np.array(self._times)
             met = self._met
             partner = None if met is None else met.partner
             return ServingCounts(
@@ -169,8 +160,8 @@ class TailServer:
                 partner=None if partner is None else str(partner),
                 strangers=0 if met is None else met.strangers,
                 stranger=None if met is None else met.stranger,
-                tail_median_s=float(np.median(times)) if len(times) else None,
-                tail_p95_s=float(np.percentile(times, 95)) if len(times) else None,
+                tail_median_s=self._times.median_s,
+                tail_p95_s=self._times.p95_s,
             )
 
 

@@ -162,7 +162,7 @@ def test_the_head_of_another_run_is_one_line(
     told, end = result.stderr.strip().splitlines()
     assert "another dictionary than this tail" in told
     assert told.endswith("its images are left out")
-    assert end.startswith("phyemu: sent.sigmf: a head that sends has another dictionary")
+    assert end.startswith("phyemu: sent.sigmf: a sender has another dictionary")
     (summary,) = map(json.loads, result.stdout.splitlines())
     assert summary["summary"]["strangers"] == 1
     assert summary["summary"]["frames_unexpected"] == 20

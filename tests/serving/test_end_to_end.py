@@ -107,7 +107,7 @@ def test_predictions_over_emulated_air_are_those_of_head_and_tail(
     assert (counts.score.images, counts.score.images_lost, summary.missing_frames) == (12, 0, 0)
     assert result.counts.introductions == (3 if images_per_frame == 1 else 1)
     assert counts.tail_median_s is not None
-    assert "the head is that of this tail" in counts.line()
+    assert "the sender is that of this tail" in counts.line()
 
 
 def test_a_recording_tells_a_tail_all_it_needs(

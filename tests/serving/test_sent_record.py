@@ -62,3 +62,14 @@ def test_a_file_that_is_not_there_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "bytes.jsonl").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(DatasetError, match="cannot be read"):
         load_sent_record(tmp_path / "bytes.jsonl")
+
+
+def test_names_without_classes_are_enough_for_a_relay(tmp_path: Path) -> None:
+    path = tmp_path / "sent.jsonl"
+    unknown = SentImage(name="4.0", frame=1, position=0)
+    path.write_text(f"{unknown.line()}\n")
+    record = load_sent_record(path, needs_classes=False)
+    assert record.find(1, 0) == unknown
+    # An image that a relay could not name costs itself alone.
+    path.write_text(f"{image(0, 0).line()}\n{unknown.line()}\n")
+    assert load_sent_record(path).find(1, 0) == unknown
