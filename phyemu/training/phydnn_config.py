@@ -36,7 +36,8 @@ class PhyDnnConfig:
         final_learning_rate_ratio: Each stage's rates fall along a half cosine to this share, in
             [0, 1]; 1 keeps them constant, as in the paper.
         weight_decay: Of head and tail (decoupled), >= 0.
-        freeze_epochs: Epochs at the start in which head and tail stay as they are.
+        freeze_epochs: Epochs at the start in which no weight of head and tail changes; the running
+            statistics of their batch norms follow what the embeddings let through.
         beta: Weight of the entropy at the start, in [0, 1]; 1e-4 in the paper.
         beta_growth: Beta at the end over beta at the start, >= 1; it grows linearly; 10 in the
             paper.
