@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from .options import echo_json, force_option, json_option, quiet_option
+from .options import echo_json, force_option, json_option, model_option, quiet_option
 
 
 class _Part(click.ParamType[str]):
@@ -39,6 +39,7 @@ class _Part(click.ParamType[str]):
     help="Which part; relay1 hears the head.",
 )
 @click.option("--order", type=click.IntRange(2), metavar="M", help="Order.  [default: smallest]")
+@model_option
 @click.option(
     "-o",
     "--output",
@@ -53,6 +54,7 @@ def command(
     device_format: str,
     part: str,
     order: int | None,
+    model: str | None,
     output: Path | None,
     force: bool,
     as_json: bool,
@@ -76,6 +78,7 @@ def command(
             DeviceFormat(device_format),
             parts=None if part == "all" else (part,),
             order=order,
+            model=model,
             force=force,
             progress=progress,
         )

@@ -12,9 +12,11 @@ from .options import (
     echo_json,
     force_option,
     json_option,
+    model_option,
     output_option,
     quiet_option,
     refuse_existing,
+    refuse_given,
     seed_option,
 )
 from .sample_source import check_source, is_endpoint, open_feed, source_options
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     type=click.Path(exists=True, path_type=Path),
     help="The frames are those of this run's test images: score each with its PhyDNN.",
 )
+@model_option
 @click.option(
     "--constellation",
     metavar="psk:M|qam:M",
@@ -68,7 +71,7 @@ def command(**parameters: Any) -> None:
         refuse_existing(output, parameters["force"])
     as_json, quiet = parameters["as_json"], parameters["quiet"]
     with ExitStack() as stack:
-        images = _images(parameters["receiver"])
+        images = _images(parameters["receiver"], parameters["model"])
         feed, sent = stack.enter_context(open_feed(parameters, _stated(parameters, images)))
         store = None
         if output is not None:
@@ -121,6 +124,8 @@ def _check(parameters: dict[str, Any]) -> None:
     given = [name for name in ("like", "receiver", "constellation") if parameters[name] is not None]
     if len(given) > 1:
         raise click.UsageError(f"--{given[0]} and --{given[1]} both say what the frames are")
+    if parameters["receiver"] is None:
+        refuse_given(("model",), "only with --receiver")
     source = parameters["source"]
     if (source is None or is_endpoint(source)) and not given and parameters["emulated"] is None:
         raise click.UsageError(
@@ -129,12 +134,12 @@ def _check(parameters: dict[str, Any]) -> None:
         )
 
 
-def _images(run: Path | None) -> "FrameImages | None":
+def _images(run: Path | None, model: str | None) -> "FrameImages | None":
     if run is None:
         return None
     from phyemu.evaluation.frame_images import FrameImages
 
-    return FrameImages(run)
+    return FrameImages(run, model=model)
 
 
 def _stated(parameters: dict[str, Any], images: "FrameImages | None") -> "SentFrames | None":

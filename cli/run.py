@@ -83,6 +83,7 @@ def head_command(**parameters: Any) -> None:
         parameters["run"],
         device_format=chosen_format(parameters),
         order=parameters["order"],
+        model=parameters["model"],
     )
     sender = HeadSender(
         head,

@@ -65,6 +65,7 @@ def tail_command(**parameters: Any) -> None:
         parameters["run"],
         device_format=chosen_format(parameters),
         order=parameters["order"],
+        model=parameters["model"],
     )
     sent = parameters["sent"]
     if sent is not None:

@@ -73,6 +73,7 @@ def relay_command(**parameters: Any) -> None:
         relay=parameters["relay"],
         device_format=chosen_format(parameters),
         order=parameters["order"],
+        model=parameters["model"],
     )
     sent = parameters["sent"]
     record = None if sent is None else load_sent_record(sent, needs_classes=False)

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from .options import model_option
+
 if TYPE_CHECKING:
     from phyemu.dnn import DeviceFormat
 
@@ -17,9 +19,10 @@ _EVERY_S = 1.0
 
 
 def part_options(part: str) -> Callable[[F], F]:
-    """Add --format and --order: which export of a part runs."""
+    """Add --format, --order and --model: which export of a part runs, and whose network it is."""
 
     def add(function: F) -> F:
+        function = model_option(function)
         function = click.option(
             "--order", type=click.IntRange(2), metavar="M", help="Order.  [default: smallest]"
         )(function)

@@ -1,7 +1,9 @@
 """A network on three devices that nobody has trained, exported as a run exports it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -47,19 +49,32 @@ class UntrainedChain:
         return probabilities
 
 
-def export_untrained_chain(folder: Path) -> UntrainedChain:
-    """Export such a network to a folder; its classes differ from image to image."""
+def export_untrained_chain(
+    folder: Path,
+    *,
+    splits: tuple[str, str] = SPLITS,
+    backbone: nn.Module | None = None,
+    architecture: Mapping[str, Any] | None = None,
+) -> UntrainedChain:
+    """Export such a network to a folder; its classes differ from image to image.
+
+    Args:
+        folder: The run folder.
+        splits: Where it is cut.
+        backbone: The network, with one linear layer, its last; None: a small residual network.
+        architecture: What a card says of it; None: of one of phyemu's.
+    """
     config = preset("digits", "awgn:12")
-    config = replace(config, phydnn=replace(config.phydnn, splits=SPLITS, orders=(4,)))
+    config = replace(config, phydnn=replace(config.phydnn, splits=splits, orders=(4,)))
     data = load_dataset("digits", seed=0, limit=40)
     generator = torch.Generator().manual_seed(5)
-    backbone = resnet(
-        ResNetConfig(depth=8, num_classes=10, in_channels=1, width=4), generator=generator
-    )
+    if backbone is None:
+        shape = ResNetConfig(depth=8, num_classes=10, in_channels=1, width=4)
+        backbone = resnet(shape, generator=generator)
     points = psk(4)
     model = MultiHopPhyDnn.from_backbone(
         backbone,
-        splits=SPLITS,
+        splits=splits,
         image_shape=data.image_shape,
         normalise=Normalise(data.mean, data.std),
         num_embeddings=4,
@@ -80,7 +95,7 @@ def export_untrained_chain(folder: Path) -> UntrainedChain:
         points,
         config=config,
         dataset=data,
-        architecture=describe_architecture(backbone),
+        architecture=architecture or describe_architecture(backbone),
         provenance={"seed": 5},
     )
     return UntrainedChain(folder, model, data.test.images, data.test.labels.tolist())

@@ -34,12 +34,13 @@ class FrameScore:
 class FrameImages:
     """Scores the frames of a run's images, one by one; images across two frames are left out."""
 
-    def __init__(self, run: Path, *, order: int | None = None) -> None:
+    def __init__(self, run: Path, *, order: int | None = None, model: str | None = None) -> None:
         """Load the PhyDNN of a run and what it sent.
 
         Args:
             run: Run folder with head, tail and `sent.npz`.
             order: M, where the run holds several; None: that of what was sent.
+            model: Name of a network that is not phyemu's, which may be imported (`UserModel`).
 
         Raises:
             CheckpointError: The run lacks a file, or one is damaged.
@@ -47,7 +48,7 @@ class FrameImages:
         if run.is_dir():
             check_exported(run)
         self._sent: SentImages = load_sent_images(run / SENT_FILE)
-        self.phydnn: ExportedPhyDnn = load_exported_of(run, self._sent, order=order)
+        self.phydnn: ExportedPhyDnn = load_exported_of(run, self._sent, order=order, model=model)
         self._begins = np.concatenate([[0], np.cumsum(self._sent.payload_plan)])
 
     def score(self, frame: ReceivedFrame) -> FrameScore | None:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from phyemu.dnn import ArtefactCard, DeviceArtefact, DeviceFormat, Part, load_for_device
+from phyemu.errors import ConfigError
 from phyemu.evaluation import (
     HeadSide,
     RelaySide,
@@ -87,7 +88,11 @@ class DeviceRelay:
 
 
 def load_head_side(
-    folder: Path, *, device_format: DeviceFormat | None = None, order: int | None = None
+    folder: Path,
+    *,
+    device_format: DeviceFormat | None = None,
+    order: int | None = None,
+    model: str | None = None,
 ) -> HeadSide:
     """Return the head of a run; there need be no tail.
 
@@ -95,20 +100,27 @@ def load_head_side(
         folder: The run, or where `phyemu export` wrote to.
         device_format: What to run; None: the safetensors, by torch, on a GPU where there is one.
         order: M, where there are several; None: the smallest.
+        model: Name of a network that is not phyemu's, which may be imported (`UserModel`); only for
+            the safetensors.
 
     Raises:
         CheckpointError: There is none of that order, or a file is damaged.
-        ConfigError: ONNX Runtime is missing.
+        ConfigError: ONNX Runtime is missing, or a network was named for a file that needs none.
     """
     if device_format is None:
-        exported = load_exported_head(folder, order=order)
+        exported = load_exported_head(folder, order=order, model=model)
         exported.head.to(_device())
         return exported
+    _refuse_model(model, device_format)
     return DeviceHead(**_of_device(folder, Part.HEAD, device_format, order))
 
 
 def load_tail_side(
-    folder: Path, *, device_format: DeviceFormat | None = None, order: int | None = None
+    folder: Path,
+    *,
+    device_format: DeviceFormat | None = None,
+    order: int | None = None,
+    model: str | None = None,
 ) -> TailSide:
     """Return the tail of a run; there need be no head.
 
@@ -116,15 +128,18 @@ def load_tail_side(
         folder: The run, or where `phyemu export` wrote to.
         device_format: What to run; None: the safetensors, by torch, on a GPU where there is one.
         order: M, where there are several; None: the smallest.
+        model: Name of a network that is not phyemu's, which may be imported (`UserModel`); only for
+            the safetensors.
 
     Raises:
         CheckpointError: There is none of that order, or a file is damaged.
-        ConfigError: ONNX Runtime is missing.
+        ConfigError: ONNX Runtime is missing, or a network was named for a file that needs none.
     """
     if device_format is None:
-        exported = load_exported_tail(folder, order=order)
+        exported = load_exported_tail(folder, order=order, model=model)
         exported.tail.to(_device())
         return exported
+    _refuse_model(model, device_format)
     return DeviceTail(**_of_device(folder, Part.TAIL, device_format, order))
 
 
@@ -134,6 +149,7 @@ def load_relay_side(
     relay: int | None = None,
     device_format: DeviceFormat | None = None,
     order: int | None = None,
+    model: str | None = None,
 ) -> RelaySide:
     """Return a relay of a run; there need be neither head nor tail.
 
@@ -142,22 +158,34 @@ def load_relay_side(
         relay: Its number, from 1 behind the head; None: the only one.
         device_format: What to run; None: the safetensors, by torch, on a GPU where there is one.
         order: M, where there are several; None: the smallest.
+        model: Name of a network that is not phyemu's, which may be imported (`UserModel`); only for
+            the safetensors.
 
     Raises:
         CheckpointError: There is none, there are several and no number was given, or a file is
             damaged.
-        ConfigError: ONNX Runtime is missing.
+        ConfigError: ONNX Runtime is missing, or a network was named for a file that needs none.
     """
     if device_format is None:
-        exported = load_exported_relay(folder, relay=relay, order=order)
+        exported = load_exported_relay(folder, relay=relay, order=order, model=model)
         exported.relay.to(_device())
         return exported
+    _refuse_model(model, device_format)
     path = relay_path(folder, relay, order, suffix=device_format.suffix)
     artefact = load_for_device(path, Part.RELAY)
     arriving, sending = artefact.card.ends
     return DeviceRelay(
         artefact=artefact, arriving=relay_end(path, arriving), sending=relay_end(path, sending)
     )
+
+
+def _refuse_model(model: str | None, device_format: DeviceFormat) -> None:
+    """Raise ConfigError where a network was named that would not be used."""
+    if model is not None:
+        raise ConfigError(
+            f"a file in format {device_format} holds its network, and {model} is not imported; "
+            "leave --model (in Python model=) out"
+        )
 
 
 class _Loaded(TypedDict):

@@ -32,6 +32,7 @@ def export_run(
     *,
     parts: Sequence[str] | None = None,
     order: int | None = None,
+    model: str | None = None,
     force: bool = False,
     progress: ProgressCallback = no_progress,
 ) -> dict[Path, DeviceCard]:
@@ -46,6 +47,7 @@ def export_run(
         device_format: ONNX or TorchScript.
         parts: Which of them, as `head`, `relay1`, `tail`; None: all that the run has.
         order: M, where the run holds several; None: the smallest.
+        model: Name of a network that is not phyemu's, which may be imported (`UserModel`).
         force: Overwrite files that exist.
         progress: Told of the parts written.
 
@@ -72,14 +74,17 @@ def export_run(
     for part, source, path in plan:
         progress("export", len(written), len(plan), part)
         try:
-            written[path] = export_for_device(_loaded(part, source), path, device_format)
+            loaded = _loaded(part, source, model)
+            written[path] = export_for_device(loaded, path, device_format)
         except OSError as exc:
             raise ConfigError(f"{path}: cannot be written ({exc.strerror})") from exc
     progress("export", len(plan), len(plan))
     return written
 
 
-def _loaded(part: str, path: Path) -> PhyDnnHead | PhyDnnRelay | PhyDnnTail:
+def _loaded(part: str, path: Path, model: str | None) -> PhyDnnHead | PhyDnnRelay | PhyDnnTail:
     if part == Part.HEAD:
-        return load_head(path)
-    return load_tail(path) if part == Part.TAIL else load_relay(path)
+        return load_head(path, model=model)
+    if part == Part.TAIL:
+        return load_tail(path, model=model)
+    return load_relay(path, model=model)
