@@ -41,8 +41,8 @@ if TYPE_CHECKING:
 @click.option(
     "--pretrained",
     type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Weights to start the backbone from.",
+    metavar="RUN|FILE",
+    help="Weights to start the backbone from: a run's, or a file's.",
 )
 @click.option("--backbone-epochs", type=click.IntRange(0), help="Epochs of the backbone.")
 @channel_option(required=False)

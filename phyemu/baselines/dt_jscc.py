@@ -22,7 +22,7 @@ from phyemu.dnn import (
 from phyemu.errors import ConfigError
 from phyemu.link import build_link
 from phyemu.toml_config import to_toml
-from phyemu.training import EpochRecord, LinkScore, score_over_link
+from phyemu.training import EpochRecord, LinkScore, chosen_normalisation, score_over_link
 from phyemu.training.arithmetic import forward_precision, set_memory_format
 from phyemu.training.fingerprint import channel_fingerprint
 from phyemu.training.seeds import SeedUse, derived_seed
@@ -192,8 +192,8 @@ def train_dt_jscc(
     Args:
         dataset: Its test images are not touched.
         channel: What is trained through; `config.link.channel` only describes it.
-        config: `dt_jscc`, `link`, `frame`, `data.augment`, `precision`, `channels_last` and `seed`
-            count.
+        config: `dt_jscc`, `link`, `frame`, `data.augment`, `data.mean`, `data.std`, `precision`,
+            `channels_last` and `seed` count.
         surroundings: Where it runs.
 
     Raises:
@@ -204,7 +204,7 @@ def train_dt_jscc(
     points = constellation(config.link.modulation, config.dt_jscc.order)
     model, architecture = untrained_dt_jscc(
         config,
-        Normalise(dataset.mean, dataset.std),
+        chosen_normalisation(dataset, config.data),
         image_shape=dataset.image_shape,
         num_classes=dataset.num_classes,
     )

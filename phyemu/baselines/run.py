@@ -18,7 +18,12 @@ from phyemu.link import build_link
 from phyemu.progress import ProgressCallback, no_progress
 from phyemu.run_files import CONFIG_NAME, METRICS_NAME, WEIGHTS_NAME
 from phyemu.toml_config import from_table, read_toml
-from phyemu.training import EpochRecord, read_run_config, score_over_link
+from phyemu.training import (
+    EpochRecord,
+    chosen_normalisation,
+    read_run_config,
+    score_over_link,
+)
 from phyemu.training.run_folder import held_run_folder, write_json
 from phyemu.training.seeds import SeedUse, derived_seed
 from phyemu.training.session_record import recorded_session
@@ -94,6 +99,7 @@ def train_system(
         config: The settings; written to `config.toml` with the system's name.
         folder: New, or with `resume` that of an earlier run with the same settings.
         normalise: What the backbone was trained with; None: mean and deviation of the dataset.
+            `config.data.mean` and `std` come before either.
         channel: What DT-JSCC is trained through; None: `config.link.channel`.
         resume: Continue an interrupted run; a finished one is scored again.
         device: Where to train.
@@ -115,7 +121,7 @@ def train_system(
     if backbone is None and name is not SystemName.DT_JSCC:
         raise ConfigError(f"{name} is made from a trained network; none was given")
     config = replace(config, system=name)
-    check_system(name, backbone, dataset, config, channel=channel)
+    check_system(name, backbone, dataset, config, normalise=normalise, channel=channel)
     with (
         held_run_folder(config, folder, read=read_system_config, resume=resume),
         recorded_session(folder, dataset, device),
@@ -124,8 +130,8 @@ def train_system(
         if backbone is None or name is SystemName.DT_JSCC:
             outcome = _make_dt_jscc(dataset, channel, config, folder, where)
         else:
-            normalise = Normalise(dataset.mean, dataset.std) if normalise is None else normalise
-            outcome = _make_network(name, backbone, normalise, dataset, config, folder, where)
+            chosen = chosen_normalisation(dataset, config.data, normalise)
+            outcome = _make_network(name, backbone, chosen, dataset, config, folder, where)
         system = _stored(folder, name, backbone)
         accuracy = outcome.accuracy
         if accuracy is None:

@@ -8,10 +8,16 @@ from typing import Any
 from torch import nn
 
 from phyemu.dnn import Normalise, pretrained_resnet
-from phyemu.errors import CheckpointError, ConfigError
-from phyemu.run_files import BACKBONE_NAME, CONFIG_NAME
+from phyemu.errors import ConfigError
+from phyemu.run_files import CONFIG_NAME
 from phyemu.toml_config import from_table, read_toml, to_table
-from phyemu.training import DataConfig, Precision, overlay, read_checkpoint
+from phyemu.training import (
+    DataConfig,
+    Precision,
+    backbone_file,
+    overlay,
+    stored_normalisation,
+)
 
 from .config import BottleFitConfig, DtJsccConfig, SystemConfig
 from .run import read_system_config
@@ -99,25 +105,8 @@ def load_backbone(path: Path) -> tuple[nn.Module, Normalise | None]:
     Raises:
         CheckpointError: The file is missing or damaged, or is of another network.
     """
-    file = path / BACKBONE_NAME if path.is_dir() else path
-    if path.is_dir() and not file.is_file():
-        raise CheckpointError(
-            f"{path}: holds no {file.name}; name a run of phyemu train, or a file"
-        )
-    backbone = pretrained_resnet(file)
-    if file.suffix != ".safetensors":
-        return backbone, None
-    try:
-        _, record = read_checkpoint(file)
-    except CheckpointError:  # a bare state dict, which pretrained_resnet could read
-        return backbone, None
-    try:
-        dataset = record["dataset"]
-        return backbone, Normalise(
-            [float(value) for value in dataset["mean"]], [float(value) for value in dataset["std"]]
-        )
-    except (KeyError, TypeError, ValueError, ConfigError) as exc:
-        raise CheckpointError(f"{file}: does not say what it was trained on ({exc})") from exc
+    file = backbone_file(path)
+    return pretrained_resnet(file), stored_normalisation(file)
 
 
 def _meant(name: SystemName, key: str) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from phyemu.channel import ChannelModel
 from phyemu.colosseum import load_channel_or_link
 from phyemu.datasets import Dataset
 from phyemu.dnn import Normalise, check_classifier, split_model
+from phyemu.training import chosen_normalisation
 from phyemu.waveform import constellation
 
 from .bottlefit_network import BottleFitNet
@@ -27,6 +28,7 @@ def check_system(
     dataset: Dataset,
     config: SystemConfig,
     *,
+    normalise: Normalise | None = None,
     channel: ChannelModel | None,
 ) -> None:
     """Raise what `train_system` would find out later.
@@ -36,14 +38,16 @@ def check_system(
         backbone: The trained network; None with DT-JSCC alone.
         dataset: Its images' shape and classes count.
         config: Of the run.
+        normalise: As in `train_system`.
         channel: As in `train_system`; None: that of `config` has to be there.
 
     Raises:
         ConfigError: The network is for other images or classes, is none that the system is made
             from, or cannot be cut there; channel or order of the modulation are not there; or the
-            images are too small.
+            images are too small, or of another number of channels than mean and deviation.
+        CheckpointError: `normalise` is for another number of channels.
     """
-    normalise = Normalise(dataset.mean, dataset.std)
+    normalise = chosen_normalisation(dataset, config.data, normalise)
     if backbone is None or name is SystemName.DT_JSCC:
         if channel is None:
             load_channel_or_link(config.link.channel)

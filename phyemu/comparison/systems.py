@@ -10,15 +10,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from phyemu.baselines import System, SystemName, load_system, network_system
+from phyemu.baselines import System, SystemName, load_backbone, load_system, network_system
 from phyemu.datasets import Dataset, ImageSet, load_dataset
-from phyemu.dnn import Normalise, pretrained_resnet, read_card, split_model
-from phyemu.errors import ConfigError
+from phyemu.dnn import Normalise, read_card, split_model
+from phyemu.errors import CheckpointError, ConfigError
 from phyemu.evaluation import encode_images
 from phyemu.file_hash import kept_file_sha256
 from phyemu.run_files import BACKBONE_NAME, WEIGHTS_NAME
 from phyemu.toml_config import to_table
-from phyemu.training import Preset, read_checkpoint, score_images
+from phyemu.training import Preset, score_images
 
 from .cell import CellKey, CellKind
 from .config import PHYDNN, WHOLE_SYSTEMS, ComparisonConfig
@@ -216,14 +216,14 @@ class Systems:
 
     def _backbone(self, run: Path) -> tuple[Normalise, nn.Module]:
         """Return the network without a radio, as the run trained it."""
+        network, normalise = load_backbone(run)
         heads = sorted((run / "head").glob("m*.safetensors"))
         if heads:
             card = read_card(heads[0])
             normalise = Normalise(card.mean, card.std)
-        else:
-            _, record = read_checkpoint(run / BACKBONE_NAME)
-            normalise = Normalise(record["mean"], record["std"])
-        return normalise, pretrained_resnet(run / BACKBONE_NAME).eval()
+        if normalise is None:
+            raise CheckpointError(f"{run / BACKBONE_NAME}: does not say what it was trained on")
+        return normalise, network.eval()
 
     def _whole_accuracy(self, run: Path, dataset: str) -> float:
         """Return the accuracy of a run's network; runs that begin with the same one share it."""

@@ -11,12 +11,12 @@ import torch
 from phyemu.baselines import (
     SystemConfig,
     SystemName,
+    load_backbone,
     read_system_config,
     system_preset,
     train_system,
 )
 from phyemu.datasets import Dataset, load_dataset
-from phyemu.dnn import describe_architecture, pretrained_resnet
 from phyemu.errors import ConfigError
 from phyemu.progress import ProgressCallback, no_progress
 from phyemu.run_files import BACKBONE_NAME, CONFIG_NAME, METRICS_NAME
@@ -31,10 +31,10 @@ from phyemu.training import (
     overlay,
     preset,
     read_run_config,
+    save_backbone,
     settle_stages,
     train_backbone,
     train_run,
-    write_checkpoint,
 )
 from phyemu.whole_file import write_whole
 
@@ -183,15 +183,7 @@ class Trainings:
             resume=True,
             progress=self._progress,
         )
-        record = {
-            "architecture": describe_architecture(result.backbone),
-            "dataset": images.summary(),
-            "mean": list(images.mean),
-            "std": list(images.std),
-            "epoch": result.epoch,
-            "validation_accuracy": result.validation_accuracy,
-        }
-        write_checkpoint(folder / BACKBONE_NAME, result.backbone.state_dict(), record)
+        save_backbone(folder / BACKBONE_NAME, result, images)
         return folder
 
     def phydnn(self, variant: str, dataset: str, backbone: str, seed: int) -> Path:
@@ -232,12 +224,12 @@ class Trainings:
         # With the system's name, as train_system writes them.
         settings = replace(baseline_settings(self._config, system, dataset, seed), system=system)
         folder = self.folder(system, "", dataset, backbone, seed)
-        network = None
+        network = normalise = None
         if system is SystemName.DT_JSCC:
             files = files_begun_with(channel=settings.link.channel)
         else:
             weights = self.backbone(dataset, backbone, seed) / BACKBONE_NAME
-            network = pretrained_resnet(weights)
+            network, normalise = load_backbone(weights)
             files = files_begun_with(network=weights)
         if _is_finished(folder, settings, files, METRICS_NAME):
             return folder
@@ -248,6 +240,7 @@ class Trainings:
             self._images(settings.data, settings.seed),
             settings,
             folder,
+            normalise=normalise,
             resume=True,
             device=self._device,
             progress=self._progress,

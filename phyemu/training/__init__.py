@@ -1,7 +1,13 @@
 """Training: settings, the backbone, Algorithm 1, checkpoints that resume at the very step."""
 
 from phyemu.toml_config import from_table, read_toml, to_table, to_toml
-from phyemu.training.backbone import BackboneResult, train_backbone
+from phyemu.training.backbone import train_backbone
+from phyemu.training.backbone_result import (
+    BackboneResult,
+    backbone_file,
+    save_backbone,
+    stored_normalisation,
+)
 from phyemu.training.checkpoint import read_checkpoint, write_checkpoint
 from phyemu.training.config import (
     BackboneConfig,
@@ -15,6 +21,7 @@ from phyemu.training.history import EpochRecord
 from phyemu.training.multi_hop import MultiHopResult, TrainedMultiHop, train_multi_hop
 from phyemu.training.multi_hop_run import export_multi_hop
 from phyemu.training.multi_hop_validation import MultiHopScore, score_over_links
+from phyemu.training.normalisation import chosen_normalisation
 from phyemu.training.phydnn import train_phydnn
 from phyemu.training.phydnn_config import PhyDnnConfig
 from phyemu.training.phydnn_result import PhyDnnResult, TrainedPhyDnn
@@ -58,6 +65,8 @@ __all__ = [
     "TrainedMultiHop",
     "TrainedPhyDnn",
     "backbone_depth",
+    "backbone_file",
+    "chosen_normalisation",
     "export_multi_hop",
     "export_phydnn",
     "from_table",
@@ -71,10 +80,12 @@ __all__ = [
     "read_run_data",
     "read_toml",
     "resolve_config",
+    "save_backbone",
     "score_images",
     "score_over_link",
     "score_over_links",
     "settle_stages",
+    "stored_normalisation",
     "to_table",
     "to_toml",
     "train_backbone",

@@ -1,7 +1,6 @@
 """Training of the network without a radio, or its adaptation from given weights."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,37 +24,17 @@ from phyemu.progress import ProgressCallback, no_progress
 from phyemu.run_files import BACKBONE_NAME
 
 from .arithmetic import compiled_in_place, forward_precision, set_memory_format
+from .backbone_result import BackboneResult, backbone_file, stored_normalisation
 from .config import BackboneConfig, Precision, TrainConfig
 from .distributed import ALONE, Processes
 from .fingerprint import training_fingerprint
-from .history import EpochRecord
+from .normalisation import chosen_normalisation
 from .schedule import warmup_cosine_ratio
 from .seeds import SeedUse, derived_seed
 from .trainer import TrainingData, run_training
 from .validation import LinkScore, score_images
 
-__all__ = ["BackboneResult", "initial_backbone", "train_backbone"]
-
-
-@dataclass(frozen=True, eq=False, slots=True, kw_only=True)
-class BackboneResult:
-    """A trained backbone.
-
-    Attributes:
-        backbone: Normalised images to logits; the weights of the best epoch, in evaluation mode.
-        architecture: What a card says of it, so that it can be built again.
-        normalise: What it was trained with.
-        validation_accuracy: Of these very weights, in percent.
-        epoch: The best epoch, from 1; 0 where the given weights were taken as they are.
-        history: Every epoch.
-    """
-
-    backbone: nn.Module
-    architecture: Mapping[str, Any]
-    normalise: Normalise
-    validation_accuracy: float
-    epoch: int
-    history: tuple[EpochRecord, ...]
+__all__ = ["initial_backbone", "initial_normalisation", "train_backbone"]
 
 
 class _Classifier(nn.Module):
@@ -150,8 +129,8 @@ def train_backbone(
 
     Args:
         dataset: Its test images are not touched.
-        config: `backbone`, `data.augment`, `precision`, `channels_last`, `shards`, `compile` and
-            `seed` count.
+        config: `backbone`, `data.augment`, `data.mean`, `data.std`, `precision`, `channels_last`,
+            `shards`, `compile` and `seed` count.
         device: Where to compute.
         folder: Run folder, for checkpoints and curves; None keeps none.
         resume: Continue from the checkpoint in `folder` where there is one.
@@ -166,7 +145,7 @@ def train_backbone(
     """
     settings = config.backbone
     backbone, architecture = initial_backbone(dataset, settings, config.seed)
-    normalise = Normalise(dataset.mean, dataset.std)
+    normalise = initial_normalisation(dataset, config)
     model = _Classifier(normalise, backbone).to(device)
     set_memory_format(model, channels_last=config.channels_last)
     validation = dataset.validation.to(device)
@@ -240,6 +219,26 @@ def initial_backbone(
     return backbone, describe_architecture(backbone)
 
 
+def initial_normalisation(dataset: Dataset, config: TrainConfig) -> Normalise:
+    """Return what images are normalised with: as the settings say, or as the weights were trained.
+
+    Args:
+        dataset: Its mean and deviation count where neither says anything.
+        config: `data.mean` and `data.std` come before what `backbone.pretrained` holds.
+
+    Raises:
+        ConfigError: The settings are for another number of channels.
+        CheckpointError: The record of the weights is damaged, or for another number of channels.
+    """
+    pretrained, said = config.backbone.pretrained, config.data.mean is not None
+    stored = None if pretrained is None or said else stored_normalisation(_given(pretrained))
+    return chosen_normalisation(dataset, config.data, stored)
+
+
+def _given(pretrained: str) -> Path:
+    return backbone_file(Path(pretrained).expanduser())
+
+
 def _users_backbone(
     name: str, dataset: Dataset, config: BackboneConfig, seed: int
 ) -> tuple[nn.Module, Mapping[str, Any]]:
@@ -251,8 +250,7 @@ def _users_backbone(
     )
     backbone = model.build(seed=derived_seed(seed, SeedUse.BACKBONE))
     if config.pretrained is not None:
-        path = Path(config.pretrained).expanduser()
-        load_pretrained(backbone, path, fresh_layers=config.fresh_layers)
+        load_pretrained(backbone, _given(config.pretrained), fresh_layers=config.fresh_layers)
     check_classifier(
         backbone, name=name, image_shape=dataset.image_shape, num_classes=dataset.num_classes
     )
@@ -270,7 +268,7 @@ def _residual_network(dataset: Dataset, config: BackboneConfig, seed: int) -> nn
         )
         generator = torch.Generator().manual_seed(derived_seed(seed, SeedUse.BACKBONE))
         return resnet(shape, generator=generator)
-    backbone = pretrained_resnet(Path(config.pretrained).expanduser())
+    backbone = pretrained_resnet(_given(config.pretrained))
     found = (backbone.config.in_channels, backbone.config.num_classes)
     if found != (channels, dataset.num_classes):
         raise CheckpointError(

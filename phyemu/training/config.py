@@ -35,12 +35,33 @@ class DataConfig:
         validation_fraction: Share of the training images that choices are made on, in (0, 1).
         limit: At most so many images a split; None keeps all.
         augment: Shift (and mirror, but not digits) the training images.
+        mean: What is taken from each channel before the network, full scale 1, in [0, 1]; None: the
+            mean that the given weights were trained with, where their file says so, else that of
+            the training images.
+        std: What each channel is divided by then, in (0, 1]; where `mean` is, and None where it is.
     """
 
     dataset: str = "digits"
     validation_fraction: float = 0.1
     limit: int | None = None
     augment: bool = True
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+
+    def __post_init__(self) -> None:
+        mean, std = self.mean, self.std
+        if mean is None or std is None:
+            require(mean is std, "mean and std belong together; give both, or neither")
+            return
+        require(
+            len(mean) == len(std) > 0,
+            f"mean and std have one value for each channel, got {len(mean)} and {len(std)}",
+        )
+        require(
+            all(0 <= value <= 1 for value in mean) and all(0 < value <= 1 for value in std),
+            f"mean must lie in [0, 1] and std in (0, 1], got {list(mean)} and {list(std)}; full "
+            "scale is 1: divide values for pixels of 0 to 255 by 255",
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

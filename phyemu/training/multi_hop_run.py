@@ -15,7 +15,7 @@ from phyemu.progress import ProgressCallback, no_progress
 from phyemu.waveform import Constellation
 
 from .artefact_info import artefact_info
-from .backbone import BackboneResult
+from .backbone_result import BackboneResult
 from .config import TrainConfig
 from .distributed import ALONE, Processes
 from .history import EpochRecord

@@ -6,10 +6,10 @@ import torch
 
 from phyemu.channel import ChannelModel
 from phyemu.datasets import Dataset
-from phyemu.dnn import MultiHopPhyDnn, Normalise
+from phyemu.dnn import MultiHopPhyDnn
 
 from .algorithm_run import check_modulation
-from .backbone import initial_backbone
+from .backbone import initial_backbone, initial_normalisation
 from .config import TrainConfig
 from .phydnn import PhyDnnTask
 
@@ -26,12 +26,13 @@ def check_network(config: TrainConfig, dataset: Dataset, channels: Sequence[Chan
 
     Raises:
         ConfigError: The network cannot be built, is no classifier of these images, or cannot be cut
-            where the settings say; a layer is not there; or the modulation lacks an order.
+            where the settings say; a layer is not there; the modulation lacks an order; or mean and
+            deviation are for other images.
         CheckpointError: Weights to start from are missing, or do not fit.
     """
     check_modulation(config)
     backbone, _ = initial_backbone(dataset, config.backbone, config.seed)
-    normalise = Normalise(dataset.mean, dataset.std)
+    normalise = initial_normalisation(dataset, config)
     if not config.phydnn.splits:
         PhyDnnTask(backbone, normalise, dataset, channels[0], config, "cpu")
         return

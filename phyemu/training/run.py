@@ -21,8 +21,8 @@ from phyemu.toml_config import from_table, read_toml
 from phyemu.waveform import Constellation
 
 from .artefact_info import artefact_info
-from .backbone import BackboneResult, train_backbone
-from .checkpoint import write_checkpoint
+from .backbone import train_backbone
+from .backbone_result import BackboneResult, save_backbone
 from .config import TrainConfig
 from .distributed import ALONE, Processes
 from .history import EpochRecord
@@ -189,7 +189,7 @@ def _train_in(
         processes=processes,
     )
     if processes.first:
-        _save_backbone(folder / BACKBONE_NAME, backbone, dataset)
+        save_backbone(folder / BACKBONE_NAME, backbone, dataset)
     if config.phydnn.splits:
         run = run_multi_hop(
             folder,
@@ -303,16 +303,6 @@ def export_phydnn(
     export_head(phydnn, head, info)
     export_tail(phydnn, tail, info)
     return head, tail
-
-
-def _save_backbone(path: Path, result: BackboneResult, dataset: Dataset) -> None:
-    record = {
-        "architecture": result.architecture,
-        "dataset": dataset.summary(),
-        "epoch": result.epoch,
-        "validation_accuracy": result.validation_accuracy,
-    }
-    write_checkpoint(path, result.backbone.state_dict(), record)
 
 
 def _score(

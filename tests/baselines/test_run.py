@@ -216,6 +216,28 @@ def test_a_network_of_the_users_own_is_split_and_read_back(
         assert torch.equal(read.logits(dataset.test.images), made.logits(dataset.test.images))
 
 
+def test_mean_and_deviation_of_the_settings_come_before_those_of_the_weights(
+    backbone: ResNet, dataset: Dataset, config: SystemConfig, tmp_path: Path
+) -> None:
+    images = dataset.test.images
+    said = replace(config, data=replace(config.data, mean=(0.3,), std=(0.2,)))
+    wrong = Normalise([0.7], [0.05])
+    name = SystemName.EDGE_ONLY
+    for settings, folder, right in ((said, "said", True), (config, "stored", False)):
+        made = train_system(name, backbone, dataset, settings, tmp_path / folder, normalise=wrong)
+        with torch.no_grad():
+            expected = backbone(Normalise([0.3], [0.2])(images))
+            assert torch.allclose(made.logits(images), expected, atol=1e-5) is right
+    three = replace(config, data=replace(config.data, mean=(0.5,) * 3, std=(0.2,) * 3))
+    for each in (name, SystemName.DT_JSCC):
+        with pytest.raises(ConfigError, match="3 values, but bars has 1 channels"):
+            train_system(each, backbone, dataset, three, tmp_path / "no")
+    other = Normalise([0.5] * 3, [0.2] * 3)
+    with pytest.raises(CheckpointError, match="on 3 channels, but bars has 1"):
+        train_system(name, backbone, dataset, config, tmp_path / "no", normalise=other)
+    assert not (tmp_path / "no").exists()
+
+
 def test_what_cannot_be_made_is_refused(
     untrained: ResNet, dataset: Dataset, config: SystemConfig, tmp_path: Path
 ) -> None:

@@ -9,7 +9,15 @@ from safetensors.torch import save_file
 from phyemu.datasets import Dataset
 from phyemu.dnn import ResNetConfig, resnet
 from phyemu.errors import CheckpointError, ConfigError
-from phyemu.training import TrainConfig, score_images, train_backbone
+from phyemu.training import (
+    DataConfig,
+    TrainConfig,
+    save_backbone,
+    score_images,
+    stored_normalisation,
+    train_backbone,
+    write_checkpoint,
+)
 
 
 def test_it_learns_and_returns_the_best_epoch(dataset: Dataset, config: TrainConfig) -> None:
@@ -147,3 +155,59 @@ def test_settings_of_a_network_that_is_not_named_are_refused(
 ) -> None:
     with pytest.raises(ConfigError, match=message):
         replace(config.backbone, **settings)
+
+
+def test_weights_of_an_earlier_run_keep_its_normalisation(
+    dataset: Dataset, config: TrainConfig, tmp_path: Path
+) -> None:
+    earlier = train_backbone(dataset, replace(config, backbone=replace(config.backbone, epochs=8)))
+    run = tmp_path / "run"
+    save_backbone(run / "backbone.safetensors", earlier, dataset)
+    brighter = replace(dataset, mean=(0.6,), std=(0.05,))  # of other training images
+    for place in (run, run / "backbone.safetensors"):
+        taken = replace(config.backbone, epochs=0, pretrained=str(place))
+        later = train_backbone(brighter, replace(config, backbone=taken))
+        assert torch.equal(later.normalise.mean, earlier.normalise.mean)
+        assert torch.equal(later.normalise.std, earlier.normalise.std)
+        assert later.validation_accuracy == earlier.validation_accuracy > 80
+    # What is said comes before it, and goes on to the next run.
+    said = replace(config.data, mean=(0.6,), std=(0.05,))
+    other = train_backbone(brighter, replace(config, backbone=taken, data=said))
+    assert other.validation_accuracy < earlier.validation_accuracy
+    save_backbone(tmp_path / "other.safetensors", other, dataset)
+    stored = stored_normalisation(tmp_path / "other.safetensors")
+    assert stored is not None
+    assert (stored.mean.item(), stored.std.item()) == pytest.approx((0.6, 0.05))
+
+
+def test_what_is_said_of_the_normalisation_is_what_others_weights_are_adapted_with(
+    dataset: Dataset, config: TrainConfig, tmp_path: Path
+) -> None:
+    pretrained(tmp_path / "w.safetensors", 3)
+    settings = replace(config.backbone, epochs=0, pretrained=str(tmp_path / "w.safetensors"))
+    silent = train_backbone(dataset, replace(config, backbone=settings))
+    assert silent.normalise.mean.tolist() == pytest.approx(dataset.mean)
+    said = replace(config, backbone=settings, data=DataConfig(mean=(0.5,), std=(0.25,)))
+    assert train_backbone(dataset, said).normalise.mean.tolist() == [0.5]
+    three = DataConfig(mean=(0.5, 0.4, 0.3), std=(0.25, 0.25, 0.25))
+    with pytest.raises(ConfigError, match="3 values, but bars has 1 channels; give one a channel"):
+        train_backbone(dataset, replace(said, data=three))
+
+
+@pytest.mark.usefixtures("users_nets")
+def test_a_normalisation_for_other_images_is_refused(
+    dataset: Dataset, config: TrainConfig, tmp_path: Path
+) -> None:
+    weights = {
+        "0.weight": torch.zeros(4, 3, 2, 2),
+        "0.bias": torch.zeros(4),
+        "2.weight": torch.zeros(3, 64),
+        "2.bias": torch.zeros(3),
+    }
+    path = tmp_path / "rgb.safetensors"
+    write_checkpoint(path, weights, {"dataset": {"mean": [0.5] * 3, "std": [0.2] * 3}})
+    settings = users(config, pretrained=str(path), fresh_layers=("0",))
+    with pytest.raises(CheckpointError, match=r"on 3 channels, but bars has 1; .* \[data\] mean"):
+        train_backbone(dataset, settings)
+    said = replace(settings, data=DataConfig(mean=(0.5,), std=(0.25,)))
+    assert train_backbone(dataset, said).normalise.mean.tolist() == [0.5]

@@ -7,6 +7,7 @@ from phyemu.dnn import Estimator, Score
 from phyemu.errors import ConfigError
 from phyemu.training import (
     BackboneConfig,
+    DataConfig,
     LinkConfig,
     PhyDnnConfig,
     TrainConfig,
@@ -82,6 +83,33 @@ def test_contradictions_of_the_schedule_are_refused(
 def test_no_epochs_need_weights() -> None:
     with pytest.raises(ConfigError, match="pretrained"):
         BackboneConfig(epochs=0)
+
+
+def test_mean_and_deviation_come_back_from_toml() -> None:
+    config = TrainConfig(
+        data=DataConfig(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 1.0)),
+        link=LinkConfig(channel="awgn:12"),
+    )
+    assert from_table(TrainConfig, tomllib.loads(to_toml(config)), where="t") == config
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"mean": (0.5,)}, "give both, or neither"),
+        ({"std": (0.5,)}, "give both, or neither"),
+        ({"mean": (0.5, 0.5), "std": (0.2,)}, "one value for each channel, got 2 and 1"),
+        ({"mean": (), "std": ()}, "one value for each channel, got 0 and 0"),
+        ({"mean": (123.7,), "std": (58.4,)}, "divide values for pixels of 0 to 255 by 255"),
+        ({"mean": (0.5,), "std": (0.0,)}, r"std in \(0, 1\], got \[0.5\] and \[0.0\]"),
+        ({"mean": (float("nan"),), "std": (0.5,)}, r"mean must lie in \[0, 1\]"),
+    ],
+)
+def test_a_normalisation_that_cannot_be_is_refused(
+    settings: dict[str, tuple[float, ...]], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        DataConfig(**settings)  # type: ignore[arg-type]
 
 
 def test_unknown_modulation_is_refused() -> None:

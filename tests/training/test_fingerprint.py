@@ -1,3 +1,4 @@
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,6 +24,16 @@ def test_what_matters_changes_it_and_what_does_not_leaves_it(
         config, dataset, "phydnn"
     )
     assert training_fingerprint(replace(config, seed=6), dataset, "backbone") != first
+    said = replace(config, data=replace(config.data, mean=(0.3,), std=(0.2,)))
+    assert training_fingerprint(said, dataset, "backbone") != first
+
+
+def test_what_is_not_said_of_the_normalisation_leaves_no_mark(
+    dataset: Dataset, config: TrainConfig
+) -> None:
+    """Runs that began before it could be said go on."""
+    data = training_fingerprint(config, dataset, "backbone")["data"]
+    assert set(tomllib.loads(data)) <= {"dataset", "validation_fraction", "limit", "augment"}
 
 
 def test_the_digest_sees_a_single_weight() -> None:

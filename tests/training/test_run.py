@@ -7,6 +7,7 @@ import pytest
 
 from phyemu.channel import Awgn, save_model, tgn
 from phyemu.datasets import load_dataset
+from phyemu.dnn import read_card
 from phyemu.errors import CheckpointError, ConfigError, PhyemuError
 from phyemu.evaluation import (
     EvaluationFidelity,
@@ -63,6 +64,20 @@ def test_a_run_leaves_all_that_is_documented_and_resumes_to_the_same(tmp_path: P
     assert train_run(quick(), folder, resume=True) == report
     sessions = json.loads((folder / "sessions.json").read_text("utf-8"))["sessions"]
     assert [session["ended"] for session in sessions] == ["finished", "finished"]
+    # Other training images, of another mean: the network of the run is taken as it was.
+    again = replace(
+        quick(),
+        data=replace(quick().data, validation_fraction=0.3),
+        backbone=replace(quick().backbone, epochs=0, pretrained=str(folder)),
+    )
+    later = train_run(again, tmp_path / "later")
+    assert later.backbone_accuracy == report.backbone_accuracy
+    cards = [read_card(run / "head" / "m4.safetensors") for run in (folder, tmp_path / "later")]
+    assert cards[0].mean == cards[1].mean
+    data = replace(quick().data, mean=(0.5,) * 3, std=(0.2,) * 3)
+    with pytest.raises(ConfigError, match="3 values, but digits has 1 channels"):
+        train_run(replace(quick(), data=data), tmp_path / "no")
+    assert not (tmp_path / "no").exists()
 
 
 @pytest.mark.parametrize(
