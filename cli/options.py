@@ -254,9 +254,9 @@ def channel_option(required: bool = True) -> Callable[[F], F]:
         "--channel",
         metavar="SPEC",
         required=required,
-        help="Channel: a shipped name, an .h5 file, awgn:SNR_DB, tgn-a..tgn-f, tdl-a..tdl-e, "
-        "world:NAME, mixture:SPEC,SPEC, widen:FACTOR:SPEC, or a link of a Colosseum scenario as "
-        "scenario:NAME:TX-RX[:SNR_DB].",
+        help="Channel: a shipped name, an .h5 file, awgn:SNR_DB, awgn:LOWEST..HIGHEST, "
+        "tgn-a..tgn-f, tdl-a..tdl-e, world:NAME, mixture:SPEC,SPEC, widen:FACTOR:SPEC, or a link "
+        "of a Colosseum scenario as scenario:NAME:TX-RX[:SNR_DB].",
     )
 
 

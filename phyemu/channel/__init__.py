@@ -1,7 +1,7 @@
 """Channel models, their two executors, impairments, and the HDF5 store."""
 
 from phyemu.channel.apply import apply_response
-from phyemu.channel.awgn import Awgn, add_awgn
+from phyemu.channel.awgn import Awgn, AwgnRange, add_awgn
 from phyemu.channel.converter import apply_converter
 from phyemu.channel.distribution import Distribution
 from phyemu.channel.doppler import DopplerSpectrum, doppler_autocorrelation
@@ -36,6 +36,7 @@ from phyemu.channel.worlds import World, world, world_names
 
 __all__ = [
     "Awgn",
+    "AwgnRange",
     "ChannelDraw",
     "ChannelLayer",
     "ChannelModel",

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
-from phyemu.channel.awgn import Awgn
+from phyemu.channel.awgn import Awgn, AwgnRange
 from phyemu.channel.distribution import Distribution
 from phyemu.channel.empirical import EmpiricalChannel
 from phyemu.channel.measured import MeasuredChannel
@@ -25,7 +25,7 @@ from phyemu.library import find_in_library
 __all__ = ["load_channel", "with_snr"]
 
 _FORMS = (
-    "awgn:SNR_DB, tgn-a[-los] ... tgn-f[-los]:SNR_DB[:DOPPLER_HZ], "
+    "awgn:SNR_DB, awgn:LOWEST..HIGHEST, tgn-a[-los] ... tgn-f[-los]:SNR_DB[:DOPPLER_HZ], "
     "tdl-a ... tdl-e:SNR_DB[:RMS_DELAY_SPREAD_NS[:DOPPLER_HZ]], world:NAME, "
     "mixture:SPEC,SPEC... or mixture:WEIGHT*SPEC,WEIGHT*SPEC..., widen:FACTOR:SPEC, an .h5 file, "
     "or the name of a shipped channel"
@@ -41,7 +41,8 @@ def load_channel(
     """Return the channel model of a spec.
 
     Args:
-        spec: "awgn:SNR_DB" ("awgn:inf" is no noise); "tgn-a" to "tgn-f", with "-los" for the line
+        spec: "awgn:SNR_DB" ("awgn:inf" is no noise); "awgn:LOWEST..HIGHEST", where each link draws
+            its SNR (`AwgnRange`); "tgn-a" to "tgn-f", with "-los" for the line
             of sight, as "tgn-b:SNR_DB[:DOPPLER_HZ]"; "tdl-a" to "tdl-e" as
             "tdl-a:SNR_DB[:RMS_DELAY_SPREAD_NS[:DOPPLER_HZ]]" (100 ns, 5 Hz where left out);
             "world:NAME"; "mixture:SPEC,SPEC" in equal shares, or "mixture:0.7*SPEC,0.3*SPEC";
@@ -64,7 +65,7 @@ def load_channel(
     if word == "scenario" and load_scenario is not None:
         return load_scenario(spec.strip())
     if word == "awgn":
-        return Awgn(*_numbers(spec, rest, "SNR_DB"))
+        return _awgn(spec, rest)
     if word == "mixture":
         return _mixture(spec, rest, partial(load_channel, load_scenario=load_scenario))
     if word == "widen":
@@ -96,6 +97,20 @@ def load_channel(
         return load_model(find_in_library(spec, "channels"))
     except ConfigError as exc:
         raise ConfigError(f"{exc}; a channel is {_FORMS}") from exc
+
+
+def _awgn(spec: str, text: str) -> Awgn | AwgnRange:
+    lowest, dots, highest = text.partition("..")
+    if not dots:
+        return Awgn(*_numbers(spec, text, "SNR_DB"))
+    try:
+        return AwgnRange(float(lowest), float(highest))
+    except ValueError as exc:  # of float, and a ConfigError
+        reason = f" ({exc})" if isinstance(exc, ConfigError) else ""
+        raise ConfigError(
+            f"channel {spec}: is no range of SNR{reason}; write awgn:LOWEST..HIGHEST in dB, as in "
+            "awgn:4..20"
+        ) from exc
 
 
 def channel_files(spec: str) -> tuple[Path, ...]:
@@ -161,6 +176,8 @@ def _numbers(spec: str, text: str, *names: str, least: int = 1) -> list[float]:
     form = f"{':'.join((kind, *names[:least]))}{optional}"
     if names[0] == "SNR_DB":
         form += f", as in {kind}:12"
+    if kind.lower() == "awgn":
+        form += " (awgn:4..20 draws from a range)"
     try:
         values = [float(word) for word in words]
     except ValueError as exc:
@@ -184,7 +201,7 @@ def with_snr(model: ChannelModel, snr_db: float) -> ChannelModel:
     """
     noise = NoiseLevel.of_snr_db(snr_db)
     match model:
-        case Awgn():
+        case Awgn() | AwgnRange():
             return Awgn(snr_db)
         case TappedDelayLine() | MeasuredChannel():
             return dataclasses.replace(model, noise=noise)

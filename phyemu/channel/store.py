@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from phyemu.channel.awgn import Awgn
+from phyemu.channel.awgn import Awgn, AwgnRange
 from phyemu.channel.distribution import Distribution
 from phyemu.channel.doppler import DopplerSpectrum
 from phyemu.channel.drift import LargeScaleDrift
@@ -47,7 +47,7 @@ def save_model(
     """Write a channel model to an HDF5 file and return its path.
 
     Args:
-        model: `Awgn`, `TappedDelayLine`, `EmpiricalChannel` or `MeasuredChannel`.
+        model: `Awgn`, `AwgnRange`, `TappedDelayLine`, `EmpiricalChannel` or `MeasuredChannel`.
         path: File to write; it appears whole or not at all.
         provenance: JSON values; None: the model's own.
         force: Overwrite an existing file.
@@ -56,14 +56,16 @@ def save_model(
         ConfigError: The model is of another type, or the file exists.
         StoreError: The file cannot be written.
     """
-    if not isinstance(model, Awgn | TappedDelayLine | EmpiricalChannel | MeasuredChannel):
+    if not isinstance(
+        model, Awgn | AwgnRange | TappedDelayLine | EmpiricalChannel | MeasuredChannel
+    ):
         raise ConfigError(f"a {type(model).__name__} cannot be stored; store its parts")
     if provenance is None:
         provenance = getattr(model, "provenance", {})
     with StoreWriter(path, kind="channel-model", provenance=provenance, force=force) as store:
         store.attribute("/", "name", model.name)
         store.attribute("/", "model", type(model).__name__)
-        if isinstance(model, Awgn):
+        if isinstance(model, Awgn | AwgnRange):
             _write_noise(store, model.noise)
         elif isinstance(model, TappedDelayLine):
             _write_noise(store, model.noise)
@@ -94,11 +96,13 @@ def load_model(path: Path | str) -> ChannelModel:
         kind = store.text("/", "model")
         try:
             match kind:
-                case "Awgn":
+                case "Awgn" | "AwgnRange":
                     noise = _read_noise(store)
                     if noise.snr_db is None:
                         raise StoreError(f"{path}: group noise/snr_db is missing")
-                    return Awgn(noise.snr_db.mean)
+                    if kind == "Awgn":
+                        return Awgn(noise.snr_db.mean)
+                    return AwgnRange(noise.snr_db.minimum, noise.snr_db.maximum)
                 case "TappedDelayLine":
                     return _read_tapped_delay_line(store)
                 case "EmpiricalChannel":

@@ -7,7 +7,7 @@ from typing import assert_never
 
 import torch
 
-from phyemu.channel.awgn import Awgn
+from phyemu.channel.awgn import Awgn, AwgnRange
 from phyemu.channel.distribution import Distribution
 from phyemu.channel.drift import LargeScaleDrift
 from phyemu.channel.empirical import EmpiricalChannel
@@ -24,7 +24,7 @@ __all__ = ["Widened"]
 
 _NUM_VARIANTS = 4
 
-_Widenable = Awgn | TappedDelayLine | EmpiricalChannel | MeasuredChannel | Mixture
+_Widenable = Awgn | AwgnRange | TappedDelayLine | EmpiricalChannel | MeasuredChannel | Mixture
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,7 @@ def _widenable(model: ChannelModel) -> _Widenable:
             for part in model.models:
                 _widenable(part)
             return model
-        case Awgn() | TappedDelayLine() | EmpiricalChannel() | MeasuredChannel():
+        case Awgn() | AwgnRange() | TappedDelayLine() | EmpiricalChannel() | MeasuredChannel():
             return model
         case _:
             raise ConfigError(
@@ -144,6 +144,11 @@ def _variant(model: _Widenable, scales: _Scales) -> ChannelModel:
     match model:
         case Awgn():
             return Awgn(model.snr_db + 10 * math.log10(scales.one()))
+        case AwgnRange():
+            lowest_db, highest_db = model.lowest_snr_db, model.highest_snr_db
+            mean_db = (lowest_db + highest_db) / 2 + 10 * math.log10(scales.one())
+            reach_db = scales.factor * (highest_db - lowest_db) / 2
+            return AwgnRange(mean_db - reach_db, mean_db + reach_db)
         case EmpiricalChannel():
             doppler = scales.one()
             noise = _noise(model.noise, scales)

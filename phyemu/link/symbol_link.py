@@ -7,7 +7,7 @@ from enum import StrEnum
 import torch
 from torch import Tensor
 
-from phyemu.channel import Awgn, ChannelDraw, ChannelModel
+from phyemu.channel import Awgn, AwgnRange, ChannelDraw, ChannelModel
 from phyemu.channel.as_written import as_written, in_full_precision
 from phyemu.errors import ConfigError
 from phyemu.waveform import Constellation, FrameFormat, modulate_probabilities, symbol_posteriors
@@ -55,8 +55,8 @@ class SymbolLink:
     For each draw of the channel: the SINR of the MMSE equaliser in closed form from the response
     over the band (`mmse_sinr`), less what channel estimation costs, with IQ image, DC and quantiser
     as further noise. Each image then gets y = x e^{j theta} + n, with theta the phase that is left
-    behind the tracking, and the posteriors of a receiver that knows the variance. With `Awgn` it is
-    exactly the paper's y = x + n (Sec. III-A).
+    behind the tracking, and the posteriors of a receiver that knows the variance. With `Awgn` and
+    `AwgnRange` it is exactly the paper's y = x + n (Sec. III-A).
 
     Valid while the response stands still for the length of a frame (Doppler times frame duration
     well below 0.1) and is shorter than the preamble period; clipping and lost frames are not
@@ -66,8 +66,8 @@ class SymbolLink:
         model: The channel.
         constellation: Point m is sent for symbol m.
         frame_format: Band, preamble and pilots.
-        receiver: What is supposed of the receiver; None: ideal on `Awgn`, which is the paper's
-            abstraction, estimating on every other channel.
+        receiver: What is supposed of the receiver; None: ideal on `Awgn` and `AwgnRange`, which is
+            the paper's abstraction, estimating on every other channel.
         images_per_draw: Rows of a batch that share a channel, as images of one frame do; 1 draws
             afresh for each, which serves training best and has the same distribution.
         amplitude: Of a symbol at the receiver [full scale], > 0; DC and quantiser count against it.
@@ -91,7 +91,7 @@ class SymbolLink:
         if not (math.isfinite(amplitude) and amplitude > 0):
             raise ConfigError(f"amplitude must be positive, got {amplitude}")
         if receiver is None:
-            ideal = isinstance(model, Awgn)
+            ideal = isinstance(model, Awgn | AwgnRange)
             receiver = ReceiverModel.IDEAL if ideal else ReceiverModel.ESTIMATING
         self.model = model
         self.constellation = constellation

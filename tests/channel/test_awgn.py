@@ -4,8 +4,9 @@ import math
 
 import pytest
 import torch
+from scipy import stats
 
-from phyemu.channel import Awgn, add_awgn, noise_variance
+from phyemu.channel import Awgn, AwgnRange, add_awgn, noise_variance
 from phyemu.errors import ConfigError, SignalError
 
 
@@ -50,3 +51,26 @@ def test_bad_levels_are_refused(generator: torch.Generator) -> None:
         noise_variance(
             torch.tensor(1.0), reference_power=1.0, sample_rate_hz=1.0, symbol_rate_hz=0.0
         )
+
+
+def test_a_range_draws_an_snr_for_each_link_uniform_in_decibels(
+    generator: torch.Generator,
+) -> None:
+    model = AwgnRange(4.0, 20.0)
+    steps = {"symbol_rate_hz": 1e7, "generator": generator}
+    draw = model.draw(2000, num_steps=2, interval_s=1e-3, **steps)
+    endless = [model.realise(**steps).snr_db for _ in range(500)]
+    for found in (draw.snr_db.tolist(), endless):
+        assert 4.0 <= min(found) < max(found) <= 20.0
+        # Kolmogorov and Smirnov: more than this has the probability 2 exp(-2 * 2.3^2) < 1e-4.
+        distance = stats.kstest(found, stats.uniform(4.0, 16.0).cdf).statistic
+        assert distance < 2.3 / len(found) ** 0.5
+    assert torch.equal(draw.response.gains, torch.ones(2000, 2, 1, dtype=torch.complex64))
+    again = model.draw(
+        2000,
+        num_steps=2,
+        interval_s=1e-3,
+        symbol_rate_hz=1e7,
+        generator=torch.Generator().manual_seed(generator.initial_seed()),
+    )
+    assert torch.equal(again.snr_db, draw.snr_db)

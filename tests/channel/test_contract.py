@@ -9,6 +9,7 @@ import torch
 
 from phyemu.channel import (
     Awgn,
+    AwgnRange,
     ChannelModel,
     Distribution,
     EmpiricalChannel,
@@ -58,6 +59,7 @@ def measured(playback: Playback) -> MeasuredChannel:
 
 MODELS: dict[str, Callable[[], ChannelModel]] = {
     "awgn": lambda: Awgn(12.0),
+    "awgn-range": lambda: AwgnRange(4.0, 20.0),
     "tgn-b": lambda: tgn("B", snr_db=10.0),
     "tgn-f-los": lambda: tgn("F", snr_db=10.0, line_of_sight=True),
     "tdl-e": lambda: tdl("E", rms_delay_spread_s=1e-7, snr_db=5.0, doppler_hz=30.0),
@@ -133,8 +135,9 @@ def test_a_batch_has_the_statistics_of_singles(model: ChannelModel) -> None:
 def test_links_of_a_batch_do_not_repeat(model: ChannelModel) -> None:
     if isinstance(model, Awgn):
         pytest.skip("AWGN has one response")
-    gains = model.draw(6, **STEPS, generator=seeded()).response.gains.flatten(1)
-    assert len({tuple(row.tolist()) for row in gains}) > 1
+    draw = model.draw(6, **STEPS, generator=seeded())
+    links = draw.snr_db[:, None] if isinstance(model, AwgnRange) else draw.response.gains.flatten(1)
+    assert len({tuple(row.tolist()) for row in links}) > 1
 
 
 def test_a_realisation_is_a_function_of_time(model: ChannelModel) -> None:

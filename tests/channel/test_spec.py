@@ -7,6 +7,7 @@ import pytest
 
 from phyemu.channel import (
     Awgn,
+    AwgnRange,
     Distribution,
     EmpiricalChannel,
     Mixture,
@@ -24,6 +25,9 @@ from phyemu.errors import ConfigError
 
 def test_specs_name_the_standard_channels() -> None:
     assert load_channel("awgn:inf") == Awgn(math.inf)
+    assert load_channel("awgn:4..20") == AwgnRange(4.0, 20.0)
+    assert load_channel("AWGN:-2.5..+1e1") == AwgnRange(-2.5, 10.0)
+    assert load_channel("awgn:-2.5..10").name == "awgn:-2.5..10"
     assert load_channel("tgn-d:15") == tgn("D", snr_db=15.0)
     assert load_channel("TGn-B-los:15:40") == tgn(
         "B", snr_db=15.0, line_of_sight=True, doppler_hz=40.0
@@ -55,6 +59,8 @@ def test_mixtures_take_weights_shipped_names_and_files_with_commas(tmp_path: Pat
     assert [model.name for model in loaded.models] == ["conference-los", "awgn:4", "awgn:2"]
     weighted = load_channel(f"mixture:2*{path},1*awgn:2")
     assert weighted == Mixture((Awgn(4.0), Awgn(2.0)), (2.0, 1.0))
+    ranges = load_channel("mixture:2*awgn:4..20,1*awgn:2")
+    assert ranges == Mixture((AwgnRange(4.0, 20.0), Awgn(2.0)), (2.0, 1.0))
     widened = load_channel("widen:2:mixture:awgn:1,awgn:2")
     assert widened == Widened(Mixture((Awgn(1.0), Awgn(2.0))), 2.0)
 
@@ -70,6 +76,16 @@ def test_mixtures_take_weights_shipped_names_and_files_with_commas(tmp_path: Pat
         ("awgn:loud", "'loud' is no list of numbers; write awgn:SNR_DB"),
         ("awgn:nan", "NaN is no number; write awgn:SNR_DB"),
         ("awgn:1:2", "has too many numbers; write awgn:SNR_DB"),
+        ("awgn:4:20", r"awgn:4\.\.20 draws from a range"),
+        ("awgn:4..", r"channel awgn:4\.\.: is no range of SNR; write awgn:LOWEST\.\.HIGHEST in dB"),
+        ("awgn:..20", "is no range of SNR; write"),
+        ("awgn:4..loud", "is no range of SNR; write"),
+        ("awgn:4..20..30", "is no range of SNR; write"),
+        ("awgn:20..4", r"goes from one finite number of dB up to another, got 20 to 4\); write"),
+        ("awgn:4..4", "got 4 to 4"),
+        ("awgn:4..inf", "got 4 to inf"),
+        ("awgn:-inf..4", "must be at least -200 dB, got -inf"),
+        ("awgn:4..nan", "got 4 to nan"),
         (
             "tdl-a:1:2:3:4",
             r"too many numbers; write tdl-a:SNR_DB\[:RMS_DELAY_SPREAD_NS\[:DOPPLER_HZ\]\], as in",
@@ -93,6 +109,7 @@ def test_bad_specs_are_refused_with_the_forms(spec: str, message: str) -> None:
 
 def test_snr_is_replaced_in_every_model() -> None:
     assert with_snr(Awgn(1.0), 9.0) == Awgn(9.0)
+    assert with_snr(AwgnRange(1.0, 2.0), 9.0) == Awgn(9.0)
     changed = with_snr(tgn("B", snr_db=1.0), 9.0)
     assert isinstance(changed, TappedDelayLine)
     assert changed == tgn("B", snr_db=9.0)

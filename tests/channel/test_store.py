@@ -13,6 +13,7 @@ import torch
 
 from phyemu.channel import (
     Awgn,
+    AwgnRange,
     ChannelModel,
     Distribution,
     EmpiricalChannel,
@@ -68,6 +69,7 @@ def responses() -> ImpulseResponse:
     [
         Awgn(7.5),
         Awgn(math.inf),
+        AwgnRange(-3.25, 20.0),
         tdl("D", rms_delay_spread_s=1e-7, snr_db=9.0, doppler_hz=12.0),
         FITTED,
         dataclasses.replace(FITTED, family=(), shape=(), drift=None, uncertainty={}),

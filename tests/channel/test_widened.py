@@ -8,6 +8,7 @@ import torch
 
 from phyemu.channel import (
     Awgn,
+    AwgnRange,
     ChannelStream,
     Distribution,
     EmpiricalChannel,
@@ -158,6 +159,19 @@ def test_what_cannot_be_widened_is_refused() -> None:
         Widened(Awgn(3.0), 11.0)
     with pytest.raises(ConfigError, match="Widened cannot be widened"):
         Widened(Widened(Awgn(3.0), 1.5), 1.5)
+
+
+def test_a_range_of_snr_is_widened_about_its_middle(generator: torch.Generator) -> None:
+    shift_db = 10 * math.log10(1.5)
+    middles = []
+    for _ in range(200):
+        variant = Widened(AwgnRange(4.0, 20.0), 1.5).variant(generator)
+        assert isinstance(variant, AwgnRange)
+        assert variant.highest_snr_db - variant.lowest_snr_db == pytest.approx(1.5 * 16)
+        middles.append((variant.highest_snr_db + variant.lowest_snr_db) / 2 - 12)
+    # Uniform in decibels: none of 200 in the outer 2.5 % at an end has the probability 0.6 %.
+    assert -shift_db <= min(middles) < -0.95 * shift_db
+    assert 0.95 * shift_db < max(middles) <= shift_db
 
 
 def test_no_noise_stays_no_noise(generator: torch.Generator) -> None:

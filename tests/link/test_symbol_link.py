@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn.functional import one_hot
 
-from phyemu.channel import Awgn, load_channel
+from phyemu.channel import Awgn, AwgnRange, load_channel
 from phyemu.errors import ConfigError
 from phyemu.link import ReceiverModel, SymbolLink
 from phyemu.waveform import FrameFormat, constellation, modulate, psk, psk_symbol_error_rate
@@ -41,6 +41,26 @@ def test_awgn_makes_the_errors_of_theory(
     expected = psk_symbol_error_rate(order, snr_db)
     spread = math.sqrt(expected * (1 - expected) / symbols.numel())
     assert rate == pytest.approx(expected, abs=5 * spread)
+
+
+def test_a_range_of_snr_gives_each_image_noise_of_its_own(generator: torch.Generator) -> None:
+    num_images = 400
+    symbols = torch.randint(4, (num_images, 500), generator=generator)
+    link = SymbolLink(AwgnRange(4.0, 12.0), psk(4), FRAME)
+    assert link.receiver is ReceiverModel.IDEAL
+    posteriors = link(rows(symbols, 4), generator)
+    rates = (posteriors.argmax(-1) != symbols).double().mean(-1)
+    # The mean of the theory over the range, by the midpoint rule; images differ as it does.
+    theory = torch.tensor(
+        [psk_symbol_error_rate(4, 4 + 8 * (step + 0.5) / 200) for step in range(200)]
+    )
+    tolerance = 5 * theory.std().item() / math.sqrt(num_images)
+    assert rates.mean().item() == pytest.approx(theory.mean().item(), abs=tolerance)
+    within = (theory * (1 - theory)).mean() / symbols.shape[1]
+    spread = (theory.var() + within).sqrt().item()  # of 400 images, to some 5 %
+    assert rates.std().item() == pytest.approx(spread, rel=0.2)
+    again = [link(rows(symbols, 4), torch.Generator().manual_seed(7)) for _ in range(2)]
+    assert torch.equal(*again)
 
 
 def test_posteriors_are_calibrated_on_a_fading_channel(generator: torch.Generator) -> None:
