@@ -7,7 +7,14 @@ import click
 
 from phyemu.run_files import CONFIG_NAME
 
-from .options import channel_option, echo_json, json_option, quiet_option, resumable
+from .options import (
+    channel_option,
+    echo_json,
+    json_option,
+    model_option,
+    quiet_option,
+    resumable,
+)
 from .progress import progress_bars
 from .run_options import config_option, dataset_option, resume_option, run_folder_option
 
@@ -27,6 +34,7 @@ _TRAINED = ("BF-1", "BF-2", "DT-JSCC")
     metavar="RUN|FILE",
     help="The trained network: a run of `phyemu train`, or weights. DT-JSCC has its own.",
 )
+@model_option
 @config_option
 @dataset_option
 @click.option("--limit", type=click.IntRange(1), help="At most so many images a split.")
@@ -43,6 +51,7 @@ _TRAINED = ("BF-1", "BF-2", "DT-JSCC")
 def command(
     system: str,
     backbone: Path | None,
+    model: str | None,
     config_file: Path | None,
     dataset: str | None,
     limit: int | None,
@@ -62,7 +71,7 @@ def command(
     BF-1 and BF-2 are trained from a trained network, DT-JSCC from random weights through a channel;
     the others run the trained network as it is.
     """
-    _refuse_unused(system, split=split, epochs=epochs, order=order, channel=channel)
+    _refuse_unused(system, model=model, split=split, epochs=epochs, order=order, channel=channel)
     from phyemu.baselines import (
         SystemName,
         load_backbone,
@@ -94,7 +103,7 @@ def command(
                 f"--backbone: {name} is made from a trained network, and none was given; give "
                 "--backbone RUN (a run of phyemu train) or --backbone FILE (weights)"
             )
-        network, normalise = load_backbone(Path(config.backbone).expanduser())
+        network, normalise = load_backbone(Path(config.backbone).expanduser(), model=model)
     data = config.data
     images = load_dataset(
         data.dataset,
@@ -129,6 +138,7 @@ def command(
 def _refuse_unused(system: str, **values: Any) -> None:
     """Raise UsageError when an option was given that this system does not look at."""
     users = {
+        "model": ("SC", "edge-only", "device-only"),
         "split": ("SC",),
         "epochs": _TRAINED,
         "order": ("DT-JSCC",),

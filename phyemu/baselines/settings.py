@@ -7,8 +7,8 @@ from typing import Any
 
 from torch import nn
 
-from phyemu.dnn import Normalise, pretrained_resnet
-from phyemu.errors import ConfigError
+from phyemu.dnn import Normalise, build_architecture, load_pretrained, pretrained_resnet
+from phyemu.errors import CheckpointError, ConfigError
 from phyemu.run_files import CONFIG_NAME
 from phyemu.toml_config import from_table, read_toml, to_table
 from phyemu.training import (
@@ -16,6 +16,7 @@ from phyemu.training import (
     Precision,
     backbone_file,
     overlay,
+    stored_architecture,
     stored_normalisation,
 )
 
@@ -95,18 +96,33 @@ def resolve_system_config(
     return config
 
 
-def load_backbone(path: Path) -> tuple[nn.Module, Normalise | None]:
+def load_backbone(path: Path, *, model: str | None = None) -> tuple[nn.Module, Normalise | None]:
     """Return a trained network, and what it was trained with where the file says so.
 
     Args:
         path: Run folder of `phyemu train`, its `backbone.safetensors`, or the state dict of a
             CIFAR residual network.
+        model: Name of a network that is not phyemu's, which may be imported (`UserModel`).
 
     Raises:
-        CheckpointError: The file is missing or damaged, or is of another network.
+        CheckpointError: The file is missing or damaged, or is of another network, or of one that
+            was not named.
     """
     file = backbone_file(path)
-    return pretrained_resnet(file), stored_normalisation(file)
+    described = stored_architecture(file)
+    if described is None:
+        if model is not None:
+            raise CheckpointError(
+                f"{file}: does not say how {model} is built; name a run of phyemu train"
+            )
+        network: nn.Module = pretrained_resnet(file)
+    else:
+        try:
+            network = build_architecture(described, model=model)
+        except ConfigError as exc:
+            raise CheckpointError(f"{file}: {exc}") from exc
+        load_pretrained(network, file)
+    return network, stored_normalisation(file)
 
 
 def _meant(name: SystemName, key: str) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from phyemu.training.backbone_result import (
     BackboneResult,
     backbone_file,
     save_backbone,
+    stored_architecture,
     stored_normalisation,
 )
 from phyemu.training.checkpoint import read_checkpoint, write_checkpoint
@@ -85,6 +86,7 @@ __all__ = [
     "score_over_link",
     "score_over_links",
     "settle_stages",
+    "stored_architecture",
     "stored_normalisation",
     "to_table",
     "to_toml",

@@ -15,7 +15,13 @@ from phyemu.run_files import BACKBONE_NAME
 from .checkpoint import read_checkpoint, write_checkpoint
 from .history import EpochRecord
 
-__all__ = ["BackboneResult", "backbone_file", "save_backbone", "stored_normalisation"]
+__all__ = [
+    "BackboneResult",
+    "backbone_file",
+    "save_backbone",
+    "stored_architecture",
+    "stored_normalisation",
+]
 
 
 @dataclass(frozen=True, eq=False, slots=True, kw_only=True)
@@ -79,6 +85,26 @@ def backbone_file(path: Path) -> Path:
     return file
 
 
+def stored_architecture(file: Path) -> Mapping[str, Any] | None:
+    """Return what the file of a network says of how it is built, if anything.
+
+    Args:
+        file: As for `stored_normalisation`.
+
+    Raises:
+        CheckpointError: The record is damaged.
+    """
+    record = _record_of(file)
+    if record is None or "architecture" not in record:
+        return None
+    architecture = record["architecture"]
+    if not isinstance(architecture, Mapping):
+        raise CheckpointError(
+            f"{file}: describes its network by {architecture!r}, which is no object; it is damaged"
+        )
+    return architecture
+
+
 def stored_normalisation(file: Path) -> Normalise | None:
     """Return what a network was trained with, where the file of its weights says so.
 
@@ -88,11 +114,8 @@ def stored_normalisation(file: Path) -> Normalise | None:
     Raises:
         CheckpointError: The file is of a training of phyemu, and its record is damaged.
     """
-    if file.suffix != ".safetensors":
-        return None
-    try:
-        _, record = read_checkpoint(file)
-    except CheckpointError:  # a bare state dict
+    record = _record_of(file)
+    if record is None:
         return None
     try:
         dataset = record["dataset"]
@@ -101,3 +124,12 @@ def stored_normalisation(file: Path) -> Normalise | None:
         )
     except (KeyError, TypeError, ValueError, ConfigError) as exc:
         raise CheckpointError(f"{file}: does not say what it was trained on ({exc})") from exc
+
+
+def _record_of(file: Path) -> Mapping[str, Any] | None:
+    if file.suffix != ".safetensors":
+        return None
+    try:
+        return read_checkpoint(file)[1]
+    except CheckpointError:  # a bare state dict
+        return None

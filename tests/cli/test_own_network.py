@@ -10,9 +10,12 @@ import pytest
 import torch
 from click.testing import CliRunner, Result
 from phyemu_cli.main import main
+from safetensors.torch import save_file
 
+from phyemu.baselines import load_backbone, load_system
 from phyemu.datasets import load_dataset
 from phyemu.dnn import UserModel, evaluating
+from phyemu.errors import CheckpointError
 from phyemu.evaluation import load_exported
 from phyemu.training import preset, train_run
 from tests.untrained_chain import UntrainedChain, export_untrained_chain
@@ -126,6 +129,33 @@ def test_it_is_exported_and_its_code_is_needed_no_more(
         refused = phyemu(*words, *by_script, "--model", NAME)
         assert refused.exit_code == 1, refused.output
         assert f"holds its network, and {NAME} is not imported" in refused.stderr
+
+
+@pytest.mark.parametrize(("system", "cut"), [("edge-only", ()), ("SC", ("--split", "2"))])
+def test_it_is_made_a_baseline_of(
+    system: str, cut: tuple[str, ...], own: Path, tmp_path: Path
+) -> None:
+    made = phyemu_with_model(
+        *("train-baseline", system, "--backbone", own, "--limit", "160", *cut),
+        *("--json", "--quiet", "-o", tmp_path / "made"),
+    )
+    trained = json.loads((own / "metrics.json").read_text("utf-8"))
+    assert json.loads(made.stdout)["accuracy"] == trained["backbone_accuracy"]
+    backbone, _ = load_backbone(own, model=NAME)
+    read = load_system(tmp_path / "made", backbone=backbone)
+    images = load_dataset("digits", seed=0, limit=160).test
+    assert read.accuracy(images, None, 0) == trained["backbone_accuracy"]
+
+
+def test_its_weights_are_loaded_only_into_the_network_that_was_named(
+    own: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(CheckpointError, match=f"is of the network '{NAME}', but 'a:b' was named"):
+        load_backbone(own, model="a:b")
+    bare = tmp_path / "bare.safetensors"
+    save_file(load_backbone(own, model=NAME)[0].state_dict(), bare)
+    with pytest.raises(CheckpointError, match=f"does not say how {NAME} is built; name a run of"):
+        load_backbone(bare, model=NAME)
 
 
 def test_its_frames_are_scored(own: Path, tmp_path: Path) -> None:

@@ -57,6 +57,7 @@ def test_a_dt_jscc_is_evaluated_as_a_phydnn_is(runner: CliRunner, tmp_path: Path
     [
         (["BF-3"], 2, "BF-3"),
         (["SC", "--order", "4"], 2, "--order goes with DT-JSCC, not with SC"),
+        (["BF-1", "--model", "a:b"], 2, "--model goes with SC, edge-only, device-only, not with"),
         (["BF-1", "--channel", "awgn:12"], 2, "--channel goes with DT-JSCC"),
         (["edge-only", "--epochs", "3"], 2, "--epochs goes with BF-1, BF-2, DT-JSCC"),
         (["DT-JSCC", "--split", "layer1"], 2, "--split goes with SC"),
