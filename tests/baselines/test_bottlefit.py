@@ -11,9 +11,9 @@ from torch import Tensor, nn
 import phyemu.baselines.bottlefit as bottlefit
 from phyemu.baselines import BottleFitConfig, SystemConfig
 from phyemu.baselines.bottlefit import BottleFitResult, train_bottlefit
-from phyemu.baselines.bottlefit_network import BottleFitTail
+from phyemu.baselines.bottlefit_network import BottleFitNet, BottleFitTail
 from phyemu.baselines.task_run import Surroundings
-from phyemu.datasets import Dataset
+from phyemu.datasets import Batch, Dataset
 from phyemu.dnn import Normalise, ResNet
 from phyemu.training import score_images
 from phyemu.training.trainer import TrainingState
@@ -96,6 +96,76 @@ def test_the_freezing_test_sees_a_tail_that_learns(
     monkeypatch.setattr(BottleFitTail, "inherited", lambda self: ())
     start, mimicked, _ = snapshots(monkeypatch, untrained, dataset, config)
     assert any("running_mean" in name for name in changed(start, mimicked, "tail.layer2"))
+
+
+def task_of(
+    kind: type[bottlefit._StageTask], teacher: ResNet, dataset: Dataset, config: SystemConfig
+) -> bottlefit._StageTask:
+    """Return a stage whose teacher, like its student, is in training mode, as after loading."""
+    for module in teacher.modules():  # statistics of other images than those of a batch
+        if isinstance(module, nn.BatchNorm2d):
+            module.running_mean.fill_(0.2)
+            module.running_var.fill_(1.7)
+    generator = torch.Generator().manual_seed(2)
+    network = BottleFitNet(
+        teacher, Normalise(dataset.mean, dataset.std), maps=1, generator=generator
+    )
+    teacher.train()
+    return kind(network.train(), teacher, dataset.validation, config, generator)
+
+
+def loss_and_teacher(
+    task: bottlefit._StageTask, batch: Batch
+) -> tuple[float, tuple[Tensor, Tensor, Tensor], Tensor]:
+    """Return the loss of a step, and stages and logits of the teacher in evaluation mode."""
+    loss = task.losses(batch, epoch=0, step=0, num_steps=1)["total"].item()
+    teacher = task.teacher
+    assert teacher.training  # given back as it was
+    for module in teacher.modules():  # and not a statistic of it moved
+        if isinstance(module, nn.BatchNorm2d):
+            assert bool((module.running_mean == 0.2).all())
+            assert module.num_batches_tracked == 0
+    teacher.eval()
+    with torch.no_grad():
+        x = task.network.head.normalise(batch.images)
+        first = teacher.layer1(torch.relu(teacher.bn1(teacher.conv1(x))))
+        second = teacher.layer2(first)
+        third = teacher.layer3(second)
+        return loss, (first, second, third), teacher.linear(third.mean((2, 3)))
+
+
+def test_the_first_stage_mimics_all_three_stages_of_the_teacher_as_it_is_used(
+    untrained: ResNet, dataset: Dataset, config: SystemConfig
+) -> None:
+    task = task_of(bottlefit._MimicTask, untrained, dataset, config)
+    batch = Batch(dataset.train.images[:12], dataset.train.labels[:12])
+    loss, wanted, _ = loss_and_teacher(task, batch)
+    with torch.no_grad():
+        first = task.network.tail.restorer(task.network.head(batch.images))
+        second = task.network.tail.layer2(first)
+        own = (first, second, task.network.tail.layer3(second))
+    terms = [
+        float(((a - b) ** 2).sum()) / 12  # over maps and positions, the mean over images
+        for a, b in zip(own, wanted, strict=True)
+    ]
+    assert min(terms) > 1e-3 * sum(terms)  # none of them could be missed
+    assert loss == pytest.approx(sum(terms), rel=1e-5)
+
+
+def test_the_second_stage_has_labels_and_the_teacher_as_it_is_used_in_their_shares(
+    untrained: ResNet, dataset: Dataset, config: SystemConfig
+) -> None:
+    settings = replace(config.bottlefit, hard_label_share=0.3, temperature=2.0)
+    config = replace(config, bottlefit=settings)
+    task = task_of(bottlefit._DistillationTask, untrained, dataset, config)
+    batch = Batch(dataset.train.images[:12], dataset.train.labels[:12])
+    loss, _, teacher_logits = loss_and_teacher(task, batch)
+    with torch.no_grad():
+        logits = task.network(batch.images)
+    hard = -logits.softmax(-1)[torch.arange(12), batch.labels].log().mean()
+    p, q = (teacher_logits / 2).softmax(-1), (logits / 2).softmax(-1)
+    soft = 4 * (p * (p / q).log()).sum(-1).mean()
+    assert loss == pytest.approx(float(0.3 * hard + 0.7 * soft), rel=1e-5)
 
 
 def test_it_learns_from_a_trained_network(

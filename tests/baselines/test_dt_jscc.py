@@ -5,13 +5,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor
 
 from phyemu.baselines import SystemConfig
 from phyemu.baselines.dt_jscc import DtJsccResult, train_dt_jscc, untrained_dt_jscc
 from phyemu.baselines.task_run import Surroundings
 from phyemu.channel import Awgn
 from phyemu.datasets import Dataset, ImageSet
-from phyemu.dnn import Normalise
+from phyemu.dnn import Normalise, sampling
 from phyemu.errors import ConfigError
 from phyemu.link import build_link
 from phyemu.training import score_over_link
@@ -100,6 +101,21 @@ def test_gradients_are_cut(dataset: Dataset, config: SystemConfig) -> None:
         train(dataset, replace(config, dt_jscc=settings))
     assert len(norms) == 4
     assert max(norms) == pytest.approx(0.01, rel=1e-3)
+
+
+def test_its_gradient_has_the_temperature_of_its_settings(
+    dataset: Dataset, config: SystemConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = []
+    sample = sampling.gumbel_softmax
+
+    def spy(logits: Tensor, *, temperature: float, generator: torch.Generator) -> Tensor:
+        given.append(temperature)
+        return sample(logits, temperature=temperature, generator=generator)
+
+    monkeypatch.setattr(sampling, "gumbel_softmax", spy)
+    train(dataset, replace(config, dt_jscc=replace(config.dt_jscc, epochs=1, temperature=0.4)))
+    assert given == [0.4] * 4  # each step samples, and no validation does
 
 
 @pytest.mark.parametrize("step", [3, 4])
