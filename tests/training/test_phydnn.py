@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
 from phyemu.channel import Awgn
 from phyemu.datasets import Batch, Dataset, ImageSet
@@ -59,6 +60,50 @@ def test_head_and_tail_are_frozen_at_first_and_thawed_later(
         assert torch.equal(before[1], after[1]) is not moves
 
 
+def test_batch_norms_of_frozen_parts_follow_the_training_images(
+    backbone: ResNet, dataset: Dataset, config: TrainConfig
+) -> None:
+    """What stays in the frozen start are the parameters; running statistics are no parameters."""
+    task = task_for(backbone, dataset, config)
+    task.begin_epoch(0)
+    norms = [m for m in task.model.modules() if isinstance(m, nn.BatchNorm2d)]
+    assert len(norms) == 7  # of head and tail: the first convolution, and two in each block
+    scales = [norm.weight.detach().clone() for norm in norms]
+    before = [(norm.running_mean.clone(), norm.running_var.clone()) for norm in norms]
+    step(task, dataset, 0)
+    for norm, scale, (mean, variance) in zip(norms, scales, before, strict=True):
+        assert torch.equal(norm.weight, scale)
+        assert norm.num_batches_tracked == 1  # once a step: the binding path does not count
+        assert not torch.equal(norm.running_mean, mean)
+        assert not torch.equal(norm.running_var, variance)
+    images = Normalise(dataset.mean, dataset.std)(dataset.train.images[:24])
+    with torch.no_grad():
+        batch_mean = backbone.conv1(images).mean((0, 2, 3))  # before the first norm
+    expected = 0.9 * before[0][0] + 0.1 * batch_mean  # its momentum is PyTorch's
+    torch.testing.assert_close(norms[0].running_mean, expected)
+
+
+def test_decay_is_of_head_and_tail_alone(
+    backbone: ResNet, dataset: Dataset, config: TrainConfig
+) -> None:
+    learned = replace(
+        config,
+        link=replace(config.link, modulation="learned"),
+        phydnn=replace(config.phydnn, weight_decay=0.5, freeze_epochs=0, lookup=Lookup.LEARNED),
+    )
+    task = task_for(backbone, dataset, learned)
+    dictionaries = list(task.model.dictionary_parameters())
+    assert len(dictionaries) > 2  # embeddings, points, demapper
+    others = list(task.model.backbone_parameters())
+    before = [[p.detach().clone() for p in part] for part in (dictionaries, others)]
+    for parameter in (*dictionaries, *others):  # so that nothing moves but by decay
+        parameter.grad = torch.zeros_like(parameter)
+    task.optimizer.step()
+    assert all(torch.equal(p, was) for p, was in zip(dictionaries, before[0], strict=True))
+    for parameter, was in zip(others, before[1], strict=True):
+        torch.testing.assert_close(parameter.detach(), was * (1 - 1e-3 * 0.5))
+
+
 def test_a_step_behind_a_removal_moves_the_new_embeddings_on_the_same_channel(
     backbone: ResNet, dataset: Dataset, config: TrainConfig
 ) -> None:
@@ -76,15 +121,21 @@ def test_a_step_behind_a_removal_moves_the_new_embeddings_on_the_same_channel(
     assert bool((before != after).any(-1).all())  # every row
 
 
-def test_a_removal_keeps_the_most_used(
+def test_a_removal_keeps_those_that_the_training_images_use_most(
     backbone: ResNet, dataset: Dataset, config: TrainConfig
 ) -> None:
-    task = task_for(backbone, dataset, config)
+    # Negatives, which use other embeddings most.
+    validation = replace(dataset.validation, images=255 - dataset.validation.images)
+    by_distance = replace(config, phydnn=replace(config.phydnn, score=Score.DISTANCE))
+    task = task_for(backbone, replace(dataset, validation=validation), by_distance)
     task.begin_epoch(0)
     task.model.eval()
-    symbols = task.model.encode(dataset.train.images)
-    counts = torch.bincount(symbols.flatten(), minlength=8)
-    expected = task.model.embedding.vectors[counts.argsort(stable=True)[4:]]
+    most_used = []
+    for images in (dataset.train.images, validation.images):
+        counts = torch.bincount(task.model.encode(images).flatten(), minlength=8)
+        most_used.append(counts.argsort(stable=True)[4:])
+    assert set(most_used[0].tolist()) != set(most_used[1].tolist())
+    expected = task.model.embedding.vectors[most_used[0]]
     task.begin_epoch(2)
     kept = task.model.embedding.vectors
     assert {tuple(row) for row in kept.tolist()} == {tuple(row) for row in expected.tolist()}
@@ -385,8 +436,12 @@ def patches(config: TrainConfig) -> TrainConfig:
 def test_a_stage_begins_anew_on_what_the_head_has_become(
     backbone: ResNet, dataset: Dataset, config: TrainConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    task = task_for(backbone, dataset, patches(config))
+    settings = patches(config)
+    # Four symbols a slice in either stage: QPSK, then BPSK.
+    settings = replace(settings, phydnn=replace(settings.phydnn, symbols_per_slice=(4,)))
+    task = task_for(backbone, dataset, settings)
     task.begin_epoch(0)
+    assert torch.equal(task._link.constellation.points, psk(4).points)
     for parameter in task.model.backbone_parameters():
         parameter.requires_grad_(True)
     step(task, dataset, 0)
@@ -399,9 +454,10 @@ def test_a_stage_begins_anew_on_what_the_head_has_become(
     after = task.model.state_dict()
     assert all(torch.equal(after[name], value) for name, value in trained.items())
     assert task.order == 2
+    assert torch.equal(task._link.constellation.points, psk(2).points)
     assert task.model.embedding.vectors.shape == (8, 16)
     # The same clusters as of a model that was given these weights at once.
-    other = task_for(backbone, dataset, patches(config))
+    other = task_for(backbone, dataset, settings)
     other.restore_stage("2")
     other.model.load_state_dict(trained, strict=False)
     other._start_embeddings()
