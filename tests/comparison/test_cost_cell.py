@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -21,9 +22,10 @@ from phyemu.comparison import (
 from phyemu.comparison.cell import Cell
 from phyemu.comparison.cost_cell import cost_figures, cost_settings
 from phyemu.comparison.cost_tables import table_of_costs
+from phyemu.comparison.environment import environment_channel
 from phyemu.comparison.systems import Provided
 from phyemu.datasets import ImageSet
-from phyemu.fullstack import Engine, Protocol, Transfer
+from phyemu.fullstack import Engine, Protocol, SnrTrace, Transfer, WifiLink, wifi_link
 from phyemu.metering import read_device_profile
 
 KEY = CellKey(
@@ -43,14 +45,14 @@ PAYLOAD = 4 * 64
 
 
 class Network(nn.Module):
-    """Pixels to two logits."""
+    """Pixels to two logits, or to so many features."""
 
-    def __init__(self) -> None:
+    def __init__(self, num_outputs: int = 2) -> None:
         super().__init__()
-        self.linear = nn.Linear(64, 2)
+        self.linear = nn.Linear(64, num_outputs)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Return the logits."""
+        """Return the outputs."""
         return self.linear(images.float().flatten(1))
 
 
@@ -109,6 +111,79 @@ def test_a_transfer_that_failed_does_not_pass_for_a_fast_one(
     assert table is not None
     assert table.columns[-1] == "failed [%]"
     assert table.rows[0][1][-1].text() == "33.33"
+
+
+def test_every_figure_of_a_cost_by_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # The head makes 12 float32 of an image, so four images are 4 * 12 * 4 = 192 bytes.
+    system = network_system(
+        SystemName.SPLIT_COMPUTING,
+        nn.Sequential(Network(12), nn.ReLU()),
+        nn.Linear(12, 2),
+        image_shape=(1, 8, 8),
+    )
+    key = replace(KEY, system="SC", protocol="tcp", seed=5)
+    given: list[tuple[int, SnrTrace, Protocol, int]] = []
+
+    def transfer(
+        payload_bytes: int, link: WifiLink, protocol: Protocol, *, seed: int, engine: Engine
+    ) -> Transfer:
+        given.append((payload_bytes, link.snr, protocol, seed))
+        index = len(given) - 1
+        return replace(
+            transferred((0.1, 0.2, 0.6)[index], payload_bytes),
+            payload_bytes=payload_bytes,
+            overhead_bytes={"mac": (20.0, 30.0, 70.0)[index], "ip": 10.0},
+            num_frames=(4, 5, 9)[index],
+            mac_retransmissions=index,
+            transport_retransmissions=3 * index,
+        )
+
+    monkeypatch.setattr(cost_cell, "run_transfer", transfer)
+    profile = read_device_profile("jetson-orin-nano")
+    powers = replace(profile.powers, transmit_w=1.5)
+    sibling = Cell(
+        key=replace(key, environment="office-los"),
+        figures={"head_s": 2.0, "tail_s": 0.25, "head_j": 7.0},
+        fingerprint="",
+        provenance={"device": "this machine", "meter": "none"},
+    )
+    figures, modelled, _, _ = cost_figures(
+        key,
+        Provided(system=system, run=tmp_path, weights="0"),
+        IMAGES,
+        settings(),
+        profile=replace(profile, powers=powers),
+        sibling=sibling,
+    )
+    assert figures == pytest.approx(
+        {
+            "head_s": 2.0,
+            "tail_s": 0.25,
+            "head_j": 7.0,
+            "communication_s": 0.3,  # (0.1 + 0.2 + 0.6) / 3
+            "latency_s": 2.55,
+            "transmit_j": 0.45,  # 1.5 W for as long as is sent, and no longer
+            "energy_j": 7.45,
+            "payload_bytes": 192,
+            "overhead_bytes": 50,  # (20 + 30 + 70) / 3 + 10
+            "sent_bytes": 242,
+            "delivered_share": 1,
+            "failed_share": 0,
+            "num_frames": 6,
+            "mac_retransmissions": 1,
+            "transport_retransmissions": 3,
+            "duration_deviation_s": 0.07**0.5,  # of -0.2, -0.1 and 0.3: (0.04 + 0.01 + 0.09) / 2
+            "head_parameters": 64 * 12 + 12,
+            "head_macs": 64 * 12,
+        }
+    )
+    assert modelled == {"communication_s", "transmit_j", "latency_s", "energy_j"}
+    # Three draws of the link, each by a seed of its own, which is the transfer's, too.
+    channel = environment_channel("office-nlos", settings().urban)
+    for (payload, snr, protocol, seed), expected in zip(given, (5, 6, 7), strict=True):
+        assert (payload, protocol, seed) == (192, Protocol.TCP, expected)
+        assert np.array_equal(snr.snr_db, wifi_link(channel, seed=expected).snr.snr_db)
+    assert len({snr.snr_db.tobytes() for _, snr, _, _ in given}) == 3
 
 
 def test_where_every_transfer_failed_there_is_no_latency(
