@@ -239,7 +239,8 @@ class _Sender:
             return
         if self._first == self._next:
             return
-        self._threshold = max(self._in_flight() / 2, 2.0)
+        if self._timeouts == 1:  # of a segment that was sent again already it is held (RFC 5681)
+            self._threshold = max(self._in_flight() / 2, 2.0)
         self._window = 1.0
         self._recover, self._after_timeout = self._next - 1, True
         self._lost = set(range(self._first, self._next)) - self._sacked

@@ -149,3 +149,15 @@ def test_a_lone_segment_is_acknowledged_40_ms_later_and_every_second_at_once() -
     wire.sent.clear()
     edge(4, transfer, 52_000_000)  # behind a hole: at once, RFC 5681, 4.2
     assert [(item.acknowledged, item.selective) for item in wire.sent] == [(3, (4,))]
+
+
+def test_the_threshold_is_held_where_a_segment_times_out_again() -> None:
+    transfer, wire = connected(60)
+    for _ in range(2):
+        wire.next_sent_ms()  # ten were outstanding at the first timeout, one at the second
+    released = []
+    for up_to in range(1, 8):
+        acknowledge(transfer, up_to, range(0), 4_000_000_000 + up_to)
+        released.append(len(wire.taken()))
+    # RFC 5681, 3.1: of a segment that was sent again already, ssthresh is held constant: at five.
+    assert released == [2, 2, 2, 2, 1, 1, 1]
