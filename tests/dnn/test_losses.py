@@ -84,6 +84,17 @@ def test_the_entropy_alone_moves_head_and_embedding(
     assert _moved(model, entropy_loss(output.log_probabilities)) == {"head", "embedding"}
 
 
+def test_the_gradient_of_the_entropy_in_the_variational_loss_is_beta_times_its_own() -> None:
+    scores = torch.tensor([[[0.3, -0.2, 0.5]]], dtype=torch.float64, requires_grad=True)
+    logits, labels = torch.zeros((1, 1, 5), dtype=torch.float64), torch.tensor([3])
+    variational_loss(logits, scores.log_softmax(-1), labels, beta=0.25).backward()
+    p = scores.detach().softmax(-1)
+    entropy = -(p * p.log()).sum()
+    # dH/ds_m = -p_m (log p_m + H).
+    assert scores.grad is not None
+    torch.testing.assert_close(scores.grad, -0.25 * p * (p.log() + entropy))
+
+
 def test_descending_the_entropy_lowers_it(
     model: PhyDnn, images: Tensor, generator: torch.Generator
 ) -> None:
