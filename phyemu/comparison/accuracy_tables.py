@@ -12,6 +12,7 @@ from .result_table import Entry, ResultTable
 
 __all__ = [
     "backbone_label",
+    "by_depth",
     "dataset_label",
     "error_spread",
     "phydnn_label",
@@ -34,6 +35,11 @@ def backbone_label(name: str) -> str:
     """
     depth = name.removeprefix("resnet")
     return f"ResNet-{depth}" if depth.isdecimal() else name
+
+
+def by_depth(backbone: str) -> tuple[int, str]:
+    """Return what backbones are sorted by: ResNet-56 comes before ResNet-110."""
+    return len(backbone), backbone
 
 
 def dataset_label(name: str) -> str:
@@ -294,7 +300,7 @@ def _symbols_on_air(cells: CellSet, orders: Sequence[int]) -> str:
 
 
 def _backbones(cells: CellSet) -> list[str]:
-    return sorted(cells.values("backbone"), key=lambda name: (len(name), name))
+    return sorted(cells.values("backbone"), key=by_depth)
 
 
 def _any(entries: Iterable[Entry]) -> bool:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from .accuracy_tables import backbone_label, phydnn_label
+from .accuracy_tables import backbone_label, by_depth, phydnn_label
 from .cell import CellKey, CellKind
 from .cell_set import CellSet, Spread, mean_of
 from .config import PHYDNN, SYSTEMS
@@ -142,8 +142,7 @@ def cost_rows(cells: CellSet, environments: Sequence[str], dataset: str) -> list
     return sorted(
         keys,
         key=lambda key: (
-            len(key.backbone),
-            key.backbone,
+            by_depth(key.backbone),
             SYSTEMS.index(key.system),
             key.protocol,
             key.variant,

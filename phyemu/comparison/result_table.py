@@ -35,13 +35,15 @@ class Entry:
         >>> spread = Spread(mean=83.0, deviation=0.25, count=3)
         >>> Entry(measured=spread, published=82.89).text()
         '83.00 ± 0.25 (82.89, +0.11)'
+        >>> Entry(published=48, bound="up to", digits=0).text()
+        'not computed (up to 48)'
         """
         ours = self._measured()
         if self.published is None:
             return ours or "-"
         paper = f"{self.bound} {_number(self.published, self.digits)}".strip()
         if self.measured is None:
-            return f"- ({paper})"
+            return f"not computed ({paper})"
         difference = self.measured.mean - self.published
         return f"{ours} ({paper}, {_number(difference, self.digits, sign=True)})"
 

@@ -8,7 +8,7 @@ import pytest
 
 from phyemu.comparison import CellSet, Entry, Exhibit, ResultTable, tables_of
 from phyemu.comparison.cell_set import Spread
-from phyemu.comparison.statements import statement_value
+from phyemu.comparison.statement_rules import statement_value
 
 
 def table(cells: CellSet, exhibit: Exhibit, name: str) -> ResultTable:
@@ -105,7 +105,12 @@ def test_a_sentence_is_computed_from_cells(
     cells: CellSet, name: str, expected: float | None
 ) -> None:
     found = statement_value(name, cells, dataset="cifar-10", variant="paper")
-    assert found == (None if expected is None else pytest.approx(expected))
+    if expected is None:
+        assert found is None
+    else:
+        assert found is not None
+        assert found.value == pytest.approx(expected)
+        assert found.backbones == {"resnet20"}
 
 
 def test_a_missing_system_leaves_its_sentences_out(cells: CellSet) -> None:
@@ -113,6 +118,59 @@ def test_a_missing_system_leaves_its_sentences_out(cells: CellSet) -> None:
     wanted = {"dataset": "cifar-10", "variant": "paper"}
     assert statement_value("figure-6/latency-ratio/max", without, **wanted) is None
     assert statement_value("figure-6/bytes/sc", without, **wanted) is None
+
+
+@pytest.fixture
+def two_networks(cells: CellSet) -> CellSet:
+    """Return the cells of ResNet-20, and ResNet-56 at twice its costs without BottleFit."""
+    found = list(cells)
+    for cell in cells.where(system=("PhyDNN", "SC")):
+        key = replace(cell.key, backbone="resnet56")
+        found.append(replace(cell, key=key, figures={k: 2 * v for k, v in cell.figures.items()}))
+    return CellSet(found)
+
+
+def test_sentences_are_of_the_networks_that_have_every_system(two_networks: CellSet) -> None:
+    found = rows(table(two_networks, Exhibit.FIGURE_6, "figure-6-statements"))
+    latency = "latency, BF-1 over PhyDNN", "x", "Sec. IV-C, End-to-end Latency", "ResNet-20"
+    assert found[latency] == ["5.21 (2.30, +2.91)"]
+    overhead = "overhead of PhyDNN", "bytes", "Sec. IV-C, Communication Overhead"
+    assert found[*overhead, "ResNet-20, ResNet-56"] == ["384.00 (256.00, +128.00)"]
+    largest = "latency, largest ratio to PhyDNN", "x", "Abstract", "ResNet-20"
+    assert found[largest] == ["80.50 (up to 48.00, +32.50)"]
+    found = rows(table(two_networks, Exhibit.FIGURE_9, "figure-9-statements"))
+    apart = "energy of the head, PhyDNN and BF-1 apart", "mJ", "Sec. IV-C, Energy Consumption"
+    assert found[*apart, "ResNet-20"] == ["4.00 (20.60, -16.60)"]
+    assert len(found) == 9
+
+
+def test_a_sentence_without_cells_stands_as_not_computed(two_networks: CellSet) -> None:
+    only_56 = two_networks.where(backbone="resnet56")
+    found = rows(table(only_56, Exhibit.FIGURE_9, "figure-9-statements"))
+    assert len(found) == 9
+    assert {tuple(entries) for (*_, networks), entries in found.items() if networks == "-"} == {
+        (f"not computed ({text})",)
+        for text in (
+            "135.35", "295.53", "142.89", "312.41", "18.52", "19.42", "20.60", "5.16", "up to 13.00"
+        )
+    }  # fmt: skip
+
+
+def test_a_variant_without_a_network_keeps_its_sentences(two_networks: CellSet) -> None:
+    best = [
+        replace(cell, key=replace(cell.key, variant="best"))
+        for cell in two_networks.where(system="PhyDNN", backbone="resnet20")
+    ]
+    both = CellSet([*two_networks, *best])
+    (labels,) = [
+        labels
+        for labels in rows(table(both, Exhibit.FIGURE_6, "figure-6-statements"))
+        if labels[0] == "overhead of PhyDNN"
+    ]
+    assert labels[3] == "best: ResNet-20; paper: ResNet-20, ResNet-56"
+    found = rows(table(both, Exhibit.TABLE_1, "table-1-statements"))
+    (drops,) = [found[labels] for labels in found if labels[0] == "drop from simulation to LoS"]
+    assert drops == ["1.00 (about 5.00, -4.00)", "1.50 (about 5.00, -3.50)"]
 
 
 def test_csv_holds_every_number(cells: CellSet) -> None:
