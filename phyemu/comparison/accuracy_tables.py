@@ -7,15 +7,13 @@ from .cell_set import CellSet, Spread
 from .config import FULL_STACK_SYSTEMS, PHYDNN
 from .environment import NO_CHANNEL, OFFICE, TRAINING_SNR_DB, awgn_name, is_simulation
 from .exhibit import Exhibit
+from .labels import backbone_label, by_depth, dataset_label, phydnn_label
 from .published import published_value
 from .result_table import Entry, ResultTable
+from .training_notes import training_note
 
 __all__ = [
-    "backbone_label",
-    "by_depth",
-    "dataset_label",
     "error_spread",
-    "phydnn_label",
     "snrs_of",
     "table_1",
     "table_2",
@@ -27,31 +25,6 @@ _NEAR_SNRS_DB = (8.0, 20.0)
 _BRACKETS = "Means over seeds ± sample deviation; in brackets the paper's value and our difference."
 
 
-def backbone_label(name: str) -> str:
-    """Return a backbone's name for people.
-
-    >>> backbone_label("resnet20")
-    'ResNet-20'
-    """
-    depth = name.removeprefix("resnet")
-    return f"ResNet-{depth}" if depth.isdecimal() else name
-
-
-def by_depth(backbone: str) -> tuple[int, str]:
-    """Return what backbones are sorted by: ResNet-56 comes before ResNet-110."""
-    return len(backbone), backbone
-
-
-def dataset_label(name: str) -> str:
-    """Return a dataset's name for people."""
-    return name.upper() if name.startswith("cifar") else name
-
-
-def phydnn_label(variant: str) -> str:
-    """Return a PhyDNN's name for people."""
-    return f"{PHYDNN}, {variant} settings" if variant else PHYDNN
-
-
 def table_1(cells: CellSet, dataset: str) -> ResultTable | None:
     """Return Table I: accuracy in the office; None where no cell is of it."""
     of_dataset = cells.where(kind=CellKind.ACCURACY, dataset=dataset)
@@ -59,13 +32,16 @@ def table_1(cells: CellSet, dataset: str) -> ResultTable | None:
     if not len(office):
         return None
     backbones = _backbones(office)
+    whole = of_dataset.where(
+        system=("edge-only", *FULL_STACK_SYSTEMS),
+        environment=NO_CHANNEL,
+        backbone=tuple(backbones),
+    )
     rows = []
     for system in ("edge-only", *FULL_STACK_SYSTEMS):
         entries = tuple(
             Entry(
-                measured=of_dataset.spread(
-                    "accuracy", system=system, environment=NO_CHANNEL, backbone=backbone
-                ),
+                measured=whole.spread("accuracy", system=system, backbone=backbone),
                 published=_published(dataset, f"table-1/{backbone}/baseline"),
             )
             for backbone in backbones
@@ -97,6 +73,7 @@ def table_1(cells: CellSet, dataset: str) -> ResultTable | None:
             "The paper names no M for Table I; its Table III gives the mean of its ResNet-56 "
             "column as the accuracy at 16 KB, M = 4. Its office is a room with two USRP B210; "
             "ours are the emulated worlds office-los and office-nlos.",
+            training_note(CellSet([*office, *whole])),
         ),
     )
 
@@ -128,7 +105,12 @@ def table_2(cells: CellSet, dataset: str) -> ResultTable | None:
         row_headings=("system", "backbone"),
         columns=("no radio", *_size_headings(simulated, orders)),
         rows=tuple(rows),
-        notes=(_BRACKETS, _symbols_on_air(simulated, orders), _made_of(simulated)),
+        notes=(
+            _BRACKETS,
+            _symbols_on_air(simulated, orders),
+            _made_of(simulated),
+            training_note(simulated),
+        ),
     )
 
 
@@ -163,6 +145,7 @@ def table_2_drops(cells: CellSet, dataset: str) -> ResultTable | None:
             "which is of CIFAR-10.",
             _symbols_on_air(simulated, orders),
             _made_of(simulated),
+            training_note(simulated),
         ),
     )
 
@@ -173,6 +156,7 @@ def table_of_sweep(cells: CellSet, dataset: str) -> ResultTable | None:
     snrs = snrs_of(swept)
     if len(snrs) < 2:
         return None
+    shown = swept.where(environment=tuple(map(awgn_name, snrs)))
     rows = []
     for variant in swept.values("variant"):
         for backbone in _backbones(swept):
@@ -207,7 +191,8 @@ def table_of_sweep(cells: CellSet, dataset: str) -> ResultTable | None:
             "Error rates: means over seeds ± sample deviation. A change is of the mean over "
             "seeds; the largest one is between any two SNRs of the sweep, beside what the paper "
             "states of its curves (4 to 20 dB).",
-            _made_of(swept.where(environment=tuple(map(awgn_name, snrs)))),
+            _made_of(shown),
+            training_note(shown),
         ),
     )
 

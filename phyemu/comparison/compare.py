@@ -31,6 +31,7 @@ from .plan import plan
 from .presets import read_comparison
 from .rendering import Rendered, render
 from .systems import MissingRunError, Provided, Systems
+from .training_record import record_of_run
 from .trainings import Trainings
 
 __all__ = [
@@ -205,8 +206,25 @@ class Comparison:
                 "made": datetime.now(UTC).isoformat(timespec="seconds"),
                 "images": self._systems.images_digest(key.dataset),
                 "weights_sha256": provided.weights,
+                **self._beside(key, provided.run),
             },
         )
+
+    def completed(self, cell: Cell) -> Cell:
+        """Return a finished cell with what earlier versions did not write into it.
+
+        Its figures and fingerprint stay; where its run is not at hand, so does all of it.
+        """
+        beside = self._beside(cell.key, self._systems.run_at_hand(cell.key))
+        missing = {name: value for name, value in beside.items() if name not in cell.provenance}
+        return replace(cell, provenance={**cell.provenance, **missing}) if missing else cell
+
+    def _beside(self, key: CellKey, run: Path | None) -> dict[str, Any]:
+        """Return what stands beside figures that do not depend on it."""
+        if key.kind is not CellKind.ACCURACY or run is None:
+            return {}
+        record = record_of_run(run, key, self.config)
+        return {} if record is None else {"training": record.to_dict()}
 
     def _sibling(self, key: CellKey, weights: str) -> Cell | None:
         """Return a finished cost of the same network, over another channel or protocol."""
@@ -308,8 +326,12 @@ def run_comparison(
             progress("cells", done, len(keys), key.label())
             try:
                 fingerprint = comparison.request(key)
-                if comparison.find(key, fingerprint) is not None:
+                cell = comparison.find(key, fingerprint)
+                if cell is not None:
                     counts["found"] += 1
+                    whole = comparison.completed(cell)
+                    if whole is not cell:
+                        comparison.store.save(whole)
                     continue
                 comparison.store.save(comparison.compute(key, fingerprint))
                 counts["computed"] += 1

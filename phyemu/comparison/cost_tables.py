@@ -2,14 +2,15 @@
 
 from collections.abc import Sequence
 
-from .accuracy_tables import backbone_label, by_depth, phydnn_label
 from .cell import CellKey, CellKind
 from .cell_set import CellSet, Spread, mean_of
 from .config import PHYDNN, SYSTEMS
 from .environment import OFFICE
 from .exhibit import Exhibit
+from .labels import backbone_label, by_depth, phydnn_label
 from .published import published_value
 from .result_table import Entry, ResultTable
+from .training_notes import training_note
 
 __all__ = ["COST_SYSTEMS", "cost_rows", "row_label", "table_3", "table_of_costs"]
 
@@ -68,6 +69,7 @@ def table_3(cells: CellSet, dataset: str) -> ResultTable | None:
         notes=(
             "In brackets the paper's value and our difference. DT-JSCC is a network of its own; "
             "the backbone is the PhyDNN's.",
+            training_note(CellSet([*jscc, *phydnn]).where(environment=OFFICE)),
         ),
     )
 

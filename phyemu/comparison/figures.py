@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from phyemu.whole_file import write_whole
 
-from .accuracy_tables import backbone_label, dataset_label, error_spread, snrs_of
+from .accuracy_tables import error_spread, snrs_of
 from .cell import CellKey, CellKind
 from .cell_set import CellSet
 from .config import PHYDNN
 from .cost_tables import cost_rows
 from .environment import OFFICE, TRAINING_SNR_DB
 from .exhibit import Exhibit
+from .labels import backbone_label, dataset_label
 from .published import published_value
 
 if TYPE_CHECKING:

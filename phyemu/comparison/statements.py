@@ -2,16 +2,18 @@
 
 from collections.abc import Mapping
 
-from .accuracy_tables import backbone_label, by_depth, snrs_of
+from .accuracy_tables import snrs_of
 from .cell import CellKind
 from .cell_set import CellSet, Spread
 from .config import PHYDNN
 from .derived import Derived
 from .environment import OFFICE, awgn_name
 from .exhibit import Exhibit
+from .labels import backbone_label, by_depth
 from .published import PublishedValue, published_values
 from .result_table import Entry, ResultTable
 from .statement_rules import SIMULATED, STATEMENTS, statement_value
+from .training_notes import training_note
 
 __all__ = ["statements_table"]
 
@@ -40,8 +42,9 @@ def statements_table(cells: CellSet, exhibit: Exhibit, dataset: str) -> ResultTa
         )
         labels = (_words(item), item.unit or "-", item.source, _networks(found))
         rows.append((labels, entries))
+    about = _about(exhibit, cells, dataset)
     is_computed = any(entry.measured is not None for _, entries in rows for entry in entries)
-    if not rows or not (is_computed or len(_about(exhibit, cells, dataset))):
+    if not rows or not (is_computed or len(about)):
         return None
     return ResultTable(
         name=f"{exhibit}-statements",
@@ -55,6 +58,7 @@ def statements_table(cells: CellSet, exhibit: Exhibit, dataset: str) -> ResultTa
             "every system of the sentence was computed, and of a largest value the one that has "
             "it. Which of ours come from a model is marked in the tables that they were computed "
             "from.",
+            *([training_note(about)] if len(about.where(kind=CellKind.ACCURACY)) else []),
         ),
     )
 

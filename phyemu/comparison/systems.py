@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from phyemu.baselines import System, SystemName, load_backbone, load_system, network_system
 from phyemu.datasets import Dataset, ImageSet, load_dataset
 from phyemu.dnn import Normalise, read_card, split_model
-from phyemu.errors import CheckpointError, ConfigError
+from phyemu.errors import CheckpointError, ConfigError, PhyemuError
 from phyemu.evaluation import encode_images
 from phyemu.file_hash import kept_file_sha256
 from phyemu.run_files import BACKBONE_NAME, WEIGHTS_NAME
@@ -186,6 +186,18 @@ class Systems:
             return []
         name = SystemName(key.system)
         return self._trainings.missing(name, key.variant, key.dataset, key.backbone, key.seed)
+
+    def run_at_hand(self, key: CellKey) -> Path | None:
+        """Return the folder of a finished run behind a cell; None: nobody has it here."""
+        try:
+            given = self._given_run(key)
+            if given is not None:
+                return given.folder
+            if self._trainings is None or self.missing_runs(key):
+                return None
+            return self._made_run(self._trainings, key)
+        except PhyemuError:
+            return None  # with other settings, or two: whoever needs its weights is told
 
     def _made_run(self, trainings: Trainings, key: CellKey) -> Path:
         name = SystemName(key.system)

@@ -36,12 +36,16 @@ from phyemu.training import (
     train_backbone,
     train_run,
 )
+from phyemu.training.run_folder import write_json
 from phyemu.whole_file import write_whole
 
 from .config import PHYDNN, WHOLE_SYSTEMS, ComparisonConfig
 from .training_files import check_files, files_begun_with, keep_files
 
-__all__ = ["Trainings", "baseline_settings", "check_trainings", "training_settings"]
+__all__ = ["HISTORY_NAME", "Trainings", "baseline_settings", "check_trainings", "training_settings"]
+
+HISTORY_NAME = "history.json"
+"""Of any run: its epochs."""
 
 _TRAINED_BASELINES = (SystemName.BOTTLEFIT_1, SystemName.BOTTLEFIT_2, SystemName.DT_JSCC)
 
@@ -183,6 +187,8 @@ class Trainings:
             resume=True,
             progress=self._progress,
         )
+        epochs = [entry.to_dict() for entry in result.history]
+        write_json(folder / HISTORY_NAME, {"epochs": epochs})
         save_backbone(folder / BACKBONE_NAME, result, images)
         return folder
 

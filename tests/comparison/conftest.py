@@ -11,7 +11,8 @@ MakeCell = Callable[..., Cell]
 
 def make_cell(kind: CellKind, figures: Mapping[str, float], **fields: object) -> Cell:
     """Return a cell of CIFAR-10 and ResNet-20 unless told otherwise."""
-    extra = {name: fields.pop(name) for name in ("modelled", "engine", "run") if name in fields}
+    names = ("modelled", "engine", "run", "provenance")
+    extra = {name: fields.pop(name) for name in names if name in fields}
     key = CellKey(
         kind=kind,
         **{

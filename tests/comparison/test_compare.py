@@ -109,6 +109,39 @@ def test_every_cell_is_made_and_linked_to_its_run(
     assert read_comparison(folder / "comparison.toml") == tiny()
 
 
+def test_cells_say_how_long_their_runs_trained(finished: tuple[Path, ComparisonResult]) -> None:
+    for cell in CellStore(finished[0]).load():
+        record = cell.provenance["training"]
+        if cell.key.system == "PhyDNN":
+            assert record["stages"] == [["M = 4", 1, 15], ["M = 2", 1, 8]]
+            assert record["departures"]["batch_size"][0] == 20
+        else:
+            assert (record["stages"], record["weights_given"]) == ([["network", 1, 12]], False)
+
+
+@pytest.mark.parametrize("given", [False, True])
+def test_cells_of_earlier_versions_learn_it_from_their_runs_and_stay(
+    finished: tuple[Path, ComparisonResult], copied: Path, given: bool
+) -> None:
+    if given:
+        shutil.rmtree(copied)
+    run = finished[0] / "runs" / "phydnn-paper_digits_resnet8_seed0"
+    config = tiny(runs=(str(run),), train_missing=False) if given else tiny()
+    run_comparison(config, copied)
+    store = CellStore(copied)
+    cells = list(store.load())
+    for cell in cells:
+        lacking = {name: it for name, it in cell.provenance.items() if name != "training"}
+        store.save(replace(cell, provenance=lacking))
+    # Without the runs nothing of them changes, and they are shown.
+    assert run_comparison(tiny(train_missing=False), copied).rendered is not None
+    assert "epochs not recorded" in (copied / "index.md").read_text("utf-8")
+    result = run_comparison(config, copied)
+    assert (result.computed, result.found, result.notes) == (0, 4, ())
+    assert list(store.load()) == cells
+    assert "epochs not recorded" not in (copied / "index.md").read_text("utf-8")
+
+
 def test_variants_begin_with_the_same_network(finished: tuple[Path, ComparisonResult]) -> None:
     folder, _ = finished
     cells = CellStore(folder).load()
