@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .cell import Cell
+from .transfer_means import is_partial
 
 __all__ = ["CellSet", "Spread", "mean_of"]
 
@@ -20,15 +21,19 @@ class Spread:
         deviation: Sample standard deviation; NaN of one value.
         count: Values.
         modelled: A model stands behind at least one.
+        partial: At least one is a mean of transfers that leaves failed ones out.
     """
 
     mean: float
     deviation: float
     count: int
     modelled: bool = False
+    partial: bool = False
 
     @classmethod
-    def of(cls, values: Sequence[float], *, modelled: bool = False) -> "Spread | None":
+    def of(
+        cls, values: Sequence[float], *, modelled: bool = False, partial: bool = False
+    ) -> "Spread | None":
         """Return the spread of values, or None of none."""
         if not values:
             return None
@@ -38,6 +43,7 @@ class Spread:
             deviation=deviation,
             count=len(values),
             modelled=modelled,
+            partial=partial,
         )
 
 
@@ -75,6 +81,7 @@ class CellSet:
         return Spread.of(
             [cell.figures[figure] for cell in found],
             modelled=any(figure in cell.modelled for cell in found),
+            partial=any(is_partial(cell, figure) for cell in found),
         )
 
     def mean(self, figure: str, **wanted: Any) -> float | None:

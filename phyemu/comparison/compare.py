@@ -2,7 +2,7 @@
 
 import logging
 import platform
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -43,6 +43,8 @@ __all__ = [
 ]
 
 SETTINGS_FILE = "comparison.toml"
+# Of the provenance, by kind: what earlier versions did not write.
+_BESIDE = {CellKind.ACCURACY: "training", CellKind.COST: "transfers"}
 _LOG = logging.getLogger(__name__)
 
 
@@ -206,7 +208,7 @@ class Comparison:
                 "made": datetime.now(UTC).isoformat(timespec="seconds"),
                 "images": self._systems.images_digest(key.dataset),
                 "weights_sha256": provided.weights,
-                **self._beside(key, provided.run),
+                **self._beside(key, lambda: provided.run),
             },
         )
 
@@ -215,16 +217,18 @@ class Comparison:
 
         Its figures and fingerprint stay; where its run is not at hand, so does all of it.
         """
-        beside = self._beside(cell.key, self._systems.run_at_hand(cell.key))
-        missing = {name: value for name, value in beside.items() if name not in cell.provenance}
-        return replace(cell, provenance={**cell.provenance, **missing}) if missing else cell
+        if _BESIDE[cell.key.kind] in cell.provenance:
+            return cell
+        beside = self._beside(cell.key, lambda: self._systems.run_at_hand(cell.key))
+        return replace(cell, provenance={**cell.provenance, **beside}) if beside else cell
 
-    def _beside(self, key: CellKey, run: Path | None) -> dict[str, Any]:
+    def _beside(self, key: CellKey, run: Callable[[], Path | None]) -> dict[str, Any]:
         """Return what stands beside figures that do not depend on it."""
-        if key.kind is not CellKind.ACCURACY or run is None:
-            return {}
-        record = record_of_run(run, key, self.config)
-        return {} if record is None else {"training": record.to_dict()}
+        if key.kind is CellKind.COST:
+            return {_BESIDE[key.kind]: self.config.cost.links} if key.protocol else {}
+        folder = run()
+        record = None if folder is None else record_of_run(folder, key, self.config)
+        return {} if record is None else {_BESIDE[key.kind]: record.to_dict()}
 
     def _sibling(self, key: CellKey, weights: str) -> Cell | None:
         """Return a finished cost of the same network, over another channel or protocol."""

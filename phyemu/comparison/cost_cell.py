@@ -30,18 +30,13 @@ from .cell import Cell, CellKey
 from .config import ComparisonConfig
 from .environment import environment_channel
 from .systems import Provided
+from .transfer_means import SUMS
 
 __all__ = ["cost_figures", "cost_settings"]
 
 _COMPUTING = ("head_s", "tail_s", "head_j")
 # Whose transmit power stands where this machine, which has no radio, is the device.
 _RADIO_PROFILE = "jetson-orin-nano"
-# Sums of figures, each modelled where one of its parts is.
-_SUMS = {
-    "latency_s": ("head_s", "communication_s", "tail_s"),
-    "energy_j": ("head_j", "transmit_j"),
-    "sent_bytes": ("payload_bytes", "overhead_bytes"),
-}
 
 
 def cost_settings(
@@ -123,7 +118,7 @@ def cost_figures(
         }
         if communication.duration_s:
             modelled |= {"communication_s", "transmit_j"}
-        for total, parts in _SUMS.items():
+        for total, parts in SUMS.items():  # each modelled where one of its parts is
             figures[total] = sum(figures[part] for part in parts)
             modelled |= {total} if modelled & set(parts) else set()
     figures |= _head_size(system)

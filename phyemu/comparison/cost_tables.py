@@ -1,6 +1,7 @@
 """Table III, and the numbers behind Figs. 6 to 9 and 11, from cells."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from .cell import CellKey, CellKind
 from .cell_set import CellSet, Spread, mean_of
@@ -11,6 +12,7 @@ from .labels import backbone_label, by_depth, phydnn_label
 from .published import published_value
 from .result_table import Entry, ResultTable
 from .training_notes import training_note
+from .transfer_means import failure_note
 
 __all__ = ["COST_SYSTEMS", "cost_rows", "row_label", "table_3", "table_of_costs"]
 
@@ -87,7 +89,7 @@ def table_of_costs(
     cells: CellSet, exhibit: Exhibit, environments: Sequence[str], dataset: str
 ) -> ResultTable | None:
     """Return latency, bytes and energy of a batch in some places; None where no cell is of it."""
-    rows = []
+    rows, shown = [], []
     for key in cost_rows(cells, environments, dataset):
         one = cells.where(
             kind=CellKind.COST,
@@ -102,6 +104,7 @@ def table_of_costs(
         energies = [_scaled(one.spread(name), 1e3) for name in ("head_j", "transmit_j", "energy_j")]
         failed = _scaled(one.spread("failed_share"), 100)
         entries = tuple(Entry(measured=spread) for spread in (*times, *sizes, *energies, failed))
+        shown += one
         engine = next(iter(one)).engine or "-"
         labels = (row_label(key), backbone_label(key.backbone), key.environment, engine)
         rows.append((labels, entries))
@@ -127,6 +130,7 @@ def table_of_costs(
             "paper's heights of bars are not published as numbers, what it states of them in words "
             "is in the table of statements. Failed: transfers through the full stack that did not "
             "deliver everything; all else is of those that did.",
+            *filter(None, [failure_note(shown)]),
         ),
     )
 
@@ -163,9 +167,4 @@ def row_label(key: CellKey) -> str:
 def _scaled(spread: Spread | None, factor: float) -> Spread | None:
     if spread is None:
         return None
-    return Spread(
-        mean=spread.mean * factor,
-        deviation=spread.deviation * factor,
-        count=spread.count,
-        modelled=spread.modelled,
-    )
+    return replace(spread, mean=spread.mean * factor, deviation=spread.deviation * factor)

@@ -4,6 +4,8 @@ import statistics
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
+from .cell import CellKey
+
 __all__ = ["Derived", "derive", "mean_derived"]
 
 
@@ -14,10 +16,12 @@ class Derived:
     Attributes:
         value: The number.
         backbones: Those of the cells that it was computed from.
+        partial: Cells among these whose figure is a mean that leaves failed transfers out.
     """
 
     value: float
     backbones: frozenset[str]
+    partial: frozenset[CellKey] = frozenset()
 
     def map(self, function: Callable[[float], float]) -> "Derived":
         """Return another number of the same cells."""
@@ -32,6 +36,7 @@ def derive(function: Callable[..., float], *parts: Derived | None) -> Derived | 
     return Derived(
         value=function(*(part.value for part in known)),
         backbones=frozenset[str]().union(*(part.backbones for part in known)),
+        partial=frozenset[CellKey]().union(*(part.partial for part in known)),
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .cell_set import Spread
+from .transfer_means import MARK
 
 __all__ = ["Entry", "ResultTable"]
 
@@ -54,7 +55,8 @@ class Entry:
         text = _number(spread.mean, self.digits)
         if math.isfinite(spread.deviation):
             text += f" ± {_number(spread.deviation, self.digits)}"
-        return text + (_MODELLED if spread.modelled else "")
+        text += _MODELLED if spread.modelled else ""
+        return text + (MARK if spread.partial else "")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -99,12 +101,12 @@ class ResultTable:
         """Return one line an entry: its row, its column, and every number of it."""
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
-        numbers = ("mean", "deviation", "seeds", "modelled", "published", "bound")
+        numbers = ("mean", "deviation", "seeds", "modelled", "partial", "published", "bound")
         writer.writerow([*self.row_headings, "column", *numbers])
         for labels, entries in self.rows:
             for column, entry in zip(self.columns, entries, strict=True):
                 spread = entry.measured
-                ours: Sequence[object] = ("", "", 0, "")
+                ours: Sequence[object] = ("", "", 0, "", "")
                 if spread is not None:
                     deviation = spread.deviation if math.isfinite(spread.deviation) else ""
                     ours = (
@@ -112,6 +114,7 @@ class ResultTable:
                         deviation,
                         spread.count,
                         "yes" if spread.modelled else "no",
+                        "yes" if spread.partial else "no",
                     )
                 published = "" if entry.published is None else entry.published
                 writer.writerow([*labels, column, *ours, published, entry.bound])

@@ -10,6 +10,7 @@ from .cell_set import CellSet
 from .config import FULL_STACK_SYSTEMS, PHYDNN
 from .derived import Derived, derive, mean_derived
 from .environment import OFFICE, TRAINING_SNR_DB, awgn_name
+from .transfer_means import is_partial
 
 __all__ = ["SIMULATED", "STATEMENTS", "statement_value"]
 
@@ -119,8 +120,12 @@ class _Reader:
 
 def _mean(cells: CellSet, figure: str) -> Derived | None:
     mean = cells.mean(figure)
-    return (
-        None if mean is None else Derived(value=mean, backbones=frozenset(cells.values("backbone")))
+    if mean is None:
+        return None
+    return Derived(
+        value=mean,
+        backbones=frozenset(cells.values("backbone")),
+        partial=frozenset(cell.key for cell in cells if is_partial(cell, figure)),
     )
 
 

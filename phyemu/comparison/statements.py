@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from .accuracy_tables import snrs_of
-from .cell import CellKind
+from .cell import CellKey, CellKind
 from .cell_set import CellSet, Spread
 from .config import PHYDNN
 from .derived import Derived
@@ -14,6 +14,7 @@ from .published import PublishedValue, published_values
 from .result_table import Entry, ResultTable
 from .statement_rules import SIMULATED, STATEMENTS, statement_value
 from .training_notes import training_note
+from .transfer_means import failure_note
 
 __all__ = ["statements_table"]
 
@@ -24,7 +25,7 @@ def statements_table(cells: CellSet, exhibit: Exhibit, dataset: str) -> ResultTa
     None where no cell is of the exhibit, or the paper has no such sentence.
     """
     variants = cells.where(system=PHYDNN, dataset=dataset).values("variant")
-    rows = []
+    rows, partial = [], set[CellKey]()
     for item in published_values().values():
         if item.exhibit is not exhibit or item.id not in STATEMENTS:
             continue
@@ -32,9 +33,10 @@ def statements_table(cells: CellSet, exhibit: Exhibit, dataset: str) -> ResultTa
             variant: statement_value(item.id, cells, dataset=dataset, variant=variant)
             for variant in variants
         }
+        partial |= {key for value in found.values() if value for key in value.partial}
         entries = tuple(
             Entry(
-                measured=None if value is None else Spread.of([value.value]),
+                measured=_measured(value),
                 published=item.value,
                 bound=item.bound,
             )
@@ -58,9 +60,14 @@ def statements_table(cells: CellSet, exhibit: Exhibit, dataset: str) -> ResultTa
             "every system of the sentence was computed, and of a largest value the one that has "
             "it. Which of ours come from a model is marked in the tables that they were computed "
             "from.",
+            *filter(None, [failure_note(cell for cell in cells if cell.key in partial)]),
             *([training_note(about)] if len(about.where(kind=CellKind.ACCURACY)) else []),
         ),
     )
+
+
+def _measured(value: Derived | None) -> Spread | None:
+    return None if value is None else Spread.of([value.value], partial=bool(value.partial))
 
 
 def _about(exhibit: Exhibit, cells: CellSet, dataset: str) -> CellSet:

@@ -608,6 +608,15 @@ def test_costs_are_measured_once_for_all_places(tmp_path: Path, copied: Path) ->
             sum(cell.figures[name] for name in ("head_s", "communication_s", "tail_s"))
         )
         assert {"communication_s", "latency_s", "transmit_j"} <= cell.modelled
+    assert [cell.provenance.get("transfers") for cell in cells] == [
+        1 if cell.key.protocol else None for cell in cells
+    ]
+    store = CellStore(copied)
+    for cell in cells:  # as earlier versions wrote them
+        lacking = {name: it for name, it in cell.provenance.items() if name != "transfers"}
+        store.save(replace(cell, provenance=lacking))
+    assert run_comparison(config, copied).computed == 0
+    assert list(store.load().where(kind="cost")) == list(cells)
     stack = cells.where(system="SC", protocol="tcp", environment="office-los")
     # 8x8 digits enlarged to 32x32: 4 maps of float32, 4 images.
     assert stack.mean("payload_bytes") == 4 * 4 * 4 * 32 * 32

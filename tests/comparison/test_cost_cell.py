@@ -110,7 +110,26 @@ def test_a_transfer_that_failed_does_not_pass_for_a_fast_one(
     table = table_of_costs(CellSet([cell]), Exhibit.FIGURE_6, ("office-nlos",), "digits")
     assert table is not None
     assert table.columns[-1] == "failed [%]"
-    assert table.rows[0][1][-1].text() == "33.33"
+    texts = dict(zip(table.columns, (entry.text() for entry in table.rows[0][1]), strict=True))
+    # What is no mean of transfers, and the share itself, bear no mark.
+    assert {name for name, text in texts.items() if text.endswith("†")} == {
+        "communication [ms]",
+        "latency [ms]",
+        "overhead [KB]",
+        "transmission [mJ]",
+        "energy [mJ]",
+    }
+    assert texts["failed [%]"] == "33.33"
+    assert "* 33.3 % of the transfers failed: edge-only, UDP, ResNet-8, office-nlos" in (
+        table.to_markdown()
+    )
+    told = CellSet([replace(cell, provenance={"transfers": 3})])
+    table = table_of_costs(told, Exhibit.FIGURE_6, ("office-nlos",), "digits")
+    assert table is not None
+    assert (
+        "† mean of the complete transfers alone:\n\n"
+        "* of 3 transfers 1 failed: edge-only, UDP, ResNet-8, office-nlos\n"
+    ) in table.to_markdown()
 
 
 def test_every_figure_of_a_cost_by_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -197,6 +216,7 @@ def test_where_every_transfer_failed_there_is_no_latency(
     texts = dict(zip(table.columns, (entry.text() for entry in table.rows[0][1]), strict=True))
     assert (texts["latency [ms]"], texts["failed [%]"]) == ("-", "100.00")
     assert texts["payload [KB]"] == "0.25"
+    assert "†" not in table.to_markdown()
 
 
 def test_a_cost_depends_on_what_a_profile_says_and_not_on_its_name() -> None:

@@ -156,6 +156,28 @@ def test_a_sentence_without_cells_stands_as_not_computed(two_networks: CellSet) 
     }  # fmt: skip
 
 
+def test_a_sentence_from_means_without_failed_transfers_says_so(cells: CellSet) -> None:
+    failed = CellSet(
+        replace(cell, figures={**cell.figures, "failed_share": 0.25}, provenance={"transfers": 8})
+        if (cell.key.system, cell.key.environment) == ("BF-1", "office-nlos")
+        else cell
+        for cell in cells
+    )
+    found = table(failed, Exhibit.FIGURE_6, "figure-6-statements")
+    marked = {labels[0] for labels, (text,) in rows(found).items() if "†" in text}
+    assert marked == {
+        "latency, BF-1 over PhyDNN",
+        "communication delay, BF-1 over PhyDNN, NLoS",
+        "communication delay of full-stack systems, NLoS over LoS",
+        "overhead, BF-1 over PhyDNN, NLoS",
+    }
+    line = "* of 8 transfers 2 failed: BF-1, TCP, ResNet-20, office-nlos"
+    assert line in found.to_markdown()
+    assert "†" not in table(cells, Exhibit.FIGURE_6, "figure-6-statements").to_markdown()
+    lines = csv.DictReader(io.StringIO(found.to_csv()))
+    assert {line["quantity"] for line in lines if line["partial"] == "yes"} == marked
+
+
 def test_a_variant_without_a_network_keeps_its_sentences(two_networks: CellSet) -> None:
     best = [
         replace(cell, key=replace(cell.key, variant="best"))
