@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from .cell import CellKey, CellKind
+from .cell import Cell, CellKey, CellKind
 from .cell_set import CellSet, Spread, mean_of
 from .config import PHYDNN, SYSTEMS
 from .environment import OFFICE
@@ -89,7 +89,8 @@ def table_of_costs(
     cells: CellSet, exhibit: Exhibit, environments: Sequence[str], dataset: str
 ) -> ResultTable | None:
     """Return latency, bytes and energy of a batch in some places; None where no cell is of it."""
-    rows, shown = [], []
+    rows = []
+    shown: list[Cell] = []
     for key in cost_rows(cells, environments, dataset):
         one = cells.where(
             kind=CellKind.COST,

@@ -25,7 +25,8 @@ def statements_table(cells: CellSet, exhibit: Exhibit, dataset: str) -> ResultTa
     None where no cell is of the exhibit, or the paper has no such sentence.
     """
     variants = cells.where(system=PHYDNN, dataset=dataset).values("variant")
-    rows, partial = [], set[CellKey]()
+    rows = []
+    partial: set[CellKey] = set()
     for item in published_values().values():
         if item.exhibit is not exhibit or item.id not in STATEMENTS:
             continue
