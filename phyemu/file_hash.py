@@ -14,12 +14,14 @@ def file_sha256(path: Path) -> str:
 
 
 def kept_file_sha256(path: Path) -> str:
-    """Return what `file_sha256` does; a file of the same size and time of change is read once."""
+    """Return what `file_sha256` does; a file that was not changed since is read once."""
     path = path.resolve()
     found = path.stat()
-    return _hash_of(path, found.st_size, found.st_mtime_ns)
+    # A copy that keeps its times is another file, or was changed later by the kernel's own clock.
+    times = (found.st_mtime_ns, found.st_ctime_ns)
+    return _hash_of(path, found.st_size, found.st_ino, times)
 
 
 @lru_cache(maxsize=1024)
-def _hash_of(path: Path, num_bytes: int, changed_ns: int) -> str:
+def _hash_of(path: Path, num_bytes: int, inode: int, times_ns: tuple[int, int]) -> str:
     return file_sha256(path)

@@ -35,6 +35,9 @@ def test_a_file_is_read_again_when_it_changes(tmp_path: Path, read: list[str]) -
     path.write_bytes(b"two")
     os.utime(path, ns=(changed_ns, changed_ns + 1))
     assert kept_file_sha256(path) == hashlib.sha256(b"two").hexdigest()
+    path.write_bytes(b"six")  # as long, and said to be as old: `cp -p`
+    os.utime(path, ns=(changed_ns, changed_ns + 1))
+    assert kept_file_sha256(path) == hashlib.sha256(b"six").hexdigest()
     path.write_bytes(b"three")
     os.utime(path, ns=(changed_ns, changed_ns + 1))
     assert kept_file_sha256(path) == hashlib.sha256(b"three").hexdigest()

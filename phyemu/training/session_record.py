@@ -1,6 +1,7 @@
 """On what a run was computed, each time that somebody worked on it."""
 
 import json
+import logging
 import os
 import platform
 import time
@@ -15,6 +16,7 @@ import torch
 
 import phyemu
 from phyemu.datasets import Dataset
+from phyemu.errors import CheckpointError
 from phyemu.metering import device_name
 from phyemu.run_files import SESSIONS_NAME
 
@@ -24,6 +26,7 @@ from .run_folder import write_json
 __all__ = ["recorded_session"]
 
 _BEGUN: Final = "begun"
+_LOG = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -42,7 +45,7 @@ def recorded_session(
         processes: Who computes.
 
     Raises:
-        CheckpointError: The record cannot be written.
+        CheckpointError: The record cannot be begun. That it cannot be ended is a warning.
     """
     path = folder / SESSIONS_NAME
     session = _session(dataset, torch.device(device), processes)
@@ -58,7 +61,10 @@ def recorded_session(
         raise
     finally:
         session |= {"ended": ended, "duration_s": round(time.monotonic() - begin, 1)}
-        write_json(path, {"sessions": sessions})
+        try:
+            write_json(path, {"sessions": sessions})
+        except CheckpointError as exc:  # what was computed counts, and so does why it ended
+            _LOG.warning("%s; how this session ended is not recorded", exc)
 
 
 def _session(dataset: Dataset, device: torch.device, processes: Processes) -> dict[str, Any]:

@@ -229,13 +229,14 @@ def _finish_epoch(
 
 
 def _check_finite(task: Task, state: TrainingState, steps: int, processes: Processes) -> None:
-    """Raise TrainingError where the losses of the epoch so far, or the weights, are not finite.
+    """Raise TrainingError where losses of the epoch so far, weights or buffers are not finite.
 
     Called where the device is waited for anyway, and before anything is kept of them.
     """
     totals = [terms["total"] for terms in gathered_sums(state, processes).values()]
-    weights = [weight.detach().isfinite().all() for weight in task.model.parameters()]
-    if not all(map(math.isfinite, totals)) or not bool(torch.stack(weights).all()):
+    held = [value for value in task.model.state_dict().values() if value.is_floating_point()]
+    finite = torch.stack([value.isfinite().all() for value in held])
+    if not all(map(math.isfinite, totals)) or not bool(finite.all()):
         raise TrainingError(
             f"{task.name}: losses or weights are no longer finite in epoch {state.epoch + 1}, by "
             f"its step {state.done} of {steps}; begin anew with lower learning rates, in another "

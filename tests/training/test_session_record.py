@@ -1,5 +1,7 @@
+import contextlib
 import hashlib
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -48,6 +50,22 @@ def test_each_session_says_how_it_ended_and_the_earlier_ones_stay(tmp_path: Path
     assert all(isinstance(one["duration_s"], float) for one in found)
     assert found[0]["torch"] == torch.__version__
     assert found[0]["threads"] == torch.get_num_threads()
+
+
+@pytest.mark.parametrize("error", [None, KeyboardInterrupt])
+def test_a_record_that_cannot_be_ended_ends_no_training(
+    error: type[BaseException] | None, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    with contextlib.ExitStack() as stack:
+        if error is not None:
+            stack.enter_context(pytest.raises(error))
+        stack.enter_context(recorded_session(folder, dataset(), "cpu"))
+        shutil.rmtree(folder)
+        if error is not None:
+            raise error
+    assert "how this session ended is not recorded" in caplog.text
 
 
 def test_images_are_told_apart_by_a_pixel_and_by_a_label(tmp_path: Path) -> None:

@@ -152,7 +152,7 @@ def test_processes_begin_an_epoch_with_equal_weights_and_moments(
     assert [len(moment) for moment in heard[-1][len(model) + 1 : len(model) + 3]] == [4, 4]
 
 
-@pytest.mark.parametrize("poisoned", ["loss", "gradient"])
+@pytest.mark.parametrize("poisoned", ["loss", "gradient", "buffer"])
 @pytest.mark.parametrize(("interval_s", "noticed", "kept"), [(0.0, 3, 6), (1e9, 4, 4)])
 def test_a_training_that_diverges_stops_and_keeps_its_last_good_checkpoint(
     dataset: Dataset,
@@ -169,8 +169,13 @@ def test_a_training_that_diverges_stops_and_keeps_its_last_good_checkpoint(
     def diverging(
         self: PhyDnnTask, batch: Batch, *, epoch: int, step: int, num_steps: int
     ) -> dict[str, torch.Tensor]:
+        if (epoch, step) == (1, 2) and poisoned == "buffer":
+            norms = (m for m in self.model.modules() if isinstance(m, torch.nn.BatchNorm2d))
+            variance = next(norms).running_var
+            assert variance is not None
+            variance.fill_(torch.inf)  # no loss of a training sees it
         terms = losses(self, batch, epoch=epoch, step=step, num_steps=num_steps)
-        if (epoch, step) == (1, 2):
+        if (epoch, step) == (1, 2) and poisoned != "buffer":
             nothing = 0 * self.model.embedding.vectors.sum()
             # The root is 0, too, but its slope is infinite.
             terms["total"] = terms["total"] + (
