@@ -21,8 +21,8 @@ _REMEDIES = {
     True: "export both from one run",
     False: "listen to the device before this one in the network, and export all from one run",
 }
-# Behind the introduction of a stranger, a frame whose number goes on from ours by no more than
-# this is still ours.
+# Of two devices: behind the introduction of a stranger, a frame whose number goes on from ours by
+# no more than this is still ours.
 _NEAR_FRAMES = 8
 
 
@@ -72,7 +72,8 @@ class ImageAssembly:
     """Takes frames of `ImageFraming` in order.
 
     Frames belong to whoever introduced itself last. A stranger's are left out and counted, until
-    our sender introduces itself again, or goes on where it was: anybody can send an introduction.
+    our sender introduces itself again, or, of two devices, goes on where it was: anybody can send
+    an introduction. Devices of one chain carry nearly the same numbers, which tell nothing there.
 
     Attributes:
         counts: So far.
@@ -90,8 +91,9 @@ class ImageAssembly:
             side: What listens: its card, frames and constellation.
             counts: Where to count.
             listener: What it is called in messages.
-            needs_introduction: Whether frames that come before the first introduction are left
-                out: another device of the same network may send them.
+            needs_introduction: Whether frames are left out that come before the first
+                introduction, or behind a stranger's, whatever their numbers: another device of the
+                same network may send them.
         """
         self.counts = counts
         self.partner: Partner | None = None
@@ -188,11 +190,11 @@ class ImageAssembly:
 
     def _is_ours(self, index: int) -> bool:
         """Return whether a frame of images is sent by our sender, as far as is known."""
+        if self._needs_introduction:
+            return self.partner is Partner.OURS and not self._is_strange
         if self._is_strange and self.partner is Partner.OURS and self._last_index is not None:
             ahead = (index - self._last_index - 1) % self._framing.num_indices
             self._is_strange = ahead > _NEAR_FRAMES
-        if self._needs_introduction and self.partner is not Partner.OURS:
-            return False
         return not self._is_strange
 
     def _fits(self, index: int, count: int) -> bool:

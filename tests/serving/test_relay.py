@@ -29,6 +29,7 @@ from phyemu.serving import (
     ImageBatch,
     ImageFraming,
     Outlet,
+    Partner,
     ReceivedImages,
     RelayRun,
     RelayServer,
@@ -268,6 +269,46 @@ def test_images_are_relayed_only_behind_an_introduction_of_their_sender(
     again = passed_on(server, [introduced(relay.arriving), images[5], images[6]])
     assert [frame.frame_index for frame in again] == [INTRODUCTION_INDEX, 2, 3]
     assert server.counts().encoded.introductions == 2
+
+
+def test_a_tail_that_hears_head_and_relay_takes_no_image_of_the_head(
+    untrained_chain: UntrainedChain,
+) -> None:
+    # Images as large on both links, in frames of nearly the same numbers.
+    relay = blind(untrained_chain)
+    tail, head = relay.sending, introduced(relay.arriving)
+    symbols = torch.zeros(tail.symbols_per_image, dtype=torch.int64)
+    stream = ImageAssembly(tail, StreamCounts(), listener="tail", needs_introduction=True)
+
+    def heard(*numbers: int) -> list[int]:
+        frames = [frame_of(symbols, number) for number in numbers]
+        return [images.frame for frame in frames for images in stream.hear(frame)]
+
+    stream.hear(introduced(tail))
+    assert heard(0, 1, 2) == [0, 1, 2]
+    stream.hear(head)
+    # Of the head 3, 4, 5; of the relay 3, 4: nobody can tell which is which.
+    assert heard(3, 4, 3, 5, 4) == []
+    stream.hear(introduced(tail))
+    assert heard(5, 6) == [5, 6]
+    assert stream.counts.frames_unexpected == 5
+    assert (stream.counts.images, stream.counts.images_lost) == (7, 2)
+
+
+def test_an_introduction_that_nobody_understands_lets_no_image_in(
+    untrained_chain: UntrainedChain,
+) -> None:
+    arriving = blind(untrained_chain).arriving
+    clear = introduced(arriving)
+    drowned = dataclasses.replace(clear, posteriors=np.full_like(clear.posteriors, 0.25))
+    image = frame_of(torch.zeros(256, dtype=torch.int64), 0)
+    stream = ImageAssembly(arriving, StreamCounts(), listener="relay", needs_introduction=True)
+    assert stream.hear(drowned) == []
+    assert stream.partner is Partner.UNREADABLE
+    assert stream.hear(image) == []
+    assert stream.counts.frames_unexpected == 1
+    stream.hear(clear)
+    assert len(stream.hear(image)) == 1
 
 
 def test_head_and_tail_of_a_chain_cannot_be_mistaken_for_two_devices(
