@@ -71,6 +71,7 @@ class SentCounts:
         images: Images.
         frames: Frames, introductions included.
         introductions: Introductions.
+        restarts: Times that numbers began anew: more frames were left out than could be counted.
         symbols: Channel symbols of the images.
         samples: Samples.
         framing_s: Time that modulating and framing took [s].
@@ -79,6 +80,7 @@ class SentCounts:
     images: int = 0
     frames: int = 0
     introductions: int = 0
+    restarts: int = 0
     symbols: int = 0
     samples: int = 0
     framing_s: float = 0.0
@@ -180,11 +182,17 @@ class FrameSender:
     def _pass_over(self, num_missing: int) -> None:
         """Leave out the frames of images that are missing.
 
-        Whoever receives takes a frame that is missing for as many images as the last one held.
+        Whoever receives takes a frame that is missing for as many images as the last one held. Of
+        more frames than half the numbers it cannot tell how many they are. So numbers begin anew:
+        as far ahead as it takes for a new beginning, a quarter of them more or fewer.
         """
-        parts = len(self.framing.plan)
+        parts, total = len(self.framing.plan), self.framing.num_indices
         skipped = num_missing * parts if parts > 1 else num_missing // self._last_images
-        self._index = (self._index + skipped) % self.framing.num_indices
+        if skipped > total // 2 - 1:
+            skipped = total * 3 // 4 // parts * parts
+            self._since = self._between
+            self.counts.restarts += 1
+        self._index = (self._index + skipped) % total
 
     def _samples(self, payload: Tensor, index: int) -> NDArray[np.complex64]:
         points = modulate(payload, self._side.constellation)

@@ -36,7 +36,8 @@ class ArrivedImages:
         frame: Number of the frame that ends them, as its header says.
         sample_start: Where that frame begins in the stream.
         num_lost: Images lost since those that arrived before.
-        restarted: Whether their sender began anew since.
+        restarted: Whether their sender began anew since, with its first image. Not where numbers
+            merely jump: a relay's images go on there.
         introduced: Whether their sender introduced itself since.
     """
 
@@ -214,7 +215,7 @@ class ImageAssembly:
         # A sender that begins says who it is, and counts from 0.
         if ahead >= total // 2 or (introduced and index == 0 and ahead):
             self.counts.restarts += 1
-            self._since.restarted = True
+            self._since.restarted |= introduced and index == 0
             return
         self.counts.frames_lost += ahead
         if parts == 1:

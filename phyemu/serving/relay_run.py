@@ -144,12 +144,14 @@ def serve_relay(
                 idle_s=idle_s,
                 stop=stop,
             )
+            heard_all.set()
+            end_or_stop(working, stop)
         except BaseException:
+            # Ctrl-C comes anywhere; the pool would wait for work that nobody ends.
             stop.set()
             raise
         finally:
             heard_all.set()
-        end_or_stop(working, stop)
     counts = server.counts()
     return RelayRun(
         counts=counts,

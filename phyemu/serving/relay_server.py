@@ -70,6 +70,8 @@ class RelayCounts:
             f"{stream.frames_received} frames, {stream.frames_lost} lost, "
             f"{stream.frames_unexpected} of another transmission",
         ]
+        if self.encoded.restarts:
+            parts.append(f"began anew {self.encoded.restarts} times")
         if self.relay_median_s is not None and self.relay_p95_s is not None:
             parts.append(
                 f"relay {1e3 * self.relay_median_s:.2f} ms a call "

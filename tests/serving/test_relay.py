@@ -24,12 +24,14 @@ from phyemu.receiver import ReceivedFrame
 from phyemu.serving import (
     INTRODUCTION_INDEX,
     EncodedBatch,
+    FrameSender,
     HeadSender,
     ImageAssembly,
     ImageBatch,
     ImageFraming,
     Outlet,
     Partner,
+    Portion,
     ReceivedImages,
     RelayRun,
     RelayServer,
@@ -43,6 +45,7 @@ from phyemu.serving import (
     load_relay_side,
     load_tail_side,
     open_recording_outlet,
+    relay_run,
     run_head,
     serve_relay,
     serve_tail,
@@ -248,6 +251,53 @@ def test_the_tail_counts_what_was_lost_before_the_relay(
     assert stream.images == 24
 
 
+@pytest.mark.parametrize(
+    ("missing", "restarts"), [(2046, 0), (2047, 1), (2048, 1), (4094, 1), (4095, 1), (4096, 1)]
+)
+@pytest.mark.parametrize("first", [0, 4000])
+def test_more_frames_than_can_be_counted_are_a_new_beginning(
+    missing: int, restarts: int, first: int, untrained_chain: UntrainedChain
+) -> None:
+    side = blind(untrained_chain).sending
+    sender = FrameSender(side)
+    tail = ImageAssembly(side, StreamCounts(), listener="tail", needs_introduction=True)
+    image = torch.zeros((1, 64), dtype=torch.int64)
+
+    def describe(row: int, frame: int, position: int) -> SentImage:
+        return SentImage(name="", frame=frame, position=position)
+
+    for num_missing in (first, missing, 1):
+        portion = Portion(symbols=image, describe=describe, num_missing=num_missing)
+        for _, _, index, _ in sender.encode([portion]).frames:
+            # A new beginning is found without its introduction, too.
+            if index != INTRODUCTION_INDEX or not tail.counts.images:
+                payload = introduction_symbols(side.card) if index == INTRODUCTION_INDEX else image
+                tail.hear(frame_of(payload.flatten(), index))
+    assert sender.counts.restarts == restarts + (first > 2046)
+    assert sender.counts.introductions == 1 + restarts
+    assert tail.counts.restarts == restarts
+    assert tail.counts.images_lost == tail.counts.frames_lost == 1 + (0 if restarts else missing)
+
+
+def test_a_frame_lost_before_the_relay_may_be_too_many_behind_it(
+    untrained_chain: UntrainedChain,
+) -> None:
+    relay = blind(untrained_chain, (64, 16384), (256, 130))
+    frames = [frame_of(torch.zeros(64 * 64, dtype=torch.int64), number) for number in (0, 17, 18)]
+    server = RelayServer(relay)
+    tail = ImageAssembly(relay.sending, StreamCounts(), listener="tail", needs_introduction=True)
+    came = [
+        images
+        for frame in passed_on(server, [introduced(relay.arriving), *frames])
+        for images in tail.hear(frame)
+    ]
+    counts = server.counts()
+    assert (counts.stream.images_lost, counts.encoded.restarts) == (1024, 1)
+    assert "began anew 1 times" in counts.line()
+    assert len(came) == 3 * 64
+    assert (tail.counts.images_lost, tail.counts.restarts) == (0, 1)
+
+
 def test_images_are_relayed_only_behind_an_introduction_of_their_sender(
     untrained_chain: UntrainedChain,
 ) -> None:
@@ -349,6 +399,21 @@ def test_a_head_that_begins_anew_has_its_record_read_anew(
     assert server.counts().stream.restarts == 1
 
 
+def test_a_sender_whose_numbers_jump_goes_on_in_its_record(
+    untrained_chain: UntrainedChain,
+) -> None:
+    relay = blind(untrained_chain)
+    places = (("early", 977), ("before", 2000), ("late", 977))
+    record = SentRecord(SentImage(name=name, frame=frame, position=0) for name, frame in places)
+    server = RelayServer(relay, record)
+    image = torch.zeros(256, dtype=torch.int64)
+    server.hear(introduced(relay.arriving))
+    for name, frame in places:
+        (sent,) = server.encode(server.hear(frame_of(image, frame))).images
+        assert sent.name == name
+    assert server.counts().stream.restarts == 1
+
+
 class Endless:
     """A feed whose frames are followed by nothing, until it is told to stop."""
 
@@ -420,6 +485,32 @@ def test_whoever_ends_the_sending_ends_the_listening(
     )
     assert (len(told), result.images_sent, result.was_stopped) == (2, 1, True)
     assert result.line().endswith("stopped")
+
+
+def test_ctrl_c_behind_the_listening_stops_the_sending(
+    untrained_chain: UntrainedChain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "first.sigmf"
+    sent_by_head(untrained_chain, path)
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(relay_run, "end_or_stop", interrupted)
+    stopped = []
+
+    def held_up(stop: threading.Event) -> None:
+        stopped.append(stop.wait(20))
+
+    with open_recording(path) as recording, pytest.raises(KeyboardInterrupt):
+        serve_relay(
+            RadioFeed(RecordedRadio(recording)),
+            RelayServer(load_relay_side(untrained_chain.folder)),
+            Failing(held_up),
+            lambda _: None,
+            stop=threading.Event(),
+        )
+    assert stopped == [True]
 
 
 def test_a_relay_for_a_device_makes_the_symbols_of_the_run(
