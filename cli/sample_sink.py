@@ -27,6 +27,7 @@ __all__ = [
     "lines_to",
     "open_outlet",
     "record_to",
+    "refuse_own_inputs",
     "refuse_taken_record",
     "sink_options",
     "tells_images",
@@ -113,6 +114,26 @@ def refuse_taken_record(parameters: dict[str, Any]) -> None:
     if record is not None:
         refuse_missing_folder(record)
         refuse_existing(record, parameters["force"])
+
+
+def refuse_own_inputs(parameters: dict[str, Any], names: tuple[str, ...]) -> None:
+    """Raise ConfigError where samples or the record would replace a file that the command reads.
+
+    Args:
+        parameters: Of the command.
+        names: Of those that may name such a file.
+    """
+    from phyemu.errors import ConfigError
+
+    output = parameters["output"]
+    sink = Path(output.partition("?")[0]) if is_recording(output) else None
+    read = {Path(parameters[name]).resolve() for name in names if parameters[name] is not None}
+    for path, option in ((sink, "-o"), (record_to(parameters), "--record")):
+        if path is not None and path.resolve() in read:
+            raise ConfigError(
+                f"{path}: the command reads it, and would overwrite it; give another file "
+                f"({option})"
+            )
 
 
 def is_recording(output: str | None) -> bool:

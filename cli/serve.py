@@ -46,8 +46,9 @@ def tail_command(**parameters: Any) -> None:
     RUN holds the tail (tail/m4.safetensors, or what `phyemu export` wrote); no head need be there.
     SOURCE is a recording, or where another program sends samples: -, fifo:PATH,
     zmq+pull://HOST:PORT (also zmq+sub, zmq+req), udp://HOST:PORT. The last line is a summary.
-    Statistics go to standard error once a second. The exit code is 1 if the device vanished, or the
-    only sender that introduced itself is another one than that of this tail.
+    Statistics go to standard error at most once a second, as images come. The exit code is 1 if the
+    device vanished, or the only sender that introduced itself is another one than that of this
+    tail.
     """
     check_source(parameters)
     from phyemu.evaluation import load_sent_images

@@ -15,6 +15,7 @@ from .sample_sink import (
     lines_to,
     open_outlet,
     record_to,
+    refuse_own_inputs,
     refuse_taken_record,
     sink_options,
     tells_images,
@@ -59,11 +60,18 @@ def relay_command(**parameters: Any) -> None:
     tail need be there. SOURCE is as for `phyemu serve tail`, SINK as for `phyemu run head`. Each
     image that has gone out is a JSON object a line, as `phyemu run head` prints it; the last line
     is a summary. Where --tx-usrp has the same ARGS as --usrp, one device does both. Statistics go
-    to standard error once a second. The exit code is 1 if a device vanished, or only senders of
-    other links or exports introduced themselves.
+    to standard error at most once a second, as images go out. The exit code is 1 if a device
+    vanished, or only senders of other links or exports introduced themselves.
     """
     check_source(parameters)
     check_sink(parameters, _TX)
+    usrps = (parameters["usrp"], parameters["tx_usrp"])
+    if "" in usrps and any(usrps):
+        raise click.UsageError(
+            "--usrp '' and --tx-usrp ARGS, or the other way round: '' is the only device there is; "
+            "name both devices"
+        )
+    refuse_own_inputs(parameters, ("source", "transmit", "sent"))
     refuse_taken_record(parameters)
     from phyemu.receiver import ReceiverConfig
     from phyemu.serving import RelayServer, load_relay_side, load_sent_record, serve_relay
@@ -148,6 +156,11 @@ def _duplex_radio(parameters: dict[str, Any], relay: "RelaySide") -> "Iterator[U
             "leads from its transmitter to its receiver",
             err=True,
         )
-    config = replace(heard, tx=sent.tx, transmit_frequency_hz=sent.center_frequency_hz)
+    config = replace(
+        heard,
+        tx=sent.tx,
+        tx_channels=sent.transmit_channels,
+        transmit_frequency_hz=sent.center_frequency_hz,
+    )
     with UsrpRadio(config) as radio:
         yield radio

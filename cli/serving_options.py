@@ -56,7 +56,7 @@ def decision_directed_option(function: F) -> F:
 
 
 class Statistics:
-    """A line on standard error, once a second."""
+    """A line on standard error, at most once a second; only when there is something to tell."""
 
     def __init__(self, line: Callable[[], str], *, quiet: bool) -> None:
         """Begin.

@@ -198,7 +198,8 @@ def test_one_usrp_does_both_or_two_do(
     monkeypatch.setattr(radio, "UsrpRadio", open_usrp)
     said = phyemu(
         *("serve", "relay", untrained_chain.folder, "--usrp", "serial=A", "--freq", "2.4G"),
-        *("--gain", "30", "--antenna", "RX2", "--tx-usrp", other or "serial=A"),
+        *("--gain", "30", "--antenna", "RX2", "--channel", "1"),
+        *("--tx-usrp", other or "serial=A"),
         *("--tx-freq", "2.41G", "--tx-gain", "50", "--tx-antenna", "TX/RX"),
     )
     _, relaying = lines_of(said)
@@ -209,6 +210,7 @@ def test_one_usrp_does_both_or_two_do(
     assert (heard.config.center_frequency_hz, heard.config.rx.gain_db) == (2.4e9, 30.0)
     assert heard.config.rx.antenna == "RX2"
     assert sent.config.frequency_hz("tx") == 2.41e9
+    assert (heard.config.channels, sent.config.transmit_channels) == ((1,), (0,))
     assert (sent.config.tx.gain_db, sent.config.tx.antenna) == (50.0, "TX/RX")
     assert sent.is_prepared
     assert sent.sent == relaying["sent"]["samples"] > 0
@@ -221,6 +223,16 @@ def test_one_usrp_does_both_or_two_do(
     [
         (("-",), 2, "give one of -o SINK and --tx-usrp ARGS"),
         (("-", "--tx-usrp", ""), 2, "--tx-usrp needs --tx-freq"),
+        (
+            ("--usrp", "serial=A", "--freq", "1G", "--tx-usrp", "", "--tx-freq", "2G"),
+            2,
+            "name both devices",
+        ),
+        (
+            ("--usrp", "", "--freq", "1G", "--tx-usrp", "serial=A", "--tx-freq", "2G"),
+            2,
+            "name both devices",
+        ),
         (("-", "-o", "-", "--tx-gain", "3"), 2, "--tx-gain: only with --tx-usrp"),
         (("-o", "-"), 2, "give one of SOURCE, --usrp ARGS and --emulated"),
         (("-", "-o", "-", "--force"), 2, "only with a recording or --record"),
@@ -235,6 +247,27 @@ def test_what_makes_no_sense_is_one_line(
     result = phyemu("serve", "relay", tmp_path, *words)
     assert result.exit_code == code, result.output
     assert message in result.stderr
+
+
+def test_a_relay_does_not_overwrite_what_it_reads(tmp_path: Path) -> None:
+    hop1, sent = tmp_path / "hop1.sigmf", tmp_path / "hop1.sent.jsonl"
+    (tmp_path / "sub").mkdir()
+    again = tmp_path / "sub" / ".." / "hop1.sigmf"
+    for path in (hop1, sent):
+        path.write_text("the head's")
+    emulated = ("--emulated", "awgn:30", "--transmit", hop1)
+    for words in (
+        (hop1, "-o", again),
+        (hop1, "--sent", sent, "-o", hop1),
+        (*emulated, "-o", again),
+        (hop1, "--sent", sent, "-o", "-", "--record", sent),
+        ("-", "--sent", sent, "-o", hop1),
+        (hop1, "-o", tmp_path / "hop2.sigmf", "--record", again),
+    ):
+        result = phyemu("serve", "relay", tmp_path, *words, "--force")
+        assert result.exit_code == 1, result.output
+        assert "the command reads it, and would overwrite it; give another file" in result.stderr
+    assert {path.read_text() for path in (hop1, sent)} == {"the head's"}
 
 
 def test_a_part_that_no_run_has_is_a_usage_error(tmp_path: Path) -> None:
