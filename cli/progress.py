@@ -74,7 +74,6 @@ class _Stage:
 
     begun_s: float
     begun_at: int  # what was done already, as of a training that is continued
-    first: bool  # nothing of that name came before
     done: int
     total: int
     note: str
@@ -94,10 +93,6 @@ class _Stage:
         share = self.done - self.told_at >= _SHARE * self.total
         return share and self.seen_s - self.told_s >= _INTERVAL_S
 
-    def end_counts(self) -> bool:
-        """Return whether its end is worth a line before all is over."""
-        return self.first or self.told_s is not None or self.seen_s - self.begun_s >= _INTERVAL_S
-
     def text(self) -> str:
         """Return how it stands."""
         passed_s, since = self.seen_s - self.begun_s, self.done - self.begun_at
@@ -113,9 +108,8 @@ class ProgressLines:
     """A line for each stage now and then, and one at its end: what a log can keep.
 
     The first comes a minute after the stage began; from then on a line comes when both a minute and
-    a tenth of the work have passed since the one before. Of a stage that comes again and again
-    within a minute, as a training behind each of many cells may, the first end and the last are
-    told.
+    a tenth of the work have passed since the one before. The end is told when the next stage
+    begins, of a stage that comes again each time, as of the trainings behind many cells.
     """
 
     def __init__(
@@ -132,14 +126,13 @@ class ProgressLines:
         for name, other in self._stages.items():
             # The end of a stage is told with what follows: its last note may come late.
             over = name != stage or done < other.done
-            if over and other.finished and other.news and other.end_counts():
+            if over and other.finished and other.news:
                 self._tell(name, other)
         known = self._stages.get(stage)
         if known is None or done < known.done:
             self._stages[stage] = _Stage(
                 begun_s=now_s,
                 begun_at=done,
-                first=known is None,
                 done=done,
                 total=total,
                 note=note,

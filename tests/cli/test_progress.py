@@ -80,15 +80,38 @@ def test_the_end_of_a_stage_has_its_last_note_and_comes_before_the_next_stage(lo
     assert log.lines == ["backbone: 3/3 (100 %), after 0:00:03, validation 91.0 %"]
 
 
-def test_stages_that_come_again_tell_the_first_end_the_long_ones_and_the_last(log: Log) -> None:
-    for cell in range(5):
-        log.progress.report("cells", cell, 5)
-        log.work("phydnn", range(3), 40.0 if cell == 3 else 1.0, f"cell {cell}")
-    log.progress.report("cells", 5, 5)
+def test_stages_that_come_again_tell_each_end_before_the_next_begins(log: Log) -> None:
+    for cell in range(3):
+        log.progress.report("cells", cell, 3)
+        log.work("phydnn", range(3), 40.0 if cell == 1 else 1.0, f"cell {cell}")
+    log.progress.report("cells", 3, 3)
     log.progress.close()
-    told = [(line.split(":")[0], line.split(", ")[-1]) for line in log.lines]
-    assert [note for name, note in told if name == "phydnn"] == ["cell 0", "cell 3", "cell 4"]
-    assert log.lines.count("cells: 5/5 (100 %), after 0:01:28") == 1
+    assert log.lines == [
+        "phydnn: 2/2 (100 %), after 0:00:02, cell 0",
+        "phydnn: 2/2 (100 %), after 0:01:20, cell 1",
+        "cells: 2/3 (66 %), after 0:01:22, 0:00:41 left",
+        "phydnn: 2/2 (100 %), after 0:00:02, cell 2",
+        "cells: 3/3 (100 %), after 0:01:24",
+    ]
+
+
+def test_a_stage_that_follows_itself_tells_both_ends(log: Log) -> None:
+    for channel in ("office-los", "office-nlos"):
+        log.work("evaluate", range(1, 5), 1.0, channel)
+    log.progress.close()
+    assert log.lines == [
+        f"evaluate: 4/4 (100 %), after 0:00:03, {channel}"
+        for channel in ("office-los", "office-nlos")
+    ]
+
+
+def test_an_end_that_is_reported_again_is_told_once(log: Log) -> None:
+    log.progress.report("backbone", 3, 3)
+    log.progress.report("phydnn", 0, 3)
+    log.progress.report("backbone", 3, 3)
+    log.progress.report("phydnn", 3, 3)
+    log.progress.close()
+    assert [line.split(":")[0] for line in log.lines] == ["backbone", "phydnn"]
 
 
 def test_work_without_a_known_end_tells_a_line_a_minute(log: Log) -> None:
