@@ -17,8 +17,6 @@ from phyemu.evaluation import profile_for_costs
 from phyemu.folder_lock import locked_folder
 from phyemu.metering import DeviceProfile
 from phyemu.progress import ProgressCallback, no_progress
-from phyemu.toml_config import to_toml
-from phyemu.whole_file import write_whole
 
 from .accuracy_cell import accuracy_figures, accuracy_settings
 from .cell import Cell, CellKey, CellKind, fingerprint_of
@@ -28,8 +26,8 @@ from .config import ComparisonConfig
 from .cost_cell import cost_figures, cost_settings
 from .given_runs import GivenRun, find_given_runs
 from .plan import plan
-from .presets import read_comparison
 from .rendering import Rendered, render
+from .settings_file import check_settings, keep_settings
 from .systems import MissingRunError, Provided, Systems
 from .training_record import record_of_run
 from .trainings import Trainings
@@ -42,7 +40,6 @@ __all__ = [
     "run_comparison",
 ]
 
-SETTINGS_FILE = "comparison.toml"
 # Of the provenance, by kind: what earlier versions did not write.
 _BESIDE = {CellKind.ACCURACY: "training", CellKind.COST: "transfers"}
 _LOG = logging.getLogger(__name__)
@@ -280,18 +277,6 @@ class Comparison:
             return "/".join(run.resolve().parts[-2:])
 
 
-def _check_images(config: ComparisonConfig) -> None:
-    """Raise ConfigError where images are missing: hundreds of cells would fail, one by one."""
-    for name, spec in config.datasets.items():
-        kind, _, location = spec.partition(":")
-        if location and not Path(location).exists():
-            raise ConfigError(
-                f"dataset {name}: {location}: no such folder or archive; say where it is: "
-                f"--dataset {name}={kind}:PATH (once for each dataset that is to be compared), or "
-                "take --preset quick, which needs none"
-            )
-
-
 def run_comparison(
     config: ComparisonConfig,
     folder: Path,
@@ -314,15 +299,14 @@ def run_comparison(
         progress: Told of each cell, and of each step of a training.
 
     Raises:
-        ConfigError: The folder is no folder, is in use by another process, or a given run cannot be
-            read; or it is new, and there are no images where the settings say.
+        ConfigError: The folder is no folder, is in use by another process, or is a run; a given run
+            cannot be read; or there are no images where settings that are new to the folder say.
         KeyboardInterrupt: Ctrl-C; calling it again continues.
     """
     comparison = Comparison(config, folder, device=device, progress=progress)
-    if not (folder / SETTINGS_FILE).is_file():
-        _check_images(config)
+    check_settings(config, folder)
     with locked_folder(folder, "another phyemu compare is at work there"):
-        _keep_settings(config, folder / SETTINGS_FILE, of_this_call)
+        keep_settings(config, folder, of_this_call)
         keys = plan(config)
         counts = {"computed": 0, "found": 0, "left_out": 0}
         failed: dict[str, list[CellKey]] = {}
@@ -372,15 +356,3 @@ def _reason(error: Exception) -> str:
     """Return what went wrong in one line; of what nobody foresaw with its kind."""
     text = " ".join(str(error).split())
     return text if isinstance(error, PhyemuError) else f"{type(error).__name__}: {text}"
-
-
-def _keep_settings(config: ComparisonConfig, path: Path, of_this_call: Collection[str]) -> None:
-    """Write the settings of a comparison, but for what is of this call, where they stand already.
-
-    Raises:
-        ConfigError: Those that stand there are damaged.
-    """
-    if of_this_call and path.is_file():
-        own = read_comparison(path)
-        config = replace(config, **{name: getattr(own, name) for name in of_this_call})
-    write_whole(path, to_toml(config))

@@ -140,6 +140,26 @@ def test_what_is_not_there_is_one_line(
     assert len(result.stderr.strip().splitlines()) == 1
 
 
+def test_settings_without_their_images_leave_those_of_a_folder(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    kept = to_toml(comparison_preset("quick"))
+    (out / "comparison.toml").write_text(kept)
+    result = compare("-o", out, "--dataset", f"image-folder:{tmp_path}/none")
+    assert result.exit_code == 1
+    assert f"{tmp_path}/none: no such folder or archive; say where it is" in result.stderr
+    assert (out / "comparison.toml").read_text() == kept
+
+
+@pytest.mark.parametrize("name", ["config.toml", "metrics.json", "checkpoints"])
+def test_a_run_is_not_made_a_comparison(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).touch()
+    result = compare("--preset", "quick", "-o", tmp_path)
+    assert result.exit_code == 1
+    assert f"{tmp_path}: is a run, as it has {name}; name a folder of its own" in result.stderr
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
 def test_a_folder_without_cells_cannot_be_drawn(tmp_path: Path) -> None:
     result = compare("render", tmp_path)
     assert result.exit_code == 1
