@@ -292,6 +292,11 @@ def check_exported(folder: Path) -> None:
             f"{folder}: holds {system} of phyemu train-baseline, which sends no symbols over a "
             f"channel; name a run of phyemu train (what this one came to is in its {METRICS_NAME})"
         )
+    if (folder / CONFIG_NAME).is_file() and not (folder / METRICS_NAME).exists():
+        raise CheckpointError(
+            f"{folder}: the run is unfinished, and has no exported PhyDNN yet; continue it: phyemu "
+            f"train --resume -o {folder}"
+        )
     raise CheckpointError(
         f"{folder}: holds no exported PhyDNN (head/m*.safetensors); make one: phyemu train"
     )

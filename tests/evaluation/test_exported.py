@@ -23,6 +23,16 @@ def test_what_is_not_there_is_refused(run: Path, tmp_path: Path) -> None:
         load_exported(run, order=16)
 
 
+def test_an_unfinished_run_says_how_it_goes_on(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text("seed = 0\n")
+    with pytest.raises(CheckpointError, match="unfinished.*phyemu train --resume -o") as caught:
+        load_exported(tmp_path)
+    assert str(caught.value).endswith(f"-o {tmp_path}")
+    (tmp_path / "metrics.json").touch()
+    with pytest.raises(CheckpointError, match="make one: phyemu train"):
+        load_exported(tmp_path)
+
+
 def test_a_head_and_a_tail_of_different_exports_are_refused(run: Path, tmp_path: Path) -> None:
     mixed = tmp_path / "mixed"
     shutil.copytree(run, mixed)
