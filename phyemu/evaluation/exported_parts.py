@@ -68,4 +68,12 @@ def _ways_to_a_part(folder: Path, part: str, suffix: str) -> str:
             return f"there is one for devices: give --format {device_format}"
     if part in (Part.HEAD, Part.TAIL):
         return "name a run of phyemu train"
+    numbers = relay_numbers(folder)
+    if len(numbers) == 1:
+        name = relay_name(numbers[0])
+        return f"there is one relay: --relay {numbers[0]} (phyemu export: --part {name})"
+    if numbers:
+        return f"there are {', '.join(map(relay_name, numbers))}"
+    if exported_orders(folder, Part.HEAD) and exported_orders(folder, Part.TAIL):
+        return "its network is on two devices, without a relay; with several --split it has one"
     return "name a run of phyemu train with several --split"

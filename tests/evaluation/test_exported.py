@@ -1,3 +1,4 @@
+import re
 import shutil
 from pathlib import Path
 
@@ -5,6 +6,7 @@ import pytest
 
 from phyemu.errors import CheckpointError
 from phyemu.evaluation import load_exported
+from phyemu.evaluation.exported_relay import relay_path
 from phyemu.waveform import psk
 
 
@@ -31,6 +33,25 @@ def test_an_unfinished_run_says_how_it_goes_on(tmp_path: Path) -> None:
     (tmp_path / "metrics.json").touch()
     with pytest.raises(CheckpointError, match="make one: phyemu train"):
         load_exported(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("parts", "remedy"),
+    [
+        ((), "name a run of phyemu train with several --split"),
+        (("head", "tail"), "its network is on two devices, without a relay"),
+        (("head", "relay1", "tail"), "there is one relay: --relay 1 (phyemu export: --part relay1)"),
+        (("relay1", "relay3"), "there are relay1, relay3"),
+    ],
+)
+def test_a_relay_that_is_not_there_is_told_from_those_that_are(
+    tmp_path: Path, parts: tuple[str, ...], remedy: str
+) -> None:
+    for part in parts:
+        (tmp_path / part).mkdir()
+        (tmp_path / part / "m4.safetensors").touch()
+    with pytest.raises(CheckpointError, match=re.escape(remedy)):
+        relay_path(tmp_path, 2, None)
 
 
 def test_a_head_and_a_tail_of_different_exports_are_refused(run: Path, tmp_path: Path) -> None:
