@@ -92,6 +92,10 @@ def cut(model: nn.Module, splits: Sequence[str]) -> list[nn.Module]:
     """
     if not splits:
         raise ConfigError("name one split point at least")
+    for split in splits:
+        if splits.count(split) > 1:
+            raise ConfigError(f"split point {split!r} is named {splits.count(split)} times")
+    named = {name for name, _ in model.named_modules()}
     parts: list[nn.Module] = []
     rest: nn.Module = model
     for index, split in enumerate(splits):
@@ -100,6 +104,11 @@ def cut(model: nn.Module, splits: Sequence[str]) -> list[nn.Module]:
         except ConfigError as exc:
             if index == 0:
                 raise
+            if split in named and split not in {name for name, _ in rest.named_modules()}:
+                raise ConfigError(
+                    f"split point {split!r} does not lie behind {splits[index - 1]!r}; name split "
+                    "points from the device to the server"
+                ) from None
             raise ConfigError(
                 f"behind split point {splits[index - 1]!r}: {exc}; name split points from the "
                 "device to the server"

@@ -5,6 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from phyemu.dnn import ResNetConfig, evaluating, resnet, split_model
+from phyemu.dnn.split import cut
 from phyemu.errors import ConfigError
 
 
@@ -141,3 +142,20 @@ def test_a_cut_that_cannot_be_is_refused_with_the_reason(
     with pytest.raises(ConfigError, match=message) as caught:
         split_model(model, split)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("splits", "message"),
+    [
+        (("layer1", "layer1"), "split point 'layer1' is named 2 times"),
+        (("layer2", "layer1"), "'layer1' does not lie behind 'layer2'; name split points from the"),
+        (("layer1", "layer1.0"), "'layer1.0' does not lie behind 'layer1'; name"),
+        (("layer1", "layer9"), "behind split point 'layer1': .* no such submodule; near names"),
+    ],
+)
+def test_cuts_in_another_order_are_refused_with_the_reason(
+    splits: tuple[str, ...], message: str, generator: torch.Generator
+) -> None:
+    model = resnet(ResNetConfig(depth=8, num_classes=10, width=4), generator=generator)
+    with pytest.raises(ConfigError, match=message):
+        cut(model, splits)
