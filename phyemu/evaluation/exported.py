@@ -36,6 +36,7 @@ __all__ = [
     "ExportedPhyDnn",
     "ExportedTail",
     "check_exported",
+    "check_two_devices",
     "exported_waveform",
     "load_exported",
     "load_exported_for",
@@ -178,7 +179,7 @@ def load_exported(
         if order is not None and order not in orders:
             raise CheckpointError(f"{path}: holds no PhyDNN of order {order}, but {sorted(orders)}")
         name = f"m{min(orders) if order is None else order}.safetensors"
-    _refuse_chain(folder)
+    check_two_devices(folder)
     head = load_head(folder / "head" / name, model=model)
     tail = load_tail(folder / "tail" / name, model=model)
     tail.check_partner(head.card)
@@ -311,8 +312,10 @@ def _system_of(folder: Path) -> str | None:
     return system if isinstance(system, str) else None
 
 
-def _refuse_chain(folder: Path) -> None:
+def check_two_devices(folder: Path) -> None:
+    """Raise CheckpointError where a run is of a network on more devices."""
     if is_chain(folder):
         raise CheckpointError(
-            f"{folder}: is of a network on more than two devices; phyemu evaluate takes it whole"
+            f"{folder}: is of a network on more than two devices; phyemu evaluate takes it whole, "
+            "and phyemu serve tail --sent RECORD scores what its tail receives"
         )

@@ -9,7 +9,7 @@ import torch
 from phyemu.dnn import evaluating
 from phyemu.receiver import ReceivedFrame
 
-from .exported import ExportedPhyDnn, check_exported
+from .exported import ExportedPhyDnn, check_exported, check_two_devices
 from .reception_score import SENT_FILE
 from .transmission import SentImages, load_exported_of, load_sent_images
 
@@ -47,6 +47,7 @@ class FrameImages:
         """
         if run.is_dir():
             check_exported(run)
+            check_two_devices(run)
         self._sent: SentImages = load_sent_images(run / SENT_FILE)
         self.phydnn: ExportedPhyDnn = load_exported_of(run, self._sent, order=order, model=model)
         self._begins = np.concatenate([[0], np.cumsum(self._sent.payload_plan)])

@@ -18,7 +18,7 @@ from phyemu.waveform import Constellation, described_constellation
 from phyemu.waveform.sent_frames import SentFrames, sounder_refusal
 
 from .air_bytes import bytes_on_air
-from .exported import ExportedPhyDnn, check_exported
+from .exported import ExportedPhyDnn, check_exported, check_two_devices
 from .result import Evaluation
 from .transmission import SentImages, load_exported_of, load_sent_images
 
@@ -154,6 +154,7 @@ def score_recording(
     if sent is None:
         if run.is_dir():
             check_exported(run)
+            check_two_devices(run)
         sent = load_sent_images(run / SENT_FILE)
     phydnn = load_exported_of(run, sent, order=order, model=model)
     rate_hz = phydnn.frame_format.sample_rate_hz

@@ -98,6 +98,15 @@ def test_a_run_that_sent_nothing_is_refused_with_the_remedy(
     assert f"phyemu waveform images {trained_run}" in result.stderr
 
 
+def test_a_network_on_three_devices_names_what_scores_it(recording: Path, tmp_path: Path) -> None:
+    for part in ("head", "relay1", "tail"):
+        (tmp_path / part).mkdir()
+        (tmp_path / part / "m4.safetensors").touch()
+    result = run(recording, "--receiver", tmp_path, "--quiet")
+    assert result.exit_code == 1
+    assert "phyemu serve tail --sent RECORD scores what its tail receives" in result.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "names"),
     [
