@@ -10,7 +10,7 @@ from .exhibit import Exhibit
 from .labels import backbone_label, by_depth, dataset_label, phydnn_label
 from .published import published_value
 from .result_table import Entry, ResultTable
-from .training_notes import training_note
+from .training_notes import images_note, training_note
 
 __all__ = [
     "error_spread",
@@ -73,6 +73,7 @@ def table_1(cells: CellSet, dataset: str) -> ResultTable | None:
             "The paper names no M for Table I; its Table III gives the mean of its ResNet-56 "
             "column as the accuracy at 16 KB, M = 4. Its office is a room with two USRP B210; "
             "ours are the emulated worlds office-los and office-nlos.",
+            images_note(CellSet([*office, *whole])),
             training_note(CellSet([*office, *whole])),
         ),
     )
@@ -108,7 +109,7 @@ def table_2(cells: CellSet, dataset: str) -> ResultTable | None:
         notes=(
             _BRACKETS,
             _symbols_on_air(simulated, orders),
-            _made_of(simulated),
+            images_note(simulated),
             training_note(simulated),
         ),
     )
@@ -144,7 +145,7 @@ def table_2_drops(cells: CellSet, dataset: str) -> ResultTable | None:
             f"{_BRACKETS} The paper's drop is its Table II against the baseline of its Table I, "
             "which is of CIFAR-10.",
             _symbols_on_air(simulated, orders),
-            _made_of(simulated),
+            images_note(simulated),
             training_note(simulated),
         ),
     )
@@ -191,7 +192,7 @@ def table_of_sweep(cells: CellSet, dataset: str) -> ResultTable | None:
             "Error rates: means over seeds ± sample deviation. A change is of the mean over "
             "seeds; the largest one is between any two SNRs of the sweep, beside what the paper "
             "states of its curves (4 to 20 dB).",
-            _made_of(shown),
+            images_note(shown),
             training_note(shown),
         ),
     )
@@ -251,17 +252,6 @@ def _published_drop(dataset: str, backbone: str, order: int) -> float | None:
     whole = _published(dataset, f"table-1/{backbone}/baseline")
     sent = published_value(f"table-2/{dataset}/{backbone}/m{order}")
     return None if whole is None or sent is None else round(whole - sent, 2)
-
-
-def _made_of(cells: CellSet) -> str:
-    """Return how many images and which seeds accuracies are of: fewer say less."""
-    counts = {round(cell.figures["num_images"]) for cell in cells if "num_images" in cell.figures}
-    images = " or ".join(f"{count:,}" for count in sorted(counts))
-    seeds = "; ".join(
-        f"{variant} {', '.join(map(str, sorted(cells.where(variant=variant).values('seed'))))}"
-        for variant in cells.values("variant")
-    )
-    return f"Test images of a cell: {images or 'not told'}. Seeds: {seeds}."
 
 
 def _size_headings(cells: CellSet, orders: Sequence[int]) -> tuple[str, ...]:

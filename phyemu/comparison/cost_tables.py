@@ -11,7 +11,7 @@ from .exhibit import Exhibit
 from .labels import backbone_label, by_depth, phydnn_label
 from .published import published_value
 from .result_table import Entry, ResultTable
-from .training_notes import training_note
+from .training_notes import images_note, training_note
 from .transfer_means import failure_note
 
 __all__ = ["COST_SYSTEMS", "cost_rows", "row_label", "table_3", "table_of_costs"]
@@ -62,6 +62,7 @@ def table_3(cells: CellSet, dataset: str) -> ResultTable | None:
         for _, found, key in columns
     )
     rows.append((("accuracy, mean of LoS and NLoS [%]",), accuracies))
+    accurate = CellSet([*jscc, *phydnn]).where(kind=CellKind.ACCURACY, environment=OFFICE)
     return ResultTable(
         name="table-3",
         title=f"{Exhibit.TABLE_3.heading}, {backbone_label(backbone)}, M = {order}",
@@ -71,7 +72,8 @@ def table_3(cells: CellSet, dataset: str) -> ResultTable | None:
         notes=(
             "In brackets the paper's value and our difference. DT-JSCC is a network of its own; "
             "the backbone is the PhyDNN's.",
-            training_note(CellSet([*jscc, *phydnn]).where(environment=OFFICE)),
+            images_note(accurate),
+            training_note(accurate),
         ),
     )
 

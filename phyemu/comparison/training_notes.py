@@ -1,4 +1,4 @@
-"""What stands below accuracies of how long their runs trained."""
+"""What stands below accuracies: the images and seeds they are of, and how long runs trained."""
 
 from .cell import CellKind
 from .cell_set import CellSet
@@ -6,9 +6,20 @@ from .config import PHYDNN
 from .labels import backbone_label, by_depth, phydnn_label
 from .training_record import TrainingRecord
 
-__all__ = ["training_note"]
+__all__ = ["images_note", "training_note"]
 
 _LEAST_SHARE = 0.1  # of the preset's epochs, below which nobody should read an accuracy
+
+
+def images_note(cells: CellSet) -> str:
+    """Return how many images and which seeds accuracies are of: fewer say less."""
+    counts = {round(cell.figures["num_images"]) for cell in cells if "num_images" in cell.figures}
+    images = " or ".join(f"{count:,}" for count in sorted(counts))
+    seeds: dict[str, set[int]] = {}
+    for cell in cells:
+        seeds.setdefault(cell.key.variant or cell.key.system, set()).add(cell.key.seed)
+    said = "; ".join(f"{name} {', '.join(map(str, sorted(found)))}" for name, found in seeds.items())
+    return f"Test images of a cell: {images or 'not told'}. Seeds: {said}."
 
 
 def training_note(cells: CellSet) -> str:

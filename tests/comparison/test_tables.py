@@ -245,3 +245,13 @@ def test_tables_say_how_many_images_and_seeds_they_are_of(cells: CellSet) -> Non
         assert "Test images of a cell: 10,000. Seeds: paper 0, 1." in both
         few = table(one, exhibit, name).to_markdown()
         assert "Test images of a cell: 200. Seeds: paper 1." in few
+    jscc = [
+        replace(cell, key=replace(cell.key, system="DT-JSCC", variant=""))
+        for cell in cells
+        if cell.key.system == "PhyDNN"
+    ]
+    for shown, exhibit, name in (
+        (cells, Exhibit.TABLE_1, "table-1"),
+        (CellSet([*cells, *jscc]), Exhibit.TABLE_3, "table-3"),
+    ):
+        assert "Test images of a cell: " in table(shown, exhibit, name).to_markdown()
