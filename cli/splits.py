@@ -76,6 +76,9 @@ def command(
     if as_json:
         echo_json({"model": model, "splits": [point.to_dict(orders) for point in points]})
         return
+    if not points:
+        click.echo(f"{model}: no cut is possible; --all says why")
+        return
     for line in _lines(points, orders):
         click.echo(line)
 

@@ -53,6 +53,28 @@ def test_a_network_of_the_users_is_listed_as_json(
     assert point["parameter_share"] == pytest.approx(parameters[0] / sum(parameters))
 
 
+def test_a_network_that_cannot_be_cut_is_told_in_a_line(
+    runner: CliRunner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "whole_nets.py").write_text(
+        "from torch import nn\n"
+        "class net(nn.Module):\n"
+        "    def __init__(self, num_classes, in_channels):\n"
+        "        super().__init__()\n"
+        "        self.last = nn.Linear(in_channels * 64, num_classes)\n"
+        "    def forward(self, x):\n"
+        "        return self.last(x.flatten(1))\n",
+        encoding="utf-8",
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delitem(sys.modules, "whole_nets", raising=False)
+    arguments = ["splits", "whole_nets:net", "--image", "1x8x8"]
+    result = runner.invoke(main, arguments)
+    assert result.exit_code == 0, result.output
+    assert result.stdout == "whole_nets:net: no cut is possible; --all says why\n"
+    assert "last" in runner.invoke(main, [*arguments, "--all"]).stdout
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
