@@ -61,7 +61,7 @@ def source_options(function: F) -> F:
             "--duration",
             type=click.FloatRange(0, min_open=True),
             metavar="S",
-            help="Seconds to listen.",
+            help="Seconds of samples to take; while none come, it waits.",
         ),
         click.option(
             "--idle",

@@ -307,3 +307,9 @@ def test_a_watched_folder_is_sent_until_ctrl_c(trained_run: Path, tmp_path: Path
     told_back, serving = lines_of(phyemu("serve", "tail", trained_run, sent))
     assert [one["frame"] for one in told_back] == [line["frame"] for line in lines[:-1]]
     assert serving["partner"] == "ours"
+
+
+def test_help_says_what_a_duration_counts() -> None:
+    for words in (("serve", "tail"), ("serve", "relay"), ("receive",)):
+        said = " ".join(CliRunner().invoke(main, [*words, "--help"]).stdout.split())
+        assert "Seconds of samples to take; while none come, it waits." in said
