@@ -18,7 +18,9 @@ def images_note(cells: CellSet) -> str:
     seeds: dict[str, set[int]] = {}
     for cell in cells:
         seeds.setdefault(cell.key.variant or cell.key.system, set()).add(cell.key.seed)
-    said = "; ".join(f"{name} {', '.join(map(str, sorted(found)))}" for name, found in seeds.items())
+    said = "; ".join(
+        f"{name} {', '.join(map(str, sorted(found)))}" for name, found in seeds.items()
+    )
     return f"Test images of a cell: {images or 'not told'}. Seeds: {said}."
 
 

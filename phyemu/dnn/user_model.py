@@ -172,6 +172,11 @@ class UserModel:
         try:
             found: Any = importlib.import_module(module_name)
         except _FAILURES as exc:
+            if module_name.endswith(".py"):
+                module = module_name.removesuffix(".py")
+                raise ConfigError(
+                    f"model {self.name}: name the module, not its file: {module}:{path}"
+                ) from exc
             raise ConfigError(
                 f"model {self.name}: {module_name} cannot be imported ({_reason(exc)}); it is "
                 "looked for among the installed packages and in the current folder"

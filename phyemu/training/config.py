@@ -111,7 +111,7 @@ class BackboneConfig:
         require(self.epochs >= 0, f"backbone epochs must be >= 0, got {self.epochs}")
         require(
             self.epochs > 0 or self.pretrained is not None or self.model is not None,
-            "backbone epochs = 0 needs pretrained weights",
+            "backbone epochs = 0 needs pretrained weights: --pretrained FILE",
         )
         require(
             self.model is not None or not (self.options or self.fresh_layers),

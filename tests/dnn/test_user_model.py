@@ -105,6 +105,7 @@ def test_options_are_its_keywords_and_a_seed_its_weights(nets: Path) -> None:
         ("users_nets:no_module", {}, "returned str, no nn.Module"),
         ("users_nets:Net", {"depth": 3}, "unexpected keyword argument 'depth'"),
         ("users_bad:net", {}, "cannot be imported .*nothing_like_this"),
+        ("users_absent.py:net", {}, "name the module, not its file: users_absent:net"),
         ("users_typo:net", {}, "cannot be imported .*SyntaxError"),
         ("users_absent.nets:net", {}, "cannot be imported .*users_absent"),
         ("users_nets", {}, "write timm:MODEL"),

@@ -27,7 +27,7 @@ def test_what_is_not_there_is_refused(run: Path, tmp_path: Path) -> None:
 
 def test_an_unfinished_run_says_how_it_goes_on(tmp_path: Path) -> None:
     (tmp_path / "config.toml").write_text("seed = 0\n")
-    with pytest.raises(CheckpointError, match="unfinished.*phyemu train --resume -o") as caught:
+    with pytest.raises(CheckpointError, match=r"unfinished.*phyemu train --resume -o") as caught:
         load_exported(tmp_path)
     assert str(caught.value).endswith(f"-o {tmp_path}")
     (tmp_path / "metrics.json").touch()
@@ -40,7 +40,10 @@ def test_an_unfinished_run_says_how_it_goes_on(tmp_path: Path) -> None:
     [
         ((), "name a run of phyemu train with several --split"),
         (("head", "tail"), "its network is on two devices, without a relay"),
-        (("head", "relay1", "tail"), "there is one relay: --relay 1 (phyemu export: --part relay1)"),
+        (
+            ("head", "relay1", "tail"),
+            "there is one relay: --relay 1 (phyemu export: --part relay1)",
+        ),
         (("relay1", "relay3"), "there are relay1, relay3"),
     ],
 )

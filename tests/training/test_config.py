@@ -81,7 +81,7 @@ def test_contradictions_of_the_schedule_are_refused(
 
 
 def test_no_epochs_need_weights() -> None:
-    with pytest.raises(ConfigError, match="pretrained"):
+    with pytest.raises(ConfigError, match="--pretrained FILE"):
         BackboneConfig(epochs=0)
 
 
