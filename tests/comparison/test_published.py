@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from phyemu.comparison import Exhibit, published_values
-from phyemu.comparison.statements import _RULES
+from phyemu.comparison.statement_rules import STATEMENTS
 
 PAPER = Path(__file__).parents[3] / "shared" / "reference" / "phydnns-paper.txt"
 
@@ -38,7 +38,7 @@ def test_every_sentence_stands_in_the_paper_with_its_number() -> None:
 
 def test_values_that_no_table_shows_are_computed_from_cells() -> None:
     shown = {item.id for item in published_values().values() if item.source[:6] != "Table "}
-    assert set(_RULES) == shown
+    assert shown == STATEMENTS
 
 
 def _plain(text: str) -> str:

@@ -195,7 +195,7 @@ def test_a_hop_seen_alone_gets_what_the_dictionaries_before_it_send(
     ("splits", "message"),
     [
         (["layer2", "layer1"], "from the device to the server"),
-        (["layer1", "layer1"], "from the device to the server"),
+        (["layer1", "layer1"], "named 2 times"),
         (["layer9", "layer1"], "no such submodule"),
         ([], "one split point at least"),
     ],

@@ -137,7 +137,7 @@ def test_parts_of_other_exports_and_other_kinds_are_refused(
     [
         ("arriving", {"part": "head"}, "hears as a tail and sends as a head"),
         ("sending", {"image_shape": [1, 9, 9]}, "differ in image_shape"),
-        ("arriving", {"split": "layer2"}, "from the device to the server"),
+        ("arriving", {"split": "layer2"}, "named 2 times"),
         ("sending", {"split": "layer3"}, "lacks layer3"),
         ("sending", {"num_embeddings": 8}, "constellation must list"),
         ("both", {"architecture": {"name": "os:system"}}, "nothing is imported because a card"),
