@@ -10,7 +10,13 @@ import click
 from .options import quiet_option, seed_option
 from .sample_source import check_source, open_feed, source_options
 from .serve_relay import relay_command
-from .serving_options import Statistics, chosen_format, decision_directed_option, part_options
+from .serving_options import (
+    Statistics,
+    chosen_format,
+    decision_directed_option,
+    fail_unless_served,
+    part_options,
+)
 
 
 @click.group("serve")
@@ -113,9 +119,4 @@ def tail_command(**parameters: Any) -> None:
     click.echo(json.dumps(values))
     if not quiet:
         click.echo(f"{summary.line()}\n{counts.line()}", err=True)
-    if summary.ended_by.is_failure:
-        click.echo(f"phyemu: {feed.name}: the device is gone ({summary.detail})", err=True)
-        raise click.exceptions.Exit(1)
-    if counts.partner == "other":
-        click.echo(f"phyemu: {feed.name}: {counts.stranger}", err=True)
-        raise click.exceptions.Exit(1)
+    fail_unless_served(feed.name, summary, counts)

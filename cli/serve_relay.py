@@ -22,7 +22,13 @@ from .sample_sink import (
     transmitting,
 )
 from .sample_source import check_source, open_feed, receiving, source_options
-from .serving_options import Statistics, chosen_format, decision_directed_option, part_options
+from .serving_options import (
+    Statistics,
+    chosen_format,
+    decision_directed_option,
+    fail_unless_served,
+    part_options,
+)
 
 if TYPE_CHECKING:
     from phyemu.evaluation import RelaySide
@@ -119,13 +125,7 @@ def relay_command(**parameters: Any) -> None:
         click.echo(json.dumps({"summary": result.to_dict()}))
     if not quiet:
         click.echo(f"{result.listening.line()}\n{result.line()}", err=True)
-    if result.listening.ended_by.is_failure:
-        detail = result.listening.detail
-        click.echo(f"phyemu: {feed.name}: the device is gone ({detail})", err=True)
-        raise click.exceptions.Exit(1)
-    if result.counts.partner == "other":
-        click.echo(f"phyemu: {feed.name}: {result.counts.stranger}", err=True)
-        raise click.exceptions.Exit(1)
+    fail_unless_served(feed.name, result.listening, result.counts)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""What the commands that serve a part of a PhyDNN have in common: options, and statistics."""
+"""What the commands that serve a part of a PhyDNN have in common: options, statistics, the end."""
 
 import time
 from collections.abc import Callable
@@ -10,8 +10,16 @@ from .options import model_option
 
 if TYPE_CHECKING:
     from phyemu.dnn import DeviceFormat
+    from phyemu.listening import ListeningSummary
+    from phyemu.serving import RelayCounts, ServingCounts
 
-__all__ = ["Statistics", "chosen_format", "decision_directed_option", "part_options"]
+__all__ = [
+    "Statistics",
+    "chosen_format",
+    "decision_directed_option",
+    "fail_unless_served",
+    "part_options",
+]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -53,6 +61,26 @@ def decision_directed_option(function: F) -> F:
         is_flag=True,
         help="Follow channels that change within a frame; takes several times as long.",
     )(function)
+
+
+def fail_unless_served(
+    name: str, summary: "ListeningSummary", counts: "RelayCounts | ServingCounts"
+) -> None:
+    """Exit with 1 where the device vanished, or nobody but strangers was heard.
+
+    Args:
+        name: Of what was listened to.
+        summary: How listening went.
+        counts: What became of the images.
+    """
+    if summary.ended_by.is_failure:
+        reason: str | None = f"the device is gone ({summary.detail})"
+    elif counts.partner == "other":
+        reason = counts.stranger
+    else:
+        return
+    click.echo(f"phyemu: {name}: {reason}", err=True)
+    raise click.exceptions.Exit(1)
 
 
 class Statistics:

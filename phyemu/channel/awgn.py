@@ -80,14 +80,10 @@ class Awgn:
         generator: torch.Generator,
     ) -> ChannelDraw:
         """Return `batch_size` times the gain 1."""
-        return _one_path(
-            batch_size,
-            num_steps=num_steps,
-            interval_s=interval_s,
-            snr_db=self.noise.draw_snr_db(
-                batch_size, symbol_rate_hz=symbol_rate_hz, generator=generator
-            ),
+        snr_db = self.noise.draw_snr_db(
+            batch_size, symbol_rate_hz=symbol_rate_hz, generator=generator
         )
+        return _one_path(snr_db, num_steps=num_steps, interval_s=interval_s)
 
     def realise(self, *, symbol_rate_hz: float, generator: torch.Generator) -> ChannelRealisation:
         """Return the gain 1 forever."""
@@ -138,14 +134,10 @@ class AwgnRange:
         generator: torch.Generator,
     ) -> ChannelDraw:
         """Return `batch_size` times the gain 1, each at its own SNR; the generator advances."""
-        return _one_path(
-            batch_size,
-            num_steps=num_steps,
-            interval_s=interval_s,
-            snr_db=self.noise.draw_snr_db(
-                batch_size, symbol_rate_hz=symbol_rate_hz, generator=generator
-            ),
+        snr_db = self.noise.draw_snr_db(
+            batch_size, symbol_rate_hz=symbol_rate_hz, generator=generator
         )
+        return _one_path(snr_db, num_steps=num_steps, interval_s=interval_s)
 
     def realise(self, *, symbol_rate_hz: float, generator: torch.Generator) -> ChannelRealisation:
         """Return the gain 1 forever, at one SNR; the generator advances."""
@@ -153,7 +145,9 @@ class AwgnRange:
         return _endless(float(snr_db[0]))
 
 
-def _one_path(batch_size: int, *, num_steps: int, interval_s: float, snr_db: Tensor) -> ChannelDraw:
+def _one_path(snr_db: Tensor, *, num_steps: int, interval_s: float) -> ChannelDraw:
+    """Return the gain 1 for each SNR of a batch."""
+    batch_size = len(snr_db)
     check_steps(batch_size, num_steps, interval_s)
     device = snr_db.device
     gains = torch.ones((batch_size, num_steps, 1), dtype=torch.complex64, device=device)
